@@ -1,0 +1,107 @@
+"""The store: one ordered key-value space in which all state lives.
+
+Keys and values are bytes; keys compare as memory does. Two ways in:
+
+- `Store.view()` sees what is durable, and nothing else.
+- `Store.begin()` opens an optimistic transaction. Its reads also see commits that are still on
+  their way to disk, since its own commit lands behind them in order. What it read is checked when
+  it commits (single keys, and ranges with their gaps); `Conflict` means: run it again.
+
+`commit()` returns when everything in the transaction is on disk, all of it or none.
+Implementations: `sqlite_store`, `postgres_store`, and `memory_store` (for simulations: it can
+crash at any commit). All three pass `tests/kernel/test_store_contract.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+class Conflict(Exception):
+    """Something this transaction read was changed by another before it could commit."""
+
+
+class StoreFull(Exception):
+    """The disk is full: nothing of the transaction was kept; reading goes on."""
+
+
+class StoreClosed(Exception):
+    """The store is closing or was lost; nothing of the transaction was kept."""
+
+
+class View(Protocol):
+    """Reading."""
+
+    async def get(self, key: bytes) -> bytes | None: ...
+
+    async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Values in the order of `keys`."""
+        ...
+
+    async def scan(
+        self, lo: bytes, hi: bytes, *, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """At most `limit` pairs with lo <= key < hi, in key order (or its reverse)."""
+        ...
+
+    async def counter(self, key: bytes) -> float:
+        """The sum of all `add`s to this counter; 0 where there was none."""
+        ...
+
+    async def counters(self, lo: bytes, hi: bytes, *, limit: int) -> list[tuple[bytes, float]]:
+        """Counters with lo <= key < hi, in key order."""
+        ...
+
+    async def log(
+        self, name: str, after: int, *, limit: int
+    ) -> list[tuple[int, bytes]]:
+        """Entries of a log with positions greater than `after`, oldest first.
+
+        Positions rise, and are not necessarily dense. Start with 0.
+        """
+        ...
+
+
+class StoreTx(View, Protocol):
+    """Reading and writing; reads see this transaction's own writes."""
+
+    def put(self, key: bytes, value: bytes) -> None: ...
+
+    def delete(self, key: bytes) -> None: ...
+
+    def add(self, counter: bytes, amount: float) -> None:
+        """Add to a counter. Counters never conflict."""
+        ...
+
+    def append(self, log: str, entry: bytes) -> None:
+        """Add to the end of a log. Appends never conflict; entries of one commit stay in order."""
+        ...
+
+    def notify(self, topic: str) -> None:
+        """Once durable, call every listener of every process on this store with `topic`."""
+        ...
+
+    async def commit(self) -> None:
+        """Make it durable, or raise Conflict, StoreFull or StoreClosed and keep nothing of it."""
+        ...
+
+
+class Store(Protocol):
+    """A key-value space. `listen` is called once per process, before the first commit."""
+
+    def view(self) -> View: ...
+
+    def begin(self) -> StoreTx: ...
+
+    def listen(self, heard: Callable[[str], None]) -> None:
+        """`heard(topic)` runs on the event loop after a commit that notified `topic`."""
+        ...
+
+    async def trim_log(self, name: str, before: int) -> None:
+        """Forget entries with positions up to and including `before`."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was asked, then let go of the files."""
+        ...
