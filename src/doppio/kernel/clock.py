@@ -1,0 +1,212 @@
+"""Two times: cloud time, which may stop, run faster or jump; and host time, which may not.
+
+Retention, expiry, schedules and bills follow cloud time. Signature skew, sockets and start-up
+follow host time. Nothing else in the project reads the wall clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Protocol
+
+import msgspec
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# asyncio timers lose precision and then range with very long delays; look again once a day.
+_LONGEST_SLEEP_SECONDS = 86_400.0
+
+
+class HostClock(Protocol):
+    """Where host time comes from: the machine, or a simulation."""
+
+    def seconds(self) -> float:
+        """Seconds since 1970, UTC."""
+        ...
+
+    def call_later(self, seconds: float, run: Callable[[], None]) -> Callable[[], None]:
+        """Run once after that much host time; the answer cancels it."""
+        ...
+
+
+class MachineClock:
+    """Host time of this machine."""
+
+    def seconds(self) -> float:
+        return time.time()
+
+    def call_later(self, seconds: float, run: Callable[[], None]) -> Callable[[], None]:
+        return asyncio.get_running_loop().call_later(seconds, run).cancel
+
+
+class SimulatedClock:
+    """Host time that moves only when told to."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start.timestamp()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = count()
+        self._cancelled: set[int] = set()
+
+    def seconds(self) -> float:
+        return self._now
+
+    def call_later(self, seconds: float, run: Callable[[], None]) -> Callable[[], None]:
+        number = next(self._count)
+        heapq.heappush(self._timers, (self._now + seconds, number, run))
+        return lambda: self._cancelled.add(number)
+
+    def next_timer(self) -> float | None:
+        """When the soonest timer is due, in seconds since 1970."""
+        while self._timers and self._timers[0][1] in self._cancelled:
+            self._cancelled.discard(heapq.heappop(self._timers)[1])
+        return self._timers[0][0] if self._timers else None
+
+    def run_to(self, seconds: float) -> None:
+        """Move to that time, running each timer that comes due on the way, in order."""
+        while (due := self.next_timer()) is not None and due <= seconds:
+            self._now = max(self._now, due)
+            heapq.heappop(self._timers)[2]()
+        self._now = max(self._now, seconds)
+
+
+class ClockState(msgspec.Struct, frozen=True, kw_only=True):
+    """Cloud time as a line: at host second `host` it was cloud second `cloud`, running at `rate`.
+
+    A rate of 0 is a paused clock.
+    """
+
+    host: float = 0.0
+    cloud: float = 0.0
+    rate: float = 1.0
+
+
+class _Timer:
+    """Something to run once; None when it has run or was cancelled."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self.run: Callable[[], None] | None = run
+
+
+class Clock:
+    """Cloud time, and waiting for it."""
+
+    def __init__(self, host: HostClock, state: ClockState | None = None) -> None:
+        self.host = host
+        self.state = state or ClockState()
+        self._waiting: list[tuple[float, int, _Timer]] = []
+        self._count = count()
+        self._cancelled = 0
+        self._cancel_timer: Callable[[], None] | None = None
+
+    def seconds(self) -> float:
+        """Cloud time in seconds since 1970, UTC."""
+        state = self.state
+        return state.cloud + (self.host.seconds() - state.host) * state.rate
+
+    def now(self) -> datetime:
+        """Cloud time."""
+        return datetime.fromtimestamp(self.seconds(), UTC)
+
+    def host_now(self) -> datetime:
+        """Host time, for what must agree with the machines around us."""
+        return datetime.fromtimestamp(self.host.seconds(), UTC)
+
+    def paused(self) -> ClockState:
+        """The state in which time stands still from now on."""
+        return ClockState(host=self.host.seconds(), cloud=self.seconds(), rate=0.0)
+
+    def running(self, rate: float = 1.0) -> ClockState:
+        """The state in which time runs on from now at `rate` cloud seconds a second."""
+        return ClockState(host=self.host.seconds(), cloud=self.seconds(), rate=rate)
+
+    def advanced(self, by: timedelta) -> ClockState:
+        """The state in which `by` has passed at once."""
+        return ClockState(
+            host=self.host.seconds(),
+            cloud=self.seconds() + by.total_seconds(),
+            rate=self.state.rate,
+        )
+
+    def set(self, state: ClockState) -> None:
+        """Follow a new state; whoever waits for a time that has come is woken now."""
+        self.state = state
+        self._fire()
+
+    def call_at(self, when: datetime, run: Callable[[], None]) -> Callable[[], None]:
+        """Run once when cloud time reaches `when`; the answer cancels it."""
+        timer = _Timer(run)
+        entry = ((when - _EPOCH).total_seconds(), next(self._count), timer)
+        heapq.heappush(self._waiting, entry)
+        if self._waiting[0] is entry:
+            self._arm()
+        return lambda: self._cancel(timer)
+
+    async def wait_until(self, when: datetime) -> None:
+        """Return when cloud time has reached `when`."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        cancel = self.call_at(when, lambda: None if done.done() else done.set_result(None))
+        try:
+            await done
+        finally:
+            cancel()
+
+    def _cancel(self, timer: _Timer) -> None:
+        if timer.run is None:
+            return
+        timer.run = None
+        self._cancelled += 1
+        if self._cancelled > 64 and self._cancelled * 2 > len(self._waiting):
+            self._waiting = [entry for entry in self._waiting if entry[2].run is not None]
+            heapq.heapify(self._waiting)
+            self._cancelled = 0
+
+    def _fire(self) -> None:
+        now = self.seconds()
+        while self._waiting and self._waiting[0][0] <= now:
+            timer = heapq.heappop(self._waiting)[2]
+            if timer.run is None:
+                self._cancelled -= 1
+            else:
+                run, timer.run = timer.run, None
+                run()
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+            self._cancel_timer = None
+        rate = self.state.rate
+        if self._waiting and rate > 0:
+            seconds = (self._waiting[0][0] - self.seconds()) / rate
+            self._cancel_timer = self.host.call_later(
+                min(max(seconds, 0.0), _LONGEST_SLEEP_SECONDS), self._fire
+            )
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def duration(text: str) -> timedelta:
+    """A duration as people type it: `90s`, `5m`, `2h`, `30d`, `1w`, or `1d12h`.
+
+    Raises ValueError with what is allowed.
+    """
+    seconds, digits = 0.0, ""
+    for char in text.strip():
+        if char.isdigit() or char == ".":
+            digits += char
+        elif char in _UNITS and digits:
+            seconds, digits = seconds + float(digits) * _UNITS[char], ""
+        else:
+            digits = "?"
+            break
+    if digits or not text.strip():
+        raise ValueError(f"{text!r} is not a duration: write for example 90s, 5m, 2h, 30d or 1d12h")
+    return timedelta(seconds=seconds)

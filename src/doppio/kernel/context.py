@@ -1,0 +1,419 @@
+"""What an operation gets: who calls, where, when, and the ways to state and to other services.
+
+`Context` is closed: a new member needs a decision record. Reading and writing are typed views on
+the store; everything a transaction causes (rows, index rows, events, timers, usage, audit,
+wake-ups) is in its one commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+
+from doppio.kernel.clock import Clock
+from doppio.kernel.events import Event, encode_event
+from doppio.kernel.ids import Ids
+from doppio.kernel.identity import Caller, service_caller
+from doppio.kernel.jobs import Job, job_key
+from doppio.kernel.keys import pack
+from doppio.kernel.meter import usage_key
+from doppio.kernel.records import Index, table_of
+from doppio.kernel.store import Conflict, Store, StoreTx, View
+from doppio.kernel.wakers import Ticket, Wakers
+
+if TYPE_CHECKING:
+    from doppio.kernel.audit import Audit
+    from doppio.kernel.blobs import Blobs
+
+T = TypeVar("T")
+
+# A transaction that loses this often is fighting something that never rests.
+TRIES_MAX = 32
+
+
+class Reader:
+    """Typed reading. Of `ctx.read()`: durable state only."""
+
+    __slots__ = ("_view", "context")
+
+    def __init__(self, view: View, context: Context) -> None:
+        self._view = view
+        self.context = context
+
+    @property
+    def raw(self) -> View:
+        """The byte level, for services whose rows are not records (DynamoDB's items)."""
+        return self._view
+
+    async def get(self, cls: type[T], *key: Any) -> T | None:
+        """The record with these key fields."""
+        table = table_of(cls)
+        value = await self._view.get(table.prefix + pack(*key))
+        return None if value is None else table.decode(value)
+
+    async def find(
+        self,
+        index: Index[T],
+        prefix: tuple[Any, ...] = (),
+        *,
+        since: Any = None,
+        until: Any = None,
+        after: bytes | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[T]:
+        """Records in an index's order.
+
+        `prefix` fixes the first fields; `since` and `until` bound the next one, both inclusive;
+        `after` is the index row key (`index_row_key`) of the last record already seen.
+        """
+        table = index.table
+        assert table is not None
+        lo, hi = _bounds(index.prefix + pack(*prefix), since, until, after, reverse)
+        rows = await self._view.scan(lo, hi, limit=limit, reverse=reverse)
+        values = await self._view.get_many([key for _, key in rows])
+        decode = table.decode
+        # An index row and its record are committed together: both are there or neither is.
+        found = [(key, decode(value)) for (_, key), value in zip(rows, values, strict=True) if value]
+        self._seen(table, found)
+        return [record for _, record in found]
+
+    async def list(
+        self,
+        cls: type[T],
+        prefix: tuple[Any, ...] = (),
+        *,
+        since: Any = None,
+        until: Any = None,
+        after: bytes | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[T]:
+        """Records in key order; bounds as in `find`, `after` is a record's key (`row_key`)."""
+        table = table_of(cls)
+        lo, hi = _bounds(table.prefix + pack(*prefix), since, until, after, reverse)
+        rows = await self._view.scan(lo, hi, limit=limit, reverse=reverse)
+        decode = table.decode
+        found = [(key, decode(value)) for key, value in rows]
+        self._seen(table, found)
+        return [record for _, record in found]
+
+    def meter(self, usage_type: str, amount: float = 1.0) -> None:
+        """Count usage of an operation that only reads; written in a batch within a second."""
+        self.context.audit.meter(self.context, usage_type, amount)
+
+    def _seen(self, table: Any, found: list[tuple[bytes, Any]]) -> None:
+        """Transactions remember what they loaded; plain readers have no use for it."""
+
+
+class Tx(Reader):
+    """Typed reading and writing; reads see this transaction's own writes."""
+
+    __slots__ = ("_loaded", "_tx")
+
+    def __init__(self, tx: StoreTx, context: Context) -> None:
+        super().__init__(tx, context)
+        self._tx = tx
+        # Indexed rows as last seen or written here: what their index rows are, without reading.
+        self._loaded: dict[bytes, Any] = {}
+
+    @property
+    def raw(self) -> StoreTx:
+        """The byte level, for services whose rows are not records (DynamoDB's items)."""
+        return self._tx
+
+    async def get(self, cls: type[T], *key: Any) -> T | None:
+        """The record with these key fields."""
+        table = table_of(cls)
+        row_key = table.prefix + pack(*key)
+        value = await self._tx.get(row_key)
+        found = None if value is None else table.decode(value)
+        if table.indexes:
+            self._loaded[row_key] = found
+        return found
+
+    def add(self, record: T) -> T:
+        """Store a record that is known to be new (its id was made here): nothing is read."""
+        table = table_of(type(record))
+        key = table.key(record)
+        self._tx.put(key, table.encode(record))
+        if table.indexes:
+            self._loaded[key] = record
+            for index in table.indexes:
+                row_key = index.row_key(record, key)
+                if row_key is not None:
+                    self._tx.put(row_key, key)
+        return record
+
+    def put(self, record: T) -> T:
+        """Store a record, new or changed. An indexed one must have been read here before."""
+        table = table_of(type(record))
+        key = table.key(record)
+        self._tx.put(key, table.encode(record))
+        if table.indexes:
+            assert key in self._loaded, f"read {table.name} in this transaction before putting it"
+            self._reindex(table, key, self._loaded[key], record)
+            self._loaded[key] = record
+        return record
+
+    def delete(self, record: Any) -> None:
+        """Remove a record that was read in this transaction."""
+        table = table_of(type(record))
+        key = table.key(record)
+        self._tx.delete(key)
+        if table.indexes:
+            assert key in self._loaded, f"read {table.name} in this transaction before deleting it"
+            self._reindex(table, key, self._loaded[key], None)
+            self._loaded[key] = None
+
+    def emit(self, event: Event) -> None:
+        """Say a fact; subscribers and controllers hear of it at least once, after the commit."""
+        self._tx.append("events", encode_event(event, self.context))
+        self._tx.notify("events")
+
+    async def schedule(self, at: datetime, name: str, key: str, **arguments: Any) -> None:
+        """Run the service's job `name` for `key` when cloud time reaches `at`.
+
+        A job is known by its name and key: scheduling it again moves it.
+        """
+        service = name.partition(".")[0]
+        await self.get(Job, name, key)
+        self.put(
+            Job(
+                name=name,
+                key=key,
+                at=at,
+                service=service,
+                account=self.context.account,
+                region=self.context.region,
+                arguments=arguments,
+            )
+        )
+        self._tx.notify("jobs")
+
+    async def unschedule(self, name: str, key: str) -> None:
+        """Forget a job; it is no error if there is none."""
+        job = await self.get(Job, name, key)
+        if job is not None:
+            self.delete(job)
+
+    def meter(self, usage_type: str, amount: float = 1.0) -> None:
+        """Count usage; it is committed together with what caused it."""
+        self._tx.add(usage_key(self.context, usage_type), amount)
+
+    def wake(self, topic: str) -> None:
+        """Once durable, wake who waits for `topic` (see `Context.ticket`), in every process."""
+        self._tx.notify(topic)
+
+    def _seen(self, table: Any, found: list[tuple[bytes, Any]]) -> None:
+        if table.indexes:
+            self._loaded.update(found)
+
+    def _reindex(self, table: Any, key: bytes, old: Any, new: Any) -> None:
+        for index in table.indexes:
+            was = None if old is None else index.row_key(old, key)
+            now = None if new is None else index.row_key(new, key)
+            if was != now:
+                if was is not None:
+                    self._tx.delete(was)
+                if now is not None:
+                    self._tx.put(now, key)
+
+
+class Writing:
+    """`async with ctx.write() as tx`: commits at the end of the block, or keeps nothing."""
+
+    __slots__ = ("_context", "_tx")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def __aenter__(self) -> Tx:
+        context = self._context
+        self._tx = Tx(context.kernel.store.begin(), context)
+        return self._tx
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        store_tx = self._tx.raw
+        if kind is None:
+            self._context.audit.ride(self._context, store_tx)
+            await store_tx.commit()
+        elif issubclass(kind, Exception):
+            # The refusal may rest on a write that is still on its way: wait until it is durable.
+            await store_tx.abandon()
+
+
+class Kernel(Protocol):
+    """What the composition root joins for all contexts of one cloud."""
+
+    store: Store
+    clock: Clock
+    wakers: Wakers
+    audit: Audit
+    blobs: Blobs
+    ids: Ids
+    machine: Any
+
+    async def enter(self, context: Context, service: str, method: str, req: Mapping[str, Any]) -> Any:
+        """Pass a call through the door."""
+        ...
+
+    async def authorise(
+        self, context: Context, action: str, resource: str, extra: Mapping[str, Any] | None
+    ) -> None:
+        """Raise AccessDenied unless the context's caller may do this."""
+        ...
+
+
+class Context:
+    """One call: who, where, now; and the ways to state, time and other services."""
+
+    __slots__ = (
+        "account", "audited", "caller", "kernel", "now", "operation", "partition", "region",
+        "request_id", "secure", "service", "source_ip", "user_agent",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        caller: Caller,
+        *,
+        account: str,
+        region: str,
+        request_id: str,
+        service: str = "",
+        operation: str = "",
+        partition: str = "aws",
+        source_ip: str = "127.0.0.1",
+        user_agent: str = "",
+        secure: bool = False,
+    ) -> None:
+        self.kernel = kernel
+        self.caller = caller
+        self.account = account
+        self.region = region
+        self.partition = partition
+        self.request_id = request_id
+        self.service = service
+        self.operation = operation
+        self.source_ip = source_ip
+        self.user_agent = user_agent
+        self.secure = secure
+        self.now = kernel.clock.now()
+        self.audited = False
+
+    @property
+    def clock(self) -> Clock:
+        """Cloud time, for waiting; `now` is the time of this call, read once."""
+        return self.kernel.clock
+
+    @property
+    def audit(self) -> Audit:
+        """Where this call is recorded (kernel use)."""
+        return self.kernel.audit
+
+    @property
+    def blobs(self) -> Blobs:
+        """Large bodies beside the store."""
+        return self.kernel.blobs
+
+    @property
+    def machine(self) -> Any:
+        """The data planes' drivers."""
+        return self.kernel.machine
+
+    def read(self) -> Reader:
+        """Durable state."""
+        return Reader(self.kernel.store.view(), self)
+
+    def write(self) -> Writing:
+        """A transaction: `async with ctx.write() as tx`.
+
+        On a conflict the door runs the whole operation again. An operation that has consumed a
+        stream or commits more than once uses `transact`.
+        """
+        return Writing(self)
+
+    async def transact(self, body: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run `body` in a transaction of its own, again as often as others get in its way."""
+        for tries in range(TRIES_MAX):
+            try:
+                async with self.write() as tx:
+                    return await body(tx)
+            except Conflict:
+                if tries + 1 == TRIES_MAX:
+                    raise
+        raise AssertionError("unreachable")
+
+    def ticket(self, topic: str) -> Ticket:
+        """The right to be woken by the next `tx.wake(topic)`; draw it before looking."""
+        return self.kernel.wakers.ticket(topic)
+
+    def new_id(self, kind: str = "") -> str:
+        """A new unique id: a UUID, or in the form that `ids.FORMS` gives for `kind`."""
+        return self.kernel.ids.new(kind)
+
+    def random(self) -> float:
+        """Chance in [0, 1)."""
+        return self.kernel.ids.random()
+
+    async def authorise(
+        self, action: str, resource: str, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        """An extra check beside the door's; raises AccessDenied."""
+        await self.kernel.authorise(self, action, resource, extra)
+
+    async def call(self, service: str, method: str, req: Mapping[str, Any]) -> Any:
+        """Call another service's public operation as this caller."""
+        return await self.kernel.enter(self, service, method, req)
+
+    def as_service(self, service: str, *, source: str | None = None) -> Context:
+        """The same call as a service principal: `ctx.as_service("sns", source=arn).call(...)`."""
+        return self.derive(service_caller(service, self.account, source))
+
+    def derive(self, caller: Caller, *, region: str | None = None) -> Context:
+        """A context for another caller or region within this call."""
+        return Context(
+            self.kernel, caller, account=self.account, region=region or self.region,
+            request_id=self.request_id, partition=self.partition, source_ip=self.source_ip,
+            user_agent=self.user_agent, secure=self.secure,
+        )  # fmt: skip
+
+
+def row_key(record: Any) -> bytes:
+    """The key of a record, as `Reader.list(after=...)` takes it."""
+    return table_of(type(record)).key(record)
+
+
+def index_row_key(index: Index[T], record: T) -> bytes:
+    """The index row of a record, as `Reader.find(after=...)` takes it."""
+    key = index.row_key(record, row_key(record))
+    assert key is not None, "the record is not in this index"
+    return key
+
+
+def _bounds(
+    base: bytes, since: Any, until: Any, after: bytes | None, reverse: bool
+) -> tuple[bytes, bytes]:
+    lo = base if since is None else base + pack(since)
+    # 0xff sorts behind every packed part, so base+0xff ends the range and a part+0xff includes
+    # every row that goes on behind that part.
+    hi = (base if until is None else base + pack(until)) + b"\xff"
+    if after is not None:
+        if reverse:
+            hi = after
+        else:
+            lo = after + b"\x00"
+    return lo, hi
+
+
+__all__ = ["Context", "Kernel", "Reader", "Sequence", "Tx", "index_row_key", "msgspec", "row_key"]

@@ -1,0 +1,153 @@
+"""Controllers: long work as observe, plan, apply.
+
+A controller is told keys, never events: what to do follows from the record and from what is
+really there. At the start every key is looked at once, and again at each `resync`; a wake-up only
+makes it sooner. One key is never reconciled twice at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from doppio.kernel.events import Event, Subscription
+from doppio.kernel.keys import unpack
+from doppio.kernel.records import table_of
+from doppio.kernel.store import Conflict
+
+if TYPE_CHECKING:
+    from doppio.kernel.context import Context, Kernel
+
+T = TypeVar("T")
+Key = tuple[Any, ...]
+
+_log = logging.getLogger("doppio.controller")
+KEYS_A_READ = 500
+AT_ONCE_MAX = 32
+RETRY_SECONDS_MAX = 60.0
+
+
+class Again(msgspec.Struct, frozen=True):
+    """Look at this key again at that cloud time."""
+
+    at: datetime
+
+
+class Controller(Generic[T]):
+    """Base: name the record class and the events that say "look here", write `reconcile`."""
+
+    record: ClassVar[type]
+    wakes_on: ClassVar[tuple[type[Event], ...]] = ()
+    resync: ClassVar[timedelta | None] = None
+
+    def where(self, row: T) -> tuple[str, str]:
+        """Account and region in whose name a record is looked after."""
+        return getattr(row, "account", ""), getattr(row, "region", "")
+
+    async def reconcile(self, ctx: Context, key: Key) -> Again | None:
+        """Bring what is there nearer to what the record wants. May be called at any time."""
+        raise NotImplementedError
+
+
+class ControllerRunner:
+    """Gives one controller its keys."""
+
+    def __init__(
+        self, kernel: Kernel, controller: Controller[Any], context_for: Callable[[str, str], Context]
+    ) -> None:
+        self._kernel = kernel
+        self._controller = controller
+        self._context_for = context_for
+        self._queue: asyncio.Queue[Key] = asyncio.Queue()
+        self._queued: set[Key] = set()
+        self._running: set[Key] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._room = asyncio.Semaphore(AT_ONCE_MAX)
+        self._failures: dict[Key, int] = {}
+
+    def subscription(self) -> Subscription:
+        """How the controller hears of keys."""
+        return Subscription(
+            f"controller.{type(self._controller).__module__}.{type(self._controller).__name__}",
+            self._controller.wakes_on,
+            self._heard,
+        )
+
+    def start(self) -> None:
+        """Begin with every key there is."""
+        self._loop_task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop; whatever was half done is seen again at the next start."""
+        tasks = [*self._tasks, *([self._loop_task] if self._loop_task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def look(self, key: Key) -> None:
+        """Reconcile this key soon."""
+        if key not in self._queued:
+            self._queued.add(key)
+            self._queue.put_nowait(key)
+
+    async def _heard(self, ctx: Context, event: Event) -> None:
+        self.look(event.key)
+
+    async def _run(self) -> None:
+        await self._look_at_all()
+        while True:
+            key = await self._queue.get()
+            await self._room.acquire()
+            if key in self._running:
+                # It is being looked at with older eyes: once more, when that is over.
+                self._room.release()
+                self._kernel.clock.host.call_later(0.01, lambda key=key: self._queue.put_nowait(key))  # type: ignore[misc]
+                continue
+            self._queued.discard(key)
+            self._running.add(key)
+            task = asyncio.create_task(self._one(key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _one(self, key: Key) -> None:
+        clock = self._kernel.clock
+        try:
+            row = await self._context_for("", "").read().get(self._controller.record, *key)
+            account, region = self._controller.where(row) if row is not None else ("", "")
+            again = await self._controller.reconcile(self._context_for(account, region), key)
+            self._failures.pop(key, None)
+            if again is not None:
+                clock.call_at(again.at, lambda: self.look(key))
+        except Conflict:
+            self.look(key)
+        except Exception:
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            _log.exception("%s failed for %s, again soon", type(self._controller).__name__, key)
+            seconds = min(0.05 * 2**failures, RETRY_SECONDS_MAX)
+            clock.host.call_later(seconds, lambda: self.look(key))
+        finally:
+            self._running.discard(key)
+            self._room.release()
+
+    async def _look_at_all(self) -> None:
+        table = table_of(self._controller.record)
+        view = self._kernel.store.view()
+        lo, hi = table.prefix, table.prefix + b"\xff"
+        while rows := await view.scan(lo, hi, limit=KEYS_A_READ):
+            for row_key, _ in rows:
+                self.look(tuple(unpack(row_key)[1:]))
+            lo = rows[-1][0] + b"\x00"
+        if self._controller.resync is not None:
+            at = self._kernel.clock.now() + self._controller.resync
+            self._kernel.clock.call_at(at, self._again)
+
+    def _again(self) -> None:
+        task = asyncio.ensure_future(self._look_at_all())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,117 @@
+"""The door: every call of every service passes here, from the network or from another service.
+
+validate → authorise → run (again on a conflict) → record. Nothing goes round it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from doppio.kernel.authorise import Authoriser
+from doppio.kernel.context import TRIES_MAX, Context
+from doppio.kernel.service import Service
+from doppio.kernel.store import Conflict, StoreClosed, StoreFull
+from doppio.wire import model
+from doppio.wire.errors import (
+    AwsError,
+    InternalFailure,
+    NotImplementedByDoppio,
+    ServiceUnavailable,
+    Throttled,
+)
+from doppio.wire.validate import validator
+
+_log = logging.getLogger("doppio.door")
+_EMPTY: dict[str, Any] = {}
+
+
+class _Way:
+    """One operation's way through the door, made at its first call."""
+
+    __slots__ = ("again", "name", "needs", "own_checks", "run", "validate")
+
+    def __init__(self, service: Service, method: str, operation: model.Operation) -> None:
+        run = service.operations.get(method)
+        if run is None:
+            raise NotImplementedByDoppio(
+                f"{service.name}:{operation.name} exists in AWS and not yet in this cloud"
+            )
+        self.run = run
+        self.name = operation.name
+        self.needs = service.needs
+        self.own_checks = service.own_checks
+        self.validate: Callable[[Mapping[str, Any]], None] = validator(
+            operation, model.load(service.name)
+        )
+        # A stream can be read once; such operations use `transact` themselves.
+        self.again = operation.streaming_input is None
+
+
+class Door:
+    """Validates, authorises, runs and records calls."""
+
+    def __init__(self, services: Mapping[str, Service], authoriser: Authoriser) -> None:
+        self._services = services
+        self._authoriser = authoriser
+        self._ways: dict[tuple[str, str], _Way] = {}
+
+    async def enter(self, ctx: Context, service: str, method: str, req: Mapping[str, Any]) -> Any:
+        """Run an operation for `ctx.caller`; raises AwsError and nothing else."""
+        way = self._ways.get((service, method)) or self._way(service, method)
+        ctx.service = service
+        ctx.operation = way.name
+        try:
+            way.validate(req)
+            await self._authoriser.check(ctx, way.needs(ctx, way.name, req))
+            result = await way.run(ctx, req)
+        except Conflict:
+            return await self._again(ctx, way, req)
+        except AwsError as error:
+            ctx.kernel.audit.finished(ctx, error.code)
+            raise
+        except (StoreFull, StoreClosed) as error:
+            raise unavailable(error) from error
+        if not ctx.audited:
+            ctx.kernel.audit.finished(ctx, None)
+        return _EMPTY if result is None else result
+
+    async def _again(self, ctx: Context, way: _Way, req: Mapping[str, Any]) -> Any:
+        for _ in range(TRIES_MAX if way.again else 0):
+            ctx.audited = False
+            try:
+                result = await way.run(ctx, req)
+            except Conflict:
+                continue
+            except AwsError as error:
+                ctx.kernel.audit.finished(ctx, error.code)
+                raise
+            except (StoreFull, StoreClosed) as error:
+                raise unavailable(error) from error
+            ctx.kernel.audit.finished(ctx, None)
+            return _EMPTY if result is None else result
+        _log.warning("%s:%s lost %d races in a row", ctx.service, ctx.operation, TRIES_MAX)
+        raise Throttled("Too many concurrent changes of the same resource; please try again.")
+
+    def _way(self, service_name: str, method: str) -> _Way:
+        operation = model.load(service_name).by_method.get(method)
+        if operation is None:
+            raise InternalFailure(f"{service_name} has no operation {method}")
+        service = self._services.get(service_name)
+        if service is None:
+            raise NotImplementedByDoppio(
+                f"{service_name}:{operation.name} exists in AWS and not yet in this cloud"
+            )
+        way = self._ways[(service_name, method)] = _Way(service, method, operation)
+        return way
+
+
+def unavailable(error: StoreFull | StoreClosed) -> ServiceUnavailable:
+    """What a client hears when the store refuses."""
+    if isinstance(error, StoreFull):
+        return ServiceUnavailable(
+            "The disk that holds this cloud's data is full: nothing was written. "
+            "Reading goes on; free some space and try again."
+        )
+    return ServiceUnavailable("The cloud is stopping: nothing was written.")

@@ -1,0 +1,153 @@
+"""Facts: what happened, said in the commit in which it happened.
+
+An event lands in the log `events` together with its cause. Readers follow with durable cursors:
+each event reaches each subscriber at least once, in order; a subscriber that fails is asked again
+and holds up only itself. An event carries a key to look at, and no decision may hang on more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from doppio.kernel.records import record
+from doppio.kernel.store import Conflict
+
+if TYPE_CHECKING:
+    from doppio.kernel.context import Context, Kernel
+
+_log = logging.getLogger("doppio.events")
+EVENTS_A_READ = 256
+RETRY_SECONDS_MAX = 60.0
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all facts: a subclass says what happened, `key` what to look at."""
+
+    key: tuple[str, ...]
+
+    TYPES: ClassVar[dict[str, type[Event]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        Event.TYPES[f"{cls.__module__}.{cls.__name__}"] = cls
+
+
+class Happened(msgspec.Struct, frozen=True, array_like=True):
+    """An event as logged, with where and when."""
+
+    type: str
+    account: str
+    region: str
+    at: datetime
+    request_id: str
+    event: msgspec.Raw
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Happened).decode
+
+
+def encode_event(event: Event, context: Context) -> bytes:
+    """The log entry of an event."""
+    kind = type(event)
+    return _encode(
+        Happened(
+            f"{kind.__module__}.{kind.__name__}", context.account, context.region, context.now,
+            context.request_id, msgspec.Raw(_encode(event)),
+        )
+    )  # fmt: skip
+
+
+Handler = Callable[["Context", Event], Awaitable[None]]
+
+
+@record("kernel.cursor", key=("name",))
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a subscriber has read the log of events."""
+
+    name: str
+    position: int
+
+
+class Subscription:
+    """One subscriber: its name (of the durable cursor), the types it wants, its handler."""
+
+    def __init__(self, name: str, types: tuple[type[Event], ...], handler: Handler) -> None:
+        self.name = name
+        self.types = {f"{kind.__module__}.{kind.__name__}": kind for kind in types}
+        self.handler = handler
+
+
+class Dispatcher:
+    """Takes every event to every subscriber."""
+
+    def __init__(self, kernel: Kernel, context_for: Callable[[str, str], Context]) -> None:
+        self._kernel = kernel
+        self._context_for = context_for
+        self._tasks: list[asyncio.Task[None]] = []
+        self._rung: list[asyncio.Event] = []
+
+    def start(self, subscriptions: list[Subscription]) -> None:
+        """Follow the log for each subscription, from where it had come."""
+        for subscription in subscriptions:
+            rung = asyncio.Event()
+            rung.set()
+            self._rung.append(rung)
+            self._tasks.append(asyncio.create_task(self._follow(subscription, rung)))
+        self._kernel.wakers.on("events", lambda _: self.ring())
+
+    def ring(self) -> None:
+        """There may be news."""
+        for rung in self._rung:
+            rung.set()
+
+    async def close(self) -> None:
+        """Stop following; cursors stay where they are."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _follow(self, subscription: Subscription, rung: asyncio.Event) -> None:
+        failures = 0
+        while True:
+            if failures == 0:
+                await rung.wait()
+            rung.clear()
+            try:
+                while await self._batch(subscription):
+                    pass
+                failures = 0
+            except Conflict:
+                rung.set()
+            except Exception:
+                failures += 1
+                _log.exception("subscriber %s failed, again soon", subscription.name)
+                await asyncio.sleep(min(0.05 * 2**failures, RETRY_SECONDS_MAX))
+
+    async def _batch(self, subscription: Subscription) -> bool:
+        context = self._context_for("", "")
+        cursor = await context.read().get(Cursor, subscription.name)
+        position = cursor.position if cursor else 0
+        entries = await self._kernel.store.view().log("events", position, limit=EVENTS_A_READ)
+        for position, entry in entries:
+            happened = _decode(entry)
+            kind = subscription.types.get(happened.type)
+            if kind is not None:
+                event = msgspec.msgpack.decode(happened.event, type=kind)
+                await subscription.handler(
+                    self._context_for(happened.account, happened.region), event
+                )
+                await self._move(context, subscription.name, position)
+        if entries:
+            await self._move(context, subscription.name, entries[-1][0])
+        return len(entries) == EVENTS_A_READ
+
+    async def _move(self, context: Context, name: str, position: int) -> None:
+        async with context.write() as tx:
+            tx.put(Cursor(name=name, position=position))

@@ -1,0 +1,73 @@
+"""Who calls: callers, their credentials, and the port by which IAM tells us of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+Kind = Literal["root", "user", "assumed-role", "federated-user", "service", "anonymous"]
+
+
+@dataclass(slots=True, frozen=True)
+class Caller:
+    """One principal.
+
+    `arn` is the caller's as GetCallerIdentity shows it. `id` is the unique id (`AIDA…`,
+    `AROA…:session`, the account id for root, the service name for a service). `policies` is what
+    the policy engine compiled for it (`kernel.policy`), opaque here. `session` holds what the
+    session brings as condition keys (lower case, e.g. `aws:multifactorauthpresent`).
+    `source` is the ARN on whose behalf a service calls.
+    """
+
+    account: str
+    arn: str
+    id: str
+    kind: Kind
+    access_key: str | None = None
+    policies: Any = None
+    session: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Credential:
+    """An access key that may sign: its secret, whose it is, and until when (cloud time)."""
+
+    access_key: str
+    secret: str
+    caller: Caller
+    expires_at: datetime | None = None
+
+
+ANONYMOUS = Caller(account="anonymous", arn="anonymous", id="anonymous", kind="anonymous")
+
+
+def root_of(account: str, access_key: str | None = None) -> Caller:
+    """The root user of an account."""
+    return Caller(
+        account=account,
+        arn=f"arn:aws:iam::{account}:root",
+        id=account,
+        kind="root",
+        access_key=access_key,
+    )
+
+
+def service_caller(service: str, account: str, source: str | None = None) -> Caller:
+    """A service as principal, acting for a resource of `account`."""
+    name = f"{service}.amazonaws.com"
+    return Caller(account=account, arn=name, id=name, kind="service", source=source)
+
+
+class Identities(Protocol):
+    """The port that IAM provides: from an access key to who that is."""
+
+    async def credential(self, access_key: str, token: str | None) -> Credential:
+        """The credential of an access key, or AWS's error (InvalidClientTokenId, ExpiredToken)."""
+        ...
+
+    async def convenience_off(self) -> bool:
+        """Whether `test`/`test` and account ids as access keys are refused."""
+        ...

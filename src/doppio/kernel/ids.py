@@ -1,0 +1,80 @@
+"""Ids and chance, from one source that a simulation can seed."""
+
+from __future__ import annotations
+
+import os
+import random
+import uuid
+from collections.abc import Callable
+
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_HEX = "0123456789abcdef"
+_URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+# kind -> (prefix, alphabet, count of characters behind the prefix); sources: AWS's documentation
+# of unique identifiers (IAM) and of each service's ids.
+FORMS: dict[str, tuple[str, str, int]] = {
+    "iam-user": ("AIDA", _BASE32, 17),
+    "iam-role": ("AROA", _BASE32, 17),
+    "iam-group": ("AGPA", _BASE32, 17),
+    "iam-policy": ("ANPA", _BASE32, 17),
+    "instance-profile": ("AIPA", _BASE32, 17),
+    "access-key": ("AKIA", _BASE32, 16),
+    "session-key": ("ASIA", _BASE32, 16),
+    "secret-key": ("", _URL, 40),
+    "hex16": ("", _HEX, 16),
+    "hex32": ("", _HEX, 32),
+    "base32-52": ("", _BASE32, 52),
+    "url32": ("", _URL, 32),
+    "host-id": ("", _URL, 56),
+}
+
+
+class Ids:
+    """Makes ids. Without a seed they come from the operating system's generator."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._seeded = None if seed is None else random.Random(seed)
+        self._bytes: Callable[[int], bytes] = (
+            os.urandom if self._seeded is None else self._seeded.randbytes
+        )
+        self._chance = random.SystemRandom() if self._seeded is None else self._seeded
+        self._pool = b""
+        self._used = 0
+
+    def new(self, kind: str = "") -> str:
+        """A UUID (version 4), or an id in the form of `kind`."""
+        if not kind:
+            return self.uuid()
+        prefix, alphabet, count = FORMS[kind]
+        size = len(alphabet)
+        if 256 % size == 0:
+            return prefix + "".join(alphabet[byte % size] for byte in self._bytes(count))
+        return prefix + "".join(alphabet[self._chance.randrange(size)] for _ in range(count))
+
+    def uuid(self) -> str:
+        """A random UUID as text."""
+        # One system call serves 64 ids: request ids are on every hot path.
+        used = self._used
+        if used >= len(self._pool):
+            self._pool, used = self._bytes(1024), 0
+        self._used = used + 16
+        text = self._pool[used : used + 16].hex()
+        variant = "89ab"[int(text[16], 16) & 3]
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+    def random(self) -> float:
+        """Chance in [0, 1)."""
+        return self._chance.random()
+
+    def bytes(self, count: int) -> bytes:
+        """`count` unguessable bytes (guessable ones in a seeded simulation)."""
+        return self._bytes(count)
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID in its usual form."""
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

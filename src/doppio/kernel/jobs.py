@@ -1,0 +1,123 @@
+"""Durable timers: a named job and its parameters, run when cloud time says so, at least once.
+
+A job is known by (name, key): scheduling it again moves it. `name` is `service.what`, and the
+service's list of jobs maps it to a coroutine. A job that fails is tried again with back-off, for
+ever; one that succeeds is forgotten, unless it was scheduled anew meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from doppio.kernel.records import Index, record
+from doppio.kernel.store import Conflict
+
+if TYPE_CHECKING:
+    from doppio.kernel.context import Context, Kernel
+
+_log = logging.getLogger("doppio.jobs")
+JOBS_A_READ = 64
+RETRY_MAX = timedelta(minutes=5)
+
+DUE: Index[Job] = Index("due", ("at",))
+
+
+@record("kernel.job", key=("name", "key"), indexes=(DUE,))
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One timer."""
+
+    name: str
+    key: str
+    at: datetime
+    service: str
+    account: str
+    region: str
+    arguments: dict[str, Any] = {}
+    failures: int = 0
+
+
+JobHandler = Callable[["Context", Job], Awaitable[None]]
+
+
+def job_key(name: str, key: str) -> str:
+    """How a job is named in logs."""
+    return f"{name}({key})"
+
+
+class JobRunner:
+    """Runs what is due, and sleeps until the next is."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        handlers: Mapping[str, JobHandler],
+        context_for: Callable[[str, str], Context],
+    ) -> None:
+        self._kernel = kernel
+        self._handlers = handlers
+        self._context_for = context_for
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; what came due while the cloud was off runs now."""
+        self._kernel.wakers.on("jobs", lambda _: self._news.set())
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop; an interrupted job runs again at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        clock = self._kernel.clock
+        while True:
+            self._news.clear()
+            reader = self._context_for("", "").read()
+            due = await reader.find(DUE, until=clock.now(), limit=JOBS_A_READ)
+            for job in due:
+                await self._one(job)
+            if due:
+                continue
+            following = await reader.find(DUE, limit=1)
+            cancel = clock.call_at(following[0].at, self._news.set) if following else None
+            await self._news.wait()
+            if cancel is not None:
+                cancel()
+
+    async def _one(self, job: Job) -> None:
+        context = self._context_for(job.account, job.region)
+        handler = self._handlers.get(job.name)
+        if handler is None:
+            _log.warning("no service knows job %s; it is kept", job_key(job.name, job.key))
+            return await self._settle(context, job, failed=True)
+        try:
+            await handler(context, job)
+        except Conflict:
+            return None
+        except Exception:
+            _log.exception("job %s failed", job_key(job.name, job.key))
+            return await self._settle(context, job, failed=True)
+        return await self._settle(context, job, failed=False)
+
+    async def _settle(self, context: Context, job: Job, *, failed: bool) -> None:
+        async def settle(tx: Any) -> None:
+            now = await tx.get(Job, job.name, job.key)
+            if now != job:
+                return
+            if failed:
+                failures = job.failures + 1
+                wait = min(timedelta(seconds=2**failures), RETRY_MAX)
+                at = self._kernel.clock.now() + wait
+                tx.put(msgspec.structs.replace(job, failures=failures, at=at))
+            else:
+                tx.delete(job)
+
+        await context.transact(settle)

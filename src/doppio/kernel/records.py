@@ -1,0 +1,112 @@
+"""Records: what services store, as frozen structs under ordered keys, with indexes.
+
+A record class names its table, the fields that make its key and its indexes:
+
+    DUE: Index[Message] = Index("due", ("queue", "visible_at"))
+
+    @record("sqs.message", key=("queue", "id"), indexes=(DUE,))
+    class Message(msgspec.Struct, frozen=True, kw_only=True): ...
+
+Rows are msgpack. A new field has a default; any other change of shape is a numbered migration.
+An index row holds the key of its record; a record whose indexed field is None is not in that index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from doppio.kernel.keys import pack
+
+T = TypeVar("T")
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Index(Generic[T]):
+    """An order in which records of one table can be found.
+
+    `fields` come first in the index row's key, then the record's own key, so rows are unique.
+    """
+
+    __slots__ = ("fields", "name", "prefix", "table", "values")
+
+    def __init__(self, name: str, fields: tuple[str, ...]) -> None:
+        self.name = name
+        self.fields = fields
+        self.prefix = b""
+        self.table: Table[Any] | None = None
+        self.values = _values(fields)
+
+    def attach(self, table: Table[Any]) -> None:
+        """Join the index to its table; `record` does it once."""
+        assert self.table is None, f"index {self.name} belongs to two tables"
+        self.table = table
+        self.prefix = pack(f"{table.name}.{self.name}")
+
+    def row_key(self, row: Any, key: bytes) -> bytes | None:
+        """The index row's key for a record, None where the record is not in the index."""
+        values = self.values(row)
+        if None in values:
+            return None
+        return self.prefix + pack(*values) + key
+
+
+class Table(Generic[T]):
+    """How the records of one class are kept."""
+
+    __slots__ = ("cls", "decode", "indexes", "key_values", "name", "prefix")
+
+    def __init__(self, cls: type[T], name: str, key: tuple[str, ...], indexes: Iterable[Index[T]]):
+        self.cls = cls
+        self.name = name
+        self.prefix = pack(name)
+        self.key_values = _values(key)
+        self.decode: Callable[[bytes], T] = msgspec.msgpack.Decoder(cls).decode
+        self.indexes = tuple(indexes)
+        for index in self.indexes:
+            index.attach(self)
+
+    def key(self, row: T) -> bytes:
+        """The row key of a record."""
+        return self.prefix + pack(*self.key_values(row))
+
+    def key_of(self, parts: tuple[Any, ...]) -> bytes:
+        """The row key of the record with these key fields."""
+        return self.prefix + pack(*parts)
+
+    def encode(self, row: T) -> bytes:
+        """The record as stored."""
+        return _encode(row)
+
+
+TABLES: dict[str, Table[Any]] = {}
+_BY_CLASS: dict[type, Table[Any]] = {}
+
+
+def record(
+    table: str, *, key: tuple[str, ...], indexes: Iterable[Index[Any]] = ()
+) -> Callable[[type[T]], type[T]]:
+    """Declare a struct as the record class of `table`."""
+
+    def declare(cls: type[T]) -> type[T]:
+        assert table not in TABLES, f"two record classes for table {table}"
+        TABLES[table] = _BY_CLASS[cls] = Table(cls, table, key, indexes)
+        return cls
+
+    return declare
+
+
+def table_of(cls: type[T]) -> Table[T]:
+    """The table of a record class."""
+    return _BY_CLASS[cls]
+
+
+def _values(fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(fields) == 1:
+        get = attrgetter(fields[0])
+        return lambda row: (get(row),)
+    return attrgetter(*fields)

@@ -1,0 +1,103 @@
+"""What a service is to the rest: its operations, what each needs permission for, its background work.
+
+A package `doppio.services.NAME` with a `service.py` that defines `SERVICE` is a service; there is
+nothing else to register. Operations are the public async methods of its groups; an operation that
+no group has is answered 501 by the door.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from doppio.kernel.events import Subscription
+from doppio.kernel.jobs import JobHandler
+
+if TYPE_CHECKING:
+    from doppio.kernel.context import Context
+    from doppio.kernel.controller import Controller
+    from doppio.kernel.identity import Identities
+
+Operation = Callable[["Context", Any], Awaitable[Mapping[str, Any] | None]]
+
+
+class Need(NamedTuple):
+    """One permission that a call needs: an action on a resource, with extra condition keys.
+
+    `policy` is the ARN of the resource whose policy counts where it is not `resource` itself (the
+    bucket of an object).
+    """
+
+    action: str
+    resource: str = "*"
+    context: Mapping[str, Any] = {}
+    policy: str | None = None
+
+
+Needs = Callable[["Context", str, Mapping[str, Any]], Sequence[Need]]
+
+
+class Service:
+    """One AWS service.
+
+    `name` is botocore's name of its model. `needs(ctx, operation, req)` says which permissions an
+    operation takes; without it, `name:Operation` on `*`. `data_events` are the operations that
+    CloudTrail counts as data events. `anonymous` are those that need no signature.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        groups: Iterable[object],
+        needs: Needs | None = None,
+        data_events: Iterable[str] = (),
+        anonymous: Iterable[str] = (),
+        jobs: Mapping[str, JobHandler] | None = None,
+        controllers: Iterable[Controller[Any]] = (),
+        subscriptions: Iterable[Subscription] = (),
+        identities: Callable[[Any], Identities] | None = None,
+        own_checks: bool = False,
+    ) -> None:
+        self.name = name
+        self.groups = tuple(groups)
+        self.needs = needs or self._needs_by_name
+        self.data_events = frozenset(data_events)
+        self.anonymous = frozenset(anonymous)
+        self.jobs = dict(jobs or {})
+        self.controllers = tuple(controllers)
+        self.subscriptions = tuple(subscriptions)
+        self.identities = identities
+        self.own_checks = own_checks
+        self.operations: dict[str, Operation] = {}
+        for group in self.groups:
+            for method, operation in _operations(group):
+                assert method not in self.operations, f"{name}.{method} is in two groups"
+                self.operations[method] = operation
+
+    def _needs_by_name(
+        self, ctx: Context, operation: str, req: Mapping[str, Any]
+    ) -> Sequence[Need]:
+        return (Need(f"{self.name}:{operation}"),)
+
+
+def discover() -> dict[str, Service]:
+    """All services in `doppio.services`, by model name."""
+    import doppio.services as home
+
+    found: dict[str, Service] = {}
+    for package in pkgutil.iter_modules(home.__path__):
+        if package.ispkg:
+            module = importlib.import_module(f"{home.__name__}.{package.name}.service")
+            service: Service = module.SERVICE
+            found[service.name] = service
+    return found
+
+
+def _operations(group: object) -> Iterable[tuple[str, Operation]]:
+    for name in dir(type(group)):
+        if not name.startswith("_") and inspect.iscoroutinefunction(getattr(type(group), name)):
+            yield name, getattr(group, name)
