@@ -1,0 +1,174 @@
+"""The request path, top to bottom: route, authenticate, decode, door, encode, log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from doppio.gateway import internal
+from doppio.gateway.authenticate import MissingAuthenticationToken, authenticate
+from doppio.gateway.requestlog import RequestLog
+from doppio.gateway.route import Target, route, scope_of, services
+from doppio.kernel.context import Context
+from doppio.kernel.identity import Caller, Identities
+from doppio.kernel.regions import partition_of
+from doppio.kernel.service import Service
+from doppio.wire import model
+from doppio.wire.codec import Codec, codec
+from doppio.wire.errors import AwsError, InternalFailure
+from doppio.wire.http import ByteStream, Request, Response, Whole
+
+_log = logging.getLogger("doppio.gateway")
+# DynamoDB's BatchWriteItem takes 16 MB, the most of all operations whose body is not a stream;
+# in JSON, binary values grow by a third.
+BODY_BYTES_MAX = 32 * 1024 * 1024
+
+
+class RequestTooLarge(AwsError):
+    """A body larger than any operation takes that is not a stream."""
+
+    code = "RequestEntityTooLarge"
+    status = 413
+    text = f"The request body is larger than {BODY_BYTES_MAX} bytes."
+
+
+class Cloud(Protocol):
+    """What the request path needs of the composition root."""
+
+    clock: Any
+    ids: Any
+    identities: Identities
+    services: dict[str, Service]
+
+    def context(self, caller: Caller, *, account: str, region: str, request_id: str, **more: Any) -> Context: ...
+
+    async def enter(self, context: Context, service: str, method: str, req: Any) -> Any: ...
+
+
+class Gateway:
+    """Answers requests."""
+
+    def __init__(self, cloud: Cloud, log: RequestLog) -> None:
+        self._cloud = cloud
+        self._log = log
+        self._codecs: dict[tuple[str, str], Codec] = {}
+        self.internal = internal.Internal(cloud)
+
+    def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """Answer one request; never raises but for cancellation."""
+        path = request.path
+        if path.startswith(("/_doppio/", "/_localstack/")) or path == "/_aws/health":
+            return self.internal.answer(request)
+        return self._answer(request)
+
+    async def _answer(self, request: Request) -> Response:
+        request_id = self._cloud.ids.uuid()
+        line = self._log.line(request, request_id)
+        target: Target | None = None
+        try:
+            target = await self._route(request)
+            response = await self._operate(request, request_id, target, line)
+        except AwsError as error:
+            line.error = error.code
+            response = self._error(request, target, error, request_id)
+        except Exception:
+            _log.exception("request %s crashed", request_id)
+            line.error = InternalFailure.code
+            response = self._error(request, target, InternalFailure(), request_id)
+        self._log.write(line, response.status)
+        return response
+
+    async def _route(self, request: Request) -> Target:
+        if request.body.whole is None and request.headers.get("content-type", "").startswith(
+            "application/x-www-form-urlencoded"
+        ):
+            request.body = await gathered(request.body)
+        return route(request, request.body.whole)
+
+    async def _operate(
+        self, request: Request, request_id: str, target: Target, line: Any
+    ) -> Response:
+        operation = target.operation
+        streaming = operation.streaming_input is not None
+        if not streaming and request.body.whole is None:
+            request.body = await gathered(request.body)
+        line.service, line.operation = target.service, operation.name
+        caller, request.body = await authenticate(
+            request,
+            self._cloud.identities,
+            self._cloud.clock,
+            is_s3=target.service in {"s3", "s3control"},
+            streaming=streaming,
+        )
+        line.caller = caller.arn
+        if caller.kind == "anonymous":
+            self._check_anonymous(target)
+        speaks = self._codec(target)
+        req = speaks.decode(operation, request, target.uri)
+        region = target.region or "us-east-1"
+        context = self._cloud.context(
+            caller,
+            account=caller.account,
+            region=region,
+            request_id=request_id,
+            partition=partition_of(region),
+            source_ip=request.peer,
+            user_agent=request.headers.get("user-agent", ""),
+            secure=request.secure,
+        )
+        result = await self._cloud.enter(context, target.service, operation.method, req)
+        return speaks.encode(operation, result, request_id)
+
+    def _check_anonymous(self, target: Target) -> None:
+        service = self._cloud.services.get(target.service)
+        if target.service == "s3" or service is None:
+            return
+        if target.operation.name not in service.anonymous:
+            raise MissingAuthenticationToken()
+
+    def _codec(self, target: Target) -> Codec:
+        key = (target.service, target.protocol)
+        found = self._codecs.get(key)
+        if found is None:
+            found = self._codecs[key] = codec(model.load(target.service), target.protocol)
+        return found
+
+    def _error(
+        self, request: Request, target: Target | None, error: AwsError, request_id: str
+    ) -> Response:
+        """The error in the form of the protocol that the client speaks."""
+        if target is not None:
+            return self._codec(target).encode_error(target.operation, error, request_id)
+        service, protocol = guess(request)
+        return codec(model.load(service), protocol).encode_error(None, error, request_id)
+
+
+def guess(request: Request) -> tuple[str, str]:
+    """A service and protocol whose error form fits a request that could not be routed."""
+    if request.headers.get("x-amz-target"):
+        return "sqs", "json"
+    if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
+        return "cloudwatch", "smithy-rpc-v2-cbor"
+    name = scope_of(request).service
+    for service, named in services().items():
+        if named.signing == name:
+            protocol = named.protocols[0]
+            return service, "query" if protocol == "json" else protocol
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return "sqs", "query"
+    return "s3", "rest-xml"
+
+
+async def gathered(body: ByteStream) -> Whole:
+    """A body in memory. Raises RequestTooLarge before it would be too much."""
+    if body.length is not None and body.length > BODY_BYTES_MAX:
+        raise RequestTooLarge()
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in body:
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            raise RequestTooLarge()
+        parts.append(bytes(chunk))
+    return Whole(b"".join(parts))

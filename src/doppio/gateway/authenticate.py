@@ -1,0 +1,147 @@
+"""Who sends a request: its signature, checked against the secret that IAM keeps.
+
+Signature skew is host time, since the client signed by the host's clock; the expiry of presigned
+requests and of session tokens is cloud time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from doppio.kernel.clock import Clock
+from doppio.kernel.identity import ANONYMOUS, Caller, Identities
+from doppio.wire import awschunked, sigv4
+from doppio.wire.errors import AwsError
+from doppio.wire.http import ByteStream, Request
+
+UNSIGNED = "UNSIGNED-PAYLOAD"
+_EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+
+
+class MissingAuthenticationToken(AwsError):
+    """A request without a signature to a service that wants one."""
+
+    code = "MissingAuthenticationToken"
+    status = 403
+    text = "Request is missing Authentication Token"
+
+
+class ContentSha256Mismatch(AwsError):
+    """A body that is not the one that was signed."""
+
+    code = "XAmzContentSHA256Mismatch"
+    status = 400
+    text = "The provided 'x-amz-content-sha256' header does not match what was computed."
+
+
+async def authenticate(
+    request: Request, identities: Identities, clock: Clock, *, is_s3: bool, streaming: bool
+) -> tuple[Caller, ByteStream]:
+    """The caller, and the body to read: decoded from aws-chunked, and checked while it is read.
+
+    `streaming`: the operation takes its body as a stream. An unsigned request is anonymous.
+    """
+    signature = sigv4.parse(request)
+    body = request.body
+    if signature is None:
+        return ANONYMOUS, _plain(request, body)
+    credential = await identities.credential(signature.access_key, signature.session_token)
+    said = signature.content_sha256
+    whole = body.whole
+    computed: str | None = None
+    if whole is not None and (not is_s3 or said not in {None, UNSIGNED} and not _is_chunked(said)):
+        computed = hashlib.sha256(whole).hexdigest() if whole else _EMPTY_SHA256
+        if is_s3 and said is not None and computed != said:
+            raise ContentSha256Mismatch(
+                ClientComputedContentSHA256=said, S3ComputedContentSHA256=computed
+            )
+    key = sigv4.verify(
+        signature,
+        credential.secret,
+        request,
+        clock.host_now(),
+        body_sha256=computed,
+        cloud_now=clock.now(),
+    )
+    if said is not None and _is_chunked(said):
+        return credential.caller, Chunked(request, body, awschunked.decoder(said, request, key))
+    if streaming and whole is None and said not in {None, UNSIGNED}:
+        return credential.caller, Hashed(body, said)
+    return credential.caller, body
+
+
+def _is_chunked(said: str | None) -> bool:
+    return said is not None and said.startswith("STREAMING-")
+
+
+def _plain(request: Request, body: ByteStream) -> ByteStream:
+    said = request.headers.get("x-amz-content-sha256")
+    if said is not None and _is_chunked(said):
+        return Chunked(request, body, awschunked.decoder(said, request, None))
+    return body
+
+
+class Hashed:
+    """A body whose SHA-256 was signed: the last chunk comes only if it was the right body."""
+
+    def __init__(self, body: ByteStream, said: str) -> None:
+        self.length = body.length
+        self.whole: bytes | None = None
+        self._body = body
+        self._said = said
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        digest = hashlib.sha256()
+        held: bytes | None = None
+        async for chunk in self._body:
+            digest.update(chunk)
+            if held is not None:
+                yield held
+            held = chunk
+        computed = digest.hexdigest()
+        if computed != self._said:
+            raise ContentSha256Mismatch(
+                ClientComputedContentSHA256=self._said, S3ComputedContentSHA256=computed
+            )
+        if held is not None:
+            yield held
+
+
+class ChunkDecoder(Protocol):
+    """What `wire.awschunked` gives."""
+
+    def feed(self, data: bytes) -> list[bytes]: ...
+
+    def finish(self) -> dict[str, str]: ...
+
+
+class Chunked:
+    """A body in aws-chunked coding, decoded and verified; trailers join the request's headers."""
+
+    def __init__(self, request: Request, body: ByteStream, decoder: ChunkDecoder) -> None:
+        length = request.headers.get("x-amz-decoded-content-length", "")
+        self.length: int | None = int(length) if length.isdigit() else None
+        self.whole: bytes | None = None
+        self._request = request
+        self._body = body
+        self._decoder = decoder
+        if body.whole is not None:
+            self.whole = b"".join(self._decoder.feed(body.whole))
+            self._finish()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self.whole is not None:
+            yield self.whole
+            return
+        async for chunk in self._body:
+            for piece in self._decoder.feed(chunk):
+                yield piece
+        self._finish()
+
+    def _finish(self) -> None:
+        trailers = self._decoder.finish()
+        if trailers:
+            self._request.headers = {**self._request.headers, **trailers}
+

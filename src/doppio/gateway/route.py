@@ -1,0 +1,285 @@
+"""Which service, protocol and operation a request means.
+
+In this order: the internal paths, `X-Amz-Target`, the CBOR path, the credential scope, the host,
+a query `Action`, and last S3, which alone is spoken to without any of these. The signature is
+always checked over the path as sent; what is rewritten here is only for finding the operation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from doppio.wire import model
+from doppio.wire.errors import AwsError, UnknownOperation
+from doppio.wire.http import Request
+from doppio.wire.rest import Router, router
+
+DEFAULT_REGION = "us-east-1"
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What tells one AWS service from the others on the wire."""
+
+    signing: str
+    endpoint: str
+    protocols: list[str]
+    version: str
+    target: str = ""
+    id: str = ""
+
+
+class _Table(msgspec.Struct):
+    source: str
+    services: dict[str, Named]
+
+
+class Target(NamedTuple):
+    """Where a request goes. `operation` is None where the service has no such operation."""
+
+    service: str
+    protocol: str
+    operation: model.Operation
+    region: str
+    uri: Mapping[str, str]
+
+
+@cache
+def services() -> dict[str, Named]:
+    """Every service that botocore knows, by model name."""
+    text = (files("doppio.data") / "services.json").read_bytes()
+    return msgspec.json.decode(text, type=_Table).services
+
+
+@cache
+def _by_target() -> dict[str, str]:
+    return {named.target: name for name, named in services().items() if named.target}
+
+
+@cache
+def _by_signing() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, named in services().items():
+        found.setdefault(named.signing, []).append(name)
+    # The model that bears the signing name itself is the likeliest.
+    return {key: sorted(names, key=lambda n: (n != key, n)) for key, names in found.items()}
+
+
+@cache
+def _by_endpoint() -> dict[str, str]:
+    return {named.endpoint: name for name, named in reversed(services().items())}
+
+
+@cache
+def _router(service: str) -> Router:
+    return router(model.load(service))
+
+
+_SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/([a-z0-9-]*)/([A-Za-z0-9_-]+)/aws4_request")
+_SCOPE_A = re.compile(r"Credential=[^/,\s]+/\d{8}/([A-Za-z0-9_-]+)/aws4_request")
+_QUERY_SCOPE = re.compile(
+    r"(?:^|&)X-Amz-Credential=[^&]+?(?:/|%2F)\d{8}(?:/|%2F)(?:([a-z0-9-]+)(?:/|%2F))?"
+    r"([A-Za-z0-9_-]+)(?:/|%2F)aws4_request",
+    re.IGNORECASE,
+)
+_AWS_HOST = re.compile(r"^(?:(.+)\.)?([a-z0-9-]+)\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$")
+_AWS_GLOBAL_HOST = re.compile(r"^(?:(.+)\.)?([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$")
+_S3_HOST = re.compile(
+    r"^(.+?)\.s3(?:[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d))?"
+    r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.localstack\.cloud)?)$"
+)
+_SHORT_HOST = re.compile(r"^(.+)\.localhost$")
+
+
+class Scope(NamedTuple):
+    """Region and signing name that a credential scope names; empty where there is none."""
+
+    region: str
+    service: str
+
+
+def scope_of(request: Request) -> Scope:
+    """The credential scope of a request, unverified."""
+    authorization = request.headers.get("authorization", "")
+    found = _SCOPE.search(authorization)
+    if found:
+        return Scope(found[1], found[2])
+    found = _SCOPE_A.search(authorization)
+    if found:
+        return Scope("", found[1])
+    if "redential=" in request.query:
+        found = _QUERY_SCOPE.search(request.query)
+        if found:
+            return Scope(found[1] or "", found[2])
+    return Scope("", "")
+
+
+def route(request: Request, body: bytes | None) -> Target:
+    """Where a request goes. `body` is its content where that is already known.
+
+    Raises AwsError for an operation that its service does not have.
+    """
+    headers = request.headers
+    scope = scope_of(request)
+    region = scope.region if scope.region not in {"", "*", "aws-global"} else ""
+    target = headers.get("x-amz-target")
+    if target:
+        return _json_target(target, region or _host_region(headers))
+    if headers.get("smithy-protocol") == "rpc-v2-cbor":
+        return _cbor_target(request, scope, region or _host_region(headers))
+    host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
+    candidates = _by_signing().get(scope.service, [])
+    name = candidates[0] if candidates else _host_service(host)
+    region = region or _host_region(headers)
+    if name in {"", "s3"} and not _is_form(request, body):
+        path, uri_query = _s3_path(request.path, host), request.query
+        return _rest_target(["s3", *candidates[1:]], "rest-xml", request, path, uri_query, region)
+    if not name:
+        name = _service_of_action(request, body)
+    protocols = services()[name].protocols
+    if _is_form(request, body) or (not protocols[0].startswith("rest") and "Action=" in request.query):
+        return _query_target(candidates or [name], request, body, region)
+    if protocols[0].startswith("rest"):
+        return _rest_target(candidates or [name], protocols[0], request, request.path, request.query, region)
+    raise UnknownOperation(f"The request names no operation of {name}.")
+
+
+def _json_target(target: str, region: str) -> Target:
+    prefix, _, operation_name = target.rpartition(".")
+    name = _by_target().get(prefix)
+    if name is None:
+        raise UnknownOperation(f"No service has operations of the target {prefix!r}.")
+    operation = model.load(name).operations.get(operation_name)
+    if operation is None:
+        raise UnknownOperation(f"{name} has no operation {operation_name!r}.")
+    return Target(name, "json", operation, region, {})
+
+
+_CBOR_PATH = re.compile(r"^/service/([A-Za-z0-9_]+)/operation/([A-Za-z0-9_]+)$")
+
+
+def _cbor_target(request: Request, scope: Scope, region: str) -> Target:
+    found = _CBOR_PATH.match(request.path)
+    name = _by_target().get(found[1]) if found else None
+    if found and name is None:
+        name = next(iter(_by_signing().get(scope.service, [])), None)
+    operation = model.load(name).operations.get(found[2]) if found and name else None
+    if operation is None or name is None:
+        raise UnknownOperation(f"No service has an operation at {request.path!r}.")
+    return Target(name, "smithy-rpc-v2-cbor", operation, region, {})
+
+
+def _rest_target(
+    names: list[str], protocol: str, request: Request, path: str, query: str, region: str
+) -> Target:
+    pairs = _query_pairs(query)
+    for name in names:
+        found = _router(name).match(request.method, path, pairs, request.headers)
+        if found is not None:
+            operation, uri = found
+            return Target(name, services()[name].protocols[0], operation, region, uri)
+    raise UnknownOperation(f"{names[0]} has no operation for {request.method} {request.path}.")
+
+
+def _query_target(names: list[str], request: Request, body: bytes | None, region: str) -> Target:
+    text = (body or b"").decode("latin-1")
+    pairs = {**_query_pairs(request.query), **_first_pairs(text)}
+    action, version = pairs.get("Action", ""), pairs.get("Version", "")
+    for name in names:
+        service = services()[name]
+        if version and len(names) > 1 and service.version != version:
+            continue
+        operation = model.load(name).operations.get(action)
+        if operation is not None:
+            protocol = "ec2" if "ec2" in service.protocols else "query"
+            return Target(name, protocol, operation, region, {})
+    error = InvalidAction(
+        f"Could not find operation {action} for version {version or 'NO_VERSION_SPECIFIED'}"
+        if action
+        else "The request must contain the parameter Action."
+    )
+    raise error
+
+
+class InvalidAction(AwsError):
+    """A query request for an operation that its service does not have."""
+
+    code = "InvalidAction"
+    status = 400
+
+
+def _is_form(request: Request, body: bytes | None) -> bool:
+    if request.method != "POST":
+        return False
+    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+def _service_of_action(request: Request, body: bytes | None) -> str:
+    pairs = {**_query_pairs(request.query), **_first_pairs((body or b"").decode("latin-1"))}
+    version = pairs.get("Version", "")
+    for name, named in services().items():
+        if version == named.version and pairs.get("Action") in model.load(name).operations:
+            return name
+    raise UnknownOperation("The request names no service: it has no signature and no known host.")
+
+
+def _host_service(host: str) -> str:
+    found = _AWS_HOST.match(host) or _AWS_GLOBAL_HOST.match(host)
+    if found:
+        return _by_endpoint().get(found[2], "")
+    return ""
+
+
+def _host_region(headers: Mapping[str, str]) -> str:
+    host = headers.get("host", "").partition(":")[0]
+    if not host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".localhost")):
+        return DEFAULT_REGION
+    found = _S3_HOST.match(host)
+    if found and found[2]:
+        return found[2]
+    aws = _AWS_HOST.match(host)
+    return aws[3] if aws else DEFAULT_REGION
+
+
+def _s3_path(path: str, host: str) -> str:
+    """The path with the bucket in front, also where the host names the bucket."""
+    if not host.endswith((".localhost", ".amazonaws.com", ".amazonaws.com.cn", ".localstack.cloud")):
+        return path
+    found = _S3_HOST.match(host)
+    if found:
+        return f"/{found[1]}{path}"
+    short = _SHORT_HOST.match(host)
+    if short and short[1] != "s3" and not _is_region_host(short[1]):
+        return f"/{short[1]}{path}"
+    return path
+
+
+def _is_region_host(name: str) -> bool:
+    return name.startswith("s3.") or name in {"doppio", "localhost"}
+
+
+def _query_pairs(query: str) -> dict[str, str]:
+    """The query parameters that routing looks at; a parameter without `=` is empty."""
+    if not query:
+        return {}
+    pairs: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        pairs[unquote_plus(name)] = unquote_plus(value)
+    return pairs
+
+
+def _first_pairs(text: str) -> dict[str, str]:
+    """`Action` and `Version` of a form body, without decoding the rest."""
+    pairs: dict[str, str] = {}
+    for name in ("Action", "Version"):
+        found = re.search(rf"(?:^|&){name}=([^&]*)", text)
+        if found:
+            pairs[name] = unquote_plus(found[1])
+    return pairs

@@ -1,0 +1,216 @@
+"""Authorisation: may this caller do this? Asked for every call, answered by the policy engine.
+
+Here is only what the engine cannot know: whose a resource is, which policy hangs on it, what the
+request's condition keys are. Owners and resource policies are records; what is cached of them is
+forgotten when their topic rings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.audit import Denial
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.policy import (
+    AccessRequest,
+    Decision,
+    Policy,
+    PolicySet,
+    compile_policy,
+    denial_message,
+    evaluate,
+)
+from doppio.kernel.records import record
+from doppio.kernel.service import Need
+from doppio.wire.errors import AccessDenied
+
+CACHED_MAX = 50_000
+NO_POLICIES = PolicySet()
+
+
+@record("kernel.resource", key=("arn",))
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose a resource is, where its ARN does not say so, and the policy that hangs on it."""
+
+    arn: str
+    account: str
+    document: str | None = None
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    account: str
+    policy: Policy | None
+
+
+def put_resource(tx: Tx, arn: str, account: str, document: str | None = None) -> None:
+    """Say whose a resource is and which policy hangs on it; counts from the commit on."""
+    tx.put(Resource(arn=arn, account=account, document=document))
+    tx.wake(f"resource/{arn}")
+
+
+def forget_resource(tx: Tx, arn: str) -> None:
+    """Forget owner and policy of a deleted resource."""
+    tx.delete(Resource(arn=arn, account=""))
+    tx.wake(f"resource/{arn}")
+
+
+async def resource_policy(reader: Reader, arn: str) -> str | None:
+    """The policy document that hangs on a resource, as it was given."""
+    resource = await reader.get(Resource, arn)
+    return None if resource is None else resource.document
+
+
+class Authoriser:
+    """Judges needs. `scps` gives an account's service control policies, level by level."""
+
+    def __init__(self) -> None:
+        self._facts: dict[str, _Facts] = {}
+
+    def heard(self, topic: str) -> None:
+        """A resource's owner or policy has changed."""
+        self._facts.pop(topic.partition("/")[2], None)
+
+    async def check(self, ctx: Context, needs: Sequence[Need]) -> None:
+        """Raise AccessDenied unless every need is granted."""
+        for need in needs:
+            decision = await self.decide(ctx, need)
+            if decision is not None and not decision.allowed:
+                raise self._denied(ctx, need, decision)
+
+    async def decide(self, ctx: Context, need: Need) -> Decision | None:
+        """The engine's decision; None where there is nothing to decide (an account's own root)."""
+        caller = ctx.caller
+        arn = need.policy or need.resource
+        facts = None
+        if arn != "*":
+            facts = self._facts.get(arn) or await self._load(ctx, arn)
+            if caller.kind == "root" and facts.policy is None and facts.account in {"", caller.account}:
+                return None
+        elif caller.kind == "root":
+            return None
+        policies: PolicySet = caller.policies or NO_POLICIES
+        if facts is not None and facts.policy is not None:
+            policies = policies.with_resource(facts.policy, arn)
+        owner = facts.account if facts is not None and facts.account else caller.account
+        return evaluate(access_request(ctx, need, owner), policies)
+
+    async def _load(self, ctx: Context, arn: str) -> _Facts:
+        resource = await ctx.read().get(Resource, arn)
+        if resource is None:
+            parts = arn.split(":", 5)
+            facts = _Facts(parts[4] if len(parts) == 6 else "", None)
+        else:
+            document = resource.document
+            facts = _Facts(
+                resource.account, compile_policy(document) if document is not None else None
+            )
+        if len(self._facts) >= CACHED_MAX:
+            self._facts.clear()
+        self._facts[arn] = facts
+        return facts
+
+    def _denied(self, ctx: Context, need: Need, decision: Decision) -> AccessDenied:
+        request = access_request(ctx, need, ctx.caller.account)
+        message = denial_message(request, decision)
+        ctx.kernel.audit.denied(
+            Denial(
+                request_id=ctx.request_id, at=ctx.now, account=ctx.account, caller=ctx.caller.arn,
+                action=need.action, resource=need.resource, message=message,
+                reason=str(decision.reason), considered=[str(line) for line in decision.considered],
+            )
+        )  # fmt: skip
+        return AccessDenied(message)
+
+
+def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
+    """What the engine judges."""
+    caller = ctx.caller
+    return AccessRequest(
+        principal=caller.arn,
+        account=caller.account,
+        kind=caller.kind,
+        action=need.action,
+        resource=need.resource,
+        resource_account=owner,
+        context=Conditions(ctx, need.context),
+    )
+
+
+class Conditions(Mapping[str, Any]):
+    """The condition keys of a request, worked out only when a policy asks for one."""
+
+    __slots__ = ("_ctx", "_extra")
+
+    def __init__(self, ctx: Context, extra: Mapping[str, Any]) -> None:
+        self._ctx = ctx
+        self._extra = extra
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._extra:
+            return self._extra[key]
+        session = self._ctx.caller.session
+        if key in session:
+            return session[key]
+        value = _GLOBAL[key](self._ctx)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __iter__(self) -> Any:
+        names = {*self._extra, *self._ctx.caller.session, *_GLOBAL}
+        return (name for name in names if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            self[str(key)]
+        except KeyError:
+            return False
+        return True
+
+
+def _username(ctx: Context) -> str | None:
+    caller = ctx.caller
+    return caller.arn.rpartition("/")[2] if caller.kind == "user" else None
+
+
+# Sources: AWS global condition context keys. Keys are lower case.
+_GLOBAL: dict[str, Callable[[Context], Any]] = {
+    "aws:currenttime": lambda ctx: ctx.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "aws:epochtime": lambda ctx: str(int(ctx.now.timestamp())),
+    "aws:principalaccount": lambda ctx: ctx.caller.account,
+    "aws:principalarn": lambda ctx: _principal_arn(ctx.caller.arn),
+    "aws:principalisawsservice": lambda ctx: str(ctx.caller.kind == "service").lower(),
+    "aws:principalservicename": lambda ctx: ctx.caller.arn if ctx.caller.kind == "service" else None,
+    "aws:principaltype": lambda ctx: _PRINCIPAL_TYPES.get(ctx.caller.kind),
+    "aws:requestedregion": lambda ctx: ctx.region,
+    "aws:securetransport": lambda ctx: str(ctx.secure).lower(),
+    "aws:sourceaccount": lambda ctx: _arn_account(ctx.caller.source),
+    "aws:sourcearn": lambda ctx: ctx.caller.source,
+    "aws:sourceip": lambda ctx: None if ctx.caller.kind == "service" else ctx.source_ip,
+    "aws:useragent": lambda ctx: ctx.user_agent or None,
+    "aws:userid": lambda ctx: ctx.caller.id,
+    "aws:username": _username,
+}
+_PRINCIPAL_TYPES = {
+    "root": "Account", "user": "User", "assumed-role": "AssumedRole",
+    "federated-user": "FederatedUser", "anonymous": "Anonymous",
+}  # fmt: skip
+
+
+def _principal_arn(arn: str) -> str:
+    """A session counts as its role in `aws:PrincipalArn`."""
+    if ":assumed-role/" not in arn:
+        return arn
+    role = arn.rpartition("/")[0].replace(":assumed-role/", ":role/")
+    return role.replace(":sts:", ":iam:")
+
+
+def _arn_account(arn: str | None) -> str | None:
+    parts = (arn or "").split(":", 5)
+    return parts[4] or None if len(parts) == 6 else None
