@@ -1,0 +1,155 @@
+"""A cloud with its gateway: what `doppio start` and `doppio.testing` run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from doppio.app import DEFAULT_ACCOUNT, Cloud, Settings
+from doppio.gateway.app import Gateway
+from doppio.gateway.listener import Limits, Server, serve
+from doppio.gateway.requestlog import RequestLog
+
+STATE_FILE = "cloud.json"
+CREDENTIALS_FILE = "credentials"
+GRACE_SECONDS = 5.0
+
+
+class State(msgspec.Struct, frozen=True):
+    """What other processes need to know of a running cloud: kept 0600 beside the data."""
+
+    pid: int
+    endpoint: str
+    token: str
+    account: str
+
+
+@dataclass(slots=True)
+class Running:
+    """A cloud that answers."""
+
+    cloud: Cloud
+    gateway: Gateway
+    server: Server
+    log: RequestLog
+    endpoint: str
+
+    async def close(self) -> None:
+        """Stop taking requests, finish those under way, then stop the cloud."""
+        self.cloud.wakers.ring_all()
+        await self.server.close(GRACE_SECONDS)
+        self.log.flush()
+        (self.cloud.data / STATE_FILE).unlink(missing_ok=True)
+        await self.cloud.close()
+
+
+async def run(settings: Settings) -> Running:
+    """Start a cloud and its gateway. Port 0 takes a free one."""
+    cloud = Cloud(settings)
+    await cloud.start()
+    log = RequestLog(cloud.data, cloud.clock.host.seconds)
+    gateway = Gateway(cloud, log)
+    gateway.internal.counts = lambda: (log.count, log.errors)
+    try:
+        server = await serve(
+            gateway,
+            settings.hosts,
+            settings.port,
+            tls=_tls(cloud) if settings.tls else None,
+            limits=Limits(),
+            host_seconds=cloud.clock.host.seconds,
+            bad_request=gateway.bad_request,
+            crashed=gateway.crashed,
+        )
+    except BaseException:
+        await cloud.close()
+        raise
+    scheme = "https" if settings.tls else "http"
+    endpoint = cloud.endpoint = f"{scheme}://localhost:{server.port}"
+    token = gateway.internal.token = secrets.token_urlsafe(32)
+    state = State(os.getpid(), endpoint, token, DEFAULT_ACCOUNT)
+    write_secret(cloud.data / STATE_FILE, msgspec.json.encode(state))
+    return Running(cloud, gateway, server, log, endpoint)
+
+
+def read_state(data: Path) -> State | None:
+    """The state of the cloud that runs on a data directory, None where none does."""
+    try:
+        state = msgspec.json.decode((data / STATE_FILE).read_bytes(), type=State)
+        os.kill(state.pid, 0)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return state
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    temporary.replace(path)
+
+
+def _tls(cloud: Cloud) -> Any:
+    from doppio.gateway import tls
+
+    authority = tls.ensure_ca(cloud.data / "ca", cloud.clock.host_now())
+    return tls.server_context(authority)
+
+
+class InThread:
+    """A cloud that runs in a thread of its own, for tests and notebooks."""
+
+    def __init__(self, settings: Settings) -> None:
+        import threading
+
+        self._settings = replace(settings)
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self.running: Running | None = None
+        self._thread = threading.Thread(target=self._run, name="doppio", daemon=True)
+
+    def start(self) -> Running:
+        """Start it and wait until it answers."""
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        assert self.running is not None
+        return self.running
+
+    def call(self, coroutine: Any) -> Any:
+        """Run a coroutine on the cloud's loop and wait for its result."""
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def stop(self) -> None:
+        """Stop it and wait until it has."""
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        try:
+            self.running = await run(self._settings)
+        except BaseException as error:
+            self._failure = error
+            self._ready.set()
+            return
+        self._ready.set()
+        await self._stop.wait()
+        await self.running.close()
