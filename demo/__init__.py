@@ -1,0 +1,1 @@
+"""The coffee shop: a cloud at work, with unmodified clients."""
