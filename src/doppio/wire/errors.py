@@ -14,10 +14,12 @@ class AwsError(Exception):
     """An error of AWS's: `code` is the wire code, which is the model's shape name where it has one.
 
     `fields` are the further members of the error's shape. The HTTP status of an error that the
-    service's model lists is the model's; `status` counts for the others.
+    service's model lists is the model's; `status` counts for the others. `query_code` is what the
+    query protocol calls it (and the header `x-amzn-query-error`), where that differs.
     """
 
     code: ClassVar[str] = "InternalFailure"
+    query_code: ClassVar[str | None] = None
     status: ClassVar[int] = 400
     text: ClassVar[str] = ""
 

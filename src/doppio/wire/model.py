@@ -480,7 +480,7 @@ def _deep_merge(base: Any, patch: Any) -> Any:
     return patch
 
 
-_WHOLE_WORDS = re.compile(r"iSCSI|HITs|PartiQL|OAuth2|WhatsApp|OTel")
+_WHOLE_WORDS = re.compile(r"iSCSI|HITs|PartiQL|OAuth2(?!TokenWithTokenExchange)|WhatsApp|OTel")
 _PLURAL_ACRONYM = re.compile("[A-Z]{2,}s$")
 _FIRST_CAP = re.compile("(.)([A-Z][a-z]+)")
 _END_CAP = re.compile("([a-z0-9])([A-Z])")

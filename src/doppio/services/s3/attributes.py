@@ -1,0 +1,165 @@
+"""What an object is stored with beside its bytes: headers, metadata, tags, storage class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from doppio.services.s3.errors import (
+    AccessControlListNotSupported,
+    InvalidArgument,
+    InvalidRequest,
+    InvalidStorageClass,
+    InvalidTag,
+    MetadataTooLarge,
+)
+from doppio.services.s3.limits import METADATA_BYTES_MAX, OBJECT_TAGS_MAX
+from doppio.services.s3.lookup import checked_key
+from doppio.services.s3.records import Bucket, Version
+from doppio.services.s3.rules import (
+    CANNED_ACLS,
+    STORAGE_CLASSES,
+    SYSTEM_HEADERS,
+    header_tags,
+    metadata_bytes,
+    quoted,
+)
+from doppio.services.s3.tags import checked_tags
+from doppio.wire.errors import NotImplementedByDoppio
+
+ENFORCED = "BucketOwnerEnforced"
+ENCRYPTION = "AES256"
+_GRANTS = frozenset(
+    {"GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"}
+)
+_LOCKS = frozenset(
+    {
+        "ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus",
+        "ObjectLockEventHold", "ObjectLockEventHoldDurationDays",
+        "ObjectLockEventHoldDurationYears",
+    }
+)  # fmt: skip
+_CUSTOMER_KEYS = frozenset(
+    {
+        "SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5",
+        "CopySourceSSECustomerAlgorithm", "CopySourceSSECustomerKey",
+    }
+)  # fmt: skip
+_KMS = frozenset({"SSEKMSKeyId", "SSEKMSEncryptionContext"})
+_SYSTEM = frozenset(SYSTEM_HEADERS)
+# Everything that costs a look: the usual request has none of them.
+_RARE = (
+    frozenset({"StorageClass", "Tagging", "ServerSideEncryption", "WriteOffsetBytes", "ACL"})
+    | _GRANTS | _LOCKS | _CUSTOMER_KEYS | _KMS
+)  # fmt: skip
+
+
+class Attributes(NamedTuple):
+    """What a request wants an object to be stored with."""
+
+    headers: dict[str, str]
+    expires: datetime | None
+    metadata: dict[str, str]
+    tags: dict[str, str]
+    storage_class: str
+
+
+_NONE: dict[str, str] = {}
+
+
+def new_attributes(req: Mapping[str, Any]) -> Attributes:
+    """The attributes of a new object, checked."""
+    checked_key(req["Key"])
+    metadata: dict[str, str] = req.get("Metadata") or _NONE
+    if metadata:
+        size = metadata_bytes(metadata)
+        if size > METADATA_BYTES_MAX:
+            raise MetadataTooLarge(Size=str(size), MaxSizeAllowed=str(METADATA_BYTES_MAX))
+        metadata = {key.lower(): value for key, value in metadata.items()}
+    headers = {name: req[name] for name in _SYSTEM & req.keys()}
+    if _RARE.isdisjoint(req):
+        return Attributes(headers, req.get("Expires"), metadata, _NONE, "STANDARD")
+    refuse_what_is_not_here(req)
+    storage_class = req.get("StorageClass", "STANDARD")
+    if storage_class not in STORAGE_CLASSES:
+        raise InvalidStorageClass(StorageClassRequested=storage_class)
+    tags = tags_of_header(req["Tagging"]) if "Tagging" in req else _NONE
+    return Attributes(headers, req.get("Expires"), metadata, tags, storage_class)
+
+
+def tags_of_header(text: str) -> dict[str, str]:
+    """The tags of an x-amz-tagging header, checked."""
+    tags = header_tags(text)
+    if tags is None:
+        raise InvalidArgument(
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
+            "parameters without tag name duplicates.",
+            ArgumentName="x-amz-tagging",
+            ArgumentValue=text,
+        )
+    if len(tags) > OBJECT_TAGS_MAX:
+        raise InvalidTag("Object tags cannot be greater than 10")
+    return checked_tags(tags)
+
+
+def refuse_what_is_not_here(req: Mapping[str, Any]) -> None:
+    """Say what AWS says of settings that cannot be, and 501 of those this cloud lacks."""
+    keys = req.keys()
+    if _LOCKS & keys:
+        raise InvalidRequest("Bucket is missing Object Lock Configuration")
+    if _CUSTOMER_KEYS & keys:
+        raise NotImplementedByDoppio(
+            "Encryption with customer-provided keys (SSE-C) exists in AWS and not yet here"
+        )
+    asked = req.get("ServerSideEncryption", ENCRYPTION)
+    if asked in {"aws:kms", "aws:kms:dsse"} or _KMS & keys:
+        raise NotImplementedByDoppio(
+            "Encryption with KMS keys (SSE-KMS) exists in AWS and not yet here"
+        )
+    if asked != ENCRYPTION:
+        raise InvalidArgument(
+            "The encryption method specified is not supported",
+            ArgumentName="x-amz-server-side-encryption",
+            ArgumentValue=asked,
+        )
+    if "WriteOffsetBytes" in keys:
+        raise NotImplementedByDoppio("Appending exists in directory buckets, which are not here")
+
+
+def check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
+    """Refuse ACLs where the bucket has switched them off, and those that would grant something."""
+    acl = req.get("ACL")
+    grants = _GRANTS & req.keys()
+    if acl is None and not grants:
+        return
+    if acl is not None and acl not in CANNED_ACLS:
+        raise InvalidArgument("Invalid Argument", ArgumentName="x-amz-acl", ArgumentValue=acl)
+    if acl == "bucket-owner-full-control" and not grants:
+        return
+    if bucket.ownership == ENFORCED:
+        raise AccessControlListNotSupported()
+    if grants or acl != "private":
+        raise NotImplementedByDoppio("ACLs that grant something exist in AWS and not yet here")
+
+
+def head_of(bucket: Bucket, version: Version) -> dict[str, Any]:
+    """What GET and HEAD say of a version, but for the range and the checksum."""
+    head: dict[str, Any] = {
+        "AcceptRanges": "bytes",
+        "LastModified": version.modified,
+        "ETag": quoted(version.etag),
+        "ContentType": "binary/octet-stream",
+        "ServerSideEncryption": ENCRYPTION,
+        "Metadata": version.metadata,
+        **version.headers,
+    }
+    if bucket.versioning:
+        head["VersionId"] = version.id
+    if version.storage_class != "STANDARD":
+        head["StorageClass"] = version.storage_class
+    if version.tags:
+        head["TagCount"] = len(version.tags)
+    if version.expires is not None:
+        head["Expires"] = version.expires
+    return head

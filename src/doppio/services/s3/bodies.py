@@ -1,0 +1,318 @@
+"""Bodies on their way in and out.
+
+In: hashed while they are read, small ones kept for the store, large ones written to a file that is
+on disk before the commit that refers to it. Hashing and writing happen in worker threads, a batch
+at a time and side by side, while the next batch is gathered. Out: bytes, a range of one file that
+the kernel sends, or a stream over several files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.records import table_of
+from doppio.kernel.store import Conflict, StoreClosed, StoreFull
+from doppio.services.s3 import checksums
+from doppio.services.s3.errors import (
+    BadDigest,
+    EntityTooLarge,
+    IncompleteBody,
+    InvalidDigest,
+    MissingContentLength,
+)
+from doppio.services.s3.limits import BATCH_BYTES, BODY_IN_ROW_BYTES_MAX
+from doppio.services.s3.records import Blob, Checksum, Content, Version
+from doppio.services.s3.rules import decoded_md5
+from doppio.wire import checksums as wire_checksums
+from doppio.wire.errors import AwsError
+from doppio.wire.http import ByteStream, FileRange, Whole
+
+T = TypeVar("T")
+EMPTY = Whole(b"")
+_claims = table_of(Blob)
+_md5 = hashlib.md5
+_hash = wire_checksums.whole
+
+
+class Received(NamedTuple):
+    """A body that has arrived: in memory, or in file `blob` which is on disk."""
+
+    size: int
+    etag: str
+    checksum: Checksum
+    body: bytes | None
+    blob: str | None
+
+
+class Expected(NamedTuple):
+    """What the sender says of a body: its checksum's algorithm and value, and its MD5."""
+
+    algorithm: str | None
+    value: str | None
+    md5: bytes | None
+
+
+class _Hashes:
+    """MD5 and checksum of a body, piece by piece."""
+
+    def __init__(self, algorithm: str) -> None:
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.checksum = wire_checksums.new(algorithm)
+        self.algorithm = algorithm
+
+    def update(self, batch: list[bytes]) -> None:
+        for chunk in batch:
+            self.md5.update(chunk)
+            self.checksum.update(chunk)
+
+
+def expected(req: Mapping[str, Any], body: ByteStream) -> Expected:
+    """What a request says of its body. Trailers may add the value when the body has been read."""
+    algorithm, value = checksums.said(req)
+    if algorithm is None:
+        names = getattr(body, "trailer_names", None)
+        if names:
+            algorithm = checksums.announced(names)
+    text = req.get("ContentMD5")
+    if text is None:
+        return Expected(algorithm, value, None)
+    md5 = decoded_md5(text)
+    if md5 is None:
+        raise InvalidDigest(**{"Content-MD5": text})
+    return Expected(algorithm, value, md5)
+
+
+class Bodies:
+    """Takes bodies in and gives them out.
+
+    Which files this process writes and reads just now is kept in memory, so that none of them is
+    reclaimed under it; what a crash forgets here, the crash has also ended.
+    """
+
+    def __init__(self) -> None:
+        self._written: set[str] = set()
+        self._read: Counter[str] = Counter()
+
+    def is_written(self, blob: str) -> bool:
+        """Whether this process is writing the file, or has not committed its claim yet."""
+        return blob in self._written
+
+    def is_read(self, content: str) -> bool:
+        """Whether a download of this content is under way."""
+        return content in self._read
+
+    def claim_key(self, blob: str) -> bytes:
+        """The key of the row that says that a file is in use."""
+        return _claims.key_of((blob,))
+
+    async def receive(
+        self,
+        ctx: Context,
+        body: ByteStream,
+        says: Expected,
+        *,
+        algorithm: str,
+        bytes_max: int,
+        file: bool = False,
+    ) -> Received:
+        """Read a body to its end and check it.
+
+        `algorithm` is the checksum to keep where the sender named none. With `file` every body
+        that is not empty becomes a file, which `claim` must be called for.
+        """
+        whole = body.whole
+        if whole is None:
+            if body.length is None:
+                raise MissingContentLength()
+            if body.length > bytes_max:
+                raise EntityTooLarge(ProposedSize=str(body.length), MaxSizeAllowed=str(bytes_max))
+        elif not whole or not (file or len(whole) > BODY_IN_ROW_BYTES_MAX):
+            kept = says.algorithm or algorithm
+            md5 = _md5(whole, usedforsecurity=False)
+            value = _hash(kept, whole)
+            if says.value is not None and says.value != value:
+                checksums.compare(kept, says.value, value)
+            if says.md5 is not None:
+                _check_md5(says.md5, md5.digest())
+            return Received(len(whole), md5.hexdigest(), Checksum(kept, value), whole, None)
+        return await self._file(ctx, body, says, algorithm)
+
+    async def _file(
+        self, ctx: Context, body: ByteStream, says: Expected, algorithm: str
+    ) -> Received:
+        blob = ctx.new_id("hex32")
+        hashes = _Hashes(says.algorithm or algorithm)
+        writer = ctx.blobs.writer(blob)
+        finished = False
+        self._written.add(blob)
+        try:
+            size = await _pump(body, hashes.update, writer.write)
+            if body.length is not None and size != body.length:
+                raise IncompleteBody()
+            value = hashes.checksum.base64()
+            given = says.value
+            if given is None:
+                _, given = checksums.trailing(getattr(body, "trailers", None) or {})
+            checksums.compare(hashes.algorithm, given, value)
+            md5 = hashes.md5
+            if says.md5 is not None:
+                _check_md5(says.md5, md5.digest())
+            await writer.finish()
+            finished = True
+        finally:
+            if not finished:
+                self._written.discard(blob)
+                await writer.abandon()
+        return Received(size, md5.hexdigest(), Checksum(hashes.algorithm, value), None, blob)
+
+    async def claim(
+        self, ctx: Context, received: Received, commit: Callable[[Tx], Awaitable[T]]
+    ) -> T:
+        """Run the transaction that refers to what was received; its file goes if that fails.
+
+        Cancelled in the middle, the commit may still reach the disk: then the file stays, and the
+        sweeper finds out whether anything refers to it.
+        """
+        blob = received.blob
+        if blob is None:
+            return await ctx.transact(commit)
+        try:
+            return await ctx.transact(commit)
+        except (AwsError, Conflict, StoreFull, StoreClosed):
+            await ctx.blobs.delete(blob)
+            raise
+        finally:
+            self._written.discard(blob)
+
+    def send(
+        self, ctx: Context, version: Version, content: Content | None, offset: int, length: int
+    ) -> bytes | FileRange | AsyncIterator[bytes]:
+        """`length` bytes of a version from `offset`, in the form that is cheapest to send."""
+        body = version.body if content is None else content.body
+        if body is not None:
+            return body if length == len(body) else body[offset : offset + length]
+        if content is None or not length:
+            return b""
+        ranges = _ranges(ctx, content, offset, length)
+        return ranges[0] if len(ranges) == 1 else self._stream(content.id, ranges)
+
+    async def _stream(self, content: str, ranges: list[FileRange]) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        self._read[content] += 1
+        try:
+            for part in ranges:
+                done = 0
+                while done < part.length:
+                    step = min(BATCH_BYTES, part.length - done)
+                    chunk = await loop.run_in_executor(
+                        None, read_file, part.path, part.offset + done, step
+                    )
+                    yield chunk
+                    done += len(chunk)
+        finally:
+            self._read[content] -= 1
+            if not self._read[content]:
+                del self._read[content]
+
+    async def hashed(
+        self, ctx: Context, version: Version, content: Content | None, algorithm: str
+    ) -> tuple[str, Checksum]:
+        """MD5 and checksum of a version's bytes, read again from where they lie."""
+        hashes = _Hashes(algorithm)
+        source = self.read(ctx, version, content, 0, version.size)
+        await _pump(source, hashes.update, None)
+        return hashes.md5.hexdigest(), Checksum(algorithm, hashes.checksum.base64())
+
+    def read(
+        self, ctx: Context, version: Version, content: Content | None, offset: int, length: int
+    ) -> ByteStream:
+        """The same bytes as `send`, as a body that can be received again."""
+        sent = self.send(ctx, version, content, offset, length)
+        if isinstance(sent, bytes):
+            return Whole(sent)
+        assert content is not None, "only small bodies have no content"
+        stream = self._stream(content.id, [sent]) if isinstance(sent, FileRange) else sent
+        return _Again(stream, length)
+
+
+class _Again:
+    """Stored bytes as a body."""
+
+    def __init__(self, stream: AsyncIterator[bytes], length: int) -> None:
+        self.length: int | None = length
+        self.whole: bytes | None = None
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._stream
+
+
+def read_file(path: Path, offset: int, length: int) -> bytes:
+    """Bytes of a file; raises EOFError where it is shorter than its record says."""
+    with path.open("rb", buffering=0) as file:
+        file.seek(offset)
+        chunk = file.read(length)
+    if not chunk:
+        raise EOFError(f"{path.name} ends before byte {offset + length}")
+    return chunk
+
+
+def _ranges(ctx: Context, content: Content, offset: int, length: int) -> list[FileRange]:
+    ranges: list[FileRange] = []
+    start = 0
+    end = offset + length
+    for piece in content.pieces:
+        first = max(offset, start)
+        last = min(end, start + piece.size)
+        if first < last:
+            ranges.append(ctx.blobs.range(piece.blob, first - start, last - first))
+        start += piece.size
+        if start >= end:
+            break
+    return ranges
+
+
+async def _pump(
+    body: ByteStream, update: Callable[[list[bytes]], None], write: Any
+) -> int:
+    """Read a body batch by batch; each batch is hashed and written side by side."""
+    loop = asyncio.get_running_loop()
+    hashing: asyncio.Future[None] | None = None
+    batch: list[bytes] = []
+    gathered = size = 0
+    async for chunk in body:
+        batch.append(chunk)
+        gathered += len(chunk)
+        if gathered < BATCH_BYTES:
+            continue
+        size += gathered
+        if hashing is not None:
+            await hashing
+        hashing = loop.run_in_executor(None, update, batch)
+        if write is not None:
+            await write(batch)
+        batch, gathered = [], 0
+    if hashing is not None:
+        await hashing
+    if batch:
+        size += gathered
+        hashing = loop.run_in_executor(None, update, batch)
+        if write is not None:
+            await write(batch)
+        await hashing
+    return size
+
+
+def _check_md5(given: bytes, computed: bytes) -> None:
+    if given != computed:
+        raise BadDigest(
+            ExpectedDigest=base64.b64encode(given).decode(),
+            CalculatedDigest=base64.b64encode(computed).decode(),
+        )

@@ -1,0 +1,47 @@
+"""The numbers that S3 documents, each with its unit, and our own for what S3 leaves open."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from doppio.kernel.quotas import Quota
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+TIB = 1024 * GIB
+
+# Source: "Amazon S3 multipart upload limits", "General purpose bucket naming rules",
+# "Working with object metadata", "Categorizing your storage using tags".
+BUCKETS = Quota("s3", "L-DC2B2D3D", "General purpose buckets", 10_000)
+OBJECT_BYTES_MAX = 50 * TIB
+PUT_BYTES_MAX = 5 * GIB
+COPY_BYTES_MAX = 5 * GIB
+PART_BYTES_MIN = 5 * MIB
+PART_BYTES_MAX = 5 * GIB
+PART_NUMBER_MAX = 10_000
+KEY_BYTES_MAX = 1024
+METADATA_BYTES_MAX = 2 * KIB
+OBJECT_TAGS_MAX = 10
+BUCKET_TAGS_MAX = 50
+LISTED_KEYS_MAX = 1000
+LISTED_PARTS_MAX = 1000
+LISTED_UPLOADS_MAX = 1000
+LISTED_BUCKETS_MAX = 10_000
+DELETED_KEYS_MAX = 1000
+POLICY_BYTES_MAX = 20 * KIB
+CORS_RULES_MAX = 100
+
+# Ours. A body up to the first lies in its object's row, up to the second in a row of its own, and
+# beyond that in a file: a row costs no fsync of its own, a file does not swell the store.
+BODY_IN_RECORD_BYTES_MAX = 2 * KIB
+BODY_IN_ROW_BYTES_MAX = 16 * KIB
+# So much of a large body is gathered before it is hashed and written in worker threads.
+BATCH_BYTES = 1 * MIB
+# Bytes that nothing refers to are removed later, so that a download that is about to open them
+# still finds them.
+RECLAIM_DELAY = timedelta(minutes=5)
+# A file without a record is left alone until nobody can still be writing it.
+ORPHAN_AGE = timedelta(hours=24)
+SWEEP_EVERY = timedelta(days=1)
+PARTS_A_STEP = 500

@@ -1,0 +1,161 @@
+"""Finding buckets and versions, and saying as S3 does when they are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.kernel.context import Context, Reader
+from doppio.kernel.records import table_of
+from doppio.services.s3.errors import (
+    AccessDenied,
+    InvalidArgument,
+    KeyTooLong,
+    MethodNotAllowed,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchVersion,
+    PermanentRedirect,
+)
+from doppio.services.s3.limits import KEY_BYTES_MAX
+from doppio.services.s3.records import NULLS, SEQUENCE_MAX, Bucket, Current, Older, Version
+from doppio.wire.timestamps import format_rfc822
+
+_buckets = table_of(Bucket)
+_currents = table_of(Current)
+NULL = "null"
+VERSION_ID_CHARS = 32
+
+
+def bucket_id(ctx: Context, name: str) -> str:
+    """The key of a bucket's record: names are unique within a partition."""
+    return name if ctx.partition == "aws" else f"{ctx.partition}:{name}"
+
+
+async def existing_bucket(reader: Reader, req: Mapping[str, Any]) -> Bucket:
+    """The bucket that a request names."""
+    ctx = reader.context
+    name: str = req["Bucket"]
+    bucket = await reader.get(Bucket, bucket_id(ctx, name))
+    return checked_bucket(ctx, bucket, name, req.get("ExpectedBucketOwner"))
+
+
+def checked_bucket(ctx: Context, bucket: Bucket | None, name: str, owner: str | None) -> Bucket:
+    """The bucket, if it is there, in this Region, and whose the caller thinks it is."""
+    if bucket is None:
+        raise NoSuchBucket(BucketName=name)
+    if owner is not None and owner != bucket.account:
+        raise AccessDenied()
+    if bucket.region != ctx.region:
+        raise elsewhere(bucket)
+    return bucket
+
+
+def elsewhere(bucket: Bucket) -> PermanentRedirect:
+    """The answer to a request that came to another Region than the bucket's."""
+    return PermanentRedirect(
+        headers={"x-amz-bucket-region": bucket.region},
+        Endpoint=f"{bucket.name}.s3.{bucket.region}.amazonaws.com",
+        Bucket=bucket.name,
+    )
+
+
+async def bucket_and_current(
+    reader: Reader, req: Mapping[str, Any]
+) -> tuple[Bucket, Current | None]:
+    """The bucket and what the key stands for, in one read: most requests need both."""
+    ctx = reader.context
+    name: str = req["Bucket"]
+    home = bucket_id(ctx, name)
+    found, current = await reader.raw.get_many(
+        [_buckets.key_of((home,)), _currents.key_of((home, req["Key"]))]
+    )
+    bucket = None if found is None else _buckets.decode(found)
+    bucket = checked_bucket(ctx, bucket, name, req.get("ExpectedBucketOwner"))
+    return bucket, None if current is None else _currents.decode(current)
+
+
+async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Version]:
+    """The version that a read asks for: of `VersionId`, else the current one."""
+    bucket, current = await bucket_and_current(reader, req)
+    wanted = req.get("VersionId")
+    if wanted is None:
+        if current is None:
+            raise await no_such_key(reader, bucket, req["Key"])
+        return bucket, current
+    version = await numbered(reader, bucket, req["Key"], wanted, current)
+    if version is None:
+        raise NoSuchVersion(Key=req["Key"], VersionId=wanted)
+    if version.marker:
+        raise MethodNotAllowed(
+            headers={
+                "x-amz-delete-marker": "true",
+                "x-amz-version-id": version.id,
+                "allow": "DELETE",
+                "last-modified": format_rfc822(version.modified),
+            },
+            Method="GET",
+            ResourceType="DeleteMarker",
+        )
+    return bucket, version
+
+
+async def numbered(
+    reader: Reader, bucket: Bucket, key: str, wanted: str, current: Current | None
+) -> Version | None:
+    """The version of a key with this id, if there is one. Raises InvalidArgument."""
+    if current is not None and current.id == wanted:
+        return current
+    if wanted == NULL:
+        nulls = await reader.find(NULLS, (bucket.id, key), limit=1)
+        return nulls[0] if nulls else None
+    sequence = sequence_of(wanted)
+    if sequence is None:
+        raise InvalidArgument(
+            "Invalid version id specified", ArgumentName="versionId", ArgumentValue=wanted
+        )
+    older = await reader.get(Older, bucket.id, key, SEQUENCE_MAX - sequence)
+    return older if older is not None and older.id == wanted else None
+
+
+async def newest_older(reader: Reader, bucket: Bucket, key: str) -> Older | None:
+    """The newest version or delete marker below the current one."""
+    found = await reader.list(Older, (bucket.id, key), limit=1)
+    return found[0] if found else None
+
+
+async def no_such_key(reader: Reader, bucket: Bucket, key: str) -> NoSuchKey:
+    """What a caller hears of a key that stands for nothing.
+
+    Who may not list the bucket may not learn that either: this raises AccessDenied then.
+    """
+    await reader.context.authorise("s3:ListBucket", bucket.arn)
+    headers = {}
+    if bucket.versioning:
+        marker = await newest_older(reader, bucket, key)
+        if marker is not None:
+            headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.id}
+    return NoSuchKey(headers=headers, Key=key)
+
+
+def checked_key(key: str) -> str:
+    """The key of a new object, if it is one. Raises KeyTooLong."""
+    size = len(key) if key.isascii() else len(key.encode())
+    if size > KEY_BYTES_MAX:
+        raise KeyTooLong(Size=str(size), MaxSizeAllowed=str(KEY_BYTES_MAX))
+    return key
+
+
+def version_id(ctx: Context, sequence: int) -> str:
+    """A new version id: the sequence number, and 64 bits that cannot be guessed."""
+    return f"{sequence:016x}{ctx.new_id()[-17:].replace('-', '')}"
+
+
+def sequence_of(version: str) -> int | None:
+    """The sequence number in a version id, None where it is none of ours."""
+    if len(version) != VERSION_ID_CHARS:
+        return None
+    try:
+        return int(version[:16], 16)
+    except ValueError:
+        return None

@@ -1,0 +1,193 @@
+"""Objects: put, get, head, delete.
+
+A put is one row for a small object: the body lies in its record and the commit makes both durable.
+A get is one read of bucket and object together. Larger bodies are files; see `bodies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.kernel.context import Context, Tx
+from doppio.services.s3 import checksums
+from doppio.services.s3.attributes import ENCRYPTION, Attributes, check_acl, head_of, new_attributes
+from doppio.services.s3.bodies import EMPTY, Bodies, Received, expected
+from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
+from doppio.services.s3.errors import InvalidRequest
+from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, PUT_BYTES_MAX
+from doppio.services.s3.lookup import bucket_and_current, version_of
+from doppio.services.s3.records import Blob, Bucket, Content, Current, Piece, Version
+from doppio.services.s3.versions import ENABLED, hide, make_way, remove
+
+_OVERRIDES = {
+    "ResponseCacheControl": "CacheControl",
+    "ResponseContentDisposition": "ContentDisposition",
+    "ResponseContentEncoding": "ContentEncoding",
+    "ResponseContentLanguage": "ContentLanguage",
+    "ResponseContentType": "ContentType",
+    "ResponseExpires": "Expires",
+}
+_OVERRIDING = _OVERRIDES.keys()
+
+
+class Objects:
+    """The operations on one object."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+
+    async def put_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """Store an object, whole or not at all; durable before the answer."""
+        attributes = new_attributes(req)
+        body = req.get("Body", EMPTY)
+        if body.whole is None:
+            # Nobody should send gigabytes to hear that there is no such bucket.
+            bucket, old = await bucket_and_current(ctx.read(), req)
+            check_acl(bucket, req)
+            check_write(req, old)
+        received = await self._bodies.receive(
+            ctx,
+            body,
+            expected(req, body),
+            algorithm=checksums.DEFAULT,
+            bytes_max=PUT_BYTES_MAX,
+        )
+
+        async def commit(tx: Tx) -> tuple[Bucket, Current]:
+            bucket, old = await bucket_and_current(tx, req)
+            check_acl(bucket, req)
+            check_write(req, old)
+            tx.meter("Requests-Tier1")
+            return bucket, await put_version(tx, bucket, req["Key"], old, attributes, received)
+
+        bucket, current = await self._bodies.claim(ctx, received, commit)
+        checksum = received.checksum
+        result = {
+            "ETag": f'"{current.etag}"',
+            f"Checksum{checksum.algorithm}": checksum.value,
+            "ChecksumType": checksum.kind,
+            "ServerSideEncryption": ENCRYPTION,
+        }
+        if bucket.versioning == ENABLED:
+            result["VersionId"] = current.id
+        return result
+
+    async def get_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """A version's bytes, all of them or a range."""
+        reader = ctx.read()
+        bucket, version = await version_of(reader, req)
+        content = None
+        if version.content is not None:
+            content = await reader.get(Content, version.content)
+        result, offset, length = self._read(ctx, req, bucket, version, content)
+        result["Body"] = self._bodies.send(ctx, version, content, offset, length)
+        reader.meter("Requests-Tier2")
+        return result
+
+    async def head_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """What GET would say of a version, without its bytes."""
+        reader = ctx.read()
+        bucket, version = await version_of(reader, req)
+        content = None
+        if version.parts_count and "PartNumber" in req and version.content is not None:
+            content = await reader.get(Content, version.content)
+        result, _, _ = self._read(ctx, req, bucket, version, content)
+        reader.meter("Requests-Tier2")
+        return result
+
+    def _read(
+        self,
+        ctx: Context,
+        req: Mapping[str, Any],
+        bucket: Bucket,
+        version: Version,
+        content: Content | None,
+    ) -> tuple[dict[str, Any], int, int]:
+        check_read(req, version)
+        result = head_of(bucket, version)
+        offset, length = 0, version.size
+        if "Range" in req or "PartNumber" in req:
+            if "PartNumber" in req:
+                found = part_of(req, version, content)
+                if version.parts_count:
+                    result["PartsCount"] = version.parts_count
+            else:
+                found = range_of(req["Range"], version)
+            if found is not None:
+                offset, length = found
+                if version.size:
+                    last = offset + length - 1
+                    result["ContentRange"] = f"bytes {offset}-{last}/{version.size}"
+        result["ContentLength"] = length
+        if req.get("ChecksumMode") == "ENABLED" and length == version.size:
+            result.update(checksums.to_wire(version.checksum))
+        if not _OVERRIDING.isdisjoint(req):
+            if ctx.caller.kind == "anonymous":
+                raise InvalidRequest(
+                    "Request specific response headers cannot be used for anonymous GET requests."
+                )
+            result.update((_OVERRIDES[name], req[name]) for name in _OVERRIDING & req.keys())
+        return result, offset, length
+
+    async def delete_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """Delete a version for good, or hide the key. No object is no error."""
+        async with ctx.write() as tx:
+            bucket, current = await bucket_and_current(tx, req)
+            check_delete(req, current)
+            return await delete(tx, bucket, req["Key"], req.get("VersionId"), current)
+
+
+async def put_version(
+    tx: Tx,
+    bucket: Bucket,
+    key: str,
+    old: Current | None,
+    attributes: Attributes,
+    received: Received,
+) -> Current:
+    """Make what was received the current version of a key."""
+    sequence, id = await make_way(tx, bucket, key, old)
+    body, content = received.body, None
+    if received.blob is not None:
+        content = received.blob
+        tx.add(Blob(content))
+        tx.add(Content(id=content, pieces=[Piece(1, received.size, content)]))
+    elif body is not None and len(body) > BODY_IN_RECORD_BYTES_MAX:
+        content = tx.context.new_id("hex32")
+        tx.add(Content(id=content, body=body))
+        body = None
+    return tx.put(
+        Current(
+            bucket=bucket.id,
+            key=key,
+            sequence=sequence,
+            id=id,
+            modified=tx.context.now.replace(microsecond=0),
+            size=received.size,
+            etag=received.etag,
+            checksum=received.checksum,
+            body=body,
+            content=content,
+            storage_class=attributes.storage_class,
+            headers=attributes.headers,
+            expires=attributes.expires,
+            metadata=attributes.metadata,
+            tags=attributes.tags,
+        )
+    )
+
+
+async def delete(
+    tx: Tx, bucket: Bucket, key: str, version_id: str | None, current: Current | None
+) -> dict[str, Any]:
+    """Delete a key or a version of it: the members of DeleteObject's result."""
+    if version_id is None:
+        marker = await hide(tx, bucket, key, current)
+        return {} if marker is None else {"DeleteMarker": True, "VersionId": marker.id}
+    gone = await remove(tx, bucket, key, version_id, current)
+    result: dict[str, Any] = {"VersionId": version_id}
+    if gone is not None and gone.marker:
+        result["DeleteMarker"] = True
+    return result
+

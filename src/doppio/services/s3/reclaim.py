@@ -1,0 +1,121 @@
+"""Freeing bytes that nothing refers to any more.
+
+A version lets go of its `Content` in the commit that removes it. Files are not removed there: a
+download may be about to open them. A job does it later, and says which file it never touches: one
+that is claimed by a `Blob`, or that this process is writing, or that is younger than a day.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.jobs import Job, JobHandler
+from doppio.services.s3.bodies import Bodies
+from doppio.services.s3.limits import ORPHAN_AGE, PARTS_A_STEP, RECLAIM_DELAY, SWEEP_EVERY
+from doppio.services.s3.records import Blob, Content, Part, Piece, Version
+
+RECLAIM = "s3.reclaim"
+DISCARD = "s3.discard"
+SWEEP = "s3.sweep"
+_BUSY_AGAIN = timedelta(minutes=1)
+
+
+async def release(tx: Tx, version: Version) -> None:
+    """A version lets go of its bytes."""
+    if version.content is None:
+        return
+    content = await tx.get(Content, version.content)
+    assert content is not None, "a version's content lives as long as the version"
+    if content.refs > 1:
+        tx.put(msgspec.structs.replace(content, refs=content.refs - 1))
+    elif content.pieces:
+        tx.put(msgspec.structs.replace(content, refs=0))
+        await tx.schedule(tx.context.now + RECLAIM_DELAY, RECLAIM, content.id)
+    else:
+        tx.delete(content)
+
+
+async def discard_file(tx: Tx, blob: str) -> None:
+    """Let go of a file that was claimed and that no version ever used."""
+    tx.put(Content(id=blob, refs=0, pieces=[Piece(0, 0, blob)]))
+    await tx.schedule(tx.context.now, RECLAIM, blob)
+
+
+async def share(tx: Tx, content_id: str) -> Content:
+    """One version more refers to these bytes."""
+    content = await tx.get(Content, content_id)
+    assert content is not None and content.refs > 0, "shared through a version that is there"
+    return tx.put(msgspec.structs.replace(content, refs=content.refs + 1))
+
+
+async def discard_upload(tx: Tx, upload: str, kept: str | None) -> None:
+    """Forget the parts of an upload, and their files unless content `kept` has taken them."""
+    await tx.schedule(tx.context.now, DISCARD, upload, kept=kept)
+
+
+async def keep_sweeping(tx: Tx) -> None:
+    """See to it that files without a record are looked for, once a day."""
+    if await tx.get(Job, SWEEP, "") is None:
+        await tx.schedule(tx.context.now + SWEEP_EVERY, SWEEP, "")
+
+
+class Reclaimer:
+    """The jobs. Each may run twice, and stop anywhere."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+
+    def jobs(self) -> dict[str, JobHandler]:
+        """The handlers by the names under which they are scheduled."""
+        return {RECLAIM: self.reclaim, DISCARD: self.discard, SWEEP: self.sweep}
+
+    async def reclaim(self, ctx: Context, job: Job) -> None:
+        """Remove the files of a content that nothing refers to."""
+        content = await ctx.read().get(Content, job.key)
+        if content is None or content.refs > 0:
+            return
+        if self._bodies.is_read(content.id):
+            async with ctx.write() as tx:
+                await tx.schedule(ctx.clock.now() + _BUSY_AGAIN, RECLAIM, job.key)
+            return
+        blobs = [piece.blob for piece in content.pieces if piece.blob]
+        await self._remove(ctx, blobs)
+        async with ctx.write() as tx:
+            tx.delete(content)
+
+    async def discard(self, ctx: Context, job: Job) -> None:
+        """Forget the parts of an upload that is over."""
+        kept_id = job.arguments.get("kept")
+        content = await ctx.read().get(Content, kept_id) if kept_id else None
+        kept = {piece.blob for piece in content.pieces} if content else set()
+        while parts := await ctx.read().list(Part, (job.key,), limit=PARTS_A_STEP):
+            # What the content has let go of meanwhile, its own job removes or has removed.
+            unused = [part.blob for part in parts if part.blob and part.blob not in kept]
+            await self._remove(ctx, unused)
+            async with ctx.write() as tx:
+                for part in parts:
+                    tx.delete(part)
+
+    async def sweep(self, ctx: Context, job: Job) -> None:
+        """Remove files that a crash left between writing them and the commit that claims them."""
+        oldest = ctx.clock.host_now() - ORPHAN_AGE
+        blobs = self._bodies
+        async for ids in ctx.blobs.older_than(oldest, step=PARTS_A_STEP):
+            rows = await ctx.read().raw.get_many([blobs.claim_key(id) for id in ids])
+            for id, row in zip(ids, rows, strict=True):
+                if row is None and not blobs.is_written(id):
+                    await ctx.blobs.delete(id)
+        async with ctx.write() as tx:
+            await tx.schedule(ctx.clock.now() + SWEEP_EVERY, SWEEP, "")
+
+    async def _remove(self, ctx: Context, blobs: list[str]) -> None:
+        for start in range(0, len(blobs), PARTS_A_STEP):
+            step = blobs[start : start + PARTS_A_STEP]
+            for blob in step:
+                await ctx.blobs.delete(blob)
+            async with ctx.write() as tx:
+                for blob in step:
+                    tx.delete(Blob(blob))

@@ -1,0 +1,179 @@
+"""What S3 stores.
+
+Where a version stands says what it is:
+
+- `Current`, under (bucket, key): what a GET without a version answers. Never a delete marker.
+- `Older`, under (bucket, key, newest first): every other version, and all delete markers, also
+  the one that hides a key. Only buckets that are or were versioned have them.
+
+The newest of a key is its `Current` if it has one, else its first `Older`. Sequence numbers rise
+with each version of a key; a version id holds its number, so that it leads straight to its row.
+
+The bytes of a version lie in its record, or in a `Content` that copies share by counting. A file
+is claimed by a `Blob` in the same commit as what refers to it: a file without one is rubbish.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.records import Index, record
+
+OWNED: Index[Bucket] = Index("owned", ("account", "name"))
+NULLS: Index[Older] = Index("nulls", ("bucket", "null_key"))
+
+# Sequence numbers are microseconds since 1970; what sorts newest first is counted down from here.
+SEQUENCE_MAX = 2**63 - 1
+
+
+@record("s3.bucket", key=("id",), indexes=(OWNED,))
+class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A bucket and what it is set to.
+
+    `versioning` is as on the wire, and empty while it was never set. `encryption` and the others
+    are the documents as they were put; None means that there is none.
+    """
+
+    id: str
+    name: str
+    partition: str
+    account: str
+    region: str
+    created_at: datetime
+    versioning: str = ""
+    ownership: str | None = "BucketOwnerEnforced"
+    public_access_block: dict[str, bool] | None = None
+    encryption: dict[str, Any] | None = None
+    cors: list[dict[str, Any]] | None = None
+    policy: str | None = None
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:s3:::{self.name}"
+
+
+@record("s3.holdings", key=("account",))
+class Holdings(msgspec.Struct, frozen=True, kw_only=True):
+    """How many buckets an account has."""
+
+    account: str
+    buckets: int = 0
+
+
+class Checksum(msgspec.Struct, frozen=True, array_like=True):
+    """A checksum beside the ETag: `value` is base64, and `-N` behind it where composite."""
+
+    algorithm: str
+    value: str
+    kind: str = "FULL_OBJECT"
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One version of an object, or a delete marker.
+
+    `headers` are the system headers under their member names, `etag` is without quotes. `body`
+    holds small bodies, `content` leads to the others; an empty body is neither.
+    """
+
+    bucket: str
+    key: str
+    sequence: int
+    id: str
+    modified: datetime
+    marker: bool = False
+    size: int = 0
+    etag: str = ""
+    checksum: Checksum | None = None
+    body: bytes | None = None
+    content: str | None = None
+    parts_count: int = 0
+    storage_class: str = "STANDARD"
+    headers: dict[str, str] = {}
+    expires: datetime | None = None
+    metadata: dict[str, str] = {}
+    tags: dict[str, str] = {}
+
+
+@record("s3.current", key=("bucket", "key"))
+class Current(Version, frozen=True, kw_only=True, array_like=True):
+    """The version that a key stands for."""
+
+
+@record("s3.older", key=("bucket", "key", "newest_first"), indexes=(NULLS,))
+class Older(Version, frozen=True, kw_only=True, array_like=True):
+    """A version that another one, or a delete marker, has hidden; or a delete marker."""
+
+    @property
+    def newest_first(self) -> int:
+        return SEQUENCE_MAX - self.sequence
+
+    @property
+    def null_key(self) -> str | None:
+        return self.key if self.id == "null" else None
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """The bytes of one part: a whole file, or no file where there are none."""
+
+    number: int
+    size: int
+    blob: str
+    checksum: str = ""
+
+
+@record("s3.content", key=("id",))
+class Content(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """The bytes of one or more versions that share them; `refs` counts those.
+
+    `pieces` are files, one after the other; `body` is all of it where it is small. Without refs
+    it is about to be reclaimed.
+    """
+
+    id: str
+    refs: int = 1
+    body: bytes | None = None
+    pieces: list[Piece] = []
+
+
+@record("s3.blob", key=("id",))
+class Blob(msgspec.Struct, frozen=True, array_like=True):
+    """A file that something refers to."""
+
+    id: str
+
+
+@record("s3.upload", key=("bucket", "key", "id"))
+class Upload(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A multipart upload under way. Ids sort by the time of their beginning."""
+
+    bucket: str
+    key: str
+    id: str
+    started_at: datetime
+    initiator: str
+    account: str
+    algorithm: str
+    checksum_kind: str
+    said_algorithm: bool = False
+    storage_class: str = "STANDARD"
+    headers: dict[str, str] = {}
+    expires: datetime | None = None
+    metadata: dict[str, str] = {}
+    tags: dict[str, str] = {}
+
+
+@record("s3.part", key=("upload", "number"))
+class Part(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """An uploaded part; `blob` is None where it is empty."""
+
+    upload: str
+    number: int
+    size: int
+    etag: str
+    modified: datetime
+    blob: str | None
+    checksum: Checksum | None = None

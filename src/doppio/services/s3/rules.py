@@ -1,0 +1,240 @@
+"""S3's decisions, as pure functions: names, ranges, preconditions, checksums, public policies."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote
+
+from doppio.services.s3.records import Bucket, Version
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_TAG_TEXT = re.compile(r"[\w\s+\-=.:/@]*")
+
+CANNED_ACLS = frozenset(
+    {
+        "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+        "bucket-owner-read", "bucket-owner-full-control",
+    }
+)  # fmt: skip
+# The classes one may write to in general purpose buckets; the rest belongs to other products.
+STORAGE_CLASSES = frozenset(
+    {
+        "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING",
+        "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR",
+    }
+)  # fmt: skip
+SYSTEM_HEADERS = (
+    "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType",
+    "WebsiteRedirectLocation",
+)  # fmt: skip
+
+
+def name_is_allowed(name: str) -> bool:
+    """Whether a new bucket may be called so (general purpose bucket naming rules)."""
+    return (
+        _NAME.fullmatch(name) is not None
+        and ".." not in name
+        and _ADDRESS.fullmatch(name) is None
+        and not name.startswith(_PREFIXES)
+        and not name.endswith(_SUFFIXES)
+    )
+
+
+@lru_cache(4096)
+def canonical_user(account: str) -> str:
+    """The canonical user id of an account: 64 hexadecimal digits that follow from it."""
+    return hashlib.sha256(f"canonical-user/{account}".encode()).hexdigest()
+
+
+def owner_of(account: str) -> dict[str, str]:
+    """An account as `Owner` on the wire."""
+    return {"ID": canonical_user(account)}
+
+
+def quoted(etag: str) -> str:
+    """An ETag as on the wire."""
+    return f'"{etag}"'
+
+
+def span(text: str, size: int) -> tuple[int, int] | Literal["ignored", "unsatisfiable"]:
+    """Offset and length of a Range header.
+
+    S3 serves one range; what is not one single range of bytes it ignores, as RFC 9110 allows.
+    """
+    found = _RANGE.fullmatch(text.strip().replace(" ", ""))
+    if found is None:
+        return "ignored"
+    first, last = found.groups()
+    if not first and not last:
+        return "ignored"
+    if not first:
+        length = min(int(last), size)
+        return (size - length, length) if length else "unsatisfiable"
+    start = int(first)
+    end = min(int(last), size - 1) if last else size - 1
+    if last and int(last) < start:
+        return "ignored"
+    return (start, end - start + 1) if start < size else "unsatisfiable"
+
+
+def etag_matches(header: str, etag: str) -> bool:
+    """Whether an If-Match or If-None-Match header names this ETag."""
+    if header.strip() == "*":
+        return True
+    return any(
+        one.strip().removeprefix("W/").strip('"') == etag for one in header.split(",")
+    )
+
+
+def failed_condition(req: Mapping[str, Any], version: Version, of: str = "") -> str | None:
+    """The precondition of a read that does not hold: its header's name, or None.
+
+    `of` is the members' prefix (`CopySource` in copies). As RFC 9110 and S3 say, If-Match true
+    makes If-Unmodified-Since count no more, and If-None-Match makes If-Modified-Since not count.
+    """
+    if (match := req.get(f"{of}IfMatch")) is not None:
+        if not etag_matches(match, version.etag):
+            return "If-Match"
+    elif (since := req.get(f"{of}IfUnmodifiedSince")) is not None and _later(version, since):
+        return "If-Unmodified-Since"
+    if (match := req.get(f"{of}IfNoneMatch")) is not None:
+        if etag_matches(match, version.etag):
+            return "If-None-Match"
+    elif (since := req.get(f"{of}IfModifiedSince")) is not None and not _later(version, since):
+        return "If-Modified-Since"
+    return None
+
+
+def _later(version: Version, than: datetime) -> bool:
+    return version.modified > than.replace(microsecond=0)
+
+
+def header_tags(text: str) -> dict[str, str] | None:
+    """The tags of an x-amz-tagging header, None where it is not a query string."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+    except ValueError:
+        return None
+    tags = dict(pairs)
+    return tags if len(tags) == len(pairs) else None
+
+
+def tag_text_is_allowed(text: str) -> bool:
+    """Whether a tag's key or value has only characters that S3 takes."""
+    return _TAG_TEXT.fullmatch(text) is not None
+
+
+def copy_source(text: str) -> tuple[str, str, str | None] | None:
+    """Bucket, key and version of an x-amz-copy-source; None where it names no object.
+
+    Source: CopyObject's documentation. `/bucket/key`, `bucket/key` and an ARN's form are taken,
+    URL-encoded, with `?versionId=` behind.
+    """
+    path, _, query = text.partition("?versionId=")
+    path = unquote(path).removeprefix("/")
+    bucket, _, key = path.partition("/")
+    if not bucket or not key:
+        return None
+    return bucket, key, query or None
+
+
+def parts_etag(etags: Iterable[str]) -> str:
+    """The ETag of an object of parts: the MD5 of their MD5s, and how many they are."""
+    raw = [bytes.fromhex(etag) for etag in etags]
+    digest = hashlib.md5(b"".join(raw), usedforsecurity=False)
+    return f"{digest.hexdigest()}-{len(raw)}"
+
+
+def decoded_md5(text: str) -> bytes | None:
+    """The 16 bytes of a Content-MD5 header, None where it is not one."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw if len(raw) == 16 else None
+
+
+def metadata_bytes(metadata: Mapping[str, str]) -> int:
+    """The size of user metadata as S3 counts it: keys and values in UTF-8."""
+    return sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
+
+
+def part_span(sizes: Sequence[int], number: int) -> tuple[int, int]:
+    """Offset and length of the part at position `number`, counted from 1."""
+    return sum(sizes[: number - 1]), sizes[number - 1]
+
+
+# Conditions that tie a policy to known principals or places, so that it is not public. Source:
+# "The meaning of public" in S3's documentation of Block Public Access.
+_FIXING = frozenset(
+    {
+        "aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceowner", "aws:sourceaccount",
+        "aws:userid", "aws:principalorgid", "aws:principalarn", "aws:principalaccount",
+        "s3:dataaccesspointarn", "s3:dataaccesspointaccount", "aws:sourceip", "s3:x-amz-server-side"
+        "-encryption-aws-kms-key-id", "aws:principalorgpaths", "aws:sourceorgid",
+    }
+)  # fmt: skip
+
+
+def policy_is_public(document: Mapping[str, Any]) -> bool:
+    """Whether a bucket policy lets the world in, as S3 defines it."""
+    return any(_statement_is_public(statement) for statement in _listed(document.get("Statement")))
+
+
+def _statement_is_public(statement: Mapping[str, Any]) -> bool:
+    if statement.get("Effect") != "Allow":
+        return False
+    principal = statement.get("Principal")
+    if "NotPrincipal" not in statement and not (
+        principal == "*"
+        or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS")))
+    ):
+        return False
+    for operator, keys in (statement.get("Condition") or {}).items():
+        if operator.lower().endswith("ifexists") or "not" in operator.lower():
+            continue
+        for key, values in keys.items():
+            if key.lower() in _FIXING and all(_is_fixed(str(value)) for value in _listed(values)):
+                return False
+    return True
+
+
+def _is_fixed(value: str) -> bool:
+    return "*" not in value and "?" not in value and "${" not in value and not value.endswith("/0")
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def effective_policy(bucket: Bucket, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What the authoriser goes by: the policy, with a denial of strangers where
+    RestrictPublicBuckets narrows a public one to the owner's account and to AWS services."""
+    block = bucket.public_access_block or {}
+    if document is None or not block.get("RestrictPublicBuckets") or not policy_is_public(document):
+        return document
+    denial = {
+        "Sid": "RestrictPublicBuckets",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket.arn, f"{bucket.arn}/*"],
+        "Condition": {
+            "StringNotEquals": {"aws:PrincipalAccount": bucket.account},
+            "Bool": {"aws:PrincipalIsAWSService": "false"},
+        },
+    }
+    return {**document, "Statement": [*_listed(document.get("Statement")), denial]}

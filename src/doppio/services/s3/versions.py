@@ -1,0 +1,120 @@
+"""Versions: how a new one pushes the last one down, and how taking one away lifts the next.
+
+In a bucket that was never versioned, a key has one version and a new one replaces it. With
+versioning on, what was current is kept below. Suspended, new versions are called `null` and
+replace only the version of that name. A delete without a version only puts a marker on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.context import Context, Tx
+from doppio.services.s3.errors import InvalidArgument, MalformedXML
+from doppio.services.s3.lookup import (
+    NULL,
+    existing_bucket,
+    newest_older,
+    numbered,
+    version_id,
+)
+from doppio.services.s3.reclaim import release
+from doppio.services.s3.records import NULLS, Bucket, Current, Older, Version
+
+ENABLED = "Enabled"
+SUSPENDED = "Suspended"
+_MICROSECONDS = 1_000_000
+
+
+class Versioning:
+    """Whether a bucket keeps versions."""
+
+    async def put_bucket_versioning(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Turn versioning on or suspend it; a bucket once versioned never forgets it was."""
+        wanted = req["VersioningConfiguration"]
+        status = wanted.get("Status")
+        if wanted.get("MFADelete") == ENABLED:
+            raise InvalidArgument("MFA Delete needs the root user's MFA device", ArgumentName="mfa")
+        if status not in {ENABLED, SUSPENDED}:
+            raise MalformedXML()
+        async with ctx.write() as tx:
+            bucket = await existing_bucket(tx, req)
+            tx.put(msgspec.structs.replace(bucket, versioning=status))
+            tx.meter("Requests-Tier1")
+
+    async def get_bucket_versioning(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """The state of versioning; empty while it was never set."""
+        reader = ctx.read()
+        bucket = await existing_bucket(reader, req)
+        reader.meter("Requests-Tier2")
+        return {"Status": bucket.versioning} if bucket.versioning else {}
+
+
+async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> tuple[int, str]:
+    """Make room for a new newest version of `key`: its sequence number and id.
+
+    `old` is the current version, as read in this transaction.
+    """
+    now = int(tx.context.now.timestamp() * _MICROSECONDS)
+    if not bucket.versioning:
+        if old is None:
+            return now, NULL
+        await release(tx, old)
+        return max(now, old.sequence + 1), NULL
+    below = old or await newest_older(tx, bucket, key)
+    sequence = now if below is None else max(now, below.sequence + 1)
+    if old is not None:
+        if bucket.versioning == ENABLED or old.id != NULL:
+            tx.add(Older(**msgspec.structs.asdict(old)))
+        else:
+            await release(tx, old)
+    if bucket.versioning == ENABLED:
+        return sequence, version_id(tx.context, sequence)
+    if old is None or old.id != NULL:
+        for null in await tx.find(NULLS, (bucket.id, key), limit=1):
+            tx.delete(null)
+            await release(tx, null)
+    return sequence, NULL
+
+
+async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Older | None:
+    """Delete a key without naming a version: the marker, where the bucket keeps versions."""
+    if not bucket.versioning:
+        if current is not None:
+            tx.delete(current)
+            await release(tx, current)
+        return None
+    sequence, id = await make_way(tx, bucket, key, current)
+    if current is not None:
+        tx.delete(current)
+    return tx.add(
+        Older(
+            bucket=bucket.id,
+            key=key,
+            sequence=sequence,
+            id=id,
+            modified=tx.context.now.replace(microsecond=0),
+            marker=True,
+        )
+    )
+
+
+async def remove(
+    tx: Tx, bucket: Bucket, key: str, wanted: str, current: Current | None
+) -> Version | None:
+    """Delete one version for good; the newest that is left becomes current if it is no marker."""
+    version = await numbered(tx, bucket, key, wanted, current)
+    if version is None:
+        return None
+    tx.delete(version)
+    await release(tx, version)
+    if version is current or current is None:
+        newest = await newest_older(tx, bucket, key)
+        if newest is not None and not newest.marker:
+            tx.delete(newest)
+            tx.put(Current(**msgspec.structs.asdict(newest)))
+    return version
+

@@ -1,0 +1,6 @@
+"""SQS: queues between components, without loss.
+
+Reading order: `records` (what is stored), `rules` (what is decided), `queues` and `messages` (the
+operations), `fifo` (order and deduplication), `move_tasks` (dead letters on their way back),
+`upkeep` (what time does to messages).
+"""

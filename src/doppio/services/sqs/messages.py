@@ -1,0 +1,374 @@
+"""SQS messages: send, receive, delete, change visibility, and their batches.
+
+Receiving only moves a message later, and the clock does the rest: there is no sweeper to forget.
+What must be remembered about a message is in its row; memory holds only who waits for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from doppio.kernel.context import Context, Tx
+from doppio.services.sqs import fifo, limits
+from doppio.services.sqs.access import (
+    by_arn,
+    change_count,
+    existing,
+    handle_of,
+    hidden,
+    standard_handle,
+    total,
+)
+from doppio.services.sqs.errors import (
+    InvalidParameterValue,
+    MessageNotInflight,
+    OverLimit,
+)
+from doppio.services.sqs.records import FifoMessage, Forward, Message, Queue
+from doppio.services.sqs.rules import checked_batch, checked_batch_size, checked_token, in_range
+from doppio.services.sqs.sending import accept, draft
+from doppio.services.sqs.views import message_to_wire
+from doppio.wire.errors import AwsError
+
+if TYPE_CHECKING:
+    from doppio._stubs.sqs import (
+        ChangeMessageVisibilityBatchRequest,
+        ChangeMessageVisibilityBatchResult,
+        ChangeMessageVisibilityRequest,
+        DeleteMessageBatchRequest,
+        DeleteMessageBatchResult,
+        DeleteMessageRequest,
+        ReceiveMessageRequest,
+        ReceiveMessageResult,
+        SendMessageBatchRequest,
+        SendMessageBatchResult,
+        SendMessageRequest,
+        SendMessageResult,
+    )
+
+
+class Messages:
+    """The message operations."""
+
+    async def send_message(self, ctx: Context, req: SendMessageRequest) -> SendMessageResult:
+        """Accept a message: durable before the answer, visible after its delay."""
+        async with ctx.write() as tx:
+            queue = await existing(tx, ctx, req["QueueUrl"])
+            return await accept(ctx, tx, queue, draft(ctx, queue, req))  # type: ignore[return-value]
+
+    async def send_message_batch(
+        self, ctx: Context, req: SendMessageBatchRequest
+    ) -> SendMessageBatchResult:
+        """Accept up to ten messages; each succeeds or fails for itself."""
+        checked_batch(req["Entries"])
+        outcome = Outcome()
+        async with ctx.write() as tx:
+            queue = await existing(tx, ctx, req["QueueUrl"])
+            drafts = []
+            for entry in req["Entries"]:
+                with outcome.of(entry["Id"]):
+                    drafts.append((entry["Id"], draft(ctx, queue, entry)))
+            checked_batch_size(sum(one.size for _, one in drafts))
+            for entry_id, one in drafts:
+                outcome.good.append({"Id": entry_id, **await accept(ctx, tx, queue, one)})
+        return outcome.to_wire()  # type: ignore[return-value]
+
+    async def receive_message(
+        self, ctx: Context, req: ReceiveMessageRequest
+    ) -> ReceiveMessageResult:
+        """Hide up to ten due messages and hand them out; wait for the first if asked to."""
+        count = in_range(
+            "MaxNumberOfMessages", req.get("MaxNumberOfMessages", 1), 1, limits.RECEIVE_COUNT_MAX
+        )
+        attempt = req.get("ReceiveRequestAttemptId")
+        if attempt is not None:
+            checked_token("ReceiveRequestAttemptId", attempt)
+        deadline: datetime | None = None
+        while True:
+            now = ctx.clock.now()
+            async with ctx.write() as tx:
+                queue = await existing(tx, ctx, req["QueueUrl"])
+                arrival = ctx.ticket(queue.topic)  # drawn before looking: no arrival slips between
+                hide = _visibility(req, queue)
+                if queue.fifo:
+                    taken = await self._receive_fifo(ctx, tx, queue, now, count, hide, attempt)
+                else:
+                    taken = await self._receive_standard(ctx, tx, queue, now, count, hide)
+                tx.meter("Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1")
+                if deadline is None:
+                    deadline = ctx.now + _wait(req, queue)
+                next_due = deadline if taken else await _next_due(tx, queue, deadline)
+            if taken:
+                return {"Messages": [message_to_wire(message, req) for message in taken]}  # type: ignore[typeddict-item]
+            if now >= deadline:
+                return {}
+            await arrival.wait(ctx.clock, until=next_due)
+
+    async def delete_message(self, ctx: Context, req: DeleteMessageRequest) -> None:
+        """Remove a message by the handle of its latest receipt; one that is gone is no error."""
+        async with ctx.write() as tx:
+            queue = await existing(tx, ctx, req["QueueUrl"])
+            await _delete(ctx, tx, queue, req["ReceiptHandle"])
+            tx.meter("Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1")
+
+    async def delete_message_batch(
+        self, ctx: Context, req: DeleteMessageBatchRequest
+    ) -> DeleteMessageBatchResult:
+        """Remove up to ten messages; each succeeds or fails for itself."""
+
+        async def one(tx: Tx, queue: Queue, entry: Mapping[str, Any]) -> None:
+            await _delete(ctx, tx, queue, entry["ReceiptHandle"])
+
+        return await _batch(ctx, req, one)  # type: ignore[return-value]
+
+    async def change_message_visibility(
+        self, ctx: Context, req: ChangeMessageVisibilityRequest
+    ) -> None:
+        """Hide a received message until `VisibilityTimeout` seconds from now."""
+        async with ctx.write() as tx:
+            queue = await existing(tx, ctx, req["QueueUrl"])
+            await _change(ctx, tx, queue, req["ReceiptHandle"], req["VisibilityTimeout"])
+            tx.meter("Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1")
+
+    async def change_message_visibility_batch(
+        self, ctx: Context, req: ChangeMessageVisibilityBatchRequest
+    ) -> ChangeMessageVisibilityBatchResult:
+        """Change up to ten visibilities; each succeeds or fails for itself."""
+
+        async def one(tx: Tx, queue: Queue, entry: Mapping[str, Any]) -> None:
+            seconds = entry.get("VisibilityTimeout", 0)
+            await _change(ctx, tx, queue, entry["ReceiptHandle"], seconds)
+
+        return await _batch(ctx, req, one)  # type: ignore[return-value]
+
+    async def _receive_standard(
+        self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta
+    ) -> list[Message | FifoMessage]:
+        await _check_in_flight(tx, queue, now, limits.IN_FLIGHT_STANDARD_MAX)
+        taken: list[Message | FifoMessage] = []
+        expired_before = now - queue.retention
+        while len(taken) < count:
+            due = await tx.list(Message, (queue.id,), until=now, limit=count - len(taken))
+            for message in due:
+                tx.delete(message)
+                if message.forwarded:
+                    await _unforward(tx, message)
+                if message.body.sent_at < expired_before:
+                    change_count(tx, queue.id, -1)
+                elif not await _dead(ctx, tx, queue, message, now):
+                    moved = replace(
+                        message,
+                        visible_at=now + hide,
+                        receives=message.receives + 1,
+                        first_received_at=message.first_received_at or now,
+                        forwarded=False,
+                    )
+                    taken.append(tx.put(moved))
+            if not due or hide == timedelta(0):
+                # Hidden for no time at all, a message is due again at once: one look must do.
+                break
+        return taken
+
+    async def _receive_fifo(
+        self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta,
+        attempt: str | None,
+    ) -> list[Message | FifoMessage]:  # fmt: skip
+        await _check_in_flight(tx, queue, now, limits.IN_FLIGHT_FIFO_MAX)
+        expired_before = now - queue.retention
+        taken: list[Message | FifoMessage] = []
+        while True:
+            found = await fifo.receive(ctx, tx, queue, now, count, hide, attempt)
+            for message in found:
+                if message.body.sent_at < expired_before:
+                    tx.delete(message)
+                    change_count(tx, queue.id, -1)
+                    await fifo.settle(tx, queue.id, message.group, now)
+                elif await _dead(ctx, tx, queue, replace(message, receives=message.receives - 1), now):
+                    tx.delete(message)
+                    await fifo.settle(tx, queue.id, message.group, now)
+                else:
+                    taken.append(message)
+            if taken or not found:
+                return taken
+
+
+class Outcome:
+    """What became of each entry of a batch."""
+
+    def __init__(self) -> None:
+        self.good: list[dict[str, Any]] = []
+        self.bad: list[dict[str, Any]] = []
+        self._entry = ""
+
+    def of(self, entry_id: str) -> Outcome:
+        """`with outcome.of(id):` an AwsError in the block is that entry's failure."""
+        self._entry = entry_id
+        return self
+
+    def __enter__(self) -> None:
+        """Begin an entry."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, AwsError):
+            return False
+        code = error.query_code or error.code
+        self.bad.append(
+            {"Id": self._entry, "SenderFault": True, "Code": code, "Message": error.message}
+        )
+        return True
+
+    def to_wire(self) -> dict[str, Any]:
+        """The result of a batch operation."""
+        return {"Successful": self.good, "Failed": self.bad} if self.bad else {"Successful": self.good}
+
+
+async def _batch(
+    ctx: Context, req: Any, one: Callable[[Tx, Queue, Mapping[str, Any]], Awaitable[None]]
+) -> dict[str, Any]:
+    checked_batch(req["Entries"])
+    outcome = Outcome()
+    async with ctx.write() as tx:
+        queue = await existing(tx, ctx, req["QueueUrl"])
+        for entry in req["Entries"]:
+            with outcome.of(entry["Id"]):
+                await one(tx, queue, entry)
+                outcome.good.append({"Id": entry["Id"]})
+        tx.meter("Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1")
+    return outcome.to_wire()
+
+
+def _visibility(req: Mapping[str, Any], queue: Queue) -> timedelta:
+    seconds = req.get("VisibilityTimeout")
+    if seconds is None:
+        return queue.visibility
+    in_range("VisibilityTimeout", seconds, 0, limits.VISIBILITY_SECONDS_MAX)
+    return timedelta(seconds=seconds)
+
+
+def _wait(req: Mapping[str, Any], queue: Queue) -> timedelta:
+    seconds = req.get("WaitTimeSeconds")
+    if seconds is None:
+        return queue.wait
+    in_range("WaitTimeSeconds", seconds, 0, limits.WAIT_SECONDS_MAX)
+    return timedelta(seconds=seconds)
+
+
+async def _next_due(tx: Tx, queue: Queue, deadline: datetime) -> datetime:
+    """When to look again if nothing arrives: the soonest hidden message, at latest the deadline."""
+    if queue.fifo:
+        groups = await tx.find(fifo.READY, (queue.id,), limit=1)
+        return min([deadline, *(group.ready_at for group in groups)])
+    soonest = await tx.list(Message, (queue.id,), limit=1)
+    return min([deadline, *(message.visible_at for message in soonest)])
+
+
+async def _check_in_flight(tx: Tx, queue: Queue, now: datetime, most: int) -> None:
+    # Only a queue with that many messages can have that many in flight; then they are counted.
+    if await total(tx, queue) < most:
+        return
+    in_flight, _ = await hidden(tx, queue, now)
+    if in_flight >= most:
+        raise OverLimit(
+            f"Too many messages in flight: a queue can have at most {most} of them at a time."
+        )
+
+
+async def _dead(
+    ctx: Context, tx: Tx, queue: Queue, message: Message | FifoMessage, now: datetime
+) -> bool:
+    """Move a message to the dead-letter queue if it has been received as often as it may."""
+    redrive = queue.redrive
+    if redrive is None or message.receives < redrive.receives_max:
+        return False
+    target = await by_arn(tx, redrive.arn)
+    if target is None:
+        return False
+    change_count(tx, queue.id, -1)
+    await bury(tx, target, message, now, queue.arn)
+    return True
+
+
+async def bury(
+    tx: Tx, target: Queue, message: Message | FifoMessage, now: datetime, source: str | None
+) -> None:
+    """Put a message into another queue with its id, and on a standard queue with its age."""
+    if target.fifo:
+        group = message.body.group or message.id
+        body = replace(message.body, sent_at=now)
+        await fifo.append(tx, target, group, message.id, body, now, now, source)
+    else:
+        tx.add(
+            Message(
+                queue=target.id, visible_at=now, id=message.id, body=message.body,
+                dead_letter_source=source,
+            )
+        )  # fmt: skip
+        change_count(tx, target.id, 1)
+    tx.wake(target.topic)
+
+
+async def _delete(ctx: Context, tx: Tx, queue: Queue, handle: str) -> None:
+    if queue.fifo:
+        return await fifo.delete(tx, queue, handle, ctx.now)
+    message = await _received(tx, queue, handle)
+    if message is None:
+        return None
+    tx.delete(message)
+    if message.forwarded:
+        await _unforward(tx, message)
+    change_count(tx, queue.id, -1)
+    return None
+
+
+async def _received(tx: Tx, queue: Queue, handle: str) -> Message | None:
+    """The message of a receipt, wherever a change of visibility has moved it."""
+    queue_id, visible_at, message_id, receives = standard_handle(handle)
+    if queue_id != queue.id:
+        return None
+    message = await tx.get(Message, queue_id, visible_at, message_id)
+    if message is None:
+        forward = await tx.get(Forward, queue_id, message_id)
+        if forward is not None and forward.receives == receives:
+            message = await tx.get(Message, queue_id, forward.visible_at, message_id)
+    return message if message is not None and message.receives == receives else None
+
+
+async def _unforward(tx: Tx, message: Message) -> None:
+    forward = await tx.get(Forward, message.queue, message.id)
+    if forward is not None:
+        tx.delete(forward)
+
+
+async def _change(ctx: Context, tx: Tx, queue: Queue, handle: str, seconds: int) -> None:
+    in_range("VisibilityTimeout", seconds, 0, limits.VISIBILITY_SECONDS_MAX)
+    until = ctx.now + timedelta(seconds=seconds)
+    if queue.fifo:
+        await fifo.change_visibility(tx, queue, handle, ctx.now, until)
+    else:
+        message = await _received(tx, queue, handle)
+        if message is None:
+            raise InvalidParameterValue(
+                f"Value {handle} for parameter ReceiptHandle is invalid. "
+                "Reason: Message does not exist or is not available for visibility timeout change."
+            )
+        if message.visible_at <= ctx.now:
+            raise MessageNotInflight()
+        first = message.first_received_at or ctx.now
+        if until > first + timedelta(seconds=limits.VISIBILITY_SECONDS_MAX):
+            raise InvalidParameterValue(
+                f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total "
+                "VisibilityTimeout for the message is beyond the limit [43200 seconds]."
+            )
+        tx.delete(message)
+        tx.put(replace(message, visible_at=until, forwarded=True))
+        tx.put(
+            Forward(
+                queue=queue.id, id=message.id, receives=message.receives, visible_at=until
+            )
+        )
+    if seconds == 0:
+        tx.wake(queue.topic)

@@ -1,0 +1,109 @@
+"""SQS: how a message gets into a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.context import Context, Tx
+from doppio.services.sqs import fifo, limits
+from doppio.services.sqs.access import change_count
+from doppio.services.sqs.errors import InvalidParameterValue
+from doppio.services.sqs.records import Body, Message, Queue
+from doppio.services.sqs.rules import (
+    attributes_md5,
+    billed_requests,
+    body_md5,
+    checked_attributes,
+    checked_body,
+    checked_size,
+    checked_token,
+    in_range,
+)
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A message that may be sent: checked, measured, and with its digests."""
+
+    body: Body
+    utf8: bytes
+    size: int
+    delay: timedelta
+    digests: dict[str, str]
+
+
+def draft(ctx: Context, queue: Queue, entry: Mapping[str, Any]) -> Draft:
+    """Check one message of a request. Raises what AWS says of a bad one."""
+    text: str = entry["MessageBody"]
+    utf8 = checked_body(text)
+    size = len(utf8)
+    digests = {"MD5OfMessageBody": body_md5(utf8)}
+    attributes = entry.get("MessageAttributes")
+    if attributes:
+        size += checked_attributes(attributes)
+        digests["MD5OfMessageAttributes"] = attributes_md5(attributes)
+    trace = _trace(entry, digests)
+    checked_size(size, queue.message_bytes_max)
+    delay = queue.delay
+    if "DelaySeconds" in entry:
+        if queue.fifo:
+            raise InvalidParameterValue(
+                f"Value {entry['DelaySeconds']} for parameter DelaySeconds is invalid. Reason: The "
+                "request include parameter that is not valid for this queue type."
+            )
+        seconds = in_range("DelaySeconds", entry["DelaySeconds"], 0, limits.DELAY_SECONDS_MAX)
+        delay = timedelta(seconds=seconds)
+    group = entry.get("MessageGroupId")
+    if group is not None:
+        checked_token("MessageGroupId", group)
+    body = Body(
+        text=text,
+        sender=ctx.caller.id,
+        sent_at=ctx.now,
+        attributes=attributes or None,
+        trace=trace,
+        group=group,
+        deduplication=fifo.deduplication_id(queue, entry, utf8),
+    )
+    return Draft(body, utf8, size, delay, digests)
+
+
+def _trace(entry: Mapping[str, Any], digests: dict[str, str]) -> str | None:
+    system = entry.get("MessageSystemAttributes")
+    if not system:
+        return None
+    for name in system:
+        if name != "AWSTraceHeader":
+            raise InvalidParameterValue(
+                f"Message system attribute name '{name}' is invalid. "
+                "The only supported name is AWSTraceHeader."
+            )
+    digests["MD5OfMessageSystemAttributes"] = attributes_md5(system)
+    value = system["AWSTraceHeader"].get("StringValue")
+    if not value:
+        raise InvalidParameterValue(
+            "Message system attribute 'AWSTraceHeader' must contain a non-empty string value."
+        )
+    return str(value)
+
+
+async def accept(ctx: Context, tx: Tx, queue: Queue, sent: Draft) -> dict[str, Any]:
+    """Put a message into its queue; what the sender is told."""
+    if queue.fifo:
+        told = await fifo.accept(ctx, tx, queue, sent.body, sent.delay)
+    else:
+        message_id = ctx.new_id()
+        tx.add(
+            Message(
+                queue=queue.id, visible_at=ctx.now + sent.delay, id=message_id, body=sent.body
+            )
+        )
+        change_count(tx, queue.id, 1)
+        told = {"MessageId": message_id}
+    kind = "Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1"
+    tx.meter(kind, billed_requests(sent.size))
+    tx.wake(queue.topic)
+    return {**told, **sent.digests}

@@ -1,0 +1,149 @@
+"""What an error is called on the wire.
+
+Services raise `AwsError`s by AWS's names; the model knows the status and, for the query protocols,
+another code. Errors that every service shares have a different name in each protocol: what is a
+`SerializationException` in JSON is a `MalformedXML` in S3.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from doppio.wire.errors import AwsError
+from doppio.wire.model import Operation, Service, Shape
+
+
+class Fault(NamedTuple):
+    """An error as the protocols need it: `name` is the shape's, `code` the query protocol's."""
+
+    shape: Shape | None
+    name: str
+    code: str
+    status: int
+    message: str
+    members: dict[str, Any]
+
+    @property
+    def side(self) -> str:
+        """Whose fault it is."""
+        return "Sender" if self.status < 500 else "Receiver"
+
+
+_QUERY = {
+    "ValidationException": ("ValidationError", 400),
+    "SerializationException": ("MalformedInput", 400),
+    "UnknownOperationException": ("InvalidAction", 400),
+    "AccessDeniedException": ("AccessDenied", 403),
+    "ThrottlingException": ("Throttling", 400),
+}
+_EC2 = {
+    "ValidationException": ("InvalidParameterValue", 400),
+    "SerializationException": ("InvalidParameterValue", 400),
+    "UnknownOperationException": ("InvalidAction", 400),
+    "AccessDeniedException": ("UnauthorizedOperation", 403),
+    "ThrottlingException": ("RequestLimitExceeded", 503),
+    "InternalFailure": ("InternalError", 500),
+    "ServiceUnavailable": ("Unavailable", 503),
+}
+_S3 = {
+    "ValidationException": ("InvalidArgument", 400),
+    "SerializationException": ("MalformedXML", 400),
+    "UnknownOperationException": ("MethodNotAllowed", 405),
+    "AccessDeniedException": ("AccessDenied", 403),
+    "ThrottlingException": ("SlowDown", 503),
+    "InternalFailure": ("InternalError", 500),
+    "ServiceUnavailable": ("ServiceUnavailable", 503),
+}
+_REST_XML = {
+    "ValidationException": ("InvalidInput", 400),
+    "SerializationException": ("MalformedInput", 400),
+    "AccessDeniedException": ("AccessDenied", 403),
+    "ThrottlingException": ("Throttling", 400),
+}
+_JSON = {
+    "UnknownOperationException": ("UnknownOperationException", 400),
+    "AccessDeniedException": ("AccessDeniedException", 400),
+}
+_SHARED: dict[str, dict[str, tuple[str, int]]] = {
+    "query": _QUERY,
+    "ec2": _EC2,
+    "rest-xml": _REST_XML,
+    "json": _JSON,
+}
+
+
+def resolve(
+    service: Service, operation: Operation | None, error: AwsError, protocol: str
+) -> Fault:
+    """The error in the words of its service and protocol."""
+    code = error.code
+    shape = service.exception(code, operation)
+    if shape is None:
+        shared = _S3 if service.name == "s3" else _SHARED.get(protocol, {})
+        code, status = shared.get(code, (code, error.status))
+        return Fault(None, code, code, status, error.message, dict(error.fields))
+    members = dict(error.fields)
+    for name in ("message", "Message"):
+        if name in shape.members and error.message:
+            members.setdefault(name, error.message)
+    status = shape.error_status or error.status
+    wire_code = shape.error_code or shape.name
+    return Fault(shape, shape.name, wire_code, status, error.message, members)
+
+
+def type_name(service: Service, fault: Fault) -> str:
+    """The full name that JSON services give an error, with the namespace that AWS's own carry."""
+    if fault.shape is None:
+        return _CORAL.get(fault.name, fault.name)
+    return f"{_NAMESPACES.get(service.name, f'com.amazonaws.{service.name}')}#{fault.name}"
+
+
+_NAMESPACES = {
+    "dynamodb": "com.amazonaws.dynamodb.v20120810",
+    "dynamodbstreams": "com.amazonaws.dynamodb.v20120810",
+}
+_CORAL = {
+    "SerializationException": "com.amazon.coral.service#SerializationException",
+    "UnknownOperationException": "com.amazon.coral.service#UnknownOperationException",
+    "InternalFailure": "com.amazon.coral.service#InternalFailure",
+    "AccessDeniedException": "com.amazon.coral.service#AccessDeniedException",
+    "ThrottlingException": "com.amazon.coral.availability#ThrottlingException",
+    "ValidationException": "com.amazon.coral.validate#ValidationException",
+    "InvalidSignatureException": "com.amazon.coral.service#InvalidSignatureException",
+    "UnrecognizedClientException": "com.amazon.coral.service#UnrecognizedClientException",
+    "MissingAuthenticationTokenException": (
+        "com.amazon.coral.service#MissingAuthenticationTokenException"
+    ),
+    "IncompleteSignatureException": "com.amazon.coral.service#IncompleteSignatureException",
+    "ExpiredTokenException": "com.amazon.coral.service#ExpiredTokenException",
+}
+
+
+def query_error_header(fault: Fault) -> tuple[str, str]:
+    """Tells SDKs the code that this error had before the service left the query protocol."""
+    return ("x-amzn-query-error", f"{fault.code};{fault.side}")
+
+
+def host_id(request_id: str) -> str:
+    """S3's second request id, made of the first: opaque, and as long as theirs."""
+    return binascii.b2a_base64((request_id * 4).encode()[:56], newline=False).decode("ascii")
+
+
+def request_headers(
+    service: Service, content_type: str | None, request_id: str
+) -> list[tuple[str, str]]:
+    """The headers that every answer of the service has."""
+    if service.name == "s3":
+        headers = [("x-amz-request-id", request_id), ("x-amz-id-2", host_id(request_id))]
+    else:
+        headers = [("x-amzn-requestid", request_id)]
+    if content_type is not None:
+        headers.append(("content-type", content_type))
+    return headers
+
+
+def text_members(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """An unmodelled error's further fields, as text."""
+    return [(name, str(value)) for name, value in fields.items() if value is not None]

@@ -1,0 +1,247 @@
+"""Which operation a REST request means, and the parts of it outside the body.
+
+Operations of one path are told apart by query parameters (`?uploads`, `?list-type=2`), by
+parameters that their input requires (`uploadId`), and in two cases by a header (CopyObject). Of
+all that fit, the one that asks for most wins.
+
+Paths are split as they were sent and decoded afterwards: `%2F`, dot segments and double slashes in
+an S3 key survive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
+
+from doppio.wire.errors import AwsError
+from doppio.wire.model import Operation, Service
+from doppio.wire.query import parse_form
+
+Query = dict[str, list[str]]
+
+
+class InvalidUri(AwsError):
+    """A path or query string that does not decode."""
+
+    code = "InvalidURI"
+    text = "Couldn't parse the specified URI."
+
+
+def parse_query(query: str) -> Query:
+    """A query string's values by name."""
+    out: Query = {}
+    if query:
+        try:
+            for key, value in parse_form(query):
+                out.setdefault(key, []).append(value)
+        except ValueError as error:
+            raise InvalidUri from error
+    return out
+
+
+class _Candidate:
+    """One operation of a path with what tells it from the others."""
+
+    __slots__ = ("headers", "labels", "literals", "operation", "present", "rank", "strict")
+
+    def __init__(
+        self,
+        operation: Operation,
+        labels: tuple[str, ...],
+        literals: tuple[tuple[str, str], ...],
+        present: tuple[str, ...],
+        headers: tuple[str, ...],
+    ) -> None:
+        self.operation = operation
+        self.labels = labels
+        self.literals = literals
+        self.present = present
+        self.headers = headers
+        self.strict = operation.service.name == "s3"
+        self.rank = (len(literals), len(headers), len(present), not operation.deprecated)
+
+    def fits(self, query: Mapping[str, Sequence[str]], headers: Mapping[str, str]) -> bool:
+        for name, value in self.literals:
+            given = query.get(name)
+            if given is None or (value and value not in given):
+                return False
+        return all(name in query for name in self.present) and all(
+            name in headers for name in self.headers
+        )
+
+
+class _Node:
+    """One segment of the paths of a method."""
+
+    __slots__ = ("greedy", "here", "label", "literal")
+
+    def __init__(self) -> None:
+        self.literal: dict[str, _Node] = {}
+        self.label: _Node | None = None
+        self.greedy: dict[tuple[str, ...], list[_Candidate]] = {}
+        self.here: list[_Candidate] = []
+
+
+_LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
+
+
+class Router:
+    """The paths of one service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._roots: dict[str, _Node] = {}
+        for operation in service.operations.values():
+            self._add(operation)
+        for root in self._roots.values():
+            _sort(root)
+
+    def _add(self, operation: Operation) -> None:
+        path, _, query = operation.http_uri.partition("?")
+        literals = tuple(
+            (key, value) for key, value in parse_form(query) if not (key == "x-id")
+        )
+        literal_names = {key for key, _ in literals}
+        required = _required(operation, "querystring")
+        present = tuple(name for name in required if name not in literal_names)
+        headers = _DISTINCT_HEADERS.get((self._service.name, operation.name), ())
+        node = self._roots.setdefault(operation.http_method, _Node())
+        labels: list[str] = []
+        segments = path.strip("/").split("/") if path.strip("/") else []
+        for at, segment in enumerate(segments):
+            found = _LABEL.fullmatch(segment)
+            if found is None:
+                node = node.literal.setdefault(segment, _Node())
+                continue
+            labels.append(found[1])
+            if found[2]:
+                tail = tuple(segments[at + 1 :])
+                candidate = _Candidate(operation, tuple(labels), literals, present, headers)
+                node.greedy.setdefault(tail, []).append(candidate)
+                return
+            if node.label is None:
+                node.label = _Node()
+            node = node.label
+        node.here.append(_Candidate(operation, tuple(labels), literals, present, headers))
+
+    def match(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Sequence[str]],
+        headers: Mapping[str, str],
+    ) -> tuple[Operation, dict[str, str]] | None:
+        """The operation and its labels by wire name, decoded; None where no operation fits.
+
+        `path` is as sent, `query` what `parse_query` made of the query string.
+        """
+        root = self._roots.get(method)
+        if root is None:
+            return None
+        segments = path[1:].split("/")
+        while segments and not segments[-1] and len(segments) <= 2:
+            # One trailing slash means nothing before a key begins: `/bucket/` is the bucket.
+            segments.pop()
+        found = _walk(root, segments, 0, [], query, headers)
+        if found is None and segments and not segments[-1]:
+            found = _walk(root, segments[:-1], 0, [], query, headers)
+        if found is None:
+            return None
+        candidate, values = found
+        return candidate.operation, dict(
+            zip(candidate.labels, map(_unquoted, values), strict=True)
+        )
+
+
+def _walk(
+    node: _Node,
+    segments: list[str],
+    at: int,
+    values: list[str],
+    query: Mapping[str, Sequence[str]],
+    headers: Mapping[str, str],
+) -> tuple[_Candidate, list[str]] | None:
+    if at == len(segments):
+        chosen = _choose(node.here, query, headers)
+        return None if chosen is None else (chosen, values)
+    segment = segments[at]
+    inner = node.literal.get(segment)
+    if inner is not None:
+        found = _walk(inner, segments, at + 1, values, query, headers)
+        if found is not None:
+            return found
+    if node.label is not None and segment:
+        found = _walk(node.label, segments, at + 1, [*values, segment], query, headers)
+        if found is not None:
+            return found
+    for tail, candidates in node.greedy.items():
+        end = len(segments) - len(tail)
+        if end > at and (not tail or tuple(segments[end:]) == tail):
+            chosen = _choose(candidates, query, headers)
+            if chosen is not None:
+                return chosen, [*values, "/".join(segments[at:end])]
+    return None
+
+
+def _choose(
+    candidates: list[_Candidate], query: Mapping[str, Sequence[str]], headers: Mapping[str, str]
+) -> _Candidate | None:
+    for candidate in candidates:
+        if candidate.fits(query, headers):
+            return candidate
+    # A required parameter that is missing is the validator's matter, so the operation that asks
+    # for least takes what is left. S3 has parameters instead of paths: there nothing is left over.
+    for candidate in reversed(candidates):
+        if not candidate.strict and all(name in query for name, _ in candidate.literals):
+            return candidate
+    return None
+
+
+def _sort(node: _Node) -> None:
+    for candidates in (node.here, *node.greedy.values()):
+        candidates.sort(key=lambda one: one.rank, reverse=True)
+    for inner in node.literal.values():
+        _sort(inner)
+    if node.label is not None:
+        _sort(node.label)
+    node.greedy = dict(sorted(node.greedy.items(), key=lambda item: -len(item[0])))
+
+
+def _unquoted(text: str) -> str:
+    if "%" not in text:
+        return text
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise InvalidUri from error
+
+
+def _required(operation: Operation, location: str) -> list[str]:
+    shape = operation.input
+    if shape is None:
+        return []
+    references = shape.data.members
+    return [
+        references[name].location_name or name
+        for name in shape.required
+        if references[name].location == location
+    ]
+
+
+# Operations that differ from a sibling by a header alone.
+_DISTINCT_HEADERS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("s3", "CopyObject"): ("x-amz-copy-source",),
+    ("s3", "UploadPartCopy"): ("x-amz-copy-source",),
+}
+
+
+_routers: dict[Service, Router] = {}
+
+
+def router(service: Service) -> Router:
+    """The compiled routes of a service, made once."""
+    made = _routers.get(service)
+    if made is None:
+        made = _routers[service] = Router(service)
+    return made

@@ -1,0 +1,352 @@
+"""The parts of a REST request and response outside the body, compiled per operation.
+
+Incoming headers are looked up in a table by their names, so an operation with forty optional
+headers costs as little as the headers that were sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from doppio.wire import faults, scalars
+from doppio.wire.errors import AwsError, SerializationError
+from doppio.wire.events import CONTENT_TYPE as EVENT_STREAM_TYPE
+from doppio.wire.events import Events
+from doppio.wire.http import Request, Response
+from doppio.wire.model import Member, Operation, Service, Shape
+from doppio.wire.rest import parse_query
+
+ReadText = Callable[[str], Any]
+ReadBody = Callable[[bytes], Any]
+WriteBody = Callable[[Any], bytes]
+
+_LIST_PART = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
+
+
+def _split_list(text: str) -> list[str]:
+    """The items of a header list; quoted ones may hold commas."""
+    if '"' not in text:
+        return [part.strip() for part in text.split(",")]
+    out = []
+    at = 0
+    while at < len(text):
+        found = _LIST_PART.match(text, at)
+        if found is None or found.end() == at:
+            raise ValueError(f"not a list: {text[:100]}")
+        quoted, bare = found.groups()
+        out.append(bare.strip() if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
+        at = found.end()
+    return out
+
+
+def _split_dates(text: str) -> list[str]:
+    """HTTP dates have a comma of their own."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and len(parts[0]) == 3:
+        return [f"{a}, {b}" for a, b in zip(parts[::2], parts[1::2], strict=False)]
+    return parts
+
+
+def _header_reader(member: Member) -> ReadText:
+    if member.shape.type != "list":
+        return scalars.reader(member)
+    item = member.shape.member
+    read = scalars.reader(item)
+    split = _split_dates if item.shape.type == "timestamp" else _split_list
+    return lambda text: [read(part) for part in split(text)]
+
+
+def _header_writer(member: Member) -> Callable[[Any], str]:
+    if member.shape.type != "list":
+        return scalars.shower(member, "rfc822")
+    item = member.shape.member
+    show = scalars.shower(item, "rfc822")
+    if item.shape.type == "string":
+        return lambda value: ", ".join(_quoted(one) for one in value if one is not None)
+    return lambda value: ", ".join(show(one) for one in value if one is not None)
+
+
+def _quoted(text: str) -> str:
+    if '"' in text or "," in text:
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return text
+
+
+class _Input:
+    """How an operation's input is gathered from the parts of a request."""
+
+    __slots__ = (
+        "body",
+        "event_stream",
+        "headers",
+        "labels",
+        "payload",
+        "prefixes",
+        "query",
+        "query_map",
+        "streaming",
+    )
+
+    def __init__(self, op: Operation, codec: RestCodec) -> None:
+        self.labels: list[tuple[str, str, ReadText]] = []
+        self.headers: dict[str, tuple[str, ReadText]] = {}
+        self.prefixes: list[tuple[str, str]] = []
+        self.query: dict[str, tuple[str, Callable[[list[str]], Any]]] = {}
+        self.query_map: tuple[str, bool] | None = None
+        self.payload: str | None = None
+        self.body: ReadBody | None = None
+        self.streaming = op.streaming_input
+        self.event_stream = op.event_input
+        shape = op.input
+        if shape is None:
+            return
+        in_body = False
+        for member in shape.members.values():
+            in_body |= not self._place(member)
+        if shape.payload is not None:
+            self.payload = shape.payload
+            if self.streaming is None and self.event_stream is None:
+                self.body = codec.payload_reader(shape.members[shape.payload])
+        elif in_body and self.event_stream is None:
+            self.body = codec.body_reader(op, shape)
+
+    def _place(self, member: Member) -> bool:
+        wire = member.wire_name or member.name
+        if member.location == "uri":
+            self.labels.append((wire, member.name, scalars.reader(member)))
+        elif member.location == "header":
+            self.headers[wire.lower()] = (member.name, _header_reader(member))
+        elif member.location == "headers":
+            self.prefixes.append(((member.wire_name or "").lower(), member.name))
+        elif member.location == "querystring":
+            if member.shape.type == "map":
+                self.query_map = (member.name, member.shape.value.shape.type == "list")
+            else:
+                self.query[wire] = (member.name, _query_reader(member))
+        elif member.location != "statusCode":
+            return False
+        return True
+
+
+def _query_reader(member: Member) -> Callable[[list[str]], Any]:
+    if member.shape.type == "list":
+        read = scalars.reader(member.shape.member)
+        return lambda values: [read(value) for value in values]
+    read = scalars.reader(member)
+    return lambda values: read(values[0])
+
+
+class _Output:
+    """How a result is spread over the parts of a response."""
+
+    __slots__ = ("body", "headers", "payload", "prefixes", "raw", "status", "streaming")
+
+    def __init__(self, op: Operation, shape: Shape | None, codec: RestCodec) -> None:
+        self.headers: dict[str, tuple[str, Callable[[Any], str]]] = {}
+        self.prefixes: dict[str, str] = {}
+        self.status: str | None = None
+        self.payload: str | None = None
+        self.raw = False
+        self.streaming = False
+        self.body: WriteBody | None = None
+        if shape is None:
+            return
+        in_body = False
+        for member in shape.members.values():
+            if member.location == "header":
+                wire = (member.wire_name or member.name).lower()
+                self.headers[member.name] = (wire, _header_writer(member))
+            elif member.location == "headers":
+                self.prefixes[member.name] = (member.wire_name or "").lower()
+            elif member.location == "statusCode":
+                self.status = member.name
+            else:
+                in_body = True
+        if shape.payload is not None:
+            member = shape.members[shape.payload]
+            self.payload = shape.payload
+            self.streaming = member.streaming
+            self.raw = member.shape.type in ("blob", "string")
+            if not self.raw and not member.shape.event_stream:
+                self.body = codec.payload_writer(member)
+        elif in_body and op.event_output is None:
+            self.body = codec.body_writer(op, shape)
+
+
+class RestCodec:
+    """What rest-json and rest-xml share; a subclass reads and writes bodies."""
+
+    protocol = ""
+    content_type = ""
+    empty_body: bytes = b""
+
+    def __init__(self, service: Service, event_form: Events) -> None:
+        self.service = service
+        self._inputs: dict[Operation, _Input] = {}
+        self._outputs: dict[Operation, _Output] = {}
+        self._events = event_form
+
+    def payload_reader(self, member: Member) -> ReadBody:
+        """Reads a body that is one member."""
+        raise NotImplementedError
+
+    def body_reader(self, op: Operation, shape: Shape) -> Callable[[bytes], dict[str, Any]]:
+        """Reads a body that holds all members which are nowhere else."""
+        raise NotImplementedError
+
+    def payload_writer(self, member: Member) -> WriteBody:
+        """Writes a body that is one member."""
+        raise NotImplementedError
+
+    def body_writer(self, op: Operation, shape: Shape) -> WriteBody:
+        """Writes a body of all members that are nowhere else."""
+        raise NotImplementedError
+
+    def decode(
+        self, op: Operation, request: Request, uri_params: Mapping[str, str]
+    ) -> dict[str, Any]:
+        plan = self._inputs.get(op)
+        if plan is None:
+            plan = self._inputs[op] = _Input(op, self)
+        try:
+            out = self._parts(plan, request, uri_params)
+            if plan.streaming is not None:
+                out[plan.streaming] = request.body
+            elif plan.event_stream is not None:
+                out[plan.event_stream] = self._events.read_stream(op, request.body)
+            elif plan.body is not None:
+                body = request.body.whole
+                if body:
+                    if plan.payload is None:
+                        out.update(plan.body(body))
+                    else:
+                        out[plan.payload] = plan.body(body)
+        except (ValueError, RecursionError) as error:
+            raise SerializationError(str(error)) from error
+        return out
+
+    def _parts(
+        self, plan: _Input, request: Request, uri_params: Mapping[str, str]
+    ) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for wire, name, read in plan.labels:
+            text = uri_params.get(wire)
+            if text is not None:
+                out[name] = read(text)
+        table = plan.headers
+        if table or plan.prefixes:
+            prefixes = plan.prefixes
+            for header, text in request.headers.items():
+                entry = table.get(header)
+                if entry is not None:
+                    if text:
+                        out[entry[0]] = self._converted(header, text, entry[1])
+                    if not prefixes:
+                        continue
+                for prefix, name in prefixes:
+                    if header.startswith(prefix):
+                        out.setdefault(name, {})[header[len(prefix) :]] = text
+        if request.query and (plan.query or plan.query_map):
+            self._query_parts(plan, request.query, out)
+        return out
+
+    def _converted(self, name: str, text: str, read: ReadText) -> Any:
+        """A header's or parameter's value; a subclass may have words for a wrong one."""
+        return read(text)
+
+    def _query_parts(self, plan: _Input, query: str, out: dict[str, Any]) -> None:
+        rest: dict[str, Any] = {}
+        for key, values in parse_query(query).items():
+            entry = plan.query.get(key)
+            if entry is not None:
+                if values[0] or len(values) > 1 or self._keeps_empty:
+                    out[entry[0]] = entry[1](values)
+            elif plan.query_map is not None:
+                rest[key] = values if plan.query_map[1] else values[0]
+        if plan.query_map is not None and rest:
+            out[plan.query_map[0]] = rest
+
+    _keeps_empty = True
+
+    def encode(self, op: Operation, result: Mapping[str, Any], request_id: str) -> Response:
+        plan = self._outputs.get(op)
+        if plan is None:
+            plan = self._outputs[op] = _Output(op, op.output, self)
+        headers = faults.request_headers(self.service, None, request_id)
+        status, content_type = self._spread(plan, result, headers)
+        status = status or op.status
+        if op.event_output is not None:
+            assert op.output is not None
+            shape = op.output.members[op.event_output].shape
+            frames = self._events.write_stream(shape, result[op.event_output])
+            return Response(status, [*headers, ("content-type", EVENT_STREAM_TYPE)], frames)
+        if plan.raw:
+            assert plan.payload is not None
+            body = result.get(plan.payload)
+            if body is None:
+                return Response(status, headers, b"")
+            if isinstance(body, str):
+                body = body.encode()
+                default = "text/plain"
+            else:
+                default = "application/octet-stream"
+            if not content_type:
+                headers.append(("content-type", default))
+            return Response(status, headers, body)
+        body = self._body(plan, result)
+        if body and not content_type:
+            headers.append(("content-type", self.content_type))
+        return Response(status, headers, body if status not in (204, 205, 304) else b"")
+
+    def _body(self, plan: _Output, result: Mapping[str, Any]) -> bytes:
+        if plan.body is None:
+            return self.empty_body
+        if plan.payload is None:
+            return plan.body(result)
+        value = result.get(plan.payload)
+        return b"" if value is None else plan.body(value)
+
+    def _spread(
+        self, plan: _Output, result: Mapping[str, Any], headers: list[tuple[str, str]]
+    ) -> tuple[int | None, bool]:
+        """Adds the headers; gives the status and whether a content type is among the headers."""
+        status: int | None = None
+        content_type = False
+        table = plan.headers
+        for name, value in result.items():
+            if value is None:
+                continue
+            entry = table.get(name)
+            if entry is not None:
+                wire, show = entry
+                content_type |= wire == "content-type"
+                headers.append((wire, show(value)))
+            elif name in plan.prefixes:
+                prefix = plan.prefixes[name]
+                headers += [(prefix + key.lower(), str(text)) for key, text in value.items()]
+            elif name == plan.status:
+                status = value
+        return status, content_type
+
+    def error_parts(
+        self, fault: faults.Fault, headers: list[tuple[str, str]]
+    ) -> dict[str, Any]:
+        """The members of an error that belong into its body; the others become headers."""
+        if fault.shape is None:
+            return fault.members
+        body = {}
+        for name, value in fault.members.items():
+            member = fault.shape.members.get(name)
+            if member is None or value is None:
+                continue
+            if member.location == "header":
+                headers.append(((member.wire_name or name).lower(), _header_writer(member)(value)))
+            elif member.location is None:
+                body[name] = value
+        return body
+
+    def encode_error(self, op: Operation | None, error: AwsError, request_id: str) -> Response:
+        raise NotImplementedError
