@@ -234,10 +234,10 @@ class _Types:
         raise _NotPlain
 
     def structure(self, shape: Shape) -> Any:
-        made = self._structures.get(shape.name)
-        if made is not None:
-            return made
-        made = TypedDict(shape.name, {}, total=False)  # type: ignore[operator,misc]
+        known = self._structures.get(shape.name)
+        if known is not None:
+            return known
+        made: Any = TypedDict(shape.name, {}, total=False)  # type: ignore[misc]
         self._structures[shape.name] = made
         try:
             for member in shape.members.values():
