@@ -22,12 +22,24 @@ class Conflict(Exception):
     """Something this transaction read was changed by another before it could commit."""
 
 
-class StoreFull(Exception):
+class StoreError(Exception):
+    """Base of what the store refuses; the text says what to do."""
+
+
+class StoreFull(StoreError):
     """The disk is full: nothing of the transaction was kept; reading goes on."""
 
 
-class StoreClosed(Exception):
+class StoreClosed(StoreError):
     """The store is closing or was lost; nothing of the transaction was kept."""
+
+
+class StoreCorrupt(StoreError):
+    """What lies in the data directory is damaged or not ours: it is left as it is."""
+
+
+class DataDirectoryInUse(StoreError):
+    """Another process has this data directory."""
 
 
 class View(Protocol):
@@ -83,7 +95,17 @@ class StoreTx(View, Protocol):
         ...
 
     async def commit(self) -> None:
-        """Make it durable, or raise Conflict, StoreFull or StoreClosed and keep nothing of it."""
+        """Make it durable, or raise Conflict, StoreFull or StoreClosed and keep nothing of it.
+
+        Without writes it returns once everything that was read is durable.
+        """
+        ...
+
+    async def abandon(self) -> None:
+        """Keep nothing; return once everything that was read is durable.
+
+        A refusal may rest on what was read. Raises Conflict if that has changed meanwhile.
+        """
         ...
 
 
