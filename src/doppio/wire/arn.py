@@ -15,9 +15,7 @@ class Arn(NamedTuple):
     resource: str
 
     def __str__(self) -> str:
-        return (
-            f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.resource}"
-        )
+        return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.resource}"
 
     @property
     def resource_type(self) -> str:
@@ -47,8 +45,6 @@ def is_arn(text: str) -> bool:
     return len(parts) == 6 and parts[0] == "arn" and bool(parts[1] and parts[2] and parts[5])
 
 
-def build(
-    service: str, region: str, account: str, resource: str, *, partition: str = "aws"
-) -> str:
+def build(service: str, region: str, account: str, resource: str, *, partition: str = "aws") -> str:
     """The text of an ARN."""
     return f"arn:{partition}:{service}:{region}:{account}:{resource}"

@@ -22,9 +22,8 @@ class Ec2Reader(TreeReader):
     def names(self, member: Member) -> list[str]:
         if member.query_name:
             return [member.query_name]
-        if member.wire_name:
-            return [member.wire_name[0].upper() + member.wire_name[1:]]
-        return [member.name]
+        name = member.wire_name or member.name
+        return [name[0].upper() + name[1:], member.name]
 
     def flattened(self, member: Member) -> bool:
         return True

@@ -74,9 +74,7 @@ _SHARED: dict[str, dict[str, tuple[str, int]]] = {
 }
 
 
-def resolve(
-    service: Service, operation: Operation | None, error: AwsError, protocol: str
-) -> Fault:
+def resolve(service: Service, operation: Operation | None, error: AwsError, protocol: str) -> Fault:
     """The error in the words of its service and protocol."""
     code = error.code
     shape = service.exception(code, operation)

@@ -24,6 +24,7 @@ from doppio.wire import events, faults, scalars, timestamps
 from doppio.wire.errors import AwsError, SerializationError
 from doppio.wire.http import Request, Response
 from doppio.wire.model import Member, Operation, Service, Shape
+from doppio.wire.xml_ import INPUT_OUTSIDE, OUTSIDE
 
 Walk = Callable[[Any], Any]
 Decode = Callable[[bytes], dict[str, Any]]
@@ -153,7 +154,7 @@ class JsonReader:
                 table = {
                     self.wire_name(m): (m.name, self.read(m))
                     for m in shape.members.values()
-                    if not m.location and not m.event_header
+                    if m.location not in INPUT_OUTSIDE and not m.event_header
                 }
             if not isinstance(value, dict):
                 raise _collection(value)
@@ -361,7 +362,7 @@ class JsonWriter:
                 table = {
                     m.name: (m.wire_name or m.name, self.write(m))
                     for m in shape.members.values()
-                    if not m.location and not m.event_header and not m.shape.event_stream
+                    if m.location not in OUTSIDE and not m.event_header and not m.shape.event_stream
                 }
             out = {}
             for key, inner in value.items():

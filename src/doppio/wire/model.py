@@ -110,6 +110,7 @@ class _OperationData(msgspec.Struct, rename="camel"):
     authtype: str | None = None
     auth: list[str] = []
     unsigned_payload: bool = False
+    requestcompression: dict[str, Any] = {}
     endpoint: _Endpoint | None = None
     idempotent: bool = False
     readonly: bool = False
@@ -202,6 +203,7 @@ class Shape:
         self.max = data.max
         self.pattern = data.pattern
         self.payload = data.payload
+        self.wire_name = data.location_name
         self.sparse = data.sparse
         self.document = data.document
         self.union = data.union
@@ -278,6 +280,7 @@ class Operation:
         self.auth_type = data.authtype
         self.auth = tuple(data.auth)
         self.unsigned_payload = data.unsigned_payload
+        self.compressible = bool(data.requestcompression)
         self.host_prefix = data.endpoint.host_prefix if data.endpoint else None
         self.idempotent = data.idempotent
         self.readonly = data.readonly
@@ -295,7 +298,9 @@ class Operation:
     @cached_property
     def input_member(self) -> Member | None:
         """The input as the operation refers to it: with its XML root name and namespace."""
-        return Member("input", self.input_ref, self.input) if self.input_ref and self.input else None
+        return (
+            Member("input", self.input_ref, self.input) if self.input_ref and self.input else None
+        )
 
     @cached_property
     def output_member(self) -> Member | None:

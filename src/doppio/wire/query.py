@@ -68,11 +68,11 @@ class TreeReader:
 
     def names(self, member: Member) -> list[str]:
         """The names that a structure's member may have on the wire."""
-        if member.shape.type == "list" and member.flattened:
-            inner = member.shape.member.wire_name
-            if inner is not None:
-                return [inner, member.wire_name or member.name]
-        return [member.wire_name or member.name]
+        own = member.wire_name or member.name
+        inner = member.shape.member.wire_name if member.shape.type == "list" else None
+        if inner is None or not member.flattened:
+            return [own]
+        return [inner, own] if member.shape.data.flattened else [own, inner]
 
     def flattened(self, member: Member) -> bool:
         return member.flattened

@@ -126,7 +126,7 @@ class _Input:
                 self.query_map = (member.name, member.shape.value.shape.type == "list")
             else:
                 self.query[wire] = (member.name, _query_reader(member))
-        elif member.location != "statusCode":
+        else:
             return False
         return True
 
@@ -142,7 +142,7 @@ def _query_reader(member: Member) -> Callable[[list[str]], Any]:
 class _Output:
     """How a result is spread over the parts of a response."""
 
-    __slots__ = ("body", "headers", "payload", "prefixes", "raw", "status", "streaming")
+    __slots__ = ("body", "empty", "headers", "payload", "prefixes", "raw", "status", "streaming")
 
     def __init__(self, op: Operation, shape: Shape | None, codec: RestCodec) -> None:
         self.headers: dict[str, tuple[str, Callable[[Any], str]]] = {}
@@ -152,6 +152,7 @@ class _Output:
         self.raw = False
         self.streaming = False
         self.body: WriteBody | None = None
+        self.empty = b"" if shape is None or shape.payload is not None else codec.empty_body
         if shape is None:
             return
         in_body = False
@@ -261,10 +262,9 @@ class RestCodec:
         rest: dict[str, Any] = {}
         for key, values in parse_query(query).items():
             entry = plan.query.get(key)
-            if entry is not None:
-                if values[0] or len(values) > 1 or self._keeps_empty:
-                    out[entry[0]] = entry[1](values)
-            elif plan.query_map is not None:
+            if entry is not None and (values[0] or len(values) > 1 or self._keeps_empty):
+                out[entry[0]] = entry[1](values)
+            if plan.query_map is not None:
                 rest[key] = values if plan.query_map[1] else values[0]
         if plan.query_map is not None and rest:
             out[plan.query_map[0]] = rest
@@ -303,7 +303,7 @@ class RestCodec:
 
     def _body(self, plan: _Output, result: Mapping[str, Any]) -> bytes:
         if plan.body is None:
-            return self.empty_body
+            return plan.empty
         if plan.payload is None:
             return plan.body(result)
         value = result.get(plan.payload)
@@ -331,9 +331,7 @@ class RestCodec:
                 status = value
         return status, content_type
 
-    def error_parts(
-        self, fault: faults.Fault, headers: list[tuple[str, str]]
-    ) -> dict[str, Any]:
+    def error_parts(self, fault: faults.Fault, headers: list[tuple[str, str]]) -> dict[str, Any]:
         """The members of an error that belong into its body; the others become headers."""
         if fault.shape is None:
             return fault.members

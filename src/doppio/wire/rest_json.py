@@ -18,6 +18,7 @@ class RestJsonCodec(RestCodec):
 
     protocol = "rest-json"
     content_type = "application/json"
+    empty_body = b"{}"
 
     def __init__(self, service: Service) -> None:
         self._bodies = JsonBodies()

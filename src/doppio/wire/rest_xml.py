@@ -80,6 +80,8 @@ class RestXmlCodec(RestCodec):
     def payload_writer(self, member: Member) -> WriteBody:
         shape = member.shape
         root = member.wire_name or shape.name
+        if root == member.name and shape.wire_name:
+            root = shape.wire_name
         namespace = "" if member.namespace is not None else self._namespace(None, shape)
         write = self._writer.element(member, root)
 
@@ -94,15 +96,16 @@ class RestXmlCodec(RestCodec):
 
     def body_writer(self, op: Operation, shape: Shape) -> WriteBody:
         member = op.output_member
-        root = (member.wire_name if member is not None else None) or shape.name
-        head = f"{_DECLARATION}<{root}{self._namespace(member, shape)}>"
+        root = (member.wire_name if member is not None else None) or shape.wire_name or shape.name
+        head = f"{_DECLARATION}<{root}{self._namespace(member, shape)}"
+        attributes = self._writer.attributes(shape)
         tail = f"</{root}>"
         content = self._writer.structure(shape)
         if self._s3 and op.name == "GetBucketLocation":
-            return _location(head, tail)
+            return _location(f"{head}>", tail)
 
         def body(result: Mapping[str, Any]) -> bytes:
-            pieces = [head]
+            pieces = [head, attributes(result) if attributes else "", ">"]
             content(pieces.append, result)
             pieces.append(tail)
             return "".join(pieces).encode()

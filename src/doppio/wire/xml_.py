@@ -22,11 +22,13 @@ Append = Callable[[str], None]
 Write = Callable[[Append, Any], None]
 ReadElement = Callable[[Element], Any]
 
-DEPTH_MAX = 200
+# Where a member may be instead of the body.
+OUTSIDE = ("header", "headers", "statusCode")
+INPUT_OUTSIDE = ("uri", "header", "headers", "querystring")
 
-_needs_escape = re.compile("[&<>\"\r\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]").search
+_needs_escape = re.compile('[&<>"\r\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]').search
 _escapes = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
-_escape_one = re.compile("[&<>\"\r\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]").sub
+_escape_one = re.compile('[&<>"\r\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]').sub
 
 
 def escape(text: str) -> str:
@@ -64,6 +66,11 @@ class XmlWriter:
 
         return write
 
+    def attributes(self, shape: Shape) -> Callable[[Any], str] | None:
+        """The attributes of a structure's own element, where it has any."""
+        has = any(member.xml_attribute for member in shape.members.values())
+        return _attributes(shape) if has else None
+
     def element(self, member: Member, name: str) -> Write:
         """Writes a whole element."""
         lines = self._member_lines(member, name, "x", 1)
@@ -96,7 +103,7 @@ class XmlWriter:
     def _generate(self, name: str, shape: Shape) -> Write:
         lines = [f"def {name}(w, v):", " g = v.get"]
         for member in shape.members.values():
-            if member.location or member.xml_attribute or member.event_header:
+            if member.location in OUTSIDE or member.xml_attribute or member.event_header:
                 continue
             lines.append(f" x = g({member.name!r})")
             lines.append(" if x is not None:")
@@ -180,8 +187,8 @@ class XmlWriter:
 
 
 def member_element(member: Member) -> str:
-    """The name of a member's element. In flattened lists the element's own name wins."""
-    if member.shape.type == "list" and member.flattened:
+    """The name of a member's element. In lists that are flat by themselves, the item's name wins."""
+    if member.shape.type == "list" and member.shape.data.flattened:
         inner = member.shape.member.wire_name
         if inner is not None:
             return inner
@@ -273,16 +280,14 @@ class XmlReader:
                     out[name] = text
             return out
 
-        attributes = [
-            (m.name, _attribute(m)) for m in shape.members.values() if m.xml_attribute
-        ]
+        attributes = [(m.name, _attribute(m)) for m in shape.members.values() if m.xml_attribute]
         self._structures[shape.name] = read
         return read
 
     def _table(self, shape: Shape) -> dict[str, tuple[str, str, ReadElement]]:
         table: dict[str, tuple[str, str, ReadElement]] = {}
         for member in shape.members.values():
-            if member.location or member.xml_attribute:
+            if member.location in INPUT_OUTSIDE or member.xml_attribute:
                 continue
             kind = member.shape.type
             if kind == "list" and member.flattened:
@@ -293,6 +298,9 @@ class XmlReader:
             else:
                 entry = (member.name, "one", self.element(member))
             table[member.wire_name or member.name] = entry
+            if kind == "structure":
+                # Clients disagree on whether a structure's own name counts for its members.
+                table.setdefault(member.name, entry)
         return table
 
     def _list(self, member: Member) -> ReadElement:
