@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from doppio.kernel.blobs import BlobWriter
 from doppio.kernel.context import Context, Tx
-from doppio.kernel.records import table_of
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from doppio.services.s3 import checksums
 from doppio.services.s3.errors import (
@@ -28,7 +28,7 @@ from doppio.services.s3.errors import (
     MissingContentLength,
 )
 from doppio.services.s3.limits import BATCH_BYTES, BODY_IN_ROW_BYTES_MAX
-from doppio.services.s3.records import Blob, Checksum, Content, Version
+from doppio.services.s3.records import Checksum, Content, Version
 from doppio.services.s3.rules import decoded_md5
 from doppio.wire import checksums as wire_checksums
 from doppio.wire.errors import AwsError
@@ -36,7 +36,6 @@ from doppio.wire.http import ByteStream, FileRange, Whole
 
 T = TypeVar("T")
 EMPTY = Whole(b"")
-_claims = table_of(Blob)
 _md5 = hashlib.md5
 _hash = wire_checksums.whole
 
@@ -108,10 +107,6 @@ class Bodies:
         """Whether a download of this content is under way."""
         return content in self._read
 
-    def claim_key(self, blob: str) -> bytes:
-        """The key of the row that says that a file is in use."""
-        return _claims.key_of((blob,))
-
     async def receive(
         self,
         ctx: Context,
@@ -153,7 +148,7 @@ class Bodies:
         finished = False
         self._written.add(blob)
         try:
-            size = await _pump(body, hashes.update, writer.write)
+            size = await _pump(body, hashes.update, writer)
             if body.length is not None and size != body.length:
                 raise IncompleteBody()
             value = hashes.checksum.base64()
@@ -169,7 +164,7 @@ class Bodies:
         finally:
             if not finished:
                 self._written.discard(blob)
-                await writer.abandon()
+                writer.abandon()
         return Received(size, md5.hexdigest(), Checksum(hashes.algorithm, value), None, blob)
 
     async def claim(
@@ -186,7 +181,7 @@ class Bodies:
         try:
             return await ctx.transact(commit)
         except (AwsError, Conflict, StoreFull, StoreClosed):
-            await ctx.blobs.delete(blob)
+            ctx.blobs.delete(blob)
             raise
         finally:
             self._written.discard(blob)
@@ -280,34 +275,45 @@ def _ranges(ctx: Context, content: Content, offset: int, length: int) -> list[Fi
 
 
 async def _pump(
-    body: ByteStream, update: Callable[[list[bytes]], None], write: Any
+    body: ByteStream, update: Callable[[list[bytes]], None], writer: BlobWriter | None
 ) -> int:
     """Read a body batch by batch; each batch is hashed and written side by side."""
     loop = asyncio.get_running_loop()
-    hashing: asyncio.Future[None] | None = None
+    busy: list[asyncio.Future[None]] = []
+
+    async def work(batch: list[bytes]) -> None:
+        await _finished(busy)
+        busy.append(loop.run_in_executor(None, update, batch))
+        if writer is not None:
+            busy.append(loop.run_in_executor(None, _write, writer, batch))
+
     batch: list[bytes] = []
     gathered = size = 0
-    async for chunk in body:
-        batch.append(chunk)
-        gathered += len(chunk)
-        if gathered < BATCH_BYTES:
-            continue
-        size += gathered
-        if hashing is not None:
-            await hashing
-        hashing = loop.run_in_executor(None, update, batch)
-        if write is not None:
-            await write(batch)
-        batch, gathered = [], 0
-    if hashing is not None:
-        await hashing
-    if batch:
-        size += gathered
-        hashing = loop.run_in_executor(None, update, batch)
-        if write is not None:
-            await write(batch)
-        await hashing
+    try:
+        async for chunk in body:
+            batch.append(chunk)
+            gathered += len(chunk)
+            if gathered >= BATCH_BYTES:
+                size += gathered
+                await work(batch)
+                batch, gathered = [], 0
+        if batch:
+            size += gathered
+            await work(batch)
+    finally:
+        # Also when the sender has gone: no thread may go on writing into a file given up.
+        await _finished(busy)
     return size
+
+
+async def _finished(busy: list[asyncio.Future[None]]) -> None:
+    while busy:
+        await busy.pop()
+
+
+def _write(writer: BlobWriter, batch: list[bytes]) -> None:
+    for chunk in batch:
+        writer.write(chunk)
 
 
 def _check_md5(given: bytes, computed: bytes) -> None:

@@ -129,9 +129,7 @@ class Buckets:
         since = max(prefix, _after(ctx, req.get("ContinuationToken")))
         found: list[Bucket] = []
         while len(found) <= at_most:
-            rows = await reader.find(
-                OWNED, (ctx.account,), since=since or None, limit=at_most + 1
-            )
+            rows = await reader.find(OWNED, (ctx.account,), since=since or None, limit=at_most + 1)
             matching = [bucket for bucket in rows if bucket.name.startswith(prefix)]
             found += [
                 bucket
@@ -144,7 +142,9 @@ class Buckets:
         reader.meter("Requests-Tier1")
         result: dict[str, Any] = {
             "Owner": owner_of(ctx.account),
-            "Buckets": [_listed(bucket, everything="MaxBuckets" in req) for bucket in found[:at_most]],
+            "Buckets": [
+                _listed(bucket, everything="MaxBuckets" in req) for bucket in found[:at_most]
+            ],
         }
         if len(found) > at_most:
             result["ContinuationToken"] = page_token(found[at_most].name.encode(), ctx.account)
@@ -183,7 +183,7 @@ def _region_of(ctx: Context, configuration: Mapping[str, Any]) -> str:
             "The unspecified location constraint is incompatible for the region specific endpoint "
             "this request was sent to."
         )
-    region = _OLD_NAMES.get(constraint, constraint)
+    region: str = _OLD_NAMES.get(constraint, constraint)
     if region == HOME or region not in regions():
         raise InvalidLocationConstraint(LocationConstraint=constraint)
     if ctx.region not in {HOME, region}:

@@ -113,9 +113,7 @@ def copy_range_of(text: str, version: Version) -> tuple[int, int]:
     return found
 
 
-def part_of(
-    req: Mapping[str, Any], version: Version, content: Content | None
-) -> tuple[int, int]:
+def part_of(req: Mapping[str, Any], version: Version, content: Content | None) -> tuple[int, int]:
     """Offset and length of the part that a read asks for."""
     number = req["PartNumber"]
     if "Range" in req:

@@ -53,9 +53,7 @@ class BucketAlreadyExists(S3Error):
 class BucketAlreadyOwnedByYou(S3Error):
     code = "BucketAlreadyOwnedByYou"
     status = 409
-    text = (
-        "Your previous request to create the named bucket succeeded and you already own it."
-    )
+    text = "Your previous request to create the named bucket succeeded and you already own it."
 
 
 class BucketNotEmpty(S3Error):
@@ -65,7 +63,9 @@ class BucketNotEmpty(S3Error):
 
 
 class BucketNotEmptyOfVersions(BucketNotEmpty):
-    text = "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+    text = (
+        "The bucket you tried to delete is not empty. You must delete all versions in the bucket."
+    )
 
 
 class EntityTooLarge(S3Error):
@@ -84,9 +84,7 @@ class IllegalLocationConstraint(S3Error):
 
 class IncompleteBody(S3Error):
     code = "IncompleteBody"
-    text = (
-        "You did not provide the number of bytes specified by the Content-Length HTTP header"
-    )
+    text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
 
 
 class InvalidArgument(S3Error):
@@ -96,9 +94,7 @@ class InvalidArgument(S3Error):
 
 class InvalidBucketAclWithObjectOwnership(S3Error):
     code = "InvalidBucketAclWithObjectOwnership"
-    text = (
-        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
-    )
+    text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
 
 
 class InvalidBucketName(S3Error):
@@ -132,9 +128,7 @@ class InvalidPartNumber(S3Error):
 
 class InvalidPartOrder(S3Error):
     code = "InvalidPartOrder"
-    text = (
-        "The list of parts was not in ascending order. Parts must be ordered by part number."
-    )
+    text = "The list of parts was not in ascending order. Parts must be ordered by part number."
 
 
 class InvalidRange(S3Error):

@@ -17,7 +17,7 @@ from doppio.services.s3.conditions import check_delete, check_read, check_write,
 from doppio.services.s3.errors import InvalidRequest
 from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_of
-from doppio.services.s3.records import Blob, Bucket, Content, Current, Piece, Version
+from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Current, Piece, Version
 from doppio.services.s3.versions import ENABLED, hide, make_way, remove
 
 _OVERRIDES = {
@@ -108,6 +108,7 @@ class Objects:
         result = head_of(bucket, version)
         offset, length = 0, version.size
         if "Range" in req or "PartNumber" in req:
+            found: tuple[int, int] | None
             if "PartNumber" in req:
                 found = part_of(req, version, content)
                 if version.parts_count:
@@ -147,7 +148,6 @@ async def put_version(
     received: Received,
 ) -> Current:
     """Make what was received the current version of a key."""
-    sequence, id = await make_way(tx, bucket, key, old)
     body, content = received.body, None
     if received.blob is not None:
         content = received.blob
@@ -157,6 +157,36 @@ async def put_version(
         content = tx.context.new_id("hex32")
         tx.add(Content(id=content, body=body))
         body = None
+    return await new_version(
+        tx,
+        bucket,
+        key,
+        old,
+        attributes,
+        size=received.size,
+        etag=received.etag,
+        checksum=received.checksum,
+        body=body,
+        content=content,
+    )
+
+
+async def new_version(
+    tx: Tx,
+    bucket: Bucket,
+    key: str,
+    old: Current | None,
+    attributes: Attributes,
+    *,
+    size: int,
+    etag: str,
+    checksum: Checksum | None,
+    body: bytes | None = None,
+    content: str | None = None,
+    parts_count: int = 0,
+) -> Current:
+    """A new current version of a key; `old` is what it pushes down or replaces."""
+    sequence, id = await make_way(tx, bucket, key, old)
     return tx.put(
         Current(
             bucket=bucket.id,
@@ -164,11 +194,12 @@ async def put_version(
             sequence=sequence,
             id=id,
             modified=tx.context.now.replace(microsecond=0),
-            size=received.size,
-            etag=received.etag,
-            checksum=received.checksum,
+            size=size,
+            etag=etag,
+            checksum=checksum,
             body=body,
             content=content,
+            parts_count=parts_count,
             storage_class=attributes.storage_class,
             headers=attributes.headers,
             expires=attributes.expires,
@@ -190,4 +221,3 @@ async def delete(
     if gone is not None and gone.marker:
         result["DeleteMarker"] = True
     return result
-

@@ -8,15 +8,18 @@ that is claimed by a `Blob`, or that this process is writing, or that is younger
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import islice
 
 import msgspec
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
+from doppio.kernel.records import table_of
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.limits import ORPHAN_AGE, PARTS_A_STEP, RECLAIM_DELAY, SWEEP_EVERY
 from doppio.services.s3.records import Blob, Content, Part, Piece, Version
 
+_claims = table_of(Blob)
 RECLAIM = "s3.reclaim"
 DISCARD = "s3.discard"
 SWEEP = "s3.sweep"
@@ -101,13 +104,13 @@ class Reclaimer:
 
     async def sweep(self, ctx: Context, job: Job) -> None:
         """Remove files that a crash left between writing them and the commit that claims them."""
-        oldest = ctx.clock.host_now() - ORPHAN_AGE
-        blobs = self._bodies
-        async for ids in ctx.blobs.older_than(oldest, step=PARTS_A_STEP):
-            rows = await ctx.read().raw.get_many([blobs.claim_key(id) for id in ids])
-            for id, row in zip(ids, rows, strict=True):
-                if row is None and not blobs.is_written(id):
-                    await ctx.blobs.delete(id)
+        oldest = (ctx.clock.host_now() - ORPHAN_AGE).timestamp()
+        ids = ctx.blobs.ids()
+        while step := list(islice(ids, PARTS_A_STEP)):
+            rows = await ctx.read().raw.get_many([claim_key(blob) for blob in step])
+            for blob, row in zip(step, rows, strict=True):
+                if row is None and not self._bodies.is_written(blob) and _older(ctx, blob, oldest):
+                    ctx.blobs.delete(blob)
         async with ctx.write() as tx:
             await tx.schedule(ctx.clock.now() + SWEEP_EVERY, SWEEP, "")
 
@@ -115,7 +118,19 @@ class Reclaimer:
         for start in range(0, len(blobs), PARTS_A_STEP):
             step = blobs[start : start + PARTS_A_STEP]
             for blob in step:
-                await ctx.blobs.delete(blob)
+                ctx.blobs.delete(blob)
             async with ctx.write() as tx:
                 for blob in step:
                     tx.delete(Blob(blob))
+
+
+def claim_key(blob: str) -> bytes:
+    """The key of the row that says that a file is in use."""
+    return _claims.key_of((blob,))
+
+
+def _older(ctx: Context, blob: str, than: float) -> bool:
+    try:
+        return ctx.blobs.path(blob).stat().st_mtime < than
+    except FileNotFoundError:
+        return False

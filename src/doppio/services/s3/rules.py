@@ -92,9 +92,7 @@ def etag_matches(header: str, etag: str) -> bool:
     """Whether an If-Match or If-None-Match header names this ETag."""
     if header.strip() == "*":
         return True
-    return any(
-        one.strip().removeprefix("W/").strip('"') == etag for one in header.split(",")
-    )
+    return any(one.strip().removeprefix("W/").strip('"') == etag for one in header.split(","))
 
 
 def failed_condition(req: Mapping[str, Any], version: Version, of: str = "") -> str | None:
@@ -181,8 +179,7 @@ _FIXING = frozenset(
     {
         "aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceowner", "aws:sourceaccount",
         "aws:userid", "aws:principalorgid", "aws:principalarn", "aws:principalaccount",
-        "s3:dataaccesspointarn", "s3:dataaccesspointaccount", "aws:sourceip", "s3:x-amz-server-side"
-        "-encryption-aws-kms-key-id", "aws:principalorgpaths", "aws:sourceorgid",
+        "s3:dataaccesspointarn", "s3:dataaccesspointaccount", "aws:sourceip", "aws:principalorgpaths", "aws:sourceorgid",
     }
 )  # fmt: skip
 
@@ -197,8 +194,7 @@ def _statement_is_public(statement: Mapping[str, Any]) -> bool:
         return False
     principal = statement.get("Principal")
     if "NotPrincipal" not in statement and not (
-        principal == "*"
-        or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS")))
+        principal == "*" or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS")))
     ):
         return False
     for operator, keys in (statement.get("Condition") or {}).items():
@@ -220,7 +216,9 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def effective_policy(bucket: Bucket, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def effective_policy(
+    bucket: Bucket, document: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
     """What the authoriser goes by: the policy, with a denial of strangers where
     RestrictPublicBuckets narrows a public one to the owner's account and to AWS services."""
     block = bucket.public_access_block or {}
@@ -238,3 +236,17 @@ def effective_policy(bucket: Bucket, document: Mapping[str, Any] | None) -> Mapp
         },
     }
     return {**document, "Statement": [*_listed(document.get("Statement")), denial]}
+
+
+def resources_are_within(document: Mapping[str, Any], arn: str) -> bool:
+    """Whether every statement names a principal, and only the bucket and what is in it."""
+    for statement in _listed(document.get("Statement")):
+        if "Principal" not in statement and "NotPrincipal" not in statement:
+            return False
+        resources = _listed(statement.get("Resource", statement.get("NotResource")))
+        if not resources:
+            return False
+        for resource in resources:
+            if resource not in {"*", arn} and not str(resource).startswith((f"{arn}/", f"{arn}*")):
+                return False
+    return True

@@ -16,7 +16,9 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
         if not 1 <= len(key) <= kernel_tags.KEY_CHARS_MAX or not tag_text_is_allowed(key):
             raise InvalidTag("The TagKey you have provided is invalid", TagKey=key)
         if len(value) > kernel_tags.VALUE_CHARS_MAX or not tag_text_is_allowed(value):
-            raise InvalidTag("The TagValue you have provided is invalid", TagKey=key, TagValue=value)
+            raise InvalidTag(
+                "The TagValue you have provided is invalid", TagKey=key, TagValue=value
+            )
         if key.lower().startswith("aws:"):
             raise InvalidTag("System tags cannot be added/updated by requester", TagKey=key)
     return dict(tags)

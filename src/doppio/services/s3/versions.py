@@ -117,4 +117,3 @@ async def remove(
             tx.delete(newest)
             tx.put(Current(**msgspec.structs.asdict(newest)))
     return version
-

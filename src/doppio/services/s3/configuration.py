@@ -1,0 +1,168 @@
+"""What a bucket is set to: encryption, ownership, cross-origin rules, and whom it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.context import Context
+from doppio.services.s3.attributes import ENCRYPTION
+from doppio.services.s3.errors import (
+    InvalidArgument,
+    InvalidRequest,
+    MalformedXML,
+    NoSuchCORSConfiguration,
+    OwnershipControlsNotFound,
+)
+from doppio.services.s3.limits import CORS_RULES_MAX
+from doppio.services.s3.lookup import existing_bucket, version_of
+from doppio.services.s3.records import Bucket
+from doppio.services.s3.rules import owner_of
+from doppio.wire.errors import NotImplementedByDoppio
+
+_OWNERSHIPS = frozenset({"BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"})
+_METHODS = frozenset({"GET", "PUT", "HEAD", "POST", "DELETE"})
+_DEFAULT_ENCRYPTION = {
+    "Rules": [
+        {
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": ENCRYPTION},
+            "BucketKeyEnabled": False,
+        }
+    ]
+}
+
+
+async def _change(ctx: Context, req: Mapping[str, Any], **changes: Any) -> None:
+    async with ctx.write() as tx:
+        bucket = await existing_bucket(tx, req)
+        tx.put(msgspec.structs.replace(bucket, **changes))
+        tx.meter("Requests-Tier1")
+
+
+async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
+    reader = ctx.read()
+    bucket = await existing_bucket(reader, req)
+    reader.meter("Requests-Tier2")
+    return bucket
+
+
+class Configuration:
+    """Settings that a bucket has from its creation on, or that are put on it."""
+
+    async def get_bucket_encryption(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """How new objects are encrypted: with S3's own keys where nothing else was said."""
+        bucket = await _read(ctx, req)
+        return {"ServerSideEncryptionConfiguration": bucket.encryption or _DEFAULT_ENCRYPTION}
+
+    async def put_bucket_encryption(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Set how new objects are encrypted."""
+        rules = req["ServerSideEncryptionConfiguration"].get("Rules") or []
+        if len(rules) != 1:
+            raise MalformedXML()
+        default = rules[0].get("ApplyServerSideEncryptionByDefault")
+        algorithm = (default or {}).get("SSEAlgorithm", ENCRYPTION)
+        if algorithm in {"aws:kms", "aws:kms:dsse"}:
+            raise NotImplementedByDoppio(
+                "Encryption with KMS keys (SSE-KMS) exists in AWS and not yet here"
+            )
+        if algorithm != ENCRYPTION:
+            raise MalformedXML()
+        if "KMSMasterKeyID" in (default or {}):
+            raise InvalidArgument(
+                "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms",
+                ArgumentName="ApplyServerSideEncryptionByDefault",
+            )
+        rule = {
+            **rules[0],
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": ENCRYPTION},
+            "BucketKeyEnabled": bool(rules[0].get("BucketKeyEnabled")),
+        }
+        await _change(ctx, req, encryption={"Rules": [rule]})
+
+    async def delete_bucket_encryption(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Go back to the default."""
+        await _change(ctx, req, encryption=None)
+
+    async def get_bucket_ownership_controls(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Who owns what others write, and whether ACLs count."""
+        bucket = await _read(ctx, req)
+        if bucket.ownership is None:
+            raise OwnershipControlsNotFound(BucketName=bucket.name)
+        return {"OwnershipControls": {"Rules": [{"ObjectOwnership": bucket.ownership}]}}
+
+    async def put_bucket_ownership_controls(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Set who owns what others write."""
+        rules = req["OwnershipControls"].get("Rules") or []
+        if len(rules) != 1 or rules[0].get("ObjectOwnership") not in _OWNERSHIPS:
+            raise MalformedXML()
+        await _change(ctx, req, ownership=rules[0]["ObjectOwnership"])
+
+    async def delete_bucket_ownership_controls(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Forget the controls: the same as ObjectWriter."""
+        await _change(ctx, req, ownership=None)
+
+    async def get_bucket_cors(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """The cross-origin rules."""
+        bucket = await _read(ctx, req)
+        if bucket.cors is None:
+            raise NoSuchCORSConfiguration(BucketName=bucket.name)
+        return {"CORSRules": bucket.cors}
+
+    async def put_bucket_cors(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Set which origins may use the bucket from a browser."""
+        rules = req["CORSConfiguration"].get("CORSRules") or []
+        if not 1 <= len(rules) <= CORS_RULES_MAX:
+            raise MalformedXML()
+        for rule in rules:
+            _check_cors(rule)
+        await _change(ctx, req, cors=rules)
+
+    async def delete_bucket_cors(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Forget the cross-origin rules."""
+        await _change(ctx, req, cors=None)
+
+    async def get_bucket_acl(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """The bucket's access control list: its owner, and nobody else."""
+        bucket = await _read(ctx, req)
+        return _acl(bucket)
+
+    async def get_object_acl(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """An object's access control list: the bucket's owner, and nobody else."""
+        reader = ctx.read()
+        bucket, _ = await version_of(reader, req)
+        reader.meter("Requests-Tier2")
+        return _acl(bucket)
+
+
+def _acl(bucket: Bucket) -> dict[str, Any]:
+    owner = owner_of(bucket.account)
+    grantee = {**owner, "Type": "CanonicalUser"}
+    return {"Owner": owner, "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
+
+
+def _check_cors(rule: Mapping[str, Any]) -> None:
+    methods = rule.get("AllowedMethods") or []
+    origins = rule.get("AllowedOrigins") or []
+    if not methods or not origins:
+        raise MalformedXML()
+    for method in methods:
+        if method not in _METHODS:
+            raise InvalidRequest(
+                f"Found unsupported HTTP method in CORS config. Unsupported method is {method}"
+            )
+    for origin in origins:
+        if origin.count("*") > 1:
+            raise InvalidRequest(f'AllowedOrigin "{origin}" can not have more than one wildcard.')
+    for header in rule.get("AllowedHeaders") or []:
+        if header.count("*") > 1:
+            raise InvalidRequest(f'AllowedHeader "{header}" can not have more than one wildcard.')
+    for header in rule.get("ExposeHeaders") or []:
+        if "*" in header:
+            raise InvalidRequest(
+                f'ExposeHeader "{header}" contains wildcard. We currently do not support wildcard '
+                "for ExposeHeader."
+            )

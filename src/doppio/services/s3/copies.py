@@ -1,0 +1,220 @@
+"""Copies: of whole objects, which share their bytes, and of ranges into parts of uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.services.s3 import checksums
+from doppio.services.s3.attributes import (
+    ENCRYPTION,
+    Attributes,
+    check_acl,
+    new_attributes,
+    tags_of_header,
+)
+from doppio.services.s3.bodies import Bodies, Expected
+from doppio.services.s3.conditions import check_copy_source, check_write, copy_range_of
+from doppio.services.s3.errors import InvalidArgument, InvalidRequest, MethodNotAllowed
+from doppio.services.s3.limits import COPY_BYTES_MAX, PART_BYTES_MAX
+from doppio.services.s3.lookup import bucket_and_current, version_of
+from doppio.services.s3.multipart import Multipart, checked_number, existing_upload
+from doppio.services.s3.objects import new_version
+from doppio.services.s3.reclaim import share
+from doppio.services.s3.records import Bucket, Checksum, Content, Current, Version
+from doppio.services.s3.rules import copy_source, quoted
+from doppio.services.s3.versions import ENABLED
+
+_CHANGES = ("MetadataDirective", "StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption")
+
+
+class _Source(NamedTuple):
+    bucket: Bucket
+    version: Version
+    content: Content | None
+
+
+class _Digest(NamedTuple):
+    etag: str
+    checksum: Checksum
+
+
+class Copies:
+    """CopyObject and UploadPartCopy."""
+
+    def __init__(self, bodies: Bodies, multipart: Multipart) -> None:
+        self._bodies = bodies
+        self._multipart = multipart
+
+    async def copy_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a version elsewhere the current version here; the bytes are shared, not copied."""
+        attributes = new_attributes(req)
+        source = await _source(ctx.read(), req)
+        if source.version.size > COPY_BYTES_MAX:
+            raise InvalidRequest(
+                "The specified copy source is larger than the maximum allowable size for a copy "
+                f"source: {COPY_BYTES_MAX}"
+            )
+        digest = await self._digest(ctx, req, source)
+        async with ctx.write() as tx:
+            # Read again here: the source must still be what its digest was made of.
+            again = await _source(tx, req)
+            bucket, old = await bucket_and_current(tx, req)
+            check_acl(bucket, req)
+            check_write(req, old)
+            _check_change(req, bucket, again)
+            if again.version.content != source.version.content:
+                digest = await self._digest(ctx, req, again)
+            current = await _put_copy(tx, req, bucket, old, again, attributes, digest)
+            tx.meter("Requests-Tier1")
+        result: dict[str, Any] = {
+            "CopyObjectResult": {
+                "ETag": quoted(current.etag),
+                "LastModified": current.modified,
+                **checksums.to_wire(current.checksum),
+            },
+            "ServerSideEncryption": ENCRYPTION,
+        }
+        if again.bucket.versioning:
+            result["CopySourceVersionId"] = again.version.id
+        if bucket.versioning == ENABLED:
+            result["VersionId"] = current.id
+        return result
+
+    async def upload_part_copy(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """A range of an object as a part; its MD5 must be made, so its bytes are read anyway."""
+        number = checked_number(req["PartNumber"])
+        reader = ctx.read()
+        source = await _source(reader, req)
+        upload = await existing_upload(reader, req)
+        offset, length = 0, source.version.size
+        if "CopySourceRange" in req:
+            offset, length = copy_range_of(req["CopySourceRange"], source.version)
+        if length > PART_BYTES_MAX:
+            raise InvalidRequest(
+                "The specified copy source is larger than the maximum allowable size for a copy "
+                f"source: {PART_BYTES_MAX}"
+            )
+        received = await self._bodies.receive(
+            ctx,
+            self._bodies.read(ctx, source.version, source.content, offset, length),
+            Expected(None, None, None),
+            algorithm=upload.algorithm,
+            bytes_max=PART_BYTES_MAX,
+            file=True,
+        )
+        part = await self._multipart.keep_part(ctx, req, number, received)
+        checksum = received.checksum
+        result: dict[str, Any] = {
+            "CopyPartResult": {
+                "ETag": quoted(part.etag),
+                "LastModified": part.modified,
+                f"Checksum{checksum.algorithm}": checksum.value,
+            },
+            "ServerSideEncryption": ENCRYPTION,
+        }
+        if source.bucket.versioning:
+            result["CopySourceVersionId"] = source.version.id
+        return result
+
+    async def _digest(self, ctx: Context, req: Mapping[str, Any], source: _Source) -> _Digest:
+        """ETag and checksum of the copy: the source's where they are of its whole content."""
+        version = source.version
+        checksum = version.checksum
+        algorithm, _ = checksums.said(req)
+        known = checksum is not None and checksum.kind == "FULL_OBJECT"
+        if known and algorithm in {None, checksum.algorithm} and "-" not in version.etag:  # type: ignore[union-attr]
+            assert checksum is not None
+            return _Digest(version.etag, checksum)
+        algorithm = algorithm or (checksum.algorithm if checksum else checksums.DEFAULT)
+        etag, computed = await self._bodies.hashed(ctx, version, source.content, algorithm)
+        return _Digest(etag, computed)
+
+
+async def _source(reader: Reader, req: Mapping[str, Any]) -> _Source:
+    """The version that a copy begins from."""
+    named = copy_source(req["CopySource"])
+    if named is None:
+        raise InvalidArgument(
+            "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+            ArgumentName="x-amz-copy-source",
+            ArgumentValue=req["CopySource"],
+        )
+    bucket_name, key, version_id = named
+    asked: dict[str, Any] = {"Bucket": bucket_name, "Key": key}
+    if version_id is not None:
+        asked["VersionId"] = version_id
+    if "ExpectedSourceBucketOwner" in req:
+        asked["ExpectedBucketOwner"] = req["ExpectedSourceBucketOwner"]
+    try:
+        bucket, version = await version_of(reader, asked)
+    except MethodNotAllowed as error:
+        raise InvalidRequest(
+            "The source of a copy request may not specifically refer to a delete marker by "
+            "version id."
+        ) from error
+    check_copy_source(req, version)
+    content = None
+    if version.content is not None:
+        content = await reader.get(Content, version.content)
+    return _Source(bucket, version, content)
+
+
+def _check_change(req: Mapping[str, Any], bucket: Bucket, source: _Source) -> None:
+    """Copying an object onto itself must change something."""
+    same = source.bucket.id == bucket.id and source.version.key == req["Key"]
+    if not same or "?versionId=" in req["CopySource"]:
+        return
+    if not any(name in req for name in _CHANGES) or req.get("MetadataDirective") == "COPY":
+        raise InvalidRequest(
+            "This copy request is illegal because it is trying to copy an object to itself "
+            "without changing the object's metadata, storage class, website redirect location or "
+            "encryption attributes."
+        )
+
+
+async def _put_copy(
+    tx: Tx,
+    req: Mapping[str, Any],
+    bucket: Bucket,
+    old: Current | None,
+    source: _Source,
+    attributes: Attributes,
+    digest: _Digest,
+) -> Current:
+    version = source.version
+    if version.content is not None:
+        # Before the old version lets go: it may be the source itself.
+        await share(tx, version.content)
+    if _directive(req, "MetadataDirective") == "COPY":
+        attributes = attributes._replace(
+            headers=version.headers, expires=version.expires, metadata=version.metadata
+        )
+    if _directive(req, "TaggingDirective") == "COPY":
+        attributes = attributes._replace(tags=version.tags)
+    else:
+        attributes = attributes._replace(tags=tags_of_header(req.get("Tagging", "")))
+    return await new_version(
+        tx,
+        bucket,
+        req["Key"],
+        old,
+        attributes,
+        size=version.size,
+        etag=digest.etag,
+        checksum=digest.checksum,
+        body=version.body,
+        content=version.content,
+    )
+
+
+def _directive(req: Mapping[str, Any], name: str) -> str:
+    directive: str = req.get(name, "COPY")
+    if directive not in {"COPY", "REPLACE"}:
+        raise InvalidArgument(
+            "Unknown metadata directive." if name[0] == "M" else "Unknown tagging directive.",
+            ArgumentName=f"x-amz-{'metadata' if name[0] == 'M' else 'tagging'}-directive",
+            ArgumentValue=directive,
+        )
+    return directive

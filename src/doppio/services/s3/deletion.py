@@ -1,0 +1,64 @@
+"""Deleting many keys in one request: each is judged by itself, all go in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.kernel.context import Context, Tx
+from doppio.services.s3.conditions import check_delete
+from doppio.services.s3.errors import MalformedXML, S3Error
+from doppio.services.s3.limits import DELETED_KEYS_MAX
+from doppio.services.s3.lookup import existing_bucket
+from doppio.services.s3.objects import delete
+from doppio.services.s3.records import Bucket, Current
+
+
+class Deletion:
+    """DeleteObjects."""
+
+    async def delete_objects(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """Delete up to a thousand keys or versions; what fails is told beside what went."""
+        wanted = req["Delete"]
+        objects = wanted.get("Objects") or []
+        if not 1 <= len(objects) <= DELETED_KEYS_MAX:
+            raise MalformedXML()
+        quiet = wanted.get("Quiet", False)
+        deleted: list[dict[str, Any]] = []
+        errors: list[dict[str, Any]] = []
+        async with ctx.write() as tx:
+            bucket = await existing_bucket(tx, req)
+            for one in objects:
+                try:
+                    entry = await _delete_one(tx, bucket, one)
+                except S3Error as error:
+                    errors.append(_error(one, error))
+                else:
+                    deleted.append(entry)
+        result: dict[str, Any] = {}
+        if deleted and not quiet:
+            result["Deleted"] = deleted
+        if errors:
+            result["Errors"] = errors
+        return result
+
+
+async def _delete_one(tx: Tx, bucket: Bucket, one: Mapping[str, Any]) -> dict[str, Any]:
+    key, version_id = one["Key"], one.get("VersionId")
+    current = await tx.get(Current, bucket.id, key)
+    check_delete({"Key": key, **({"IfMatch": one["ETag"]} if "ETag" in one else {})}, current)
+    gone = await delete(tx, bucket, key, version_id, current)
+    entry: dict[str, Any] = {"Key": key}
+    if version_id is not None:
+        entry["VersionId"] = version_id
+    if gone.get("DeleteMarker"):
+        entry["DeleteMarker"] = True
+        entry["DeleteMarkerVersionId"] = gone["VersionId"]
+    return entry
+
+
+def _error(one: Mapping[str, Any], error: S3Error) -> dict[str, Any]:
+    entry = {"Key": one["Key"], "Code": error.code, "Message": error.message}
+    if "VersionId" in one:
+        entry["VersionId"] = one["VersionId"]
+    return entry

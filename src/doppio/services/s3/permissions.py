@@ -1,0 +1,198 @@
+"""What each operation needs: IAM's actions, which are not always named as the operations.
+
+Source: "Actions, resources, and condition keys for Amazon S3" in the Service Authorization
+Reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from doppio.kernel.context import Context
+from doppio.kernel.service import Need
+from doppio.services.s3.rules import copy_source, header_tags
+
+# Operation -> action, where the name differs.
+_ON_BUCKET = {
+    "HeadBucket": "ListBucket",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeleteBucketCors": "PutBucketCORS",
+    "GetBucketCors": "GetBucketCORS",
+    "PutBucketCors": "PutBucketCORS",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+}
+_ON_OBJECT = {
+    "PutObject": "PutObject",
+    "GetObject": "GetObject",
+    "HeadObject": "GetObject",
+    "DeleteObject": "DeleteObject",
+    "GetObjectAcl": "GetObjectAcl",
+    "GetObjectTagging": "GetObjectTagging",
+    "PutObjectTagging": "PutObjectTagging",
+    "DeleteObjectTagging": "DeleteObjectTagging",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "ListParts": "ListMultipartUploadParts",
+}
+_OF_VERSION = {
+    "GetObject": "GetObjectVersion",
+    "DeleteObject": "DeleteObjectVersion",
+    "GetObjectAcl": "GetObjectVersionAcl",
+    "GetObjectTagging": "GetObjectVersionTagging",
+    "PutObjectTagging": "PutObjectVersionTagging",
+    "DeleteObjectTagging": "DeleteObjectVersionTagging",
+}
+_ON_ACCOUNT = {"ListBuckets": "ListAllMyBuckets"}
+DATA_EVENTS = frozenset(
+    {*_ON_OBJECT, "CopyObject", "DeleteObjects", "GetObjectAttributes", "UploadPartCopy",
+     "ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"}
+)  # fmt: skip
+# Members of requests that policies may set conditions on.
+_CONDITIONS = {
+    "Prefix": "s3:prefix",
+    "Delimiter": "s3:delimiter",
+    "MaxKeys": "s3:max-keys",
+    "VersionId": "s3:versionid",
+    "ACL": "s3:x-amz-acl",
+    "GrantRead": "s3:x-amz-grant-read",
+    "GrantWrite": "s3:x-amz-grant-write",
+    "GrantReadACP": "s3:x-amz-grant-read-acp",
+    "GrantWriteACP": "s3:x-amz-grant-write-acp",
+    "GrantFullControl": "s3:x-amz-grant-full-control",
+    "CopySource": "s3:x-amz-copy-source",
+    "MetadataDirective": "s3:x-amz-metadata-directive",
+    "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "StorageClass": "s3:x-amz-storage-class",
+    "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
+    "ObjectOwnership": "s3:x-amz-object-ownership",
+    "IfMatch": "s3:if-match",
+    "IfNoneMatch": "s3:if-none-match",
+}
+_CONDITIONAL = _CONDITIONS.keys()
+_LISTINGS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions"})
+_NONE: dict[str, Any] = {}
+_object_actions = {name: f"s3:{action}" for name, action in _ON_OBJECT.items()}
+
+
+def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    """The permissions that a call takes, all of them."""
+    bucket = req.get("Bucket")
+    if bucket is None:
+        return (Need(f"s3:{_ON_ACCOUNT.get(operation, operation)}"),)
+    bucket_arn = f"arn:{ctx.partition}:s3:::{bucket}"
+    action = _object_actions.get(operation)
+    context = _context(operation, req)
+    if action is None:
+        return _other(ctx, operation, req, bucket_arn, context)
+    arn = f"{bucket_arn}/{req['Key']}"
+    if "VersionId" in req and action[3:] in _OF_VERSION:
+        action = f"s3:{_OF_VERSION[action[3:]]}"
+    need = Need(action, arn, context, bucket_arn)
+    if "Tagging" not in req and "ACL" not in req:
+        return (need,)
+    return (need, *_beside(operation, req, arn, context, bucket_arn))
+
+
+def _other(
+    ctx: Context, operation: str, req: Mapping[str, Any], bucket_arn: str, context: dict[str, Any]
+) -> Sequence[Need]:
+    if operation == "DeleteObjects":
+        return _of_keys(req, bucket_arn)
+    key = req.get("Key")
+    if operation in {"CopyObject", "UploadPartCopy"}:
+        arn = f"{bucket_arn}/{key}"
+        put = Need("s3:PutObject", arn, context, bucket_arn)
+        return (*_of_source(ctx, req), put, *_beside(operation, req, arn, context, bucket_arn))
+    if operation == "GetObjectAttributes":
+        kind = "Version" if "VersionId" in req else ""
+        arn = f"{bucket_arn}/{key}"
+        return (
+            Need(f"s3:GetObject{kind}", arn, context, bucket_arn),
+            Need(f"s3:GetObject{kind}Attributes", arn, context, bucket_arn),
+        )
+    if operation == "CreateBucket":
+        configuration = req.get("CreateBucketConfiguration") or {}
+        constraint = configuration.get("LocationConstraint")
+        extra = {**context, **({"s3:locationconstraint": constraint} if constraint else {})}
+        need = Need("s3:CreateBucket", bucket_arn, extra)
+        if "ObjectOwnership" in req:
+            return (need, Need("s3:PutBucketOwnershipControls", bucket_arn, extra))
+        return (need,)
+    return (Need(f"s3:{_ON_BUCKET.get(operation, operation)}", bucket_arn, context, bucket_arn),)
+
+
+def _of_keys(req: Mapping[str, Any], bucket_arn: str) -> Sequence[Need]:
+    return [
+        Need(
+            "s3:DeleteObjectVersion" if "VersionId" in one else "s3:DeleteObject",
+            f"{bucket_arn}/{one['Key']}",
+            _NONE,
+            bucket_arn,
+        )
+        for one in req["Delete"].get("Objects") or []
+    ]
+
+
+def _of_source(ctx: Context, req: Mapping[str, Any]) -> Sequence[Need]:
+    named = copy_source(req["CopySource"])
+    if named is None:
+        return ()
+    bucket, key, version = named
+    action = "s3:GetObject" if version is None else "s3:GetObjectVersion"
+    arn = f"arn:{ctx.partition}:s3:::{bucket}"
+    return (Need(action, f"{arn}/{key}", _NONE, arn),)
+
+
+def _beside(
+    operation: str, req: Mapping[str, Any], arn: str, context: dict[str, Any], bucket_arn: str
+) -> Sequence[Need]:
+    """Tags and ACLs that come with an object take their own permissions."""
+    found: list[Need] = []
+    if operation in {"PutObject", "CopyObject", "CreateMultipartUpload"}:
+        if "Tagging" in req:
+            found.append(Need("s3:PutObjectTagging", arn, context, bucket_arn))
+        if "ACL" in req:
+            found.append(Need("s3:PutObjectAcl", arn, context, bucket_arn))
+    return found
+
+
+def _context(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
+    members = _CONDITIONAL & req.keys()
+    listing = operation in _LISTINGS
+    if not members and not listing and "Tagging" not in req:
+        return _NONE
+    context: dict[str, Any] = {_CONDITIONS[name]: str(req[name]) for name in members}
+    if listing:
+        # An empty prefix is a prefix, to a policy that asks for one.
+        context.setdefault("s3:prefix", "")
+    tagging = req.get("Tagging")
+    if tagging is not None:
+        tags = _tags(tagging)
+        context.update((f"s3:requestobjecttag/{key}".lower(), tags[key]) for key in tags)
+        context["s3:requestobjecttagkeys"] = list(tags)
+    return context
+
+
+def _tags(tagging: Any) -> dict[str, str]:
+    if isinstance(tagging, str):
+        return header_tags(tagging) or {}
+    return {tag["Key"]: tag.get("Value", "") for tag in tagging.get("TagSet") or []}

@@ -1,0 +1,128 @@
+"""Bucket policies, and the block of public access that bounds them.
+
+The authoriser goes by what is told to it in the same commit. That is the policy as it was put, and
+a denial of strangers beside it where RestrictPublicBuckets narrows a public one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.authorise import put_resource
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.policy import MalformedPolicyDocument, compile_policy
+from doppio.services.s3.errors import (
+    AccessDenied,
+    MalformedPolicy,
+    NoSuchBucketPolicy,
+    NoSuchPublicAccessBlockConfiguration,
+)
+from doppio.services.s3.limits import POLICY_BYTES_MAX
+from doppio.services.s3.lookup import existing_bucket
+from doppio.services.s3.records import Bucket
+from doppio.services.s3.rules import effective_policy, policy_is_public, resources_are_within
+
+_SETTINGS = (
+    "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets",
+)  # fmt: skip
+
+
+class Policies:
+    """Who else may use a bucket."""
+
+    async def put_bucket_policy(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Hang a policy on the bucket; it counts for the next request."""
+        text: str = req["Policy"]
+        async with ctx.write() as tx:
+            bucket = await existing_bucket(tx, req)
+            document = _checked(bucket, text)
+            block = bucket.public_access_block or {}
+            if block.get("BlockPublicPolicy") and policy_is_public(document):
+                raise AccessDenied(
+                    f"User: {ctx.caller.arn} is not authorized to perform: s3:PutBucketPolicy on "
+                    f'resource: "{bucket.arn}" because public policies are prevented by the '
+                    "BlockPublicPolicy setting in S3 Block Public Access."
+                )
+            _set(tx, msgspec.structs.replace(bucket, policy=text))
+            tx.meter("Requests-Tier1")
+
+    async def get_bucket_policy(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """The policy, as it was put."""
+        reader = ctx.read()
+        bucket = await existing_bucket(reader, req)
+        reader.meter("Requests-Tier2")
+        return {"Policy": _policy(bucket)}
+
+    async def get_bucket_policy_status(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Whether the policy lets the world in."""
+        reader = ctx.read()
+        bucket = await existing_bucket(reader, req)
+        reader.meter("Requests-Tier2")
+        return {"PolicyStatus": {"IsPublic": policy_is_public(json.loads(_policy(bucket)))}}
+
+    async def delete_bucket_policy(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Take the policy off; no policy is no error."""
+        async with ctx.write() as tx:
+            bucket = await existing_bucket(tx, req)
+            _set(tx, msgspec.structs.replace(bucket, policy=None))
+
+    async def put_public_access_block(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Set what bounds public policies; what is not named is off."""
+        wanted = req["PublicAccessBlockConfiguration"]
+        block = {name: bool(wanted.get(name)) for name in _SETTINGS}
+        async with ctx.write() as tx:
+            bucket = await existing_bucket(tx, req)
+            _set(tx, msgspec.structs.replace(bucket, public_access_block=block))
+            tx.meter("Requests-Tier1")
+
+    async def get_public_access_block(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """What bounds public policies; every bucket begins with all four on."""
+        reader = ctx.read()
+        bucket = await existing_bucket(reader, req)
+        reader.meter("Requests-Tier2")
+        if bucket.public_access_block is None:
+            raise NoSuchPublicAccessBlockConfiguration(BucketName=bucket.name)
+        return {"PublicAccessBlockConfiguration": bucket.public_access_block}
+
+    async def delete_public_access_block(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Take the bounds off."""
+        async with ctx.write() as tx:
+            bucket = await existing_bucket(tx, req)
+            _set(tx, msgspec.structs.replace(bucket, public_access_block=None))
+
+
+def _set(tx: Tx, bucket: Bucket) -> None:
+    tx.put(bucket)
+    document = None if bucket.policy is None else json.loads(bucket.policy)
+    effective = effective_policy(bucket, document)
+    text = None if effective is None else json.dumps(effective)
+    put_resource(tx, bucket.arn, bucket.account, text)
+
+
+def _policy(bucket: Bucket) -> str:
+    if bucket.policy is None:
+        raise NoSuchBucketPolicy(BucketName=bucket.name)
+    return bucket.policy
+
+
+def _checked(bucket: Bucket, text: str) -> Mapping[str, Any]:
+    if len(text.encode()) > POLICY_BYTES_MAX:
+        raise MalformedPolicy("Normalized policy document exceeds the maximum allowed size")
+    try:
+        compile_policy(text)
+        document: Mapping[str, Any] = json.loads(text)
+    except MalformedPolicyDocument as error:
+        raise MalformedPolicy(str(error)) from error
+    except ValueError as error:
+        raise MalformedPolicy(
+            "Policies must be valid JSON and the first byte must be '{'"
+        ) from error
+    if not resources_are_within(document, bucket.arn):
+        raise MalformedPolicy("Policy has invalid resource")
+    return document

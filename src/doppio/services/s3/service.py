@@ -1,0 +1,44 @@
+"""S3's table of contents."""
+
+from __future__ import annotations
+
+from doppio.kernel.service import Service
+from doppio.services.s3.bodies import Bodies
+from doppio.services.s3.buckets import Buckets
+from doppio.services.s3.configuration import Configuration
+from doppio.services.s3.copies import Copies
+from doppio.services.s3.deletion import Deletion
+from doppio.services.s3.listing import Listing
+from doppio.services.s3.multipart import Multipart
+from doppio.services.s3.objects import Objects
+from doppio.services.s3.permissions import DATA_EVENTS, needs
+from doppio.services.s3.policies import Policies
+from doppio.services.s3.reclaim import Reclaimer
+from doppio.services.s3.tagging import Tagging
+from doppio.services.s3.unset import Unset
+from doppio.services.s3.uploads import Uploads
+from doppio.services.s3.versions import Versioning
+
+_bodies = Bodies()
+_multipart = Multipart(_bodies)
+
+SERVICE = Service(
+    "s3",
+    groups=[
+        Buckets(),
+        Objects(_bodies),
+        Deletion(),
+        Listing(),
+        _multipart,
+        Uploads(),
+        Copies(_bodies, _multipart),
+        Versioning(),
+        Tagging(),
+        Configuration(),
+        Policies(),
+        Unset(),
+    ],
+    needs=needs,
+    data_events=DATA_EVENTS,
+    jobs=Reclaimer(_bodies).jobs(),
+)

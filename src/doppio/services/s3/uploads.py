@@ -1,0 +1,189 @@
+"""Listings of uploads under way, of their parts, and of what an object consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.kernel.context import Context
+from doppio.kernel.records import table_of
+from doppio.services.s3.errors import InvalidArgument
+from doppio.services.s3.limits import LISTED_PARTS_MAX
+from doppio.services.s3.listing import INTEGER_MAX, Page, page_of
+from doppio.services.s3.lookup import existing_bucket, version_of
+from doppio.services.s3.multipart import existing_upload
+from doppio.services.s3.records import Content, Part, Piece, Upload, Version
+from doppio.services.s3.rules import canonical_user, owner_of, quoted
+from doppio.services.s3.walk import Item, Walk
+
+_uploads = table_of(Upload)
+_ATTRIBUTES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
+
+
+class Uploads:
+    """What is there of uploads and of parts."""
+
+    async def list_multipart_uploads(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """Uploads under way: by key, and the earliest of a key first."""
+        page = page_of(req, "MaxUploads")
+        key, upload_id = req.get("KeyMarker", ""), req.get("UploadIdMarker", "")
+        reader = ctx.read()
+        bucket = await existing_bucket(reader, req)
+        walk = Walk(_uploads, bucket.id, page.prefix, page.delimiter)
+        if key:
+            walk.start_after(key, *([upload_id] if upload_id else []))
+        items = await walk.take(reader.raw, page.room + 1) if page.room else []
+        reader.meter("Requests-Tier1")
+        shown = items[: page.room]
+        result: dict[str, Any] = {
+            "Bucket": bucket.name,
+            "KeyMarker": page.text(key),
+            "UploadIdMarker": upload_id,
+            "Prefix": page.text(page.prefix),
+            "MaxUploads": page.room,
+            "IsTruncated": len(items) > page.room,
+            "Uploads": [_upload(item.record, page) for item in shown if item.record],
+            "CommonPrefixes": [
+                {"Prefix": page.text(item.text)} for item in shown if item.record is None
+            ],
+        }
+        if page.delimiter:
+            result["Delimiter"] = page.text(page.delimiter)
+        if "EncodingType" in req:
+            result["EncodingType"] = req["EncodingType"]
+        if shown:
+            last: Item[Upload] = shown[-1]
+            result["NextKeyMarker"] = page.text(last.text)
+            result["NextUploadIdMarker"] = "" if last.record is None else last.record.id
+        return result
+
+    async def list_parts(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """The parts that an upload has so far, by number."""
+        marker = req.get("PartNumberMarker", 0)
+        count = _count(req)
+        reader = ctx.read()
+        upload = await existing_upload(reader, req)
+        parts = await reader.list(Part, (upload.id,), since=marker + 1, limit=count + 1)
+        reader.meter("Requests-Tier1")
+        shown = parts[:count]
+        result: dict[str, Any] = {
+            "Bucket": req["Bucket"],
+            "Key": upload.key,
+            "UploadId": upload.id,
+            "PartNumberMarker": marker,
+            "NextPartNumberMarker": shown[-1].number if shown else marker if not count else 0,
+            "MaxParts": count,
+            "IsTruncated": len(parts) > count,
+            "Parts": [_part(part) for part in shown],
+            "Initiator": _initiator(upload),
+            "Owner": owner_of(upload.account),
+            "StorageClass": upload.storage_class,
+        }
+        if upload.said_algorithm:
+            result["ChecksumAlgorithm"] = upload.algorithm
+            result["ChecksumType"] = upload.checksum_kind
+        return result
+
+    async def get_object_attributes(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """What an object is made of, as far as was asked for."""
+        wanted = {name for given in req["ObjectAttributes"] for name in given.split(",")}
+        if not wanted <= _ATTRIBUTES:
+            raise InvalidArgument(
+                "Invalid attribute name specified.",
+                ArgumentName="x-amz-object-attributes",
+                ArgumentValue=",".join(sorted(wanted - _ATTRIBUTES)),
+            )
+        reader = ctx.read()
+        bucket, version = await version_of(reader, req)
+        result: dict[str, Any] = {"LastModified": version.modified}
+        if bucket.versioning:
+            result["VersionId"] = version.id
+        if "ETag" in wanted:
+            result["ETag"] = version.etag
+        if "ObjectSize" in wanted:
+            result["ObjectSize"] = version.size
+        if "StorageClass" in wanted:
+            result["StorageClass"] = version.storage_class
+        if "Checksum" in wanted and version.checksum is not None:
+            checksum = version.checksum
+            value = checksum.value.partition("-")[0]
+            result["Checksum"] = {
+                f"Checksum{checksum.algorithm}": value,
+                "ChecksumType": checksum.kind,
+            }
+        if "ObjectParts" in wanted and version.parts_count and version.content is not None:
+            content = await reader.get(Content, version.content)
+            assert content is not None, "a version's content lives as long as the version"
+            result["ObjectParts"] = _object_parts(req, version, content.pieces)
+        reader.meter("Requests-Tier2")
+        return result
+
+
+def _count(req: Mapping[str, Any]) -> int:
+    count: int = req.get("MaxParts", LISTED_PARTS_MAX)
+    if not 0 <= count <= INTEGER_MAX:
+        raise InvalidArgument(
+            f"Argument maxParts must be an integer between 0 and {INTEGER_MAX}",
+            ArgumentName="maxParts",
+            ArgumentValue=str(count),
+        )
+    return min(count, LISTED_PARTS_MAX)
+
+
+def _upload(upload: Upload, page: Page) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "UploadId": upload.id,
+        "Key": page.text(upload.key),
+        "Initiated": upload.started_at,
+        "StorageClass": upload.storage_class,
+        "Owner": owner_of(upload.account),
+        "Initiator": _initiator(upload),
+    }
+    if upload.said_algorithm:
+        entry["ChecksumAlgorithm"] = upload.algorithm
+        entry["ChecksumType"] = upload.checksum_kind
+    return entry
+
+
+def _initiator(upload: Upload) -> dict[str, str]:
+    if upload.initiator.endswith(":root"):
+        return {"ID": canonical_user(upload.account)}
+    return {"ID": upload.initiator, "DisplayName": upload.initiator.rpartition("/")[2]}
+
+
+def _part(part: Part) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "PartNumber": part.number,
+        "LastModified": part.modified,
+        "ETag": quoted(part.etag),
+        "Size": part.size,
+    }
+    if part.checksum is not None:
+        entry[f"Checksum{part.checksum.algorithm}"] = part.checksum.value
+    return entry
+
+
+def _object_parts(req: Mapping[str, Any], version: Version, pieces: list[Piece]) -> dict[str, Any]:
+    """The parts of a multipart object; S3 lists them one by one only where they have checksums
+    that make up the object's."""
+    result: dict[str, Any] = {"TotalPartsCount": version.parts_count}
+    checksum = version.checksum
+    if checksum is None or checksum.kind != "COMPOSITE":
+        return result
+    marker = req.get("PartNumberMarker", 0)
+    count = _count(req)
+    following = [piece for piece in pieces if piece.number > marker]
+    shown = following[:count]
+    result["PartNumberMarker"] = marker
+    result["NextPartNumberMarker"] = shown[-1].number if shown else 0
+    result["MaxParts"] = count
+    result["IsTruncated"] = len(following) > count
+    result["Parts"] = [
+        {
+            "PartNumber": piece.number,
+            "Size": piece.size,
+            f"Checksum{checksum.algorithm}": piece.checksum,
+        }
+        for piece in shown
+    ]
+    return result
