@@ -1,0 +1,445 @@
+"""Signature Version 4: reading it off a request, and checking it against a secret.
+
+Pure: the time, the secret and the digest of the body come from outside. Source: "AWS Signature
+Version 4 for API requests" in the IAM user guide, and "Authenticating requests" of S3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, unquote, unquote_plus
+
+from doppio.wire import sigv2
+from doppio.wire.errors import AwsError
+from doppio.wire.http import Request
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+ALGORITHM_A = "AWS4-ECDSA-P256-SHA256"
+UNSIGNED = "UNSIGNED-PAYLOAD"
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+SKEW = timedelta(minutes=15)
+EXPIRES_SECONDS_MAX = 604_800
+CACHED_KEYS_MAX = 10_000
+QUERY_BYTES_MAX = 64 * 1024
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~/%-]*\Z")
+_SPACES = re.compile(r" {2,}")
+_AUTHORIZATION = re.compile(
+    r"(AWS4-HMAC-SHA256|AWS4-ECDSA-P256-SHA256)[ ,]+Credential=([^/,\s]+)/([^,\s]+)\s*,\s*"
+    r"SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-fA-F]+)\s*\Z"
+)
+
+
+class SignatureDoesNotMatch(AwsError):
+    """The signature was made with another secret, or over another request."""
+
+    code = "SignatureDoesNotMatch"
+    status = 403
+    text = (
+        "The request signature we calculated does not match the signature you provided. Check "
+        "your AWS Secret Access Key and signing method. Consult the service documentation for "
+        "details."
+    )
+
+
+class IncompleteSignature(AwsError):
+    """An authorisation that lacks a part."""
+
+    code = "IncompleteSignature"
+    status = 400
+
+
+class RequestExpired(AwsError):
+    """A presigned request whose time is over."""
+
+    code = "AccessDenied"
+    status = 403
+    text = "Request has expired"
+
+
+class RequestTimeTooSkewed(AwsError):
+    """A request signed by a clock that is far from ours."""
+
+    code = "RequestTimeTooSkewed"
+    status = 403
+    text = "The difference between the request time and the current time is too large."
+
+
+class AuthorizationQueryParametersError(AwsError):
+    """A presigned request whose parameters cannot be."""
+
+    code = "AuthorizationQueryParametersError"
+    status = 400
+
+
+class Signature:
+    """What a request says of its signature."""
+
+    __slots__ = (
+        "access_key", "algorithm", "content_sha256", "date", "expires", "presigned", "region",
+        "service", "session_token", "signature", "signed_headers", "timestamp", "when",
+    )  # fmt: skip
+
+    def __init__(
+        self, algorithm: str, access_key: str, scope: str, signed_headers: str, signature: str,
+        when: str,
+    ) -> None:  # fmt: skip
+        parts = scope.split("/")
+        if algorithm == ALGORITHM_A:
+            parts.insert(1, "*")
+        if len(parts) != 4 or parts[3] != "aws4_request":
+            raise IncompleteSignature(
+                f"Credential must have exactly 5 slash-delimited elements, e.g. "
+                f"keyid/date/region/service/term, got '{access_key}/{scope}'"
+            )
+        self.algorithm = algorithm
+        self.access_key = access_key
+        self.date, self.region, self.service = parts[0], parts[1], parts[2]
+        self.signed_headers = signed_headers
+        self.signature = signature.lower()
+        self.when = when
+        self.timestamp = _moment(when)
+        if not when.startswith(self.date):
+            raise SignatureDoesNotMatch(
+                f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
+                f"from HTTP: '{self.date}' != '{when[:8]}', from '{when}'."
+            )
+        self.presigned = False
+        self.expires: int | None = None
+        self.session_token: str | None = None
+        self.content_sha256: str | None = None
+
+
+class SigningKey:
+    """A key derived from a secret for a date, region and service; and the seed of chunk chains.
+
+    `public` is the key pair's public half, with SigV4A alone.
+    """
+
+    __slots__ = ("key", "public", "scope", "seed", "when")
+
+    def __init__(
+        self, key: bytes, scope: str, seed: str, when: str, public: Any = None
+    ) -> None:
+        self.key = key
+        self.public = public
+        self.scope = scope
+        self.seed = seed
+        self.when = when
+
+
+def parse(request: Request) -> Signature | sigv2.SignatureV2 | None:
+    """The signature of a request; None where it bears none. Raises AwsError for half a one."""
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        if authorization.startswith("AWS "):
+            return sigv2.parse_header(request, authorization)
+        return _parse_header(request, authorization)
+    query = request.query
+    if not query:
+        return None
+    if "X-Amz-Signature=" in query or "X-Amz-Algorithm=" in query:
+        return _parse_query(request)
+    if "Signature=" in query and "AWSAccessKeyId=" in query:
+        return sigv2.parse_query(query_pairs(query))
+    return None
+
+
+def _parse_header(request: Request, authorization: str) -> Signature:
+    headers = request.headers
+    found = _AUTHORIZATION.match(authorization)
+    if found is None:
+        kind = authorization.partition(" ")[0]
+        if kind not in (ALGORITHM, ALGORITHM_A):
+            raise IncompleteSignature(f"Unsupported Authorization Type: '{kind}'.")
+        missing = [
+            f"Authorization header requires '{name}' parameter."
+            for name in ("Credential", "Signature", "SignedHeaders")
+            if f"{name}=" not in authorization
+        ]
+        raise IncompleteSignature(
+            " ".join(missing) + f" Authorization={authorization.partition(',')[0]}"
+        )
+    when = headers.get("x-amz-date") or _from_http_date(headers.get("date"))
+    if not when:
+        raise IncompleteSignature(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
+        )
+    signature = Signature(found[1], found[2], found[3], found[4], found[5], when)
+    signature.session_token = headers.get("x-amz-security-token")
+    signature.content_sha256 = headers.get("x-amz-content-sha256")
+    return signature
+
+
+def _parse_query(request: Request) -> Signature:
+    if len(request.query) > QUERY_BYTES_MAX:
+        raise AuthorizationQueryParametersError("The query is too long.")
+    pairs = query_pairs(request.query)
+    names = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
+    values = [pairs.get(f"X-Amz-{name}", "") for name in names]
+    algorithm, credential, when, expires, signed, given = values
+    if algorithm not in (ALGORITHM, ALGORITHM_A):
+        raise AuthorizationQueryParametersError(
+            'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"'
+        )
+    service_scope = credential.rsplit("/", 2)[-2] if credential.count("/") > 2 else ""
+    if not expires and service_scope != "s3":
+        expires = "900"
+    if not all((credential, when, expires, signed, given)):
+        raise AuthorizationQueryParametersError(
+            "Query-string authentication version 4 requires the X-Amz-Algorithm, "
+            "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
+            "X-Amz-Expires parameters."
+        )
+    if not expires.lstrip("-").isdigit():
+        raise AuthorizationQueryParametersError("X-Amz-Expires should be a number")
+    seconds = int(expires)
+    if seconds < 0:
+        raise AuthorizationQueryParametersError("X-Amz-Expires must be non-negative")
+    if seconds > EXPIRES_SECONDS_MAX:
+        raise AuthorizationQueryParametersError(
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given "
+            "X-Amz-Expires must be less than 604800 seconds"
+        )
+    access_key, _, scope = credential.partition("/")
+    signature = Signature(algorithm, access_key, scope, signed, given, when)
+    signature.presigned = True
+    signature.expires = seconds
+    signature.session_token = pairs.get("X-Amz-Security-Token")
+    signature.content_sha256 = pairs.get("X-Amz-Content-Sha256") or request.headers.get(
+        "x-amz-content-sha256"
+    )
+    return signature
+
+
+def verify(
+    signature: Signature | sigv2.SignatureV2,
+    secret: str,
+    request: Request,
+    now: datetime,
+    *,
+    body_sha256: str | None,
+    cloud_now: datetime | None = None,
+) -> SigningKey | None:
+    """Check a signature; the key with which chunks of the body go on being checked.
+
+    `now` is host time, for skew; `cloud_now` is the cloud's, for the expiry of presigned requests,
+    both counted from the moment of signing. `body_sha256` is the digest of the body where it is
+    known. Raises AwsError.
+    """
+    if isinstance(signature, sigv2.SignatureV2):
+        sigv2.verify(signature, secret, request, now, cloud_now)
+        return None
+    _check_time(signature, now, cloud_now)
+    is_s3 = signature.service in ("s3", "s3-object-lambda", "s3express")
+    payload = signature.content_sha256
+    if payload is None:
+        payload = UNSIGNED if signature.presigned and is_s3 else body_sha256 or EMPTY_SHA256
+    elif not is_s3 and body_sha256 is not None and payload != UNSIGNED:
+        payload = body_sha256
+    canonical = canonical_request(signature, request, payload, is_s3)
+    scope = f"{signature.date}/{signature.region}/{signature.service}/aws4_request"
+    if signature.algorithm == ALGORITHM_A:
+        from doppio.wire import sigv4a
+
+        scope = f"{signature.date}/{signature.service}/aws4_request"
+        text = _string_to_sign(ALGORITHM_A, signature.when, scope, canonical)
+        if not sigv4a.verify(signature.access_key, secret, text.encode(), signature.signature):
+            raise _mismatch(signature, canonical, text, is_s3)
+        public = sigv4a.public_key(signature.access_key, secret)
+        return SigningKey(b"", scope, signature.signature, signature.when, public)
+    key = signing_key(secret, signature.date, signature.region, signature.service)
+    text = _string_to_sign(ALGORITHM, signature.when, scope, canonical)
+    expected = hmac.digest(key, text.encode(), "sha256").hex()
+    if not hmac.compare_digest(expected, signature.signature):
+        raise _mismatch(signature, canonical, text, is_s3)
+    return SigningKey(key, scope, expected, signature.when)
+
+
+_keys: dict[tuple[str, str, str, str], bytes] = {}
+
+
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """The key of a secret for a date, a region and a service."""
+    wanted = (secret, date, region, service)
+    key = _keys.get(wanted)
+    if key is None:
+        key = ("AWS4" + secret).encode()
+        for part in (date, region, service, "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        if len(_keys) >= CACHED_KEYS_MAX:
+            _keys.clear()
+        _keys[wanted] = key
+    return key
+
+
+def canonical_request(signature: Signature, request: Request, payload: str, is_s3: bool) -> str:
+    """The text over which the signature was made."""
+    headers = request.headers
+    lines: list[str] = []
+    for name in signature.signed_headers.split(";"):
+        value = headers.get(name)
+        if value is None:
+            # A client that signs a header it does not send signs the empty value.
+            value = ""
+        elif "  " in value:
+            value = _SPACES.sub(" ", value)
+        lines.append(f"{name}:{value.strip()}")
+    path = request.path
+    if is_s3:
+        path = _encoded_once(path)
+    else:
+        path = _encoded_twice(path)
+    query = canonical_query(request.query, signature.presigned) if request.query else ""
+    return (
+        f"{request.method}\n{path or '/'}\n{query}\n"
+        + "\n".join(lines)
+        + f"\n\n{signature.signed_headers}\n{payload}"
+    )
+
+
+def _encoded_once(path: str) -> str:
+    if _UNRESERVED.match(path) and "%" not in path:
+        return path
+    # Segment by segment, so that an encoded slash in a key stays one.
+    return "/".join(quote(unquote(part), safe="-_.~") for part in path.split("/"))
+
+
+def _encoded_twice(path: str) -> str:
+    if path == "/":
+        return path
+    normal = _normalised(path)
+    if "%" not in normal and _UNRESERVED.match(normal):
+        return normal
+    return quote(normal, safe="/-_.~")
+
+
+def _normalised(path: str) -> str:
+    if "//" not in path and "/." not in path:
+        return path
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if parts:
+                parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    tail = "/" if path.endswith("/") and parts else ""
+    return "/" + "/".join(parts) + tail
+
+
+def canonical_query(query: str, presigned: bool) -> str:
+    """The query, decoded, encoded anew and sorted, without the signature itself."""
+    pairs: list[tuple[str, str]] = []
+    for part in query.split("&"):
+        if not part:
+            continue
+        name, _, value = part.partition("=")
+        if presigned and name == "X-Amz-Signature":
+            continue
+        pairs.append((_query_encoded(name), _query_encoded(value)))
+    pairs.sort()
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def _query_encoded(text: str) -> str:
+    if text.isalnum() and text.isascii():
+        return text
+    return quote(unquote_plus(text) if "+" in text else unquote(text), safe="-_.~")
+
+
+def query_pairs(query: str) -> dict[str, str]:
+    """Query parameters, decoded; the first of a name counts."""
+    pairs: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        pairs.setdefault(unquote_plus(name), unquote_plus(value))
+    return pairs
+
+
+def _string_to_sign(algorithm: str, when: str, scope: str, canonical: str) -> str:
+    return f"{algorithm}\n{when}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None) -> None:
+    signed_at = signature.timestamp
+    if signature.expires is None:
+        if abs(now - signed_at) <= SKEW:
+            return
+        if signature.service == "s3":
+            raise RequestTimeTooSkewed(
+                RequestTime=signature.when,
+                ServerTime=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                MaxAllowedSkewMilliseconds="900000",
+            )
+        edge = (now - SKEW if signed_at < now else now + SKEW).strftime("%Y%m%dT%H%M%SZ")
+        word = "expired" if signed_at < now else "not yet current"
+        sign = "<" if signed_at < now else ">"
+        raise SignatureDoesNotMatch(
+            f"Signature {word}: {signature.when} is now {'earlier' if sign == '<' else 'still later'}"
+            f" than {edge} ({now.strftime('%Y%m%dT%H%M%SZ')} {'-' if sign == '<' else '+'} 15 min.)"
+        )
+    if signed_at - now > SKEW:
+        raise RequestExpired("Request is not valid yet")
+    # A client signs by the host's clock. The cloud's may have run ahead since: that counts too.
+    reference = max(now, cloud_now) if cloud_now is not None else now
+    expires_at = signed_at + timedelta(seconds=signature.expires)
+    if reference > expires_at:
+        raise RequestExpired(
+            Expires=expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            ServerTime=reference.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **{"X-Amz-Expires": str(signature.expires)},
+        )
+
+
+def _mismatch(signature: Signature, canonical: str, text: str, is_s3: bool) -> AwsError:
+    if is_s3:
+        return SignatureDoesNotMatch(
+            "The request signature we calculated does not match the signature you provided. "
+            "Check your key and signing method.",
+            AWSAccessKeyId=signature.access_key,
+            StringToSign=text,
+            SignatureProvided=signature.signature,
+            StringToSignBytes=text.encode().hex(" "),
+            CanonicalRequest=canonical,
+            CanonicalRequestBytes=canonical.encode().hex(" "),
+        )
+    return SignatureDoesNotMatch(
+        f"{SignatureDoesNotMatch.text}\n\nThe Canonical String for this request should have been\n"
+        f"'{canonical}'\n\nThe String-to-Sign should have been\n'{text}'\n"
+    )
+
+
+_moments: dict[str, datetime] = {}
+
+
+def _moment(when: str) -> datetime:
+    found = _moments.get(when)
+    if found is None:
+        try:
+            found = datetime.strptime(when, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError as error:
+            raise IncompleteSignature(
+                f"Date must be in ISO-8601 'basic format'. Got '{when}'."
+            ) from error
+        if len(_moments) > 1_000:
+            _moments.clear()
+        _moments[when] = found
+    return found
+
+
+def _from_http_date(text: str | None) -> str:
+    if text is None:
+        return ""
+    if re.fullmatch(r"\d{8}T\d{6}Z", text):
+        return text
+    try:
+        moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT")
+    except ValueError:
+        return ""
+    return moment.strftime("%Y%m%dT%H%M%SZ")
