@@ -1,0 +1,47 @@
+"""The models' regular expressions: Java's dialect, made Python's where that can be done exactly.
+
+A pattern that cannot be translated, or that could be made to run for ever, checks nothing: the
+model's patterns are a courtesy of AWS, and refusing what AWS accepts would be worse.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+
+CHARS_MAX = 4096
+
+_SUPPLEMENTARY = r"\uD800\uDC00-\uDBFF\uDFFF"
+# A repeated group that repeats inside: a*-like within (...)* can take exponential time.
+_NESTED = re.compile(r"[*+}][^()]*\)[*+{]")
+_QUANTIFIER = re.compile(r"[*+{?]")
+
+
+def _translated(pattern: str) -> str | None:
+    text = pattern.replace(_SUPPLEMENTARY, "\\U00010000-\\U0010FFFF")
+    if "\\p{" in text or "\\P{" in text:
+        text = text.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\w").replace(r"\p{Z}", r"\s")
+        if "\\p{" in text or "\\P{" in text:
+            return None
+    if "&&" in text or _NESTED.search(text):
+        return None
+    return text
+
+
+def matcher(pattern: str) -> Callable[[str], object] | None:
+    """Tells whether a text satisfies the pattern; None where we cannot say.
+
+    The whole text has to match, except where a pattern is only one character that must occur.
+    """
+    text = _translated(pattern)
+    if text is None:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compiled = re.compile(text)
+    except (re.error, Warning, RecursionError, OverflowError):
+        return None
+    match = compiled.fullmatch if _QUANTIFIER.search(text) else compiled.search
+    return lambda value: len(value) > CHARS_MAX or match(value)
