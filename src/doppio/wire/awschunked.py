@@ -61,7 +61,9 @@ def decoder(kind: str, request: Request, key: SigningKey | None) -> Decoder:
         raise UnknownPayloadKind()
     if kind != UNSIGNED_TRAILER and key is None:
         raise SignatureDoesNotMatch()
-    announced = [name.strip().lower() for name in request.headers.get("x-amz-trailer", "").split(",")]
+    announced = [
+        name.strip().lower() for name in request.headers.get("x-amz-trailer", "").split(",")
+    ]
     length = request.headers.get("x-amz-decoded-content-length", "")
     return Decoder(
         kind, key, {name for name in announced if name}, int(length) if length.isdigit() else None

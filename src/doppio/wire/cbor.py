@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from doppio.wire import events, faults, timestamps
+from doppio.wire.compression import inflated
 from doppio.wire.errors import AwsError, SerializationError
 from doppio.wire.http import Request, Response
 from doppio.wire.model import Member, Operation, Service, Shape
@@ -372,7 +373,7 @@ class CborCodec:
         if read is None:
             read = self._reader.document(op.input) if op.input is not None else lambda body: {}
             self._decoders[op] = read
-        return read(request.body.whole or b"")
+        return read(inflated(request) if op.compressible else request.body.whole or b"")
 
     def _headers(self, content_type: str | None, request_id: str) -> list[tuple[str, str]]:
         headers = faults.request_headers(self.service, content_type, request_id)

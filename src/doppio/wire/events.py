@@ -27,6 +27,7 @@ class Events:
     """What the protocols share; each gives the form of a document."""
 
     document_type = ""
+    content_type = CONTENT_TYPE
 
     def document(self, member: Member) -> Callable[[Any], bytes]:
         """Writes a structure as a document."""

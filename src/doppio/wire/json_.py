@@ -15,16 +15,20 @@ import math
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, TypedDict
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
 import orjson
 
-from doppio.wire import events, faults, scalars, timestamps
+from doppio.wire import faults, scalars, timestamps
+from doppio.wire.compression import inflated
 from doppio.wire.errors import AwsError, SerializationError
 from doppio.wire.http import Request, Response
-from doppio.wire.model import Member, Operation, Service, Shape
-from doppio.wire.xml_ import INPUT_OUTSIDE, OUTSIDE
+from doppio.wire.model import INPUT_OUTSIDE, OUTSIDE, Member, Operation, Service, Shape
+
+if TYPE_CHECKING:
+    from doppio.wire.events import JsonEvents
 
 Walk = Callable[[Any], Any]
 Decode = Callable[[bytes], dict[str, Any]]
@@ -425,7 +429,7 @@ def body_writer(writer: JsonWriter, shape: Shape) -> Callable[[Mapping[str, Any]
 
     def write(result: Mapping[str, Any]) -> bytes:
         body = orjson.dumps(result, _hook, orjson.OPT_PASSTHROUGH_DATETIME)
-        return dumps(walk(result)) if b":null" in body or b"null" in body else body
+        return dumps(walk(result)) if b"null" in body else body
 
     return write
 
@@ -441,7 +445,6 @@ class JsonCodec:
         self._writer = JsonWriter()
         self._decoders: dict[Operation, Decode] = {}
         self._encoders: dict[Operation, Callable[[Mapping[str, Any]], bytes]] = {}
-        self._events = events.JsonEvents(self._bodies, self._writer)
         self._content_type = f"application/x-amz-json-{service.json_version}"
         self._crc = service.name == "dynamodb"
 
@@ -453,7 +456,15 @@ class JsonCodec:
             decode = self._decoders[op] = self._decoder(op)
         if op.event_input is not None:
             return {op.event_input: self._events.read_stream(op, request.body)}
+        if op.compressible:
+            return decode(inflated(request))
         return decode(request.body.whole or b"")
+
+    @cached_property
+    def _events(self) -> JsonEvents:
+        from doppio.wire.events import JsonEvents
+
+        return JsonEvents(self._bodies, self._writer)
 
     def _decoder(self, op: Operation) -> Decode:
         if op.input is None:
@@ -483,7 +494,7 @@ class JsonCodec:
         frames = self._events.write_stream(
             op.output.members[op.event_output].shape, result[op.event_output], first
         )
-        headers = faults.request_headers(self.service, events.CONTENT_TYPE, request_id)
+        headers = faults.request_headers(self.service, self._events.content_type, request_id)
         return Response(200, headers, frames)
 
     def encode_error(self, op: Operation | None, error: AwsError, request_id: str) -> Response:

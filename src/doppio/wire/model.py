@@ -23,6 +23,10 @@ import msgspec
 
 SUPPLEMENTS = Path(__file__).parent.parent / "data" / "wire_supplements"
 
+# Where a member may be instead of the body: of a response, of a request.
+OUTSIDE = ("header", "headers", "statusCode")
+INPUT_OUTSIDE = ("uri", "header", "headers", "querystring")
+
 _field = msgspec.field
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from doppio.wire import faults, scalars, xml_
+from doppio.wire.compression import inflated
 from doppio.wire.errors import AwsError, SerializationError
 from doppio.wire.http import Request, Response
 from doppio.wire.model import Member, Operation, Service, Shape
@@ -189,7 +190,8 @@ class QueryCodec:
             read = self._reader.structure(shape) if shape is not None else lambda node: {}
             self._decoders[op.name] = read
         try:
-            text = (request.body.whole or b"").decode("utf-8").strip()
+            body = inflated(request) if op.compressible else request.body.whole or b""
+            text = body.decode("utf-8").strip()
             if request.query:
                 text = f"{request.query}&{text}"
             out: dict[str, Any] = read(grow(parse_form(text)))

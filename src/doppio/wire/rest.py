@@ -19,6 +19,7 @@ from doppio.wire.model import Operation, Service
 from doppio.wire.query import parse_form
 
 Query = dict[str, list[str]]
+_NO_QUERY: Query = {}
 
 
 class InvalidUri(AwsError):
@@ -61,14 +62,45 @@ class _Candidate:
         self.strict = operation.service.name == "s3"
         self.rank = (len(literals), len(headers), len(present), not operation.deprecated)
 
-    def fits(self, query: Mapping[str, Sequence[str]], headers: Mapping[str, str]) -> bool:
-        for name, value in self.literals:
-            given = query.get(name)
-            if given is None or (value and value not in given):
-                return False
-        return all(name in query for name in self.present) and all(
-            name in headers for name in self.headers
-        )
+
+class _Leaf:
+    """The operations of one path, those that ask for most first.
+
+    `plain` are those that ask for no query parameter: all that matters where none was sent.
+    """
+
+    __slots__ = ("all", "plain")
+
+    def __init__(self) -> None:
+        self.all: list[_Candidate] = []
+        self.plain: list[_Candidate] = []
+
+    def add(self, candidate: _Candidate) -> None:
+        self.all.append(candidate)
+        self.all.sort(key=lambda one: one.rank, reverse=True)
+        self.plain = [one for one in self.all if not one.literals and not one.present]
+
+    def choose(
+        self, query: Mapping[str, Sequence[str]], headers: Mapping[str, str]
+    ) -> _Candidate | None:
+        for candidate in self.all if query else self.plain:
+            for name, value in candidate.literals:
+                if name not in query or (value and value not in query[name]):
+                    break
+            else:
+                for name in candidate.present:
+                    if name not in query:
+                        break
+                else:
+                    if not candidate.headers or all(map(headers.__contains__, candidate.headers)):
+                        return candidate
+        # A required parameter that is missing is the validator's matter, so the operation that
+        # asks for least takes what is left. S3 has parameters instead of paths: there nothing is
+        # left over.
+        for candidate in reversed(self.all):
+            if not candidate.strict and all(name in query for name, _ in candidate.literals):
+                return candidate
+        return None
 
 
 class _Node:
@@ -79,8 +111,8 @@ class _Node:
     def __init__(self) -> None:
         self.literal: dict[str, _Node] = {}
         self.label: _Node | None = None
-        self.greedy: dict[tuple[str, ...], list[_Candidate]] = {}
-        self.here: list[_Candidate] = []
+        self.greedy: dict[tuple[str, ...], _Leaf] = {}
+        self.here: _Leaf | None = None
 
 
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
@@ -116,12 +148,14 @@ class Router:
             if found[2]:
                 tail = tuple(segments[at + 1 :])
                 candidate = _Candidate(operation, tuple(labels), literals, present, headers)
-                node.greedy.setdefault(tail, []).append(candidate)
+                node.greedy.setdefault(tail, _Leaf()).add(candidate)
                 return
             if node.label is None:
                 node.label = _Node()
             node = node.label
-        node.here.append(_Candidate(operation, tuple(labels), literals, present, headers))
+        if node.here is None:
+            node.here = _Leaf()
+        node.here.add(_Candidate(operation, tuple(labels), literals, present, headers))
 
     def match(
         self,
@@ -137,6 +171,8 @@ class Router:
         root = self._roots.get(method)
         if root is None:
             return None
+        if "x-id" in query and len(query) == 1:
+            query = _NO_QUERY
         segments = path[1:].split("/")
         while segments and not segments[-1] and len(segments) <= 2:
             # One trailing slash means nothing before a key begins: `/bucket/` is the bucket.
@@ -159,7 +195,7 @@ def _walk(
     headers: Mapping[str, str],
 ) -> tuple[_Candidate, list[str]] | None:
     if at == len(segments):
-        chosen = _choose(node.here, query, headers)
+        chosen = node.here.choose(query, headers) if node.here is not None else None
         return None if chosen is None else (chosen, values)
     segment = segments[at]
     inner = node.literal.get(segment)
@@ -171,32 +207,17 @@ def _walk(
         found = _walk(node.label, segments, at + 1, [*values, segment], query, headers)
         if found is not None:
             return found
-    for tail, candidates in node.greedy.items():
+    for tail, leaf in node.greedy.items():
         end = len(segments) - len(tail)
         if end > at and (not tail or tuple(segments[end:]) == tail):
-            chosen = _choose(candidates, query, headers)
+            chosen = leaf.choose(query, headers)
             if chosen is not None:
                 return chosen, [*values, "/".join(segments[at:end])]
     return None
 
 
-def _choose(
-    candidates: list[_Candidate], query: Mapping[str, Sequence[str]], headers: Mapping[str, str]
-) -> _Candidate | None:
-    for candidate in candidates:
-        if candidate.fits(query, headers):
-            return candidate
-    # A required parameter that is missing is the validator's matter, so the operation that asks
-    # for least takes what is left. S3 has parameters instead of paths: there nothing is left over.
-    for candidate in reversed(candidates):
-        if not candidate.strict and all(name in query for name, _ in candidate.literals):
-            return candidate
-    return None
-
-
 def _sort(node: _Node) -> None:
-    for candidates in (node.here, *node.greedy.values()):
-        candidates.sort(key=lambda one: one.rank, reverse=True)
+    """Longer tails first, so that `{Name+}/versions` is tried before `{Name+}`."""
     for inner in node.literal.values():
         _sort(inner)
     if node.label is not None:
@@ -205,8 +226,6 @@ def _sort(node: _Node) -> None:
 
 
 def _unquoted(text: str) -> str:
-    if "%" not in text:
-        return text
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from doppio.wire import faults, scalars
+from doppio.wire.compression import inflated
 from doppio.wire.errors import AwsError, SerializationError
 from doppio.wire.events import CONTENT_TYPE as EVENT_STREAM_TYPE
 from doppio.wire.events import Events
@@ -219,7 +220,7 @@ class RestCodec:
             elif plan.event_stream is not None:
                 out[plan.event_stream] = self._events.read_stream(op, request.body)
             elif plan.body is not None:
-                body = request.body.whole
+                body = inflated(request) if op.compressible else request.body.whole
                 if body:
                     if plan.payload is None:
                         out.update(plan.body(body))

@@ -123,9 +123,7 @@ class SigningKey:
 
     __slots__ = ("key", "public", "scope", "seed", "when")
 
-    def __init__(
-        self, key: bytes, scope: str, seed: str, when: str, public: Any = None
-    ) -> None:
+    def __init__(self, key: bytes, scope: str, seed: str, when: str, public: Any = None) -> None:
         self.key = key
         self.public = public
         self.scope = scope

@@ -108,10 +108,9 @@ def format_iso8601_millis(value: datetime) -> str:
 def format_rfc822(value: datetime) -> str:
     """An HTTP date: whole seconds."""
     at = utc(value)
-    return (
-        f"{_DAYS[at.weekday()]}, {at.day:02d} {_MONTHS[at.month - 1]} {at.year:04d} "
-        f"{at.hour:02d}:{at.minute:02d}:{at.second:02d} GMT"
-    )
+    text = at.isoformat()
+    day, month = _DAYS[at.weekday()], _MONTHS[at.month - 1]
+    return f"{day}, {text[8:10]} {month} {text[:4]} {text[11:19]} GMT"
 
 
 def format_epoch(value: datetime) -> int | float:

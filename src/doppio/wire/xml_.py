@@ -16,15 +16,12 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 from doppio.wire import scalars
-from doppio.wire.model import Member, Namespace, Shape
+from doppio.wire.model import INPUT_OUTSIDE, OUTSIDE, Member, Namespace, Shape
 
 Append = Callable[[str], None]
 Write = Callable[[Append, Any], None]
 ReadElement = Callable[[Element], Any]
 
-# Where a member may be instead of the body.
-OUTSIDE = ("header", "headers", "statusCode")
-INPUT_OUTSIDE = ("uri", "header", "headers", "querystring")
 
 _needs_escape = re.compile('[&<>"\r\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]').search
 _escapes = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
