@@ -13,7 +13,8 @@ import msgspec
 
 from doppio.app import DEFAULT_ACCOUNT, Cloud, Settings
 from doppio.gateway.app import Gateway
-from doppio.gateway.listener import Limits, Server, serve
+from doppio.gateway.limits import Limits
+from doppio.gateway.listener import Server, serve
 from doppio.gateway.requestlog import RequestLog
 
 STATE_FILE = "cloud.json"

@@ -62,6 +62,19 @@ class Gateway:
             return self.internal.answer(request)
         return self._answer(request)
 
+    def bad_request(self, status: int, code: str, text: str) -> Response:
+        """The answer to bytes that are no request."""
+        response = codec(model.load("s3"), "rest-xml").encode_error(
+            None, _refusal(status, code, text), self._cloud.ids.uuid()
+        )
+        response.status = status
+        return response
+
+    def crashed(self, request: Request, error: BaseException) -> Response:
+        """The answer where our own code failed; the log has the reason, the client never."""
+        _log.error("%s %s crashed", request.method, request.path, exc_info=error)
+        return self._error(request, None, InternalFailure(), self._cloud.ids.uuid())
+
     async def _answer(self, request: Request) -> Response:
         request_id = self._cloud.ids.uuid()
         line = self._log.line(request, request_id)
@@ -142,6 +155,12 @@ class Gateway:
             return self._codec(target).encode_error(target.operation, error, request_id)
         service, protocol = guess(request)
         return codec(model.load(service), protocol).encode_error(None, error, request_id)
+
+
+def _refusal(status: int, code: str, text: str) -> AwsError:
+    error = AwsError(text)
+    error.code, error.status = code, status  # type: ignore[misc]
+    return error
 
 
 def guess(request: Request) -> tuple[str, str]:

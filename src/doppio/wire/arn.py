@@ -19,7 +19,7 @@ class Arn(NamedTuple):
 
     @property
     def resource_type(self) -> str:
-        """`role` of `role/service-role/x`, `function` of `function:x`; empty where there is none."""
+        """`role` of `role/path/x`, `function` of `function:x`; empty where there is none."""
         for at, char in enumerate(self.resource):
             if char in "/:":
                 return self.resource[:at]

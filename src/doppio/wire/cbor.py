@@ -319,7 +319,7 @@ class CborReader:
     """Closures that read inputs: JSON's, with other scalars."""
 
     def __init__(self) -> None:
-        from doppio.wire.json_ import JsonReader
+        from doppio.wire.json_read import JsonReader
 
         class Reader(JsonReader):
             def scalar(self, kind: str) -> Callable[[Any], Any]:

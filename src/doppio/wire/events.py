@@ -17,7 +17,8 @@ from doppio.wire.model import Member, Operation, Shape
 
 if TYPE_CHECKING:
     from doppio.wire.cbor import CborReader, CborWriter
-    from doppio.wire.json_ import JsonBodies, JsonWriter
+    from doppio.wire.json_read import JsonBodies
+    from doppio.wire.json_write import JsonWriter
     from doppio.wire.xml_ import XmlReader, XmlWriter
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
@@ -206,7 +207,7 @@ class JsonEvents(Events):
         self._documents = writer
 
     def document(self, member: Member) -> Callable[[Any], bytes]:
-        from doppio.wire.json_ import dumps
+        from doppio.wire.json_write import dumps
 
         walk = self._documents.structure(member.shape)
         return lambda value: dumps(walk(value))

@@ -21,116 +21,22 @@ from typing import Any
 
 import msgspec
 
+from doppio.wire.modeldata import (
+    ModelData,
+    NamespaceData,
+    OperationData,
+    ShapeData,
+    Traits,
+    decode_model,
+    decode_operation,
+    decode_shape,
+)
+
 SUPPLEMENTS = Path(__file__).parent.parent / "data" / "wire_supplements"
 
 # Where a member may be instead of the body: of a response, of a request.
 OUTSIDE = ("header", "headers", "statusCode")
 INPUT_OUTSIDE = ("uri", "header", "headers", "querystring")
-
-_field = msgspec.field
-
-
-class _Namespace(msgspec.Struct):
-    uri: str = ""
-    prefix: str = ""
-
-
-class _Error(msgspec.Struct):
-    code: str | None = None
-    status: int | None = _field(default=None, name="httpStatusCode")
-    sender_fault: bool = _field(default=False, name="senderFault")
-    fault: bool = False
-
-
-class _Traits(msgspec.Struct, rename="camel"):
-    """What may stand both on a shape and on a reference to it; the reference wins."""
-
-    location: str | None = None
-    location_name: str | None = None
-    query_name: str | None = None
-    flattened: bool = False
-    xml_namespace: _Namespace | str | None = None
-    xml_attribute: bool = False
-    timestamp_format: str | None = None
-    streaming: bool = False
-    jsonvalue: bool = False
-    eventpayload: bool = False
-    eventheader: bool = False
-    host_label: bool = False
-    idempotency_token: bool = False
-    box: bool = False
-
-
-class _Ref(_Traits):
-    shape: str = ""
-    result_wrapper: str | None = None
-
-
-class _ShapeData(_Traits):
-    type: str = "structure"
-    members: dict[str, _Ref] = {}
-    required: list[str] = []
-    member: _Ref | None = None
-    key: _Ref | None = None
-    value: _Ref | None = None
-    enum: list[str] | None = None
-    min: float | None = None
-    max: float | None = None
-    pattern: str | None = None
-    payload: str | None = None
-    sparse: bool = False
-    document: bool = False
-    union: bool = False
-    eventstream: bool = False
-    event: bool = False
-    exception: bool = False
-    fault: bool = False
-    error: _Error | None = None
-    requires_length: bool = False
-
-
-class _Http(msgspec.Struct):
-    method: str = "POST"
-    uri: str = _field(default="/", name="requestUri")
-    status: int = _field(default=200, name="responseCode")
-
-
-class _Endpoint(msgspec.Struct):
-    host_prefix: str | None = _field(default=None, name="hostPrefix")
-
-
-class _ErrorRef(msgspec.Struct):
-    shape: str
-
-
-class _OperationData(msgspec.Struct, rename="camel"):
-    name: str = ""
-    http: _Http = _field(default_factory=_Http)
-    input: _Ref | None = None
-    output: _Ref | None = None
-    errors: list[_ErrorRef] = []
-    http_checksum: dict[str, Any] = {}
-    http_checksum_required: bool = False
-    authtype: str | None = None
-    auth: list[str] = []
-    unsigned_payload: bool = False
-    requestcompression: dict[str, Any] = {}
-    endpoint: _Endpoint | None = None
-    idempotent: bool = False
-    readonly: bool = False
-    deprecated: bool = False
-    static_context_params: dict[str, Any] = {}
-
-
-class _ModelData(msgspec.Struct):
-    metadata: dict[str, Any]
-    operations: dict[str, msgspec.Raw]
-    shapes: dict[str, msgspec.Raw]
-
-
-_decode_model = msgspec.json.Decoder(_ModelData).decode
-_decode_shape = msgspec.json.Decoder(_ShapeData).decode
-_decode_operation = msgspec.json.Decoder(_OperationData).decode
 
 
 class Namespace:
@@ -143,7 +49,7 @@ class Namespace:
         self.prefix = prefix
 
 
-def _namespace(given: _Namespace | str | None) -> Namespace | None:
+def _namespace(given: NamespaceData | str | None) -> Namespace | None:
     if not given:
         return None
     return Namespace(given) if isinstance(given, str) else Namespace(given.uri, given.prefix)
@@ -173,7 +79,7 @@ class Member:
         "xml_attribute",
     )
 
-    def __init__(self, name: str, ref: _Traits, shape: Shape) -> None:
+    def __init__(self, name: str, ref: Traits, shape: Shape) -> None:
         own = shape.data
         self.name = name
         self.shape = shape
@@ -196,7 +102,7 @@ class Shape:
     """A named type. `type` is structure, list, map, string, blob, boolean, timestamp, integer,
     long, float, double (or character, bigdecimal, biginteger in very old models)."""
 
-    def __init__(self, service: Service, name: str, data: _ShapeData) -> None:
+    def __init__(self, service: Service, name: str, data: ShapeData) -> None:
         self.service = service
         self.name = name
         self.data = data
@@ -268,7 +174,7 @@ class Operation:
     `wire_name` differs from `name` where AWS puts a version into it (CloudFront).
     """
 
-    def __init__(self, service: Service, name: str, data: _OperationData) -> None:
+    def __init__(self, service: Service, name: str, data: OperationData) -> None:
         self.service = service
         self.name = name
         self.method = method_name(name)
@@ -372,7 +278,7 @@ class _Lazy(Mapping[str, Operation]):
     def __getitem__(self, name: str) -> Operation:
         made = self._made.get(name)
         if made is None:
-            data = _decode_operation(self._raw[name])
+            data = decode_operation(self._raw[name])
             made = self._made[name] = Operation(self._service, name, data)
         return made
 
@@ -410,7 +316,7 @@ class Service:
     """The model of one service."""
 
     def __init__(self, name: str, content: bytes, supplement: Mapping[str, Any] = {}) -> None:
-        data = _decode_model(content)
+        data = decode_model(content)
         self.name = name
         self._content = content
         self._supplement = supplement
@@ -433,7 +339,7 @@ class Service:
         self.xml_namespace: str | None = meta.get("xmlNamespace")
 
     @staticmethod
-    def _merge(data: _ModelData, extra: Mapping[str, Any]) -> None:
+    def _merge(data: ModelData, extra: Mapping[str, Any]) -> None:
         data.metadata.update(extra.get("metadata", {}))
         for kind, raw in (("shapes", data.shapes), ("operations", data.operations)):
             for name, patch in extra.get(kind, {}).items():
@@ -449,7 +355,7 @@ class Service:
         """The shape called `name`; KeyError where there is none."""
         made = self._shapes.get(name)
         if made is None:
-            made = self._shapes[name] = Shape(self, name, _decode_shape(self._raw_shapes[name]))
+            made = self._shapes[name] = Shape(self, name, decode_shape(self._raw_shapes[name]))
         return made
 
     def exception(self, code: str, operation: Operation | None = None) -> Shape | None:
@@ -470,7 +376,7 @@ class Service:
         if extra is None:
             return self
         view = Service(self.name, self._content, {"all": self._supplement.get("all", {})})
-        data = _decode_model(self._content)
+        data = decode_model(self._content)
         self._merge(data, self._supplement.get("all", {}))
         self._merge(data, extra)
         view._raw_shapes = data.shapes

@@ -131,7 +131,7 @@ class Router:
 
     def _add(self, operation: Operation) -> None:
         path, _, query = operation.http_uri.partition("?")
-        literals = tuple((key, value) for key, value in parse_form(query) if not (key == "x-id"))
+        literals = tuple((key, value) for key, value in parse_form(query) if key != "x-id")
         literal_names = {key for key, _ in literals}
         required = _required(operation, "querystring")
         present = tuple(name for name in required if name not in literal_names)

@@ -8,7 +8,9 @@ from typing import Any
 from doppio.wire import events, faults
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Response
-from doppio.wire.json_ import JsonBodies, JsonWriter, body_writer, dumps, error_members
+from doppio.wire.json_ import error_members
+from doppio.wire.json_read import JsonBodies
+from doppio.wire.json_write import JsonWriter, body_writer, dumps
 from doppio.wire.model import Member, Operation, Service, Shape
 from doppio.wire.rest_bind import ReadBody, RestCodec, WriteBody
 

@@ -219,11 +219,11 @@ def _rules(shape: Shape, policy: Policy, nested: bool) -> list[_Rule]:
         if low is not None:
             text = f"Member must have value greater than or equal to {_number(low)}"
             rules.append(_Rule(f"x >= {_number(low)}", text, lambda x: x >= low))
-    if shape.enum and policy.enums and (nested or not policy.nested):
-        if shape.name not in policy.open_enums:
-            known = frozenset(shape.enum)
-            text = f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
-            rules.append(_Rule("x in {values}", text, known.__contains__, values=known))
+    judged = policy.enums and (nested or not policy.nested) and shape.name not in policy.open_enums
+    if shape.enum and judged:
+        known = frozenset(shape.enum)
+        text = f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
+        rules.append(_Rule("x in {values}", text, known.__contains__, values=known))
     if shape.pattern is not None and policy.patterns and shape.type == "string":
         match = matcher(shape.pattern)
         if match is not None:

@@ -184,7 +184,7 @@ class XmlWriter:
 
 
 def member_element(member: Member) -> str:
-    """The name of a member's element. In lists that are flat by themselves, the item's name wins."""
+    """The name of a member's element. In lists flat by themselves, the item's name wins."""
     if member.shape.type == "list" and member.shape.data.flattened:
         inner = member.shape.member.wire_name
         if inner is not None:

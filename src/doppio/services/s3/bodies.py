@@ -35,7 +35,7 @@ from doppio.wire.errors import AwsError
 from doppio.wire.http import ByteStream, FileRange, Whole
 
 T = TypeVar("T")
-EMPTY = Whole(b"")
+_EMPTY = Whole(b"")
 _md5 = hashlib.md5
 _hash = wire_checksums.whole
 
@@ -70,6 +70,12 @@ class _Hashes:
         for chunk in batch:
             self.md5.update(chunk)
             self.checksum.update(chunk)
+
+
+def body_of(req: Mapping[str, Any]) -> ByteStream:
+    """A request's body; other services give theirs as bytes."""
+    body = req.get("Body", _EMPTY)
+    return Whole(body) if isinstance(body, bytes) else body
 
 
 def expected(req: Mapping[str, Any], body: ByteStream) -> Expected:

@@ -94,7 +94,7 @@ def compare(algorithm: str, given: str | None, computed: str) -> None:
 def of_parts(algorithm: str, kind: str, parts: list[tuple[str, int]]) -> Checksum:
     """The checksum of an object from its parts' values and sizes."""
     if kind == "FULL_OBJECT":
-        value, size = parts[0]
+        value, _ = parts[0]
         whole = base64.b64decode(value)
         for following, length in parts[1:]:
             whole = checksums.combine(algorithm, whole, base64.b64decode(following), length)

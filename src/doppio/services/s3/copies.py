@@ -18,7 +18,7 @@ from doppio.services.s3.bodies import Bodies, Expected
 from doppio.services.s3.conditions import check_copy_source, check_write, copy_range_of
 from doppio.services.s3.errors import InvalidArgument, InvalidRequest, MethodNotAllowed
 from doppio.services.s3.limits import COPY_BYTES_MAX, PART_BYTES_MAX
-from doppio.services.s3.lookup import bucket_and_current, version_of
+from doppio.services.s3.lookup import bucket_and_current, version_and_content
 from doppio.services.s3.multipart import Multipart, checked_number, existing_upload
 from doppio.services.s3.objects import new_version
 from doppio.services.s3.reclaim import share
@@ -148,16 +148,13 @@ async def _source(reader: Reader, req: Mapping[str, Any]) -> _Source:
     if "ExpectedSourceBucketOwner" in req:
         asked["ExpectedBucketOwner"] = req["ExpectedSourceBucketOwner"]
     try:
-        bucket, version = await version_of(reader, asked)
+        bucket, version, content = await version_and_content(reader, asked)
     except MethodNotAllowed as error:
         raise InvalidRequest(
             "The source of a copy request may not specifically refer to a delete marker by "
             "version id."
         ) from error
     check_copy_source(req, version)
-    content = None
-    if version.content is not None:
-        content = await reader.get(Content, version.content)
     return _Source(bucket, version, content)
 
 

@@ -10,6 +10,7 @@ from doppio.kernel.records import table_of
 from doppio.services.s3.errors import (
     AccessDenied,
     InvalidArgument,
+    InvalidBucketName,
     KeyTooLong,
     MethodNotAllowed,
     NoSuchBucket,
@@ -18,13 +19,16 @@ from doppio.services.s3.errors import (
     PermanentRedirect,
 )
 from doppio.services.s3.limits import KEY_BYTES_MAX
-from doppio.services.s3.records import NULLS, SEQUENCE_MAX, Bucket, Current, Older, Version
+from doppio.services.s3.records import NULLS, SEQUENCE_MAX, Bucket, Content, Current, Older, Version
+from doppio.services.s3.rules import name_is_allowed
+from doppio.wire.errors import Throttled
 from doppio.wire.timestamps import format_rfc822
 
 _buckets = table_of(Bucket)
 _currents = table_of(Current)
 NULL = "null"
 VERSION_ID_CHARS = 32
+READ_TRIES_MAX = 32
 
 
 def bucket_id(ctx: Context, name: str) -> str:
@@ -43,6 +47,8 @@ async def existing_bucket(reader: Reader, req: Mapping[str, Any]) -> Bucket:
 def checked_bucket(ctx: Context, bucket: Bucket | None, name: str, owner: str | None) -> Bucket:
     """The bucket, if it is there, in this Region, and whose the caller thinks it is."""
     if bucket is None:
+        if not name_is_allowed(name):
+            raise InvalidBucketName(BucketName=name)
         raise NoSuchBucket(BucketName=name)
     if owner is not None and owner != bucket.account:
         raise AccessDenied()
@@ -98,6 +104,24 @@ async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Ve
             ResourceType="DeleteMarker",
         )
     return bucket, version
+
+
+async def version_and_content(
+    reader: Reader, req: Mapping[str, Any]
+) -> tuple[Bucket, Version, Content | None]:
+    """The version that a read asks for, with where its bytes are.
+
+    These are two reads. A version that goes between them may take its content along: then it is
+    the next one's turn.
+    """
+    for _ in range(READ_TRIES_MAX):
+        bucket, version = await version_of(reader, req)
+        if version.content is None:
+            return bucket, version, None
+        content = await reader.get(Content, version.content)
+        if content is not None:
+            return bucket, version, content
+    raise Throttled("The object changes too quickly to be read; please try again.")
 
 
 async def numbered(

@@ -13,7 +13,7 @@ from typing import Any
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.s3 import checksums
 from doppio.services.s3.attributes import ENCRYPTION, Attributes, check_acl, new_attributes
-from doppio.services.s3.bodies import EMPTY, Bodies, Received, expected
+from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_write
 from doppio.services.s3.errors import (
     BadDigest,
@@ -84,7 +84,7 @@ class Multipart:
         """Store a part; one of the same number takes the place of an earlier one."""
         number = checked_number(req["PartNumber"])
         upload = await existing_upload(ctx.read(), req)
-        body = req.get("Body", EMPTY)
+        body = body_of(req)
         says = expected(req, body)
         if upload.said_algorithm and says.algorithm not in {None, upload.algorithm}:
             assert says.algorithm is not None

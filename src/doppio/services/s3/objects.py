@@ -12,11 +12,11 @@ from typing import Any
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3 import checksums
 from doppio.services.s3.attributes import ENCRYPTION, Attributes, check_acl, head_of, new_attributes
-from doppio.services.s3.bodies import EMPTY, Bodies, Received, expected
+from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
 from doppio.services.s3.errors import InvalidRequest
 from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, PUT_BYTES_MAX
-from doppio.services.s3.lookup import bucket_and_current, version_of
+from doppio.services.s3.lookup import bucket_and_current, version_and_content, version_of
 from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Current, Piece, Version
 from doppio.services.s3.versions import ENABLED, hide, make_way, remove
 
@@ -40,7 +40,7 @@ class Objects:
     async def put_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
         """Store an object, whole or not at all; durable before the answer."""
         attributes = new_attributes(req)
-        body = req.get("Body", EMPTY)
+        body = body_of(req)
         if body.whole is None:
             # Nobody should send gigabytes to hear that there is no such bucket.
             bucket, old = await bucket_and_current(ctx.read(), req)
@@ -76,10 +76,7 @@ class Objects:
     async def get_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
         """A version's bytes, all of them or a range."""
         reader = ctx.read()
-        bucket, version = await version_of(reader, req)
-        content = None
-        if version.content is not None:
-            content = await reader.get(Content, version.content)
+        bucket, version, content = await version_and_content(reader, req)
         result, offset, length = self._read(ctx, req, bucket, version, content)
         result["Body"] = self._bodies.send(ctx, version, content, offset, length)
         reader.meter("Requests-Tier2")
@@ -88,10 +85,10 @@ class Objects:
     async def head_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
         """What GET would say of a version, without its bytes."""
         reader = ctx.read()
-        bucket, version = await version_of(reader, req)
-        content = None
-        if version.parts_count and "PartNumber" in req and version.content is not None:
-            content = await reader.get(Content, version.content)
+        if "PartNumber" in req:
+            bucket, version, content = await version_and_content(reader, req)
+        else:
+            (bucket, version), content = await version_of(reader, req), None
         result, _, _ = self._read(ctx, req, bucket, version, content)
         reader.meter("Requests-Tier2")
         return result

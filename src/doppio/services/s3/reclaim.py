@@ -7,11 +7,13 @@ that is claimed by a `Blob`, or that this process is writing, or that is younger
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from itertools import islice
 
 import msgspec
 
+from doppio.kernel.blobs import Blobs
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.kernel.records import table_of
@@ -108,17 +110,20 @@ class Reclaimer:
         ids = ctx.blobs.ids()
         while step := list(islice(ids, PARTS_A_STEP)):
             rows = await ctx.read().raw.get_many([claim_key(blob) for blob in step])
-            for blob, row in zip(step, rows, strict=True):
-                if row is None and not self._bodies.is_written(blob) and _older(ctx, blob, oldest):
-                    ctx.blobs.delete(blob)
+            orphans = [
+                blob
+                for blob, row in zip(step, rows, strict=True)
+                if row is None and not self._bodies.is_written(blob) and _older(ctx, blob, oldest)
+            ]
+            await asyncio.get_running_loop().run_in_executor(None, _unlink, ctx.blobs, orphans)
         async with ctx.write() as tx:
             await tx.schedule(ctx.clock.now() + SWEEP_EVERY, SWEEP, "")
 
     async def _remove(self, ctx: Context, blobs: list[str]) -> None:
         for start in range(0, len(blobs), PARTS_A_STEP):
             step = blobs[start : start + PARTS_A_STEP]
-            for blob in step:
-                ctx.blobs.delete(blob)
+            # Unlinking a large file takes milliseconds, so not on the loop.
+            await asyncio.get_running_loop().run_in_executor(None, _unlink, ctx.blobs, step)
             async with ctx.write() as tx:
                 for blob in step:
                     tx.delete(Blob(blob))
@@ -127,6 +132,11 @@ class Reclaimer:
 def claim_key(blob: str) -> bytes:
     """The key of the row that says that a file is in use."""
     return _claims.key_of((blob,))
+
+
+def _unlink(blobs: Blobs, ids: list[str]) -> None:
+    for blob in ids:
+        blobs.delete(blob)
 
 
 def _older(ctx: Context, blob: str, than: float) -> bool:

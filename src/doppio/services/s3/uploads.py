@@ -10,9 +10,9 @@ from doppio.kernel.records import table_of
 from doppio.services.s3.errors import InvalidArgument
 from doppio.services.s3.limits import LISTED_PARTS_MAX
 from doppio.services.s3.listing import INTEGER_MAX, Page, page_of
-from doppio.services.s3.lookup import existing_bucket, version_of
+from doppio.services.s3.lookup import existing_bucket, version_and_content
 from doppio.services.s3.multipart import existing_upload
-from doppio.services.s3.records import Content, Part, Piece, Upload, Version
+from doppio.services.s3.records import Part, Piece, Upload, Version
 from doppio.services.s3.rules import canonical_user, owner_of, quoted
 from doppio.services.s3.walk import Item, Walk
 
@@ -71,7 +71,7 @@ class Uploads:
             "Key": upload.key,
             "UploadId": upload.id,
             "PartNumberMarker": marker,
-            "NextPartNumberMarker": shown[-1].number if shown else marker if not count else 0,
+            "NextPartNumberMarker": shown[-1].number if shown else 0,
             "MaxParts": count,
             "IsTruncated": len(parts) > count,
             "Parts": [_part(part) for part in shown],
@@ -94,7 +94,7 @@ class Uploads:
                 ArgumentValue=",".join(sorted(wanted - _ATTRIBUTES)),
             )
         reader = ctx.read()
-        bucket, version = await version_of(reader, req)
+        bucket, version, content = await version_and_content(reader, req)
         result: dict[str, Any] = {"LastModified": version.modified}
         if bucket.versioning:
             result["VersionId"] = version.id
@@ -111,9 +111,7 @@ class Uploads:
                 f"Checksum{checksum.algorithm}": value,
                 "ChecksumType": checksum.kind,
             }
-        if "ObjectParts" in wanted and version.parts_count and version.content is not None:
-            content = await reader.get(Content, version.content)
-            assert content is not None, "a version's content lives as long as the version"
+        if "ObjectParts" in wanted and version.parts_count and content is not None:
             result["ObjectParts"] = _object_parts(req, version, content.pieces)
         reader.meter("Requests-Tier2")
         return result

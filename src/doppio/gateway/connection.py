@@ -1,0 +1,538 @@
+"""One client's connection: bytes into requests, responses into bytes, in order.
+
+Heads are parsed by httptools. A small body is collected before its handler runs. A large one of
+known length goes past the parser, straight from the socket into buffers of its own; a chunked one
+comes through the parser. Requests that a client sends ahead wait their turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from doppio.gateway.bodies import IncompleteBody, RequestTimeout, StreamedBody
+from doppio.gateway.drive import Drive
+from doppio.gateway.responses import has_no_body
+from doppio.wire.http import ByteStream, FileRange, Request, Response, Whole
+
+if TYPE_CHECKING:
+    from doppio.gateway.listener import Server
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+READ_BYTES = 262_144
+# A read that fills less than this is copied, so that its large buffer serves again.
+KEEP_BUFFER_BYTES = 65_536
+JOIN_BYTES_MAX = 65_536
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NEVER = float("inf")
+
+
+class _Pending:
+    """A request that has its head."""
+
+    __slots__ = ("keep_alive", "request")
+
+    def __init__(self, request: Request, keep_alive: bool) -> None:
+        self.request = request
+        self.keep_alive = keep_alive
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The server's side of one connection."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._limits = server.limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._secure = False
+        self._queue: deque[_Pending] = deque()
+        self._drive: Drive[Response] | None = None
+        self._current: _Pending | None = None
+        self._sender: asyncio.Task[None] | None = None
+        self._closing = False
+        self._reading = True
+        self._writable: asyncio.Future[None] | None = None
+        self._buffer: bytearray | None = None
+        self.deadline = _NEVER
+        self._reset()
+
+    # The request being read.
+
+    def _reset(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._head_bytes = 0
+        self._parts: list[bytes] = []
+        self._stream: StreamedBody | None = None
+        self._raw_left = 0
+        self._in_message = False
+        self._headers_done = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else "127.0.0.1"
+        self._secure = transport.get_extra_info("sslcontext") is not None
+        if not self._server.admit(self):
+            transport.abort()
+            return
+        self._expect(self._limits.idle_seconds_max)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client has gone: whatever runs for it lets go of what it holds."""
+        self._server.forget(self)
+        self._closing = True
+        self._transport = None
+        if self._stream is not None and not self._stream.ended:
+            self._stream.end(IncompleteBody())
+        if self._drive is not None:
+            self._drive.cancel()
+        if self._sender is not None:
+            self._sender.cancel()
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_exception(ConnectionResetError())
+        self._queue.clear()
+
+    # Bytes in.
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Where the next bytes go: shared by all connections, or this body's own."""
+        if self._raw_left == 0:
+            return self._server.buffer
+        if self._buffer is None:
+            self._buffer = bytearray(READ_BYTES)
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        """Bytes have come."""
+        if self._raw_left:
+            assert self._buffer is not None
+            view = memoryview(self._buffer)[:count]
+            if count >= KEEP_BUFFER_BYTES:
+                self._buffer = None
+                self._take_raw(view)
+            else:
+                self._take_raw(memoryview(bytes(view)))
+        else:
+            self._take(memoryview(self._server.buffer)[:count])
+
+    def eof_received(self) -> bool:
+        """The client will send no more; what it has asked is still answered."""
+        if self._in_message:
+            self._refuse(400, "RequestTimeout", "The request ended before it was complete.")
+        elif self._current is None and not self._queue:
+            return False
+        self._closing = True
+        return True
+
+    def _take(self, data: memoryview) -> None:
+        if self._closing:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "BadRequest", "Upgrades are not supported here.")
+        except (httptools.HttpParserError, _Refused) as error:
+            if isinstance(error, httptools.HttpParserCallbackError):
+                error = error.__context__ or error  # type: ignore[assignment]
+            self._on_bad(error)
+        if self._in_message and not self._headers_done and not self._closing:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head_bytes_max:
+                self._refuse(431, "RequestHeaderSectionTooLarge",
+                             "Your request header section exceeds the maximum allowed size.")  # fmt: skip
+
+    def _on_bad(self, error: BaseException) -> None:
+        if isinstance(error, _Refused):
+            self._refuse(error.status, error.code, error.text)
+        else:
+            self._refuse(400, "BadRequest", "An error occurred when parsing the HTTP request.")
+
+    def _take_raw(self, view: memoryview) -> None:
+        stream = self._stream
+        assert stream is not None
+        self._expect(self._limits.body_stall_seconds_max)
+        piece = view[: self._raw_left]
+        self._raw_left -= len(piece)
+        stream.feed(piece)
+        if stream.dropped > self._limits.dropped_body_bytes_max:
+            self._abort()
+        elif self._raw_left == 0:
+            stream.end()
+            self._buffer = None
+            self._parser = httptools.HttpRequestParser(self)
+            self._reset()
+            self._expect(self._limits.idle_seconds_max if self._current is None else _NEVER)
+            rest = view[len(piece) :]
+            if rest:
+                self._take(rest)
+
+    # The parser's callbacks.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._reset()
+        self._in_message = True
+        if self._current is None:
+            self._expect(self._limits.head_seconds_max)
+
+    def on_url(self, url: bytes) -> None:
+        """The request target, maybe in pieces."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header line."""
+        key = name.decode("latin-1").lower()
+        text = value.decode("utf-8", "surrogateescape")
+        headers = self._headers
+        if key in headers:
+            if key in ("content-length", "transfer-encoding", "host"):
+                raise _Refused(400, "BadRequest", f"The header {key} came more than once.")
+            headers[key] = f"{headers[key]},{text}"
+        else:
+            headers[key] = text
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > self._limits.head_bytes_max:
+            raise _Refused(
+                431, "RequestHeaderSectionTooLarge",
+                "Your request header section exceeds the maximum allowed size.",
+            )  # fmt: skip
+
+    def on_headers_complete(self) -> None:
+        """The head is there: a small body is awaited, a large one streamed."""
+        self._headers_done = True
+        headers = self._headers
+        length = _content_length(headers)
+        chunked = "transfer-encoding" in headers
+        if chunked and length is not None:
+            raise _Refused(
+                400, "BadRequest", "Content-Length and Transfer-Encoding exclude each other."
+            )
+        if length is not None and length <= self._limits.small_body_bytes_max or (
+            length is None and not chunked
+        ):
+            if length:
+                if "expect" in headers and self._current is None and not self._queue:
+                    self._send_continue()
+                self._expect(self._limits.body_stall_seconds_max)
+            return
+        expects = headers.get("expect", "").lower() == "100-continue"
+        self._stream = StreamedBody(
+            length,
+            self._limits.held_body_bytes_max,
+            self._flow,
+            self._send_continue if expects else _nothing,
+        )
+        if length is not None:
+            self._raw_left = length
+        self._expect(self._limits.body_stall_seconds_max)
+        self._enqueue(self._stream)
+
+    def on_body(self, body: bytes) -> None:
+        """Bytes of a body."""
+        stream = self._stream
+        if stream is None:
+            self._parts.append(body)
+            return
+        if self._raw_left:
+            self._raw_left -= len(body)
+        self._expect(self._limits.body_stall_seconds_max)
+        stream.feed(body)
+        if stream.dropped > self._limits.dropped_body_bytes_max:
+            self._abort()
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        self._in_message = False
+        if self._stream is not None:
+            self._stream.end()
+        else:
+            parts = self._parts
+            self._enqueue(Whole(parts[0] if len(parts) == 1 else b"".join(parts)))
+        self._raw_left = 0
+
+    # Requests.
+
+    def _enqueue(self, body: ByteStream) -> None:
+        url = self._url
+        target = url.decode("utf-8", "surrogateescape")
+        if not target.startswith("/"):
+            target = _origin_form(target)
+        path, _, query = target.partition("?")
+        request = Request(
+            self._parser.get_method().decode("latin-1"), path, query, self._headers, body,
+            self._peer, self._secure,
+        )  # fmt: skip
+        pending = _Pending(request, self._parser.should_keep_alive())
+        if self._current is None:
+            self._start(pending)
+            return
+        self._queue.append(pending)
+        if len(self._queue) >= self._limits.pipelined_max:
+            self._flow(False)
+
+    def _start(self, pending: _Pending) -> None:
+        self._current = pending
+        if self._stream is None:
+            self.deadline = _NEVER
+        drive = self._drive = Drive(self._server.handler(pending.request), self._answered)
+        drive.step()
+
+    def _answered(self, response: Response | None, error: BaseException | None) -> None:
+        pending = self._current
+        assert pending is not None
+        self._drive = None
+        if self._transport is None or isinstance(error, asyncio.CancelledError):
+            self._current = None
+            return
+        if response is None:
+            assert error is not None
+            response = self._server.crashed(pending.request, error)
+        body = response.body
+        if body.__class__ is bytes:
+            self._send_whole(pending, response, body)  # type: ignore[arg-type]
+        else:
+            self._sender = asyncio.get_running_loop().create_task(
+                self._send_streamed(pending, response)
+            )
+
+    def _send_whole(self, pending: _Pending, response: Response, body: bytes) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        keep_alive = pending.keep_alive and not self._closing
+        try:
+            head = self._server.heads.head(response, keep_alive=keep_alive, chunked=False)
+        except (ValueError, UnicodeEncodeError):
+            response = self._server.crashed(pending.request, ValueError("unsendable header"))
+            body = response.body if isinstance(response.body, bytes) else b""
+            head = self._server.heads.head(response, keep_alive=keep_alive, chunked=False)
+        if has_no_body(response.status, pending.request.method):
+            transport.write(head)
+        elif len(body) <= JOIN_BYTES_MAX:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            transport.write(body)
+        self._finished(pending, keep_alive)
+
+    async def _send_streamed(self, pending: _Pending, response: Response) -> None:
+        body = response.body
+        keep_alive = pending.keep_alive and not self._closing
+        chunked = not isinstance(body, (bytes, FileRange)) and not any(
+            name == "content-length" for name, _ in response.headers
+        )
+        try:
+            self._write(self._server.heads.head(response, keep_alive=keep_alive, chunked=chunked))
+            if has_no_body(response.status, pending.request.method):
+                if isinstance(body, AsyncIterator):
+                    await _close(body)
+            elif isinstance(body, FileRange):
+                await self._send_file(body)
+            elif not isinstance(body, bytes):
+                await self._send_iterator(body, chunked)
+        except (ConnectionError, OSError, asyncio.CancelledError):
+            # The head is out: all that can be said is that the answer is not complete.
+            self._abort()
+            return
+        except Exception as error:
+            self._server.crashed(pending.request, error)
+            self._abort()
+            return
+        self._sender = None
+        self._finished(pending, keep_alive)
+
+    async def _send_file(self, part: FileRange) -> None:
+        transport = self._transport
+        if transport is None or part.length == 0:
+            return
+        loop = asyncio.get_running_loop()
+        with part.path.open("rb", buffering=0) as file:
+            try:
+                await loop.sendfile(transport, file, part.offset, part.length, fallback=False)
+            except (NotImplementedError, asyncio.SendfileNotAvailableError, RuntimeError):
+                left = part.length
+                file.seek(part.offset)
+                while left > 0:
+                    chunk = await loop.run_in_executor(None, file.read, min(left, READ_BYTES * 4))
+                    if not chunk:
+                        raise ConnectionAbortedError("the file is shorter than its record") from None
+                    left -= len(chunk)
+                    await self._write_waiting(chunk)
+
+    async def _send_iterator(self, body: AsyncIterator[bytes], chunked: bool) -> None:
+        try:
+            async for chunk in body:
+                if not chunk:
+                    continue
+                if chunked:
+                    await self._write_waiting(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                else:
+                    await self._write_waiting(chunk)
+            if chunked:
+                self._write(b"0\r\n\r\n")
+        finally:
+            await _close(body)
+
+    def _finished(self, pending: _Pending, keep_alive: bool) -> None:
+        self._current = None
+        stream = pending.request.body
+        if isinstance(stream, StreamedBody) and not stream.ended:
+            # The answer is out before the body is in: what still comes is dropped.
+            stream.drop()
+            self._send_continue_if_waiting(pending)
+        if not keep_alive:
+            self._close_when_sent(stream)
+            return
+        if self._queue:
+            following = self._queue.popleft()
+            if not self._reading and len(self._queue) < self._limits.pipelined_max // 2:
+                self._flow(True)
+            # A turn of the loop for the others between two requests of one client.
+            asyncio.get_running_loop().call_soon(self._start_if_open, following)
+            self._current = following
+        elif not self._in_message:
+            self._expect(self._limits.idle_seconds_max)
+
+    def _start_if_open(self, pending: _Pending) -> None:
+        if self._transport is not None:
+            self._start(pending)
+
+    def _send_continue_if_waiting(self, pending: _Pending) -> None:
+        # A client that waits for "100 Continue" and got its answer sends no body: the connection
+        # cannot be used again, since nobody knows what comes next.
+        if pending.request.headers.get("expect", "").lower() == "100-continue":
+            self._closing = True
+            pending.keep_alive = False
+            self._close_when_sent(None)
+
+    def _close_when_sent(self, stream: Any) -> None:
+        self._closing = True
+        if self._transport is not None:
+            if isinstance(stream, StreamedBody) and not stream.ended:
+                # Closing now would reset the connection under the answer: read on for a while.
+                self._closing = False
+                self._expect(self._limits.sweep_seconds)
+            else:
+                self._transport.close()
+
+    # Bytes out, and time.
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we write."""
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is None:
+            raise ConnectionResetError
+        self._transport.write(data)
+
+    async def _write_waiting(self, data: bytes) -> None:
+        self._write(data)
+        if self._writable is not None:
+            await self._writable
+
+    def _send_continue(self) -> None:
+        if self._transport is not None:
+            self._transport.write(_CONTINUE)
+
+    def _flow(self, on: bool) -> None:
+        self._reading = on
+        if self._transport is None or self._transport.is_closing():
+            return
+        if on:
+            self._transport.resume_reading()
+            self._expect(self._limits.body_stall_seconds_max)
+        else:
+            self._transport.pause_reading()
+            self.deadline = _NEVER
+
+    def _expect(self, seconds: float) -> None:
+        self.deadline = self._server.now() + seconds
+
+    def expired(self) -> None:
+        """The client has not done in time what was expected of it."""
+        if self._stream is not None and not self._stream.ended and not self._stream.dropping:
+            self._closing = True
+            self._stream.end(RequestTimeout())
+            self.deadline = _NEVER
+        elif self._in_message:
+            self._refuse(408, "RequestTimeout", RequestTimeout.text)
+        elif self._transport is not None:
+            self._transport.close()
+
+    def finish(self) -> None:
+        """The server is closing: an idle connection ends now, a busy one after its answer."""
+        self._closing = True
+        if self._current is None and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """The server's patience is over."""
+        self._abort()
+
+    def _refuse(self, status: int, code: str, text: str) -> None:
+        if self._closing and self._transport is None:
+            return
+        self._in_message = False
+        self._closing = True
+        if self._current is None and self._transport is not None:
+            response = self._server.bad_request(status, code, text)
+            body = response.body if isinstance(response.body, bytes) else b""
+            head = self._server.heads.head(response, keep_alive=False, chunked=False)
+            self._transport.write(head + body)
+            self._transport.close()
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+
+class _Refused(Exception):
+    """A request that breaks a rule of ours, raised inside a parser's callback."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        self.status, self.code, self.text = status, code, text
+        super().__init__(text)
+
+
+def _content_length(headers: dict[str, str]) -> int | None:
+    text = headers.get("content-length")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise _Refused(400, "BadRequest", "The Content-Length header is not a number of bytes.")
+    return int(text)
+
+
+def _origin_form(target: str) -> str:
+    """`http://host/path` as proxies send it, as `/path`; `*` stays what it is."""
+    if "://" in target:
+        rest = target.partition("://")[2]
+        return "/" + rest.partition("/")[2]
+    return target if target == "*" else "/" + target
+
+
+def _nothing() -> None:
+    """The client does not wait for leave to send."""
+
+
+async def _close(body: Any) -> None:
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()

@@ -1,0 +1,58 @@
+"""Response heads, as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+
+from doppio.wire.http import FileRange, Response
+
+_STATUS = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+}
+_NO_BODY = frozenset({204, 304})
+
+
+class Heads:
+    """Writes heads; the Date line is made once a second."""
+
+    def __init__(self, server: str, host_seconds: Callable[[], float]) -> None:
+        self._server = f"server: {server}\r\n"
+        self._seconds = host_seconds
+        self._second = 0
+        self._fixed = ""
+
+    def head(self, response: Response, *, keep_alive: bool, chunked: bool) -> bytes:
+        """Status line and headers. Raises ValueError for a header that would break the head."""
+        second = int(self._seconds())
+        if second != self._second:
+            self._second = second
+            self._fixed = f"date: {formatdate(second, usegmt=True)}\r\n{self._server}"
+        headers = response.headers
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+            raise ValueError("a header with a line break")
+        status = response.status
+        first = _STATUS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"
+        if chunked:
+            length = "transfer-encoding: chunked\r\n"
+        elif status in _NO_BODY or "content-length: " in lines.lower():
+            length = ""
+        else:
+            length = f"content-length: {body_length(response)}\r\n"
+        close = "" if keep_alive else "connection: close\r\n"
+        return f"{first}{lines}{length}{self._fixed}{close}\r\n".encode("latin-1")
+
+
+def body_length(response: Response) -> int:
+    """The length of a body that has one."""
+    body = response.body
+    if isinstance(body, (bytes, FileRange)):
+        return body.length if isinstance(body, FileRange) else len(body)
+    return 0
+
+
+def has_no_body(status: int, method: str) -> bool:
+    """Whether a response to `method` with this status never has a body."""
+    return method == "HEAD" or status in _NO_BODY or 100 <= status < 200
