@@ -25,7 +25,6 @@ from doppio.wire.errors import AwsError
 from doppio.wire.http import Request, Response, Whole
 from doppio.wire.rest import parse_query, router
 
-from .protocol_exceptions import DOCUMENT_EXCEPTIONS, INPUT_EXCEPTIONS, OUTPUT_EXCEPTIONS
 from .protocol_cases import (
     SPECIAL,
     Case,
@@ -35,6 +34,11 @@ from .protocol_cases import (
     only_operation,
     same,
     values,
+)
+from .protocol_exceptions import (
+    DOCUMENT_EXCEPTIONS,
+    INPUT_EXCEPTIONS,
+    OUTPUT_EXCEPTIONS,
 )
 
 pytestmark = needs_cases
