@@ -23,6 +23,7 @@ from doppio.kernel.policy import (
     denial_message,
     evaluate,
 )
+from doppio.kernel.policy.document import check
 from doppio.kernel.records import record
 from doppio.kernel.service import Need
 from doppio.wire.errors import AccessDenied
@@ -55,6 +56,12 @@ def forget_resource(tx: Tx, arn: str) -> None:
     """Forget owner and policy of a deleted resource."""
     tx.delete(Resource(arn=arn, account=""))
     tx.wake(f"resource/{arn}")
+
+
+def check_policy_document(document: str, *, needs_principal: bool) -> None:
+    """Raise ValueError with AWS's text for a document that is no resource policy."""
+    check(document, principal=True if needs_principal else None)
+    compile_policy(document)
 
 
 async def resource_policy(reader: Reader, arn: str) -> str | None:
@@ -136,6 +143,7 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
         resource=need.resource,
         resource_account=owner,
         context=Conditions(ctx, need.context),
+        principal_id=caller.id,
     )
 
 

@@ -1,0 +1,223 @@
+"""Policy documents: read, checked and compiled once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from doppio.kernel.policy.conditions import Condition, UnknownOperator, compile_conditions
+from doppio.kernel.policy.match import Matches, actions, arns, wildcard
+
+VERSIONS = ("2012-10-17", "2008-10-17")
+_STATEMENT_KEYS = frozenset({
+    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource",
+    "NotResource", "Condition",
+})  # fmt: skip
+
+
+class MalformedPolicy(ValueError):
+    """A document that is no policy; the text is AWS's."""
+
+
+class Statement:
+    """One statement, ready to be asked."""
+
+    __slots__ = ("action", "allows", "condition", "number", "principal", "resource", "sid")
+
+    def __init__(self, number: int, raw: Mapping[str, Any]) -> None:
+        self.number = number
+        self.sid: str = raw.get("Sid", "")
+        self.allows = raw["Effect"] == "Allow"
+        self.action = _either(raw, "Action", actions)
+        self.resource = _resource(raw)
+        self.principal = _principal(raw)
+        self.condition: Condition | None = compile_conditions(raw.get("Condition") or {})
+
+    def applies(self, action: str, resource: str, context: Mapping[str, Any]) -> bool:
+        """Whether the statement speaks of this (lower-case) action on this resource."""
+        return (
+            self.action(action)
+            and self.resource(resource, context)
+            and (self.condition is None or self.condition(context))
+        )
+
+    def __str__(self) -> str:
+        return self.sid or f"statement {self.number}"
+
+
+class Policy:
+    """A compiled document; `name` says in explanations which one it is."""
+
+    __slots__ = ("document", "name", "statements")
+
+    def __init__(self, name: str, document: Mapping[str, Any]) -> None:
+        self.name = name
+        self.document = document
+        statements = document["Statement"]
+        self.statements = tuple(
+            Statement(number, raw)
+            for number, raw in enumerate(
+                statements if isinstance(statements, list) else [statements], 1
+            )
+        )
+
+
+def compile_policy(document: str | Mapping[str, Any], name: str = "") -> Policy:
+    """A policy from its document. Raises MalformedPolicy with AWS's text."""
+    raw = check(document)
+    try:
+        return Policy(name, raw)
+    except UnknownOperator as error:
+        raise MalformedPolicy(f"Syntax errors in policy. Invalid operator: {error}") from error
+
+
+def check(
+    document: str | Mapping[str, Any], *, principal: bool | None = None
+) -> Mapping[str, Any]:
+    """The document as a mapping, if it is in IAM's grammar.
+
+    `principal`: statements must (True) or must not (False) name one. Raises MalformedPolicy.
+    """
+    raw = document
+    if isinstance(document, str):
+        try:
+            raw = json.loads(document)
+        except ValueError as error:
+            raise MalformedPolicy("This policy contains invalid Json") from error
+    if not isinstance(raw, Mapping):
+        raise MalformedPolicy("Syntax errors in policy.")
+    if not set(raw) <= {"Version", "Id", "Statement"}:
+        raise MalformedPolicy("Syntax errors in policy.")
+    if raw.get("Version", VERSIONS[1]) not in VERSIONS:
+        raise MalformedPolicy("Syntax errors in policy.")
+    statements = raw.get("Statement")
+    if isinstance(statements, Mapping):
+        statements = [statements]
+    if not isinstance(statements, list) or not statements:
+        raise MalformedPolicy("Syntax errors in policy.")
+    for statement in statements:
+        _check_statement(statement, principal)
+    sids = [statement["Sid"] for statement in statements if statement.get("Sid")]
+    if len(set(sids)) < len(sids):
+        raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.")
+    return raw
+
+
+def _check_statement(statement: Any, principal: bool | None) -> None:
+    if not isinstance(statement, Mapping) or not set(statement) <= _STATEMENT_KEYS:
+        raise MalformedPolicy("Syntax errors in policy.")
+    if statement.get("Effect") not in ("Allow", "Deny"):
+        raise MalformedPolicy("Syntax errors in policy.")
+    named = "Principal" in statement or "NotPrincipal" in statement
+    if principal is True and not named:
+        raise MalformedPolicy("Missing required field Principal")
+    if principal is False and named:
+        raise MalformedPolicy("Policy document should not specify a principal.")
+    if ("Action" in statement) == ("NotAction" in statement):
+        raise MalformedPolicy("Policy statement must contain actions.")
+    for action in _list(statement.get("Action", statement.get("NotAction"))):
+        if not isinstance(action, str) or (action != "*" and ":" not in action):
+            raise MalformedPolicy(
+                "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
+            )
+    if "Resource" in statement and "NotResource" in statement:
+        raise MalformedPolicy("Syntax errors in policy.")
+    if "Resource" not in statement and "NotResource" not in statement and not named:
+        raise MalformedPolicy("Policy statement must contain resources.")
+    for resource in _list(statement.get("Resource", statement.get("NotResource", []))):
+        if not isinstance(resource, str):
+            raise MalformedPolicy("Syntax errors in policy.")
+        if resource != "*" and not resource.startswith(("arn:", "*", "${")):
+            raise MalformedPolicy(
+                f'Resource {resource} must be in ARN format or "*".'
+            )
+    condition = statement.get("Condition", {})
+    if not isinstance(condition, Mapping) or not all(
+        isinstance(keys, Mapping) for keys in condition.values()
+    ):
+        raise MalformedPolicy("Syntax errors in policy.")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _either(
+    raw: Mapping[str, Any], name: str, make: Callable[[list[str]], Callable[[str], bool]]
+) -> Callable[[str], bool]:
+    if name in raw:
+        return make(_list(raw[name]))
+    test = make(_list(raw[f"Not{name}"]))
+    return lambda text: not test(text)
+
+
+def _resource(raw: Mapping[str, Any]) -> Matches:
+    if "Resource" in raw:
+        return arns(_list(raw["Resource"]))
+    if "NotResource" in raw:
+        test = arns(_list(raw["NotResource"]))
+        return lambda arn, context: not test(arn, context)
+    # A trust policy names no resource: it hangs on the one that it speaks of.
+    return lambda arn, context: True
+
+
+class Who:
+    """The principals a statement of a resource policy names."""
+
+    __slots__ = ("_accounts", "_anyone", "_arns", "_federated", "_negated", "_patterns", "_services")
+
+    def __init__(self, named: Any, *, negated: bool) -> None:
+        self._negated = negated
+        self._anyone = named == "*"
+        groups = named if isinstance(named, Mapping) else {}
+        aws = [str(one) for one in _list(groups.get("AWS", []))]
+        self._anyone = self._anyone or "*" in aws
+        self._accounts = {_account_of(one) for one in aws if _account_of(one)}
+        self._arns = {one for one in aws if not _account_of(one) and "*" not in one}
+        self._patterns = [wildcard(one) for one in aws if "*" in one and one != "*"]
+        self._services = {str(one) for one in _list(groups.get("Service", []))}
+        self._federated = {str(one) for one in _list(groups.get("Federated", []))}
+
+    def kind(self, arn: str, account: str, user_id: str) -> str | None:
+        """How a principal is named: `exact`, `account`, `anyone`, or not at all (None)."""
+        hit = self._hit(arn, account, user_id)
+        if self._negated:
+            return None if hit else "anyone"
+        return hit
+
+    def _hit(self, arn: str, account: str, user_id: str) -> str | None:
+        role = _role_of(arn)
+        if arn in self._arns or role in self._arns or user_id in self._arns:
+            return "exact"
+        if arn in self._services or arn in self._federated:
+            return "exact"
+        if any(test(arn) or test(role) for test in self._patterns):
+            return "exact"
+        if account in self._accounts:
+            return "account"
+        return "anyone" if self._anyone else None
+
+
+def _principal(raw: Mapping[str, Any]) -> Who | None:
+    if "Principal" in raw:
+        return Who(raw["Principal"], negated=False)
+    if "NotPrincipal" in raw:
+        return Who(raw["NotPrincipal"], negated=True)
+    return None
+
+
+def _account_of(named: str) -> str:
+    """The account of `123456789012` or `arn:aws:iam::123456789012:root`; empty for others."""
+    if len(named) == 12 and named.isdigit():
+        return named
+    parts = named.split(":")
+    return parts[4] if len(parts) == 6 and parts[5] == "root" and parts[2] == "iam" else ""
+
+
+def _role_of(arn: str) -> str:
+    """The role of a session's ARN; any other ARN as it is."""
+    if ":assumed-role/" not in arn:
+        return arn
+    head, _, rest = arn.partition(":assumed-role/")
+    return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"

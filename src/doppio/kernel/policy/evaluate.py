@@ -1,0 +1,217 @@
+"""The decision: IAM's policy evaluation logic.
+
+Source: "Policy evaluation logic" in the IAM user guide. An explicit deny anywhere decides. Then
+each kind of policy that is there must allow: organisation policies, boundary, session. What grants
+is an identity policy or, in the same account, the resource's; across accounts it takes both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from doppio.kernel.policy.document import Policy, Statement
+
+
+@dataclass(slots=True, frozen=True)
+class AccessRequest:
+    """Who wants to do what to what. `context` holds condition keys in lower case."""
+
+    principal: str
+    account: str
+    kind: str
+    action: str
+    resource: str
+    resource_account: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+    principal_id: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class PolicySet:
+    """The policies that bear on a principal and a resource.
+
+    `boundary` and `session` are None where there is none; an empty sequence allows nothing.
+    `scps` and `rcps` are the levels from the organisation's root down to the account, and each
+    level must allow.
+    """
+
+    identity: Sequence[Policy] = ()
+    resource: Policy | None = None
+    boundary: Policy | None = None
+    session: Sequence[Policy] | None = None
+    scps: Sequence[Sequence[Policy]] = ()
+    rcps: Sequence[Sequence[Policy]] = ()
+    resource_arn: str = ""
+
+    def with_resource(self, policy: Policy, arn: str) -> PolicySet:
+        """The same with the policy that hangs on a resource."""
+        return replace(self, resource=policy, resource_arn=arn)
+
+
+@dataclass(slots=True, frozen=True)
+class Decision:
+    """What was decided, by which policy (`decided`), and what was looked at.
+
+    `reason` is `allowed`, `explicit-deny` or `implicit-deny`; `layer` names the kind of policy.
+    """
+
+    allowed: bool
+    reason: str
+    layer: str
+    decided: str = ""
+    considered: tuple[str, ...] = ()
+
+
+_PHRASES = {
+    "identity": "identity-based policy",
+    "resource": "resource-based policy",
+    "boundary": "permissions boundary",
+    "session": "session policy",
+    "scp": "service control policy",
+    "rcp": "resource control policy",
+}
+
+
+def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
+    """Decide."""
+    action = request.action.lower()
+    layers = _layers(policies)
+    denied = _explicit_deny(request, action, layers)
+    if denied is not None:
+        return denied
+    considered = tuple(_considered(layers))
+    for layer, group in (
+        *(("rcp", level) for level in policies.rcps),
+        *(("scp", level) for level in policies.scps),
+    ):
+        if _allowing(request, action, group) is None:
+            return Decision(False, "implicit-deny", layer, considered=considered)
+    return _granted(request, action, policies, considered)
+
+
+def _granted(
+    request: AccessRequest, action: str, policies: PolicySet, considered: tuple[str, ...]
+) -> Decision:
+    same = request.account == request.resource_account
+    by_resource, how = _resource_allow(request, action, policies.resource)
+    if by_resource is not None and (request.kind in ("service", "anonymous")):
+        return Decision(True, "allowed", "resource", by_resource, considered)
+    if by_resource is not None and same and how == "exact" and request.kind == "user":
+        # Naming the user itself grants in the same account, whatever the boundary says.
+        return Decision(True, "allowed", "resource", by_resource, considered)
+    if request.kind == "root":
+        by_identity: str | None = "the account's root user"
+        boundary = session = "root"
+    else:
+        by_identity = _allowing(request, action, policies.identity)
+        boundary = _passes(request, action, None if policies.boundary is None else [policies.boundary])
+        session = _passes(request, action, policies.session)
+    grants = by_identity or (by_resource if same and how is not None else None)
+    if request.kind in ("service", "anonymous"):
+        grants = None
+    if grants is None:
+        layer = "resource" if request.kind in ("service", "anonymous") else "identity"
+        return Decision(False, "implicit-deny", layer, considered=considered)
+    if boundary is None:
+        return Decision(False, "implicit-deny", "boundary", considered=considered)
+    if session is None:
+        return Decision(False, "implicit-deny", "session", considered=considered)
+    if not same and by_resource is None:
+        return Decision(False, "implicit-deny", "resource", considered=considered)
+    layer = "identity" if by_identity else "resource"
+    return Decision(True, "allowed", layer, grants, considered)
+
+
+def _passes(request: AccessRequest, action: str, group: Sequence[Policy] | None) -> str | None:
+    return "none" if group is None else _allowing(request, action, group)
+
+
+def _layers(policies: PolicySet) -> list[tuple[str, Policy]]:
+    layers = [("rcp", policy) for level in policies.rcps for policy in level]
+    layers += [("scp", policy) for level in policies.scps for policy in level]
+    if policies.resource is not None:
+        layers.append(("resource", policies.resource))
+    layers += [("identity", policy) for policy in policies.identity]
+    if policies.boundary is not None:
+        layers.append(("boundary", policies.boundary))
+    layers += [("session", policy) for policy in policies.session or ()]
+    return layers
+
+
+def _explicit_deny(
+    request: AccessRequest, action: str, layers: Sequence[tuple[str, Policy]]
+) -> Decision | None:
+    for layer, policy in layers:
+        if layer in ("identity", "boundary", "session", "scp") and request.kind == "service":
+            continue
+        for statement in policy.statements:
+            if statement.allows or not _speaks(statement, layer, request, action):
+                continue
+            decided = f"{policy.name or layer}: {statement}"
+            return Decision(
+                False, "explicit-deny", layer, decided, tuple(_considered(layers))
+            )
+    return None
+
+
+def _speaks(statement: Statement, layer: str, request: AccessRequest, action: str) -> bool:
+    if layer == "resource" and statement.principal is not None:
+        named = statement.principal.kind(request.principal, request.account, request.principal_id)
+        if named is None:
+            return False
+    return statement.applies(action, request.resource, request.context)
+
+
+def _allowing(request: AccessRequest, action: str, group: Iterable[Policy]) -> str | None:
+    resource, context = request.resource, request.context
+    for policy in group:
+        for statement in policy.statements:
+            if statement.allows and statement.applies(action, resource, context):
+                return f"{policy.name}: {statement}"
+    return None
+
+
+def _resource_allow(
+    request: AccessRequest, action: str, policy: Policy | None
+) -> tuple[str | None, str | None]:
+    """What in the resource's policy grants, and how it names the principal.
+
+    To name an account is to leave it to that account's own policies: in the same account it
+    grants nothing by itself, across accounts it is the resource's half of the consent.
+    """
+    if policy is None:
+        return None, None
+    best: tuple[str | None, str | None] = (None, None)
+    for statement in policy.statements:
+        if not statement.allows or statement.principal is None:
+            continue
+        named = statement.principal.kind(request.principal, request.account, request.principal_id)
+        if named is None or not statement.applies(action, request.resource, request.context):
+            continue
+        text = f"{policy.name or 'resource policy'}: {statement}"
+        if named == "account" and request.account == request.resource_account:
+            best = best if best[0] else (text, None)
+        elif named == "exact":
+            return text, "exact"
+        else:
+            best = (text, named)
+    return best
+
+
+def _considered(layers: Iterable[tuple[str, Policy]]) -> list[str]:
+    return [f"{_PHRASES[layer]} {policy.name}".rstrip() for layer, policy in layers]
+
+
+def denial_message(request: AccessRequest, decision: Decision) -> str:
+    """What AWS says of a denial."""
+    who = f"User: {request.principal}" if request.kind != "anonymous" else "User: anonymous"
+    said = f"{who} is not authorized to perform: {request.action}"
+    if request.resource != "*":
+        said += f" on resource: {request.resource}"
+    phrase = _PHRASES[decision.layer]
+    article = "an" if phrase[0] in "aeiou" else "a"
+    if decision.reason == "explicit-deny":
+        return f"{said} with an explicit deny in {article} {phrase}"
+    return f"{said} because no {phrase} allows the {request.action} action"
