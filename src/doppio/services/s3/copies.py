@@ -19,7 +19,7 @@ from doppio.services.s3.conditions import check_copy_source, check_write, copy_r
 from doppio.services.s3.errors import InvalidArgument, InvalidRequest, MethodNotAllowed
 from doppio.services.s3.limits import COPY_BYTES_MAX, PART_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_and_content
-from doppio.services.s3.multipart import Multipart, checked_number, existing_upload
+from doppio.services.s3.multipart import checked_number, existing_upload, keep_part
 from doppio.services.s3.objects import new_version
 from doppio.services.s3.reclaim import share
 from doppio.services.s3.records import Bucket, Checksum, Content, Current, Version
@@ -43,9 +43,8 @@ class _Digest(NamedTuple):
 class Copies:
     """CopyObject and UploadPartCopy."""
 
-    def __init__(self, bodies: Bodies, multipart: Multipart) -> None:
+    def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
-        self._multipart = multipart
 
     async def copy_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
         """Make a version elsewhere the current version here; the bytes are shared, not copied."""
@@ -104,7 +103,7 @@ class Copies:
             bytes_max=PART_BYTES_MAX,
             file=True,
         )
-        part = await self._multipart.keep_part(ctx, req, number, received)
+        part = await keep_part(self._bodies, ctx, req, number, received)
         checksum = received.checksum
         result: dict[str, Any] = {
             "CopyPartResult": {

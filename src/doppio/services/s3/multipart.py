@@ -95,40 +95,13 @@ class Multipart:
         received = await self._bodies.receive(
             ctx, body, says, algorithm=upload.algorithm, bytes_max=PART_BYTES_MAX, file=True
         )
-        await self.keep_part(ctx, req, number, received)
+        await keep_part(self._bodies, ctx, req, number, received)
         checksum = received.checksum
         return {
             "ETag": quoted(received.etag),
             f"Checksum{checksum.algorithm}": checksum.value,
             "ServerSideEncryption": ENCRYPTION,
         }
-
-    async def keep_part(
-        self, ctx: Context, req: Mapping[str, Any], number: int, received: Received
-    ) -> Part:
-        """Record a part whose bytes have arrived."""
-
-        async def commit(tx: Tx) -> Part:
-            upload = await existing_upload(tx, req)
-            old = await tx.get(Part, upload.id, number)
-            if old is not None and old.blob is not None:
-                await discard_file(tx, old.blob)
-            if received.blob is not None:
-                tx.add(Blob(received.blob))
-            tx.meter("Requests-Tier1")
-            return tx.put(
-                Part(
-                    upload=upload.id,
-                    number=number,
-                    size=received.size,
-                    etag=received.etag,
-                    modified=ctx.now.replace(microsecond=0),
-                    blob=received.blob,
-                    checksum=received.checksum,
-                )
-            )
-
-        return await self._bodies.claim(ctx, received, commit)
 
     async def complete_multipart_upload(
         self, ctx: Context, req: Mapping[str, Any]
@@ -194,6 +167,34 @@ async def existing_upload(reader: Reader, req: Mapping[str, Any]) -> Upload:
     if upload is None:
         raise NoSuchUpload(UploadId=req["UploadId"])
     return upload
+
+
+async def keep_part(
+    bodies: Bodies, ctx: Context, req: Mapping[str, Any], number: int, received: Received
+) -> Part:
+    """Record a part whose bytes have arrived."""
+
+    async def commit(tx: Tx) -> Part:
+        upload = await existing_upload(tx, req)
+        old = await tx.get(Part, upload.id, number)
+        if old is not None and old.blob is not None:
+            await discard_file(tx, old.blob)
+        if received.blob is not None:
+            tx.add(Blob(received.blob))
+        tx.meter("Requests-Tier1")
+        return tx.put(
+            Part(
+                upload=upload.id,
+                number=number,
+                size=received.size,
+                etag=received.etag,
+                modified=ctx.now.replace(microsecond=0),
+                blob=received.blob,
+                checksum=received.checksum,
+            )
+        )
+
+    return await bodies.claim(ctx, received, commit)
 
 
 def new_upload_id(ctx: Context) -> str:

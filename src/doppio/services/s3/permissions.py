@@ -133,9 +133,10 @@ def _other(
         configuration = req.get("CreateBucketConfiguration") or {}
         constraint = configuration.get("LocationConstraint")
         extra = {**context, **({"s3:locationconstraint": constraint} if constraint else {})}
-        need = Need("s3:CreateBucket", bucket_arn, extra)
+        # The name may be another account's: that is for the operation to say, not a denial.
+        need = Need("s3:CreateBucket", bucket_arn, extra, "*")
         if "ObjectOwnership" in req:
-            return (need, Need("s3:PutBucketOwnershipControls", bucket_arn, extra))
+            return (need, Need("s3:PutBucketOwnershipControls", bucket_arn, extra, "*"))
         return (need,)
     return (Need(f"s3:{_ON_BUCKET.get(operation, operation)}", bucket_arn, context, bucket_arn),)
 

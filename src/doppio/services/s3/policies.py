@@ -14,7 +14,7 @@ import msgspec
 
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Context, Tx
-from doppio.kernel.policy import MalformedPolicyDocument, compile_policy
+from doppio.kernel import policy
 from doppio.services.s3.errors import (
     AccessDenied,
     MalformedPolicy,
@@ -24,8 +24,9 @@ from doppio.services.s3.errors import (
 from doppio.services.s3.limits import POLICY_BYTES_MAX
 from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.records import Bucket
-from doppio.services.s3.rules import effective_policy, policy_is_public, resources_are_within
+from doppio.services.s3.rules import effective_policy, policy_is_public, policy_problem
 
+_NOT_JSON = "Policies must be valid JSON and the first byte must be '{'"
 _SETTINGS = (
     "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets",
 )  # fmt: skip
@@ -115,14 +116,16 @@ def _checked(bucket: Bucket, text: str) -> Mapping[str, Any]:
     if len(text.encode()) > POLICY_BYTES_MAX:
         raise MalformedPolicy("Normalized policy document exceeds the maximum allowed size")
     try:
-        compile_policy(text)
-        document: Mapping[str, Any] = json.loads(text)
-    except MalformedPolicyDocument as error:
-        raise MalformedPolicy(str(error)) from error
+        document = json.loads(text)
     except ValueError as error:
-        raise MalformedPolicy(
-            "Policies must be valid JSON and the first byte must be '{'"
-        ) from error
-    if not resources_are_within(document, bucket.arn):
-        raise MalformedPolicy("Policy has invalid resource")
+        raise MalformedPolicy(_NOT_JSON) from error
+    if not isinstance(document, dict):
+        raise MalformedPolicy(_NOT_JSON)
+    try:
+        policy.compile_policy(document)
+    except policy.MalformedPolicy as error:
+        raise MalformedPolicy(str(error)) from error
+    problem = policy_problem(document, bucket.arn)
+    if problem is not None:
+        raise MalformedPolicy(problem)
     return document

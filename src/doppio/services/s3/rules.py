@@ -238,15 +238,21 @@ def effective_policy(
     return {**document, "Statement": [*_listed(document.get("Statement")), denial]}
 
 
-def resources_are_within(document: Mapping[str, Any], arn: str) -> bool:
-    """Whether every statement names a principal, and only the bucket and what is in it."""
+def policy_problem(document: Mapping[str, Any], arn: str) -> str | None:
+    """Why a policy cannot hang on this bucket, in S3's words; None where it can.
+
+    Every statement names a principal, actions of S3, and only the bucket and what is in it.
+    """
     for statement in _listed(document.get("Statement")):
         if "Principal" not in statement and "NotPrincipal" not in statement:
-            return False
+            return "Missing required field Principal"
+        for action in _listed(statement.get("Action", statement.get("NotAction"))):
+            if action != "*" and not action.lower().startswith("s3:"):
+                return "Policy has invalid action"
         resources = _listed(statement.get("Resource", statement.get("NotResource")))
         if not resources:
-            return False
+            return "Missing required field Resource"
         for resource in resources:
-            if resource not in {"*", arn} and not str(resource).startswith((f"{arn}/", f"{arn}*")):
-                return False
-    return True
+            if resource not in {"*", arn} and not resource.startswith((f"{arn}/", f"{arn}*")):
+                return "Policy has invalid resource"
+    return None

@@ -20,7 +20,6 @@ from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
 
 _bodies = Bodies()
-_multipart = Multipart(_bodies)
 
 SERVICE = Service(
     "s3",
@@ -29,9 +28,9 @@ SERVICE = Service(
         Objects(_bodies),
         Deletion(),
         Listing(),
-        _multipart,
+        Multipart(_bodies),
         Uploads(),
-        Copies(_bodies, _multipart),
+        Copies(_bodies),
         Versioning(),
         Tagging(),
         Configuration(),
