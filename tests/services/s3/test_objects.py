@@ -14,7 +14,7 @@ from doppio.wire.http import FileRange
 
 from .world import OTHER, Chunks, World, content, refused, told
 
-SIZES = [0, 1, 2048, 2049, 16 * 1024, 16 * 1024 + 1, 3 * 1024 * 1024 + 17]
+SIZES = [0, 1, 4096, 4097, 16 * 1024, 16 * 1024 + 1, 3 * 1024 * 1024 + 17]
 
 
 def crc32(body: bytes) -> str:

@@ -148,6 +148,8 @@ class Bodies:
     async def _file(
         self, ctx: Context, body: ByteStream, says: Expected, algorithm: str
     ) -> Received:
+        if says.algorithm is not None and says.value is not None:
+            checksums.check_value(says.algorithm, says.value)
         blob = ctx.new_id("hex32")
         hashes = _Hashes(says.algorithm or algorithm)
         writer = ctx.blobs.writer(blob)

@@ -42,7 +42,7 @@ def said(req: Mapping[str, Any]) -> tuple[str | None, str | None]:
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
         )
     (member,) = given
-    return _checked(MEMBERS[member]), checked_value(MEMBERS[member], req[member])
+    return _checked(MEMBERS[member]), req[member]
 
 
 def trailing(algorithm_headers: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -50,7 +50,7 @@ def trailing(algorithm_headers: Mapping[str, str]) -> tuple[str | None, str | No
     for name in MEMBERS.values():
         value = algorithm_headers.get(f"x-amz-checksum-{name.lower()}")
         if value is not None:
-            return _checked(name), checked_value(name, value)
+            return _checked(name), value
     return None, None
 
 
@@ -74,20 +74,20 @@ def _checked(name: str) -> str:
     )
 
 
-def checked_value(name: str, value: str) -> str:
-    """A checksum's value as sent, if it can be one. Raises InvalidRequest."""
+def check_value(name: str, value: str) -> None:
+    """Raise InvalidRequest where a value as sent cannot be such a checksum."""
     try:
         raw = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    if len(raw) != DIGEST_BYTES[_checked(name)]:
+    if len(raw) != DIGEST_BYTES[name]:
         raise InvalidRequest(f"Value for x-amz-checksum-{name.lower()} header is invalid.")
-    return value
 
 
 def compare(algorithm: str, given: str | None, computed: str) -> None:
     """Raise BadDigest where what was sent is not what arrived."""
     if given is not None and given != computed:
+        check_value(algorithm, given)
         raise BadDigest(f"The {algorithm} you specified did not match the calculated checksum.")
 
 
