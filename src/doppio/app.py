@@ -92,9 +92,7 @@ class Cloud:
         saved = await self.context_for("", "").read().get(SavedClock, "cloud")
         if saved is not None:
             self.clock.set(saved.state)
-        starting = getattr(self.identities, "start", None)
-        if starting is not None:
-            await starting()
+        await self.identities.start()
         subscriptions = [s for service in self.services.values() for s in service.subscriptions]
         for service in self.services.values():
             for controller in service.controllers:

@@ -40,6 +40,7 @@ class Running:
     server: Server
     log: RequestLog
     endpoint: str
+    root_key: tuple[str, Path] | None
 
     async def close(self) -> None:
         """Stop taking requests, finish those under way, then stop the cloud."""
@@ -76,7 +77,19 @@ async def run(settings: Settings) -> Running:
     token = gateway.internal.token = secrets.token_urlsafe(32)
     state = State(os.getpid(), endpoint, token, DEFAULT_ACCOUNT)
     write_secret(cloud.data / STATE_FILE, msgspec.json.encode(state))
-    return Running(cloud, gateway, server, log, endpoint)
+    return Running(cloud, gateway, server, log, endpoint, await _root_key(cloud))
+
+
+async def _root_key(cloud: Cloud) -> tuple[str, Path] | None:
+    """The default account's root key, written in the form that SDKs read; made at first start."""
+    if cloud.settings.data is None:
+        return None
+    access_key, secret = await cloud.identities.root_key(DEFAULT_ACCOUNT)
+    path = cloud.data / CREDENTIALS_FILE
+    text = f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret}\n"
+    if not path.exists() or path.read_text() != text:
+        write_secret(path, text.encode())
+    return access_key, path
 
 
 def read_state(data: Path) -> State | None:

@@ -7,18 +7,16 @@ wake-ups) is in its one commit.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-
-import msgspec
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.events import Event, encode_event
 from doppio.kernel.ids import Ids
 from doppio.kernel.identity import Caller, service_caller
-from doppio.kernel.jobs import Job, job_key
+from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
 from doppio.kernel.records import Index, table_of
@@ -262,6 +260,7 @@ class Kernel(Protocol):
     blobs: Blobs
     ids: Ids
     machine: Any
+    endpoint: str
 
     async def enter(self, context: Context, service: str, method: str, req: Mapping[str, Any]) -> Any:
         """Pass a call through the door."""
@@ -415,5 +414,3 @@ def _bounds(
             lo = after + b"\x00"
     return lo, hi
 
-
-__all__ = ["Context", "Kernel", "Reader", "Sequence", "Tx", "index_row_key", "msgspec", "row_key"]

@@ -68,6 +68,10 @@ class Identities(Protocol):
         """The credential of an access key, or AWS's error (InvalidClientTokenId, ExpiredToken)."""
         ...
 
-    async def convenience_off(self) -> bool:
-        """Whether `test`/`test` and account ids as access keys are refused."""
+    async def start(self) -> None:
+        """Get ready, before the first request."""
+        ...
+
+    async def root_key(self, account: str) -> tuple[str, str]:
+        """The root user's access key and secret, made if there is none."""
         ...

@@ -1,0 +1,165 @@
+"""IAM access keys, and the account itself: alias and summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from doppio.kernel.context import Context, Tx
+from doppio.services.iam import limits
+from doppio.services.iam.attachments import holder
+from doppio.services.iam.common import changed, page
+from doppio.services.iam.errors import (
+    EntityAlreadyExists,
+    LimitExceeded,
+    NoSuchEntity,
+    ValidationError,
+    missing,
+)
+from doppio.services.iam.records import (
+    BY_USER,
+    AccessKey,
+    AccountAlias,
+    Alias,
+    Group,
+    InstanceProfile,
+    ManagedPolicy,
+    Role,
+    User,
+)
+
+if TYPE_CHECKING:
+    from doppio._stubs import iam as w
+
+
+class AccessKeys:
+    """The access key operations. Without a user name they act on the caller's own keys."""
+
+    async def create_access_key(
+        self, ctx: Context, req: w.CreateAccessKeyRequest
+    ) -> w.CreateAccessKeyResponse:
+        """Create an access key, at most two a user; the secret is shown this once."""
+        async with ctx.write() as tx:
+            user = await _user(tx, ctx, req)
+            old = await tx.find(BY_USER, (ctx.account, user), limit=limits.ROWS_MAX)
+            if len(old) >= limits.ACCESS_KEYS_A_USER_MAX:
+                raise LimitExceeded("Cannot exceed quota for AccessKeysPerUser: 2")
+            key = AccessKey(
+                id=ctx.new_id("access-key"), account=ctx.account, user=user,
+                secret=ctx.new_id("secret-key"), created_at=ctx.now,
+            )  # fmt: skip
+            tx.add(key)
+            changed(tx, ctx)
+        return {"AccessKey": {**_to_wire(key), "SecretAccessKey": key.secret}}  # type: ignore[typeddict-item]
+
+    async def list_access_keys(
+        self, ctx: Context, req: w.ListAccessKeysRequest
+    ) -> w.ListAccessKeysResponse:
+        """The access keys of a user, without their secrets."""
+        reader = ctx.read()
+        user = await _user(reader, ctx, req)
+        rows = await reader.find(BY_USER, (ctx.account, user), limit=limits.ROWS_MAX)
+        return page(req, rows, "AccessKeyMetadata", _to_wire, f"keys/{user}")  # type: ignore[return-value]
+
+    async def update_access_key(self, ctx: Context, req: w.UpdateAccessKeyRequest) -> None:
+        """Switch an access key on or off."""
+        async with ctx.write() as tx:
+            key = await _key(tx, ctx, req)
+            tx.put(replace(key, active=req["Status"] == "Active"))
+            changed(tx, ctx)
+
+    async def delete_access_key(self, ctx: Context, req: w.DeleteAccessKeyRequest) -> None:
+        """Delete an access key; the next request that it signs is refused."""
+        async with ctx.write() as tx:
+            tx.delete(await _key(tx, ctx, req))
+            changed(tx, ctx)
+
+
+class Account:
+    """The account operations."""
+
+    async def create_account_alias(self, ctx: Context, req: w.CreateAccountAliasRequest) -> None:
+        """Give the account a name of its own, unique in the partition."""
+        alias = req["AccountAlias"]
+        async with ctx.write() as tx:
+            taken = await tx.get(Alias, alias)
+            if taken is not None and taken.account != ctx.account:
+                raise EntityAlreadyExists(f"The account alias {alias} already exists.")
+            old = await tx.get(AccountAlias, ctx.account)
+            if old is not None:
+                tx.delete(Alias(alias=old.alias, account=ctx.account))
+            tx.put(Alias(alias=alias, account=ctx.account))
+            tx.put(AccountAlias(account=ctx.account, alias=alias))
+
+    async def delete_account_alias(self, ctx: Context, req: w.DeleteAccountAliasRequest) -> None:
+        """Take the account's alias away."""
+        async with ctx.write() as tx:
+            old = await tx.get(AccountAlias, ctx.account)
+            if old is None or old.alias != req["AccountAlias"]:
+                raise missing("account alias", req["AccountAlias"])
+            tx.delete(Alias(alias=old.alias, account=ctx.account))
+            tx.delete(old)
+
+    async def list_account_aliases(
+        self, ctx: Context, req: w.ListAccountAliasesRequest
+    ) -> w.ListAccountAliasesResponse:
+        """The account's alias, if it has one."""
+        found = await ctx.read().get(AccountAlias, ctx.account)
+        return {"AccountAliases": [found.alias] if found else [], "IsTruncated": False}
+
+    async def get_account_summary(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> w.GetAccountSummaryResponse:
+        """How many of everything the account has, and may have."""
+        reader = ctx.read()
+        counts: dict[str, int] = {}
+        kinds: dict[str, type] = {
+            "Users": User, "Groups": Group, "Roles": Role, "Policies": ManagedPolicy,
+            "InstanceProfiles": InstanceProfile,
+        }  # fmt: skip
+        for name, kind in kinds.items():
+            counts[name] = len(await reader.list(kind, (ctx.account,), limit=limits.ROWS_MAX))
+        root = await reader.find(BY_USER, (ctx.account, ""), limit=limits.ROWS_MAX)
+        counts["AccountAccessKeysPresent"] = int(bool(root))
+        counts["AccessKeysPerUserQuota"] = limits.ACCESS_KEYS_A_USER_MAX
+        counts["GroupsPerUserQuota"] = limits.GROUPS_A_USER_MAX
+        counts["VersionsPerPolicyQuota"] = limits.VERSIONS_A_POLICY_MAX
+        counts["PolicySizeQuota"] = limits.MANAGED_POLICY_CHARS_MAX
+        counts["UserPolicySizeQuota"] = limits.INLINE_USER_CHARS_MAX
+        counts["GroupPolicySizeQuota"] = limits.INLINE_GROUP_CHARS_MAX
+        counts["AttachedPoliciesPerUserQuota"] = limits.MANAGED_POLICIES_MAX
+        counts["AttachedPoliciesPerGroupQuota"] = limits.MANAGED_POLICIES_MAX
+        counts["AttachedPoliciesPerRoleQuota"] = limits.MANAGED_POLICIES_MAX
+        return {"SummaryMap": counts}  # type: ignore[typeddict-item]
+
+
+async def _user(reader: Any, ctx: Context, req: Mapping[str, Any]) -> str:
+    """The user that is meant; the root user's name is empty."""
+    name = req.get("UserName")
+    if name is not None:
+        found: User = await holder(reader, ctx, "User", name)
+        return found.name
+    if ctx.caller.kind == "root":
+        return ""
+    if ctx.caller.kind == "user":
+        return ctx.caller.arn.rpartition("/")[2]
+    raise ValidationError("Must specify userName when calling with non-User credentials")
+
+
+async def _key(tx: Tx, ctx: Context, req: Mapping[str, Any]) -> AccessKey:
+    user = await _user(tx, ctx, req)
+    key = await tx.get(AccessKey, req["AccessKeyId"])
+    if key is None or key.account != ctx.account or key.user != user:
+        raise NoSuchEntity(f"The Access Key with id {req['AccessKeyId']} cannot be found.")
+    return key
+
+
+def _to_wire(key: AccessKey) -> dict[str, Any]:
+    return {
+        "UserName": key.user or "root",
+        "AccessKeyId": key.id,
+        "Status": "Active" if key.active else "Inactive",
+        "CreateDate": key.created_at,
+    }

@@ -1,0 +1,87 @@
+"""IAM's errors."""
+
+from __future__ import annotations
+
+from doppio.wire.errors import AwsError
+
+
+class NoSuchEntity(AwsError):
+    """Something that is not there, or not attached."""
+
+    code = "NoSuchEntity"
+    status = 404
+
+
+class EntityAlreadyExists(AwsError):
+    """A name that is taken."""
+
+    code = "EntityAlreadyExists"
+    status = 409
+
+
+class DeleteConflict(AwsError):
+    """Something that still has parts."""
+
+    code = "DeleteConflict"
+    status = 409
+
+
+class LimitExceeded(AwsError):
+    """One more than AWS allows."""
+
+    code = "LimitExceeded"
+    status = 409
+
+
+class MalformedPolicyDocument(AwsError):
+    """A document that is no policy."""
+
+    code = "MalformedPolicyDocument"
+    status = 400
+
+
+class InvalidInput(AwsError):
+    """A value that cannot be."""
+
+    code = "InvalidInput"
+    status = 400
+
+
+class ValidationError(AwsError):
+    """A parameter out of its range."""
+
+    code = "ValidationError"
+    status = 400
+
+
+class UnmodifiableEntity(AwsError):
+    """Something of AWS's own."""
+
+    code = "UnmodifiableEntity"
+    status = 400
+
+
+class InvalidClientTokenId(AwsError):
+    """An access key or session token that we did not give."""
+
+    code = "InvalidClientTokenId"
+    status = 403
+    text = "The security token included in the request is invalid."
+
+
+class ExpiredToken(AwsError):
+    """A session that is over."""
+
+    code = "ExpiredToken"
+    status = 403
+    text = "The security token included in the request is expired"
+
+
+def missing(kind: str, name: str) -> NoSuchEntity:
+    """`The user with name x cannot be found.`"""
+    return NoSuchEntity(f"The {kind} with name {name} cannot be found.")
+
+
+def taken(kind: str, name: str) -> EntityAlreadyExists:
+    """`User with name x already exists.`"""
+    return EntityAlreadyExists(f"{kind} with name {name} already exists.")

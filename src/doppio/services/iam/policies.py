@@ -1,0 +1,298 @@
+"""IAM managed policies and their versions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from doppio.kernel import tags
+from doppio.kernel.context import Context, Reader
+from doppio.services.iam import limits
+from doppio.services.iam.attachments import managed
+from doppio.services.iam.aws_managed import AwsManaged, aws_managed
+from doppio.services.iam.common import (
+    changed,
+    checked_document,
+    checked_name,
+    checked_path,
+    new_tags,
+    page,
+    under,
+)
+from doppio.services.iam.errors import (
+    DeleteConflict,
+    EntityAlreadyExists,
+    LimitExceeded,
+    NoSuchEntity,
+)
+from doppio.services.iam.records import (
+    BY_BOUNDARY_ROLE,
+    BY_BOUNDARY_USER,
+    BY_POLICY,
+    Group,
+    ManagedPolicy,
+    Role,
+    User,
+    Version,
+    tags_to_wire,
+)
+
+if TYPE_CHECKING:
+    from doppio._stubs import iam as w
+
+
+class Policies:
+    """The managed policy operations."""
+
+    async def create_policy(
+        self, ctx: Context, req: w.CreatePolicyRequest
+    ) -> w.CreatePolicyResponse:
+        """Create a managed policy with its first version."""
+        name = checked_name(req["PolicyName"], "policyName", 128)
+        document = _document(req["PolicyDocument"])
+        async with ctx.write() as tx:
+            if await tx.get(ManagedPolicy, ctx.account, name) is not None:
+                raise EntityAlreadyExists(
+                    f"A policy called {name} already exists. Duplicate names are not allowed."
+                )
+            policy = ManagedPolicy(
+                account=ctx.account, name=name, id=ctx.new_id("iam-policy"),
+                path=checked_path(req), created_at=ctx.now, updated_at=ctx.now, default="v1",
+                versions=(Version("v1", document, ctx.now),), description=req.get("Description"),
+                tags=new_tags(req),
+            )  # fmt: skip
+            tx.put(policy)
+            changed(tx, ctx)
+            shown = await to_wire(tx, ctx, policy)
+        return {"Policy": shown}  # type: ignore[typeddict-item]
+
+    async def get_policy(self, ctx: Context, req: w.GetPolicyRequest) -> w.GetPolicyResponse:
+        """A managed policy, the account's or AWS's."""
+        reader = ctx.read()
+        arn = req["PolicyArn"]
+        found: AwsManaged | ManagedPolicy = aws_managed().get(arn) or await existing(reader, arn)
+        return {"Policy": await to_wire(reader, ctx, found)}  # type: ignore[typeddict-item]
+
+    async def list_policies(
+        self, ctx: Context, req: w.ListPoliciesRequest
+    ) -> w.ListPoliciesResponse:
+        """Managed policies by name: the account's, AWS's, or both."""
+        reader = ctx.read()
+        scope = req.get("Scope", "All")
+        rows: list[Any] = []
+        if scope in ("All", "Local"):
+            rows += await reader.list(ManagedPolicy, (ctx.account,), limit=limits.ROWS_MAX)
+        if scope in ("All", "AWS"):
+            rows += sorted(aws_managed().values(), key=lambda policy: policy.name)
+        shown = [await to_wire(reader, ctx, row, whole=False) for row in under(req, rows)]
+        if req.get("OnlyAttached"):
+            shown = [row for row in shown if row["AttachmentCount"]]
+        return page(req, shown, "Policies", lambda row: row, f"policies/{scope}")  # type: ignore[return-value]
+
+    async def delete_policy(self, ctx: Context, req: w.DeletePolicyRequest) -> None:
+        """Delete a policy that is attached to nothing and has one version."""
+        async with ctx.write() as tx:
+            policy = await existing(tx, req["PolicyArn"])
+            attached, bounds = await _uses(tx, ctx, policy.arn)
+            if attached or bounds:
+                raise DeleteConflict("Cannot delete a policy attached to entities.")
+            if len(policy.versions) > 1:
+                raise DeleteConflict(
+                    "This policy has more than one version. Before you delete a policy, you must "
+                    "delete the policy's versions. The default version is deleted with the policy."
+                )
+            tx.delete(policy)
+            changed(tx, ctx)
+
+    async def create_policy_version(
+        self, ctx: Context, req: w.CreatePolicyVersionRequest
+    ) -> w.CreatePolicyVersionResponse:
+        """Add a version, at most five of them."""
+        document = _document(req["PolicyDocument"])
+        async with ctx.write() as tx:
+            policy = await existing(tx, req["PolicyArn"])
+            if len(policy.versions) >= limits.VERSIONS_A_POLICY_MAX:
+                raise LimitExceeded(
+                    "A managed policy can have up to 5 versions. Before you create a new version, "
+                    "you must delete an existing version."
+                )
+            number = policy.last_version + 1
+            version = Version(f"v{number}", document, ctx.now)
+            default = version.id if req.get("SetAsDefault") else policy.default
+            tx.put(
+                replace(
+                    policy,
+                    versions=(*policy.versions, version),
+                    last_version=number,
+                    default=default,
+                    updated_at=ctx.now,
+                )
+            )
+            changed(tx, ctx)
+        return {"PolicyVersion": _version(version, default, whole=False)}  # type: ignore[typeddict-item]
+
+    async def get_policy_version(
+        self, ctx: Context, req: w.GetPolicyVersionRequest
+    ) -> w.GetPolicyVersionResponse:
+        """A version with its document."""
+        arn, version_id = req["PolicyArn"], req["VersionId"]
+        builtin = aws_managed().get(arn)
+        if builtin is not None:
+            versions, default = (_builtin(builtin),), builtin.version
+        else:
+            policy = await existing(ctx.read(), arn)
+            versions, default = policy.versions, policy.default  # type: ignore[assignment]
+        for version in versions:
+            if version.id == version_id:
+                return {"PolicyVersion": _version(version, default)}  # type: ignore[typeddict-item]
+        raise _no_version(arn, version_id)
+
+    async def list_policy_versions(
+        self, ctx: Context, req: w.ListPolicyVersionsRequest
+    ) -> w.ListPolicyVersionsResponse:
+        """The versions of a policy, newest first."""
+        builtin = aws_managed().get(req["PolicyArn"])
+        if builtin is not None:
+            versions, default = [_builtin(builtin)], builtin.version
+        else:
+            policy = await existing(ctx.read(), req["PolicyArn"])
+            versions, default = list(reversed(policy.versions)), policy.default
+        return page(  # type: ignore[return-value]
+            req, versions, "Versions", lambda one: _version(one, default, whole=False),
+            f"versions/{req['PolicyArn']}",
+        )  # fmt: skip
+
+    async def set_default_policy_version(
+        self, ctx: Context, req: w.SetDefaultPolicyVersionRequest
+    ) -> None:
+        """Choose the version that counts."""
+        async with ctx.write() as tx:
+            policy = await existing(tx, req["PolicyArn"])
+            if policy.version(req["VersionId"]) is None:
+                raise _no_version(policy.arn, req["VersionId"])
+            tx.put(replace(policy, default=req["VersionId"], updated_at=ctx.now))
+            changed(tx, ctx)
+
+    async def delete_policy_version(
+        self, ctx: Context, req: w.DeletePolicyVersionRequest
+    ) -> None:
+        """Delete a version that is not the default."""
+        async with ctx.write() as tx:
+            policy = await existing(tx, req["PolicyArn"])
+            if policy.version(req["VersionId"]) is None:
+                raise _no_version(policy.arn, req["VersionId"])
+            if policy.default == req["VersionId"]:
+                raise DeleteConflict("Cannot delete the default version of a policy.")
+            kept = tuple(one for one in policy.versions if one.id != req["VersionId"])
+            tx.put(replace(policy, versions=kept, updated_at=ctx.now))
+
+    async def list_entities_for_policy(
+        self, ctx: Context, req: w.ListEntitiesForPolicyRequest
+    ) -> w.ListEntitiesForPolicyResponse:
+        """The users, groups and roles that a policy is attached to."""
+        reader = ctx.read()
+        arn = req["PolicyArn"]
+        if arn not in aws_managed():
+            await existing(reader, arn)
+        rows = await reader.find(BY_POLICY, (ctx.account, arn), limit=limits.ROWS_MAX)
+        kinds: dict[str, type[User | Group | Role]] = {"User": User, "Group": Group, "Role": Role}
+        shown: dict[str, Any] = {"IsTruncated": False}
+        wanted = req.get("EntityFilter")
+        for kind, cls in kinds.items():
+            members = []
+            for row in rows:
+                if row.kind == kind and wanted in (None, kind):
+                    found = await reader.get(cls, ctx.account, row.holder)
+                    assert found is not None, "what is attached to is there"
+                    members.append({f"{kind}Name": found.name, f"{kind}Id": found.id})
+            shown[f"Policy{kind}s"] = members
+        return shown  # type: ignore[return-value]
+
+    async def tag_policy(self, ctx: Context, req: w.TagPolicyRequest) -> None:
+        """Put tags on a policy."""
+        async with ctx.write() as tx:
+            policy = await existing(tx, req["PolicyArn"])
+            tx.put(replace(policy, tags=new_tags(req, policy.tags)))
+
+    async def untag_policy(self, ctx: Context, req: w.UntagPolicyRequest) -> None:
+        """Take tags off a policy."""
+        async with ctx.write() as tx:
+            policy = await existing(tx, req["PolicyArn"])
+            tx.put(replace(policy, tags=tags.without(policy.tags, req["TagKeys"])))
+
+    async def list_policy_tags(
+        self, ctx: Context, req: w.ListPolicyTagsRequest
+    ) -> w.ListPolicyTagsResponse:
+        """The tags of a policy."""
+        policy = await existing(ctx.read(), req["PolicyArn"])
+        return page(req, tags_to_wire(policy.tags), "Tags", lambda tag: tag, f"tags/{policy.arn}")  # type: ignore[return-value]
+
+
+async def existing(reader: Reader, arn: str) -> ManagedPolicy:
+    """The customer managed policy of an ARN. Raises NoSuchEntity."""
+    policy = await managed(reader, arn)
+    if policy is None:
+        raise NoSuchEntity(f"Policy {arn} was not found.")
+    return policy
+
+
+async def to_wire(
+    reader: Reader, ctx: Context, policy: ManagedPolicy | AwsManaged, *, whole: bool = True
+) -> dict[str, Any]:
+    """A policy with its counts; lists leave description and tags out."""
+    attached, bounds = await _uses(reader, ctx, policy.arn)
+    shown: dict[str, Any] = {
+        "PolicyName": policy.name,
+        "PolicyId": policy.id,
+        "Arn": policy.arn,
+        "Path": policy.path,
+        "AttachmentCount": attached,
+        "PermissionsBoundaryUsageCount": bounds,
+        "IsAttachable": True,
+    }
+    if isinstance(policy, AwsManaged):
+        shown["DefaultVersionId"] = policy.version
+        shown["CreateDate"] = datetime.fromisoformat(policy.created)
+        shown["UpdateDate"] = datetime.fromisoformat(policy.updated)
+        return shown
+    shown["DefaultVersionId"] = policy.default
+    shown["CreateDate"] = policy.created_at
+    shown["UpdateDate"] = policy.updated_at
+    if whole and policy.description is not None:
+        shown["Description"] = policy.description
+    if whole and policy.tags:
+        shown["Tags"] = tags_to_wire(policy.tags)
+    return shown
+
+
+async def _uses(reader: Reader, ctx: Context, arn: str) -> tuple[int, int]:
+    where = (ctx.account, arn)
+    attached = len(await reader.find(BY_POLICY, where, limit=limits.ROWS_MAX))
+    users = len(await reader.find(BY_BOUNDARY_USER, where, limit=limits.ROWS_MAX))
+    roles = len(await reader.find(BY_BOUNDARY_ROLE, where, limit=limits.ROWS_MAX))
+    return attached, users + roles
+
+
+def _builtin(policy: AwsManaged) -> Version:
+    return Version(policy.version, policy.document, datetime.fromisoformat(policy.updated))
+
+
+def _version(version: Version, default: str, *, whole: bool = True) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "VersionId": version.id,
+        "IsDefaultVersion": version.id == default,
+        "CreateDate": version.created_at,
+    }
+    if whole:
+        shown["Document"] = version.document
+    return shown
+
+
+def _document(document: str) -> str:
+    return checked_document(document, most=limits.MANAGED_POLICY_CHARS_MAX)
+
+
+def _no_version(arn: str, version_id: str) -> NoSuchEntity:
+    return NoSuchEntity(f"Policy {arn} version {version_id} does not exist or is not attachable.")

@@ -1,0 +1,209 @@
+"""What IAM stores. IAM is global: nothing here has a Region.
+
+What a user, group or role holds (`Inline`, `Attachment`) is in records of its own, named by the
+holder's kind and name, so that the three share their operations.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.records import Index, record
+
+BY_USER: Index[AccessKey] = Index("user", ("account", "user"))
+OF_USER: Index[Membership] = Index("user", ("account", "user"))
+BY_POLICY: Index[Attachment] = Index("policy", ("account", "policy"))
+BY_BOUNDARY_USER: Index[User] = Index("boundary", ("account", "boundary"))
+BY_BOUNDARY_ROLE: Index[Role] = Index("boundary", ("account", "boundary"))
+
+
+@record("iam.user", key=("account", "name"), indexes=(BY_BOUNDARY_USER,))
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A user."""
+
+    account: str
+    name: str
+    id: str
+    path: str
+    created_at: datetime
+    boundary: str | None = None
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """The user's ARN."""
+        return f"arn:aws:iam::{self.account}:user{self.path}{self.name}"
+
+
+@record("iam.group", key=("account", "name"))
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of users."""
+
+    account: str
+    name: str
+    id: str
+    path: str
+    created_at: datetime
+
+    @property
+    def arn(self) -> str:
+        """The group's ARN."""
+        return f"arn:aws:iam::{self.account}:group{self.path}{self.name}"
+
+
+@record("iam.role", key=("account", "name"), indexes=(BY_BOUNDARY_ROLE,))
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """A role, and whom it trusts."""
+
+    account: str
+    name: str
+    id: str
+    path: str
+    created_at: datetime
+    trust: str
+    description: str | None = None
+    session_seconds_max: int = 3_600
+    boundary: str | None = None
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """The role's ARN."""
+        return f"arn:aws:iam::{self.account}:role{self.path}{self.name}"
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One version of a managed policy."""
+
+    id: str
+    document: str
+    created_at: datetime
+
+
+@record("iam.policy", key=("account", "name"))
+class ManagedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer managed policy."""
+
+    account: str
+    name: str
+    id: str
+    path: str
+    created_at: datetime
+    updated_at: datetime
+    default: str
+    versions: tuple[Version, ...]
+    last_version: int = 1
+    description: str | None = None
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """The policy's ARN."""
+        return f"arn:aws:iam::{self.account}:policy{self.path}{self.name}"
+
+    def version(self, version_id: str) -> Version | None:
+        """The version of this id."""
+        return next((one for one in self.versions if one.id == version_id), None)
+
+
+@record("iam.inline", key=("account", "kind", "holder", "name"))
+class Inline(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy that is part of a user, group or role."""
+
+    account: str
+    kind: str
+    holder: str
+    name: str
+    document: str
+
+
+@record("iam.attachment", key=("account", "kind", "holder", "policy"), indexes=(BY_POLICY,))
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A managed policy (its ARN) on a user, group or role."""
+
+    account: str
+    kind: str
+    holder: str
+    policy: str
+
+
+@record("iam.membership", key=("account", "group", "user"), indexes=(OF_USER,))
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """A user in a group."""
+
+    account: str
+    group: str
+    user: str
+
+
+@record("iam.access_key", key=("id",), indexes=(BY_USER,))
+class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
+    """An access key; the root user's have an empty `user`."""
+
+    id: str
+    account: str
+    user: str
+    secret: str
+    created_at: datetime
+    active: bool = True
+
+
+@record("iam.instance_profile", key=("account", "name"))
+class InstanceProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """What hands a role to an instance."""
+
+    account: str
+    name: str
+    id: str
+    path: str
+    created_at: datetime
+    roles: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """The instance profile's ARN."""
+        return f"arn:aws:iam::{self.account}:instance-profile{self.path}{self.name}"
+
+
+@record("iam.alias", key=("alias",))
+class Alias(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's alias: unique in the partition."""
+
+    alias: str
+    account: str
+
+
+@record("iam.account_alias", key=("account",))
+class AccountAlias(msgspec.Struct, frozen=True, kw_only=True):
+    """The alias of an account."""
+
+    account: str
+    alias: str
+
+
+@record("iam.sealing_key", key=("name",))
+class SealingKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that seals session tokens, made at the first start."""
+
+    name: str
+    key: bytes
+
+
+def tags_to_wire(tags: dict[str, str]) -> list[dict[str, str]]:
+    """Tags as IAM shows them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def entity_to_wire(kind: str, entity: Any) -> dict[str, Any]:
+    """The members that users, groups, roles and instance profiles share: `UserName`, `UserId`, …"""
+    return {
+        "Path": entity.path,
+        f"{kind}Name": entity.name,
+        f"{kind}Id": entity.id,
+        "Arn": entity.arn,
+        "CreateDate": entity.created_at,
+    }

@@ -1,0 +1,204 @@
+"""IAM roles: what others may become, and whom each trusts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from doppio.kernel import tags
+from doppio.kernel.context import Context
+from doppio.services.iam import attachments, limits
+from doppio.services.iam.attachments import boundary_to_wire, checked_boundary, holder
+from doppio.services.iam.common import (
+    changed,
+    checked_document,
+    checked_name,
+    checked_path,
+    new_tags,
+    page,
+    under,
+)
+from doppio.services.iam.errors import DeleteConflict, ValidationError, taken
+from doppio.services.iam.records import (
+    InstanceProfile,
+    Role,
+    entity_to_wire,
+    tags_to_wire,
+)
+
+if TYPE_CHECKING:
+    from doppio._stubs import iam as w
+
+
+def to_wire(role: Role, *, whole: bool = True) -> dict[str, Any]:
+    """A role; lists leave tags and boundary out."""
+    shown = entity_to_wire("Role", role)
+    shown["AssumeRolePolicyDocument"] = role.trust
+    shown["MaxSessionDuration"] = role.session_seconds_max
+    if role.description is not None:
+        shown["Description"] = role.description
+    if whole:
+        shown.update(boundary_to_wire(role.boundary))
+        shown["RoleLastUsed"] = {}
+        if role.tags:
+            shown["Tags"] = tags_to_wire(role.tags)
+    return shown
+
+
+class Roles:
+    """The role operations."""
+
+    async def create_role(self, ctx: Context, req: w.CreateRoleRequest) -> w.CreateRoleResponse:
+        """Create a role that trusts the principals of its document."""
+        name = checked_name(req["RoleName"], "roleName")
+        trust = _trust(req["AssumeRolePolicyDocument"])
+        async with ctx.write() as tx:
+            if await tx.get(Role, ctx.account, name) is not None:
+                raise taken("Role", name)
+            role = Role(
+                account=ctx.account, name=name, id=ctx.new_id("iam-role"), path=checked_path(req),
+                created_at=ctx.now, trust=trust, description=req.get("Description"),
+                session_seconds_max=_seconds(req.get("MaxSessionDuration", 3_600)),
+                boundary=await checked_boundary(tx, req.get("PermissionsBoundary")),
+                tags=new_tags(req),
+            )  # fmt: skip
+            tx.put(role)
+            changed(tx, ctx)
+        return {"Role": to_wire(role)}  # type: ignore[typeddict-item]
+
+    async def get_role(self, ctx: Context, req: w.GetRoleRequest) -> w.GetRoleResponse:
+        """A role."""
+        return {"Role": to_wire(await holder(ctx.read(), ctx, "Role", req["RoleName"]))}  # type: ignore[typeddict-item]
+
+    async def list_roles(self, ctx: Context, req: w.ListRolesRequest) -> w.ListRolesResponse:
+        """The account's roles by name."""
+        rows = under(req, await ctx.read().list(Role, (ctx.account,), limit=limits.ROWS_MAX))
+        return page(req, rows, "Roles", lambda row: to_wire(row, whole=False), "roles")  # type: ignore[return-value]
+
+    async def update_role(self, ctx: Context, req: w.UpdateRoleRequest) -> w.UpdateRoleResponse:
+        """Change a role's description and how long its sessions may last."""
+        async with ctx.write() as tx:
+            role = await holder(tx, ctx, "Role", req["RoleName"])
+            seconds = _seconds(req.get("MaxSessionDuration", role.session_seconds_max))
+            tx.put(
+                replace(
+                    role,
+                    session_seconds_max=seconds,
+                    description=req.get("Description", role.description),
+                )
+            )
+            changed(tx, ctx)
+        return {}
+
+    async def update_role_description(
+        self, ctx: Context, req: w.UpdateRoleDescriptionRequest
+    ) -> w.UpdateRoleDescriptionResponse:
+        """Change a role's description."""
+        async with ctx.write() as tx:
+            role = await holder(tx, ctx, "Role", req["RoleName"])
+            role = tx.put(replace(role, description=req["Description"]))
+        return {"Role": to_wire(role)}  # type: ignore[typeddict-item]
+
+    async def update_assume_role_policy(
+        self, ctx: Context, req: w.UpdateAssumeRolePolicyRequest
+    ) -> None:
+        """Change whom a role trusts."""
+        trust = _trust(req["PolicyDocument"])
+        async with ctx.write() as tx:
+            role = await holder(tx, ctx, "Role", req["RoleName"])
+            tx.put(replace(role, trust=trust))
+            changed(tx, ctx)
+
+    async def delete_role(self, ctx: Context, req: w.DeleteRoleRequest) -> None:
+        """Delete a role that holds nothing and is in no instance profile."""
+        async with ctx.write() as tx:
+            role = await holder(tx, ctx, "Role", req["RoleName"])
+            profiles = await tx.list(InstanceProfile, (ctx.account,), limit=limits.ROWS_MAX)
+            if any(role.name in profile.roles for profile in profiles):
+                raise DeleteConflict(
+                    "Cannot delete entity, must remove roles from instance profile first."
+                )
+            await attachments.check_empty_handed(tx, ctx, "Role", role.name)
+            tx.delete(role)
+            changed(tx, ctx)
+
+    async def tag_role(self, ctx: Context, req: w.TagRoleRequest) -> None:
+        """Put tags on a role."""
+        async with ctx.write() as tx:
+            role = await holder(tx, ctx, "Role", req["RoleName"])
+            tx.put(replace(role, tags=new_tags(req, role.tags)))
+            changed(tx, ctx)
+
+    async def untag_role(self, ctx: Context, req: w.UntagRoleRequest) -> None:
+        """Take tags off a role."""
+        async with ctx.write() as tx:
+            role = await holder(tx, ctx, "Role", req["RoleName"])
+            tx.put(replace(role, tags=tags.without(role.tags, req["TagKeys"])))
+            changed(tx, ctx)
+
+    async def list_role_tags(
+        self, ctx: Context, req: w.ListRoleTagsRequest
+    ) -> w.ListRoleTagsResponse:
+        """The tags of a role."""
+        role = await holder(ctx.read(), ctx, "Role", req["RoleName"])
+        return page(req, tags_to_wire(role.tags), "Tags", lambda tag: tag, f"tags/{role.arn}")  # type: ignore[return-value]
+
+    async def put_role_policy(self, ctx: Context, req: w.PutRolePolicyRequest) -> None:
+        """Write an inline policy of a role."""
+        await attachments.put_inline(ctx, "Role", req)
+
+    async def get_role_policy(
+        self, ctx: Context, req: w.GetRolePolicyRequest
+    ) -> w.GetRolePolicyResponse:
+        """Read an inline policy of a role."""
+        return await attachments.get_inline(ctx, "Role", req)  # type: ignore[return-value]
+
+    async def delete_role_policy(self, ctx: Context, req: w.DeleteRolePolicyRequest) -> None:
+        """Remove an inline policy of a role."""
+        await attachments.delete_inline(ctx, "Role", req)
+
+    async def list_role_policies(
+        self, ctx: Context, req: w.ListRolePoliciesRequest
+    ) -> w.ListRolePoliciesResponse:
+        """The names of a role's inline policies."""
+        return await attachments.list_inline(ctx, "Role", req)  # type: ignore[return-value]
+
+    async def attach_role_policy(self, ctx: Context, req: w.AttachRolePolicyRequest) -> None:
+        """Put a managed policy on a role."""
+        await attachments.attach(ctx, "Role", req)
+
+    async def detach_role_policy(self, ctx: Context, req: w.DetachRolePolicyRequest) -> None:
+        """Take a managed policy off a role."""
+        await attachments.detach(ctx, "Role", req)
+
+    async def list_attached_role_policies(
+        self, ctx: Context, req: w.ListAttachedRolePoliciesRequest
+    ) -> w.ListAttachedRolePoliciesResponse:
+        """The managed policies on a role."""
+        return await attachments.list_attached(ctx, "Role", req)  # type: ignore[return-value]
+
+    async def put_role_permissions_boundary(
+        self, ctx: Context, req: w.PutRolePermissionsBoundaryRequest
+    ) -> None:
+        """Bound what a role's policies can grant."""
+        await attachments.put_boundary(ctx, "Role", req)
+
+    async def delete_role_permissions_boundary(
+        self, ctx: Context, req: w.DeleteRolePermissionsBoundaryRequest
+    ) -> None:
+        """Take a role's boundary away."""
+        await attachments.delete_boundary(ctx, "Role", req)
+
+
+def _trust(document: str) -> str:
+    return checked_document(document, most=limits.TRUST_POLICY_CHARS_MAX, principal=True)
+
+
+def _seconds(seconds: int) -> int:
+    if not limits.SESSION_SECONDS_MIN <= seconds <= limits.SESSION_SECONDS_MAX:
+        raise ValidationError(
+            f"1 validation error detected: Value '{seconds}' at 'maxSessionDuration' failed to "
+            "satisfy constraint: Member must have value between 3600 and 43200"
+        )
+    return seconds
