@@ -124,6 +124,9 @@ class Chunked:
         length = request.headers.get("x-amz-decoded-content-length", "")
         self.length: int | None = int(length) if length.isdigit() else None
         self.whole: bytes | None = None
+        names = request.headers.get("x-amz-trailer", "")
+        self.trailer_names = tuple(name.strip() for name in names.split(",") if name.strip())
+        self.trailers: dict[str, str] = {}
         self._request = request
         self._body = body
         self._decoder = decoder
@@ -141,7 +144,7 @@ class Chunked:
         self._finish()
 
     def _finish(self) -> None:
-        trailers = self._decoder.finish()
-        if trailers:
-            self._request.headers = {**self._request.headers, **trailers}
+        self.trailers = self._decoder.finish()
+        if self.trailers:
+            self._request.headers = {**self._request.headers, **self.trailers}
 
