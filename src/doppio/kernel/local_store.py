@@ -1,8 +1,8 @@
 """What the stores of one process share: pending writes, conflict checks and group commit.
 
-A commit is checked and queued in one go on the event loop, so commits are in order there. What is
-queued and not yet durable stands in the overlay: transactions read through it, views do not. Queued
-commits wait in one group until the backend takes it; the whole group is durable, or none of it.
+A commit is checked and queued in one go on the event loop, so commits are in order there. At most
+two groups are pending: one on its way to disk, and one that gathers behind it. Transactions read
+through both, views do not. A whole group becomes durable, or nothing of it.
 
 Counters and logs are rows too, under prefixes that no packed key has.
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -21,37 +21,54 @@ from doppio.kernel.store import Conflict, StoreClosed, StoreError
 
 COUNTER = b"\x00c"
 LOG = b"\x00l"
-# A transaction that began more than so many writes ago can no longer be checked.
-REMEMBERED_WRITES_MAX = 50_000
+# Below this are counters and logs; a range that begins there begins here.
+FIRST_KEY = b"\x01"
+# A transaction that began more than so many writes ago can no longer be checked: it conflicts.
+REMEMBERED_WRITES_MAX = 16_384
 CACHED_COUNTERS_MAX = 50_000
-# A log position is the number of its chunk and the place in it.
+# A log position is the number of its chunk and the place in it, from 1.
 CHUNK_BITS = 20
+CHUNK_ENTRIES_MAX = 65_536
+TRIMMED_A_COMMIT = 1_000
+# Rows fetched beyond the limit, at first, where some may be hidden by pending deletions.
+_SPARE_ROWS = 16
 _double = struct.Struct(">d")
 _u64 = struct.Struct(">Q")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
+Rows = dict[bytes, bytes | None]
+Pairs = list[tuple[bytes, bytes]]
+
 
 class Group:
     """Commits that become durable together."""
 
-    __slots__ = ("adds", "appends", "commits", "rows", "seq", "topics")
+    __slots__ = ("_sorted", "adds", "appends", "commits", "rows", "topics")
 
     def __init__(self) -> None:
-        self.rows: dict[bytes, bytes | None] = {}
+        self.rows: Rows = {}
         self.adds: dict[bytes, float] = {}
         self.appends: dict[str, list[bytes]] = {}
         self.commits: list[asyncio.Future[None]] = []
         self.topics: dict[str, None] = {}
-        self.seq = 0
+        self._sorted: list[bytes] = []
+
+    def between(self, lo: bytes, hi: bytes) -> Rows:
+        """The rows written with lo <= key < hi."""
+        rows = self.rows
+        if len(self._sorted) != len(rows):
+            self._sorted = sorted(rows)
+        keys = self._sorted
+        return {key: rows[key] for key in keys[bisect_left(keys, lo) : bisect_left(keys, hi)]}
 
 
 class LocalStore:
     """Base of the stores that one process owns.
 
     A backend gives `_read(key)` and `_scan(lo, hi, limit, reverse)` over what is durable, and
-    `_wake()`, upon which it calls `_take()` for the next group and, on the loop, `_done(group,
-    error)`.
+    `_wake()`, upon which it calls `_take()` for the next group and then, on the loop,
+    `_done(group, error)`.
     """
 
     def __init__(self) -> None:
@@ -59,21 +76,21 @@ class LocalStore:
         self._seq = 0
         self._group = Group()
         self._under_way: Group | None = None
-        self._overlay: dict[bytes, bytes | None] = {}
-        self._overlay_keys: list[bytes] = []
+        # What was written since when, for checks: the last commit of each key, and all in order.
         self._last_write: dict[bytes, int] = {}
-        self._writes: deque[tuple[int, bytes]] = deque()
+        self._writes: deque[tuple[int, tuple[bytes, ...]]] = deque()
+        self._writes_count = 0
         self._forgotten = 0
         self._counters: dict[bytes, float] = {}
         self._chunks: dict[str, int] = {}
-        self._closed = False
+        self._closed: str | None = None
 
     # What a backend gives.
 
     def _read(self, key: bytes) -> bytes | None:
         raise NotImplementedError
 
-    def _scan(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
+    def _scan(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> Pairs:
         raise NotImplementedError
 
     def _wake(self) -> None:
@@ -94,49 +111,43 @@ class LocalStore:
         return LocalTx(self)
 
     async def trim_log(self, name: str, before: int) -> None:
-        """Forget entries with positions up to and including `before`, whole chunks at a time."""
+        """Forget entries with positions up to and including `before`, whole chunks at a time.
+
+        The last chunk stays, so that positions go on rising.
+        """
         prefix = LOG + name.encode() + b"\0"
         hi = prefix + _u64.pack(before >> CHUNK_BITS)
-        while True:
+        last = self._scan(prefix, prefix + b"\xff" * 9, 1, True)
+        if last:
+            hi = min(hi, last[0][0])
+        while rows := self._scan(prefix, hi, TRIMMED_A_COMMIT, False):
             tx = self.begin()
-            rows = self._scan(prefix, hi, 1_000, False)
             for key, _ in rows:
-                tx.delete(key)
+                tx.writes[key] = None
             await tx.commit()
-            if len(rows) < 1_000:
-                return
 
     # Commit.
 
     def _queue(self, tx: LocalTx) -> asyncio.Future[None] | None:
         """Check a transaction and queue it; None where there is nothing to wait for."""
-        if self._closed:
-            raise StoreClosed("the store is closed")
+        if self._closed is not None:
+            raise StoreClosed(self._closed)
         self._check(tx)
         group = self._group
-        empty = not (tx.writes or tx.adds or tx.appends or tx.topics)
-        if empty:
+        writes = tx.writes
+        if not (writes or tx.adds or tx.appends or tx.topics):
             return self._settled() if tx.saw_pending else None
-        self._seq = seq = self._seq + 1
-        rows, overlay, last_write = group.rows, self._overlay, self._last_write
-        for key, value in tx.writes.items():
-            rows[key] = value
-            if key not in overlay:
-                insort(self._overlay_keys, key)
-            overlay[key] = value
-            last_write[key] = seq
-            self._writes.append((seq, key))
+        if writes:
+            self._remember(tuple(writes))
+            group.rows.update(writes)
         for name, amount in tx.adds.items():
             self._add(group, COUNTER + name, amount)
         for log, entries in tx.appends.items():
             group.appends.setdefault(log, []).extend(entries)
-        for topic in tx.topics:
-            group.topics[topic] = None
-        group.seq = seq
+        if tx.topics:
+            group.topics.update(dict.fromkeys(tx.topics))
         done = asyncio.get_running_loop().create_future()
         group.commits.append(done)
-        if len(self._writes) > REMEMBERED_WRITES_MAX:
-            self._forget()
         if self._under_way is None:
             self._wake()
         return done
@@ -152,11 +163,31 @@ class LocalStore:
             if last_write.get(key, 0) > start:
                 raise Conflict(f"{key!r} was changed")
         if tx.ranges:
-            for seq, key in reversed(self._writes):
+            for seq, keys in reversed(self._writes):
                 if seq <= start:
                     break
-                if any(lo <= key < hi for lo, hi in tx.ranges):
-                    raise Conflict(f"{key!r} was changed in a range that was read")
+                for lo, hi in tx.ranges:
+                    for key in keys:
+                        if lo <= key < hi:
+                            raise Conflict(f"{key!r} was changed in a range that was read")
+
+    def _remember(self, keys: tuple[bytes, ...]) -> None:
+        self._seq = seq = self._seq + 1
+        self._last_write.update(dict.fromkeys(keys, seq))
+        self._writes.append((seq, keys))
+        self._writes_count += len(keys)
+        if self._writes_count > REMEMBERED_WRITES_MAX:
+            self._forget()
+
+    def _forget(self) -> None:
+        writes, last_write = self._writes, self._last_write
+        while self._writes_count > REMEMBERED_WRITES_MAX // 2:
+            seq, keys = writes.popleft()
+            self._writes_count -= len(keys)
+            self._forgotten = seq
+            for key in keys:
+                if last_write.get(key) == seq:
+                    del last_write[key]
 
     def _settled(self) -> asyncio.Future[None] | None:
         """A future for the moment at which all that is pending now is durable."""
@@ -183,17 +214,21 @@ class LocalStore:
             return None
         self._group = Group()
         self._under_way = group
+        rows = group.rows
         for key, total in group.adds.items():
-            group.rows[key] = _double.pack(total)
+            rows[key] = _double.pack(total)
         for name, entries in group.appends.items():
-            chunk = self._next_chunk(name)
-            group.rows[LOG + name.encode() + b"\0" + _u64.pack(chunk)] = _encode(entries)
+            prefix = LOG + name.encode() + b"\0"
+            for start in range(0, len(entries), CHUNK_ENTRIES_MAX):
+                chunk = self._next_chunk(name, prefix)
+                rows[prefix + _u64.pack(chunk)] = _encode(
+                    entries[start : start + CHUNK_ENTRIES_MAX]
+                )
         return group
 
-    def _next_chunk(self, name: str) -> int:
+    def _next_chunk(self, name: str, prefix: bytes) -> int:
         chunk = self._chunks.get(name)
         if chunk is None:
-            prefix = LOG + name.encode() + b"\0"
             last = self._scan(prefix, prefix + b"\xff" * 9, 1, True)
             chunk = _u64.unpack(last[0][0][-8:])[0] if last else 0
         self._chunks[name] = chunk + 1
@@ -204,16 +239,6 @@ class LocalStore:
         self._under_way = None
         if error is not None:
             return self._failed(group, error)
-        overlay, last_write = self._overlay, self._last_write
-        seq = group.seq
-        gone = [key for key in group.rows if last_write.get(key, 0) <= seq and key in overlay]
-        for key in gone:
-            del overlay[key]
-        if gone:
-            if overlay:
-                self._overlay_keys = [key for key in self._overlay_keys if key in overlay]
-            else:
-                self._overlay_keys.clear()
         if len(self._counters) > CACHED_COUNTERS_MAX and not self._group.adds:
             self._counters.clear()
         for done in group.commits:
@@ -225,24 +250,52 @@ class LocalStore:
             self._wake()
 
     def _failed(self, group: Group, error: StoreError) -> None:
-        # What is queued behind may have been built on what was lost: it is lost, too.
+        # What is queued behind may have been built on what was lost: it is lost, too. Whoever has
+        # read it and not yet committed conflicts.
         behind, self._group = self._group, Group()
-        self._overlay.clear()
-        self._overlay_keys.clear()
         self._counters.clear()
         self._chunks.clear()
+        self._last_write.clear()
+        self._writes.clear()
+        self._writes_count = 0
         self._forgotten = self._seq = self._seq + 1
+        if isinstance(error, StoreClosed):
+            self._closed = str(error)
         for done in (*group.commits, *behind.commits):
             if not done.done():
-                done.set_exception(error)
+                # One error each: a raised error gathers a traceback. Looking at it says that it
+                # is nobody's fault if its waiter is gone.
+                done.set_exception(type(error)(*error.args))
+                done.exception()
 
-    def _forget(self) -> None:
-        writes, last_write = self._writes, self._last_write
-        for _ in range(len(writes) // 2):
-            seq, key = writes.popleft()
-            self._forgotten = seq
-            if last_write.get(key) == seq and key not in self._overlay:
-                del last_write[key]
+
+def merge(
+    scan: Callable[[bytes, bytes, int, bool], Pairs],
+    changes: Mapping[bytes, bytes | None],
+    lo: bytes,
+    hi: bytes,
+    limit: int,
+    reverse: bool,
+) -> Pairs:
+    """What `scan(lo, hi, limit, reverse)` would give, had `changes` (of that range) been made."""
+    if limit <= 0:
+        return []
+    if not changes:
+        return scan(lo, hi, limit, reverse)
+    wanted = limit + (_SPARE_ROWS if None in changes.values() else 0)
+    while True:
+        stored = scan(lo, hi, wanted, reverse)
+        merged: dict[bytes, bytes | None] = dict(stored)
+        merged.update(changes)
+        keys = sorted(merged, reverse=reverse)
+        if len(stored) == wanted:
+            # Beyond the last row fetched, changes alone do not tell what comes next.
+            last = stored[-1][0]
+            keys = [key for key in keys if (key >= last if reverse else key <= last)]
+        found = [(key, value) for key in keys if (value := merged[key]) is not None]
+        if len(found) >= limit or len(stored) < wanted:
+            return found[:limit]
+        wanted *= 2
 
 
 class LocalView:
@@ -266,7 +319,7 @@ class LocalView:
         self, lo: bytes, hi: bytes, *, limit: int, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
         """At most `limit` pairs with lo <= key < hi."""
-        return self._store._scan(lo, hi, limit, reverse)
+        return self._store._scan(max(lo, FIRST_KEY), hi, limit, reverse)
 
     async def counter(self, key: bytes) -> float:
         """The sum of a counter."""
@@ -320,50 +373,44 @@ class LocalTx(LocalView):
         return [self._get(key) for key in keys]
 
     def _get(self, key: bytes) -> bytes | None:
-        if key in self.writes:
-            return self.writes[key]
+        writes = self.writes
+        if key in writes:
+            return writes[key]
         self.reads.append(key)
         store = self._store
-        if key in store._overlay:
+        pending = store._group.rows
+        if key in pending:
             self.saw_pending = True
-            return store._overlay[key]
+            return pending[key]
+        under_way = store._under_way
+        if under_way is not None and key in under_way.rows:
+            self.saw_pending = True
+            return under_way.rows[key]
         return store._read(key)
 
     async def scan(
         self, lo: bytes, hi: bytes, *, limit: int, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
         """At most `limit` pairs with lo <= key < hi."""
-        local = dict(self._pending(lo, hi))
-        if local:
+        lo = max(lo, FIRST_KEY)
+        store = self._store
+        changes: Rows = {}
+        if store._under_way is not None:
+            changes = store._under_way.between(lo, hi)
+        if store._group.rows:
+            changes.update(store._group.between(lo, hi))
+        if changes:
             self.saw_pending = True
         if self.writes:
-            local.update((k, v) for k, v in self.writes.items() if lo <= k < hi)
-        if not local:
-            rows = self._store._scan(lo, hi, limit, reverse)
-        else:
-            hidden = sum(value is None for value in local.values())
-            stored = self._store._scan(lo, hi, limit + hidden, reverse)
-            merged: dict[bytes, bytes | None] = {**dict(stored), **local}
-            rows = [
-                (key, value)
-                for key in sorted(merged, reverse=reverse)
-                if (value := merged[key]) is not None
-            ][:limit]
-        # Only as far as was looked: what lies behind the last row did not matter.
+            changes.update((key, value) for key, value in self.writes.items() if lo <= key < hi)
+        rows = merge(store._scan, changes, lo, hi, limit, reverse)
+        # Checked only as far as was looked: what lies behind the last row did not matter.
         if len(rows) < limit:
             self.ranges.append((lo, hi))
         elif rows:
             last = rows[-1][0]
             self.ranges.append((last, hi) if reverse else (lo, last + b"\0"))
         return rows
-
-    def _pending(self, lo: bytes, hi: bytes) -> Iterator[tuple[bytes, bytes | None]]:
-        keys, overlay = self._store._overlay_keys, self._store._overlay
-        for at in range(bisect_left(keys, lo), len(keys)):
-            key = keys[at]
-            if key >= hi:
-                break
-            yield key, overlay[key]
 
     async def counter(self, key: bytes) -> float:
         """The sum of a counter, with what is pending and this transaction's own."""
@@ -378,6 +425,7 @@ class LocalTx(LocalView):
 
     def put(self, key: bytes, value: bytes) -> None:
         """Write a value."""
+        assert key >= FIRST_KEY, "keys that begin with a zero byte are the store's own"
         self.writes[key] = value
 
     def delete(self, key: bytes) -> None:
@@ -406,4 +454,3 @@ class LocalTx(LocalView):
         """Keep nothing; return once all that was read is durable, raise Conflict if it changed."""
         self.writes, self.adds, self.appends, self.topics = {}, {}, {}, []
         await self.commit()
-

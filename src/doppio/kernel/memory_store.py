@@ -51,7 +51,7 @@ class MemoryStore(LocalStore):
 
     def _flush(self) -> None:
         self._scheduled = False
-        if self._closed:
+        if self._closed is not None or self._under_way is not None:
             return
         group = self._take()
         if group is None:
@@ -78,13 +78,13 @@ class MemoryStore(LocalStore):
 
     def crash(self) -> None:
         """Lose all that has not reached the disk; `disk` is what a restart finds."""
-        self._closed = True
         group = self._under_way or Group()
         self._under_way = None
         self._failed(group, StoreClosed("the store has crashed"))
 
     async def close(self) -> None:
         """Finish what was asked."""
-        while self._group.commits and not self._closed:
+        while self._group.commits and self._closed is None:
             await asyncio.sleep(0)
-        self._closed = True
+        if self._closed is None:
+            self._closed = "the store is closed"

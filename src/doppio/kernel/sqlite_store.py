@@ -96,12 +96,12 @@ class SqliteStore(LocalStore):
 
     async def close(self) -> None:
         """Finish what was asked, fold the log into the database, let go of the folder."""
-        if self._closed:
+        if self._closed is not None:
             return
         if self._under_way is not None or self._group.commits:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
-        self._closed = True
+        self._closed = "the store is closed"
         self._work.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         self._reader.close()

@@ -65,9 +65,7 @@ class View(Protocol):
         """Counters with lo <= key < hi, in key order."""
         ...
 
-    async def log(
-        self, name: str, after: int, *, limit: int
-    ) -> list[tuple[int, bytes]]:
+    async def log(self, name: str, after: int, *, limit: int) -> list[tuple[int, bytes]]:
         """Entries of a log with positions greater than `after`, oldest first.
 
         Positions rise, and are not necessarily dense. Start with 0.
