@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from fastcrc import crc32, crc64
+import anycrc
 
 Crc = Callable[[Any, int], int]
 
@@ -26,19 +25,11 @@ class Checksum(Protocol):
     def base64(self) -> str: ...
 
 
-def _iscsi(data: Any, value: int) -> int:
-    return crc32.iscsi(data, value)  # type: ignore[no-any-return,unused-ignore]
-
-
-def _nvme(data: Any, value: int) -> int:
-    return crc64.nvme(data, value)  # type: ignore[no-any-return,unused-ignore]
-
-
 # Algorithm -> (function, bits, reflected polynomial).
 _CRCS: dict[str, tuple[Crc, int, int]] = {
-    "CRC32": (zlib.crc32, 32, 0xEDB88320),
-    "CRC32C": (_iscsi, 32, 0x82F63B78),
-    "CRC64NVME": (_nvme, 64, 0x9A6C9329AC4BC9B5),
+    "CRC32": (anycrc.Model("CRC32").calc, 32, 0xEDB88320),
+    "CRC32C": (anycrc.Model("CRC32C").calc, 32, 0x82F63B78),
+    "CRC64NVME": (anycrc.Model("CRC64-NVME").calc, 64, 0x9A6C9329AC4BC9B5),
 }
 _HASHES: dict[str, Callable[..., Any]] = {
     "MD5": hashlib.md5,
@@ -57,7 +48,7 @@ class _Crc:
         self._value = 0
 
     def update(self, data: bytes | memoryview) -> None:
-        self._value = self._crc(data if isinstance(data, bytes) else bytes(data), self._value)
+        self._value = self._crc(data, self._value)
 
     def digest(self) -> bytes:
         return self._value.to_bytes(self._bytes, "big")
