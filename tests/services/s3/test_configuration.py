@@ -157,3 +157,54 @@ async def test_an_objects_acl_is_its_owner(world: World) -> None:
     assert (await refused(world.s3("get_object_acl", Bucket="bucket", Key="none"))).code == (
         "NoSuchKey"
     )
+
+
+@pytest.mark.parametrize("what", ["analytics", "intelligent_tiering", "inventory", "metrics"])
+def test_there_are_no_reports_on_a_bucket(what: str) -> None:
+    @told
+    async def story(world: World) -> None:
+        await world.bucket()
+        listed = await world.s3(f"list_bucket_{what}_configurations", Bucket="bucket")
+        assert listed == {"IsTruncated": False}
+        error = await refused(
+            world.s3(f"get_bucket_{what}_configuration", Bucket="bucket", Id="one")
+        )
+        assert (error.code, error.status) == ("NoSuchConfiguration", 404)
+
+    story()
+
+
+@told
+async def test_deleting_what_is_not_set_is_no_error(world: World) -> None:
+    await world.bucket()
+    for what in ("lifecycle", "replication", "website"):
+        await world.s3(f"delete_bucket_{what}", Bucket="bucket")
+        error = await refused(world.s3(f"delete_bucket_{what}", Bucket="none"))
+        assert error.code == "NoSuchBucket"
+    await world.put("key")
+    for what in ("retention", "legal_hold"):
+        error = await refused(world.s3(f"get_object_{what}", Bucket="bucket", Key="key"))
+        assert error.message == "Bucket is missing Object Lock Configuration"
+
+
+@told
+async def test_lists_that_would_grant_something_are_not_pretended(world: World) -> None:
+    await world.bucket()
+    await world.put("key")
+    error = await refused(world.s3("put_bucket_acl", Bucket="bucket", ACL="private"))
+    assert error.code == "AccessControlListNotSupported"
+    await world.s3("create_bucket", Bucket="lists", ObjectOwnership="ObjectWriter")
+    await world.put("key", bucket="lists")
+    await world.s3("put_bucket_acl", Bucket="lists", ACL="private")
+    await world.s3("put_object_acl", Bucket="lists", Key="key", ACL="private")
+    own = await world.s3("get_bucket_acl", Bucket="lists")
+    await world.s3("put_bucket_acl", Bucket="lists", AccessControlPolicy=own)
+    error = await refused(world.s3("put_bucket_acl", Bucket="lists", ACL="public-read"))
+    assert error.code == "NotImplemented"
+    strangers = {
+        "Grants": [{"Grantee": {"ID": "0", "Type": "CanonicalUser"}, "Permission": "READ"}]
+    }
+    error = await refused(
+        world.s3("put_object_acl", Bucket="lists", Key="key", AccessControlPolicy=strangers)
+    )
+    assert error.code == "NotImplemented"

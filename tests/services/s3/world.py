@@ -33,8 +33,8 @@ OTHER = "111111111111"
 class World:
     """One cloud with S3 alone in it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = MemoryStore()
+    def __init__(self, folder: Path, store: MemoryStore | None = None) -> None:
+        self.store = MemoryStore() if store is None else store
         self.clock = Clock(MachineClock())
         self.ids = Ids(7)
         self.wakers = Wakers()

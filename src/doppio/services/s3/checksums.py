@@ -23,11 +23,13 @@ MEMBERS = {
         "XXHASH128",
     )
 }  # fmt: skip
-HERE = frozenset({"CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"})
-DIGEST_BYTES = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
+# Those that are here, with the length of their values.
+DIGEST_BYTES = {
+    "CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "MD5": 16, "SHA1": 20, "SHA256": 32, "SHA512": 64,
+}  # fmt: skip
 # CRCs of the whole can be computed from those of the parts; hashes cannot.
 FULL_OBJECT = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
-COMPOSITE = frozenset({"CRC32", "CRC32C", "SHA1", "SHA256"})
+COMPOSITE = DIGEST_BYTES.keys() - {"CRC64NVME"}
 _KNOWN = MEMBERS.keys()
 
 
@@ -64,7 +66,7 @@ def announced(trailers: tuple[str, ...]) -> str | None:
 
 
 def _checked(name: str) -> str:
-    if name in HERE:
+    if name in DIGEST_BYTES:
         return name
     if f"Checksum{name}" in MEMBERS:
         raise NotImplementedByDoppio(f"Checksums of type {name} exist in AWS and not yet here")

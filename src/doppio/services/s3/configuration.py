@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from doppio.kernel.context import Context
-from doppio.services.s3.attributes import ENCRYPTION
+from doppio.services.s3.attributes import ENCRYPTION, ENFORCED, check_acl
 from doppio.services.s3.errors import (
+    AccessControlListNotSupported,
     InvalidArgument,
     InvalidRequest,
     MalformedXML,
@@ -136,6 +137,34 @@ class Configuration:
         bucket, _ = await version_of(reader, req)
         reader.meter("Requests-Tier2")
         return _acl(bucket)
+
+    async def put_bucket_acl(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """Set the bucket's list: to what it is anyway, since no other grants are here yet."""
+        bucket = await _read(ctx, req)
+        _check_acl(bucket, req)
+
+    async def put_object_acl(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """Set an object's list: to what it is anyway, since no other grants are here yet."""
+        reader = ctx.read()
+        bucket, _ = await version_of(reader, req)
+        _check_acl(bucket, req)
+        reader.meter("Requests-Tier1")
+        return {}
+
+
+def _check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
+    """Refuse all lists but the owner's own, in S3's words or with 501."""
+    check_acl(bucket, req)
+    policy = req.get("AccessControlPolicy")
+    if policy is None:
+        return
+    if bucket.ownership == ENFORCED:
+        raise AccessControlListNotSupported()
+    owner = owner_of(bucket.account)["ID"]
+    for grant in policy.get("Grants") or []:
+        grantee = grant.get("Grantee") or {}
+        if grantee.get("ID") != owner or grant.get("Permission") != "FULL_CONTROL":
+            raise NotImplementedByDoppio("ACLs that grant something exist in AWS and not yet here")
 
 
 def _acl(bucket: Bucket) -> dict[str, Any]:

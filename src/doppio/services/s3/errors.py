@@ -201,6 +201,12 @@ class NoSuchBucketPolicy(S3Error):
     text = "The bucket policy does not exist"
 
 
+class NoSuchConfiguration(S3Error):
+    code = "NoSuchConfiguration"
+    status = 404
+    text = "The specified configuration does not exist."
+
+
 class NoSuchCORSConfiguration(S3Error):
     code = "NoSuchCORSConfiguration"
     status = 404

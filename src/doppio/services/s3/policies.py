@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
+from doppio.kernel import policy
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Context, Tx
-from doppio.kernel import policy
 from doppio.services.s3.errors import (
     AccessDenied,
     MalformedPolicy,

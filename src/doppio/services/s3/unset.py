@@ -11,12 +11,14 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.services.s3.errors import (
+    InvalidRequest,
+    NoSuchConfiguration,
     NoSuchLifecycleConfiguration,
     NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
     ReplicationConfigurationNotFound,
 )
-from doppio.services.s3.lookup import existing_bucket
+from doppio.services.s3.lookup import existing_bucket, version_of
 from doppio.services.s3.records import Bucket
 
 
@@ -27,8 +29,11 @@ async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
     return bucket
 
 
+_NO_LOCK = "Bucket is missing Object Lock Configuration"
+
+
 class Unset:
-    """Reads of settings that nothing can set."""
+    """Reads of settings that nothing can set, and deletes, which find nothing to delete."""
 
     async def get_bucket_lifecycle_configuration(
         self, ctx: Context, req: Mapping[str, Any]
@@ -79,3 +84,81 @@ class Unset:
         """The owner pays."""
         await _read(ctx, req)
         return {"Payer": "BucketOwner"}
+
+    async def list_bucket_analytics_configurations(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """No analytics."""
+        await _read(ctx, req)
+        return {"IsTruncated": False}
+
+    async def get_bucket_analytics_configuration(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """No analytics."""
+        bucket = await _read(ctx, req)
+        raise NoSuchConfiguration(BucketName=bucket.name)
+
+    async def list_bucket_intelligent_tiering_configurations(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """No archiving by access."""
+        await _read(ctx, req)
+        return {"IsTruncated": False}
+
+    async def get_bucket_intelligent_tiering_configuration(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """No archiving by access."""
+        bucket = await _read(ctx, req)
+        raise NoSuchConfiguration(BucketName=bucket.name)
+
+    async def list_bucket_inventory_configurations(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """No inventories."""
+        await _read(ctx, req)
+        return {"IsTruncated": False}
+
+    async def get_bucket_inventory_configuration(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """No inventories."""
+        bucket = await _read(ctx, req)
+        raise NoSuchConfiguration(BucketName=bucket.name)
+
+    async def list_bucket_metrics_configurations(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """No request metrics."""
+        await _read(ctx, req)
+        return {"IsTruncated": False}
+
+    async def get_bucket_metrics_configuration(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """No request metrics."""
+        bucket = await _read(ctx, req)
+        raise NoSuchConfiguration(BucketName=bucket.name)
+
+    async def delete_bucket_lifecycle(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """There are no lifecycle rules to forget."""
+        await existing_bucket(ctx.read(), req)
+
+    async def delete_bucket_replication(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """There is no replication to stop."""
+        await existing_bucket(ctx.read(), req)
+
+    async def delete_bucket_website(self, ctx: Context, req: Mapping[str, Any]) -> None:
+        """There is no website to take down."""
+        await existing_bucket(ctx.read(), req)
+
+    async def get_object_retention(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """No Object Lock in the bucket: an error in S3."""
+        await version_of(ctx.read(), req)
+        raise InvalidRequest(_NO_LOCK)
+
+    async def get_object_legal_hold(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+        """No Object Lock in the bucket: an error in S3."""
+        await version_of(ctx.read(), req)
+        raise InvalidRequest(_NO_LOCK)

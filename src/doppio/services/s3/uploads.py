@@ -12,7 +12,7 @@ from doppio.services.s3.limits import LISTED_PARTS_MAX
 from doppio.services.s3.listing import INTEGER_MAX, Page, page_of
 from doppio.services.s3.lookup import existing_bucket, version_and_content
 from doppio.services.s3.multipart import existing_upload
-from doppio.services.s3.records import Part, Piece, Upload, Version
+from doppio.services.s3.records import Bucket, Part, Piece, Upload, Version
 from doppio.services.s3.rules import canonical_user, owner_of, quoted
 from doppio.services.s3.walk import Item, Walk
 
@@ -42,7 +42,7 @@ class Uploads:
             "Prefix": page.text(page.prefix),
             "MaxUploads": page.room,
             "IsTruncated": len(items) > page.room,
-            "Uploads": [_upload(item.record, page) for item in shown if item.record],
+            "Uploads": [_upload(bucket, item.record, page) for item in shown if item.record],
             "CommonPrefixes": [
                 {"Prefix": page.text(item.text)} for item in shown if item.record is None
             ],
@@ -62,6 +62,7 @@ class Uploads:
         marker = req.get("PartNumberMarker", 0)
         count = _count(req)
         reader = ctx.read()
+        bucket = await existing_bucket(reader, req)
         upload = await existing_upload(reader, req)
         parts = await reader.list(Part, (upload.id,), since=marker + 1, limit=count + 1)
         reader.meter("Requests-Tier1")
@@ -76,7 +77,7 @@ class Uploads:
             "IsTruncated": len(parts) > count,
             "Parts": [_part(part) for part in shown],
             "Initiator": _initiator(upload),
-            "Owner": owner_of(upload.account),
+            "Owner": owner_of(bucket.account),
             "StorageClass": upload.storage_class,
         }
         if upload.said_algorithm:
@@ -128,13 +129,13 @@ def _count(req: Mapping[str, Any]) -> int:
     return min(count, LISTED_PARTS_MAX)
 
 
-def _upload(upload: Upload, page: Page) -> dict[str, Any]:
+def _upload(bucket: Bucket, upload: Upload, page: Page) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "UploadId": upload.id,
         "Key": page.text(upload.key),
         "Initiated": upload.started_at,
         "StorageClass": upload.storage_class,
-        "Owner": owner_of(upload.account),
+        "Owner": owner_of(bucket.account),
         "Initiator": _initiator(upload),
     }
     if upload.said_algorithm:
