@@ -52,15 +52,15 @@ async def change(world: World, told: dict[str, bytes | None], name: str, body: b
 async def upload(world: World) -> bytes:
     bodies = [b"m" * FIVE, b"n" * 10]
     begun: Any = {"Bucket": "bucket", "Key": "mp"}
-    id = (await world.s3("create_multipart_upload", **begun))["UploadId"]
+    upload_id = (await world.s3("create_multipart_upload", **begun))["UploadId"]
     parts = []
     for number, body in enumerate(bodies, 1):
-        etag = (await world.s3("upload_part", **begun, UploadId=id, PartNumber=number, Body=body))[
-            "ETag"
-        ]
+        etag = (
+            await world.s3("upload_part", **begun, UploadId=upload_id, PartNumber=number, Body=body)
+        )["ETag"]
         parts.append({"PartNumber": number, "ETag": etag})
     await world.s3(
-        "complete_multipart_upload", **begun, UploadId=id, MultipartUpload={"Parts": parts}
+        "complete_multipart_upload", **begun, UploadId=upload_id, MultipartUpload={"Parts": parts}
     )
     return b"".join(bodies)
 

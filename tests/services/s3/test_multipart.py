@@ -15,8 +15,8 @@ FIVE = 5 * 1024 * 1024
 
 async def begin(world: World, key: str = "key", **req: Any) -> str:
     upload = await world.s3("create_multipart_upload", Bucket="bucket", Key=key, **req)
-    id: str = upload["UploadId"]
-    return id
+    upload_id: str = upload["UploadId"]
+    return upload_id
 
 
 async def part(world: World, upload: str, number: int, body: bytes, **req: Any) -> Any:
@@ -191,7 +191,7 @@ async def test_parts_and_uploads_are_listed_in_pages(world: World) -> None:
             "KeyMarker": page["NextKeyMarker"],
             "UploadIdMarker": page["NextUploadIdMarker"],
         }
-    assert found == [(key, id) for key in ("a", "b/1", "key") for id in sorted(ids[key])]
+    assert found == [(key, one) for key in ("a", "b/1", "key") for one in sorted(ids[key])]
     grouped = await world.s3("list_multipart_uploads", Bucket="bucket", Delimiter="/")
     assert [entry["Prefix"] for entry in grouped["CommonPrefixes"]] == ["b/"]
 

@@ -48,7 +48,7 @@ def test_a_span_lies_within_what_there_is(text: str, size: int) -> None:
     if not isinstance(found, str):
         offset, length = found
         assert length > 0
-        assert 0 <= offset
+        assert offset >= 0
         assert offset + length <= size
 
 

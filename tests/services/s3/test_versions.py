@@ -183,12 +183,12 @@ class OneKey(RuleBasedStateMachine):
         self.loop.close()
         self.folder.cleanup()
 
-    def push(self, id: str | None, body: bytes | None) -> None:
+    def push(self, version: str | None, body: bytes | None) -> None:
         if self.status != "Enabled":
             self.model = [entry for entry in self.model if entry[0] != "null"]
-            id = "null"
-        assert id is not None
-        self.model.insert(0, (id, body))
+            version = "null"
+        assert version is not None
+        self.model.insert(0, (version, body))
 
     @rule(size=st.sampled_from([1, 3000, 20_000]))
     def put(self, size: int) -> None:
@@ -210,24 +210,24 @@ class OneKey(RuleBasedStateMachine):
     @rule(place=st.integers(0, 5))
     def remove(self, place: int) -> None:
         if place < len(self.model):
-            id, _ = self.model.pop(place)
-            self.do(self.world.s3("delete_object", Bucket="bucket", Key="key", VersionId=id))
+            version, _ = self.model.pop(place)
+            self.do(self.world.s3("delete_object", Bucket="bucket", Key="key", VersionId=version))
 
     @rule(status=st.sampled_from(["Enabled", "Suspended"]))
-    def version(self, status: str) -> None:
+    def set_versioning(self, status: str) -> None:
         self.do(self.world.version("bucket", status))
         self.status = status
 
     @rule(place=st.integers(0, 5))
     def copy_up(self, place: int) -> None:
         if place < len(self.model) and self.model[place][1] is not None:
-            id, body = self.model[place]
+            version, body = self.model[place]
             result = self.do(
                 self.world.s3(
                     "copy_object",
                     Bucket="bucket",
                     Key="key",
-                    CopySource=f"bucket/key?versionId={id}",
+                    CopySource=f"bucket/key?versionId={version}",
                 )
             )
             self.push(result.get("VersionId"), body)
@@ -245,19 +245,19 @@ class OneKey(RuleBasedStateMachine):
         page = self.do(self.world.s3("list_object_versions", Bucket="bucket"))
         found = {entry["VersionId"]: False for entry in page["Versions"]}
         found.update((entry["VersionId"], True) for entry in page["DeleteMarkers"])
-        assert found == {id: body is None for id, body in self.model}
+        assert found == {version: body is None for version, body in self.model}
         latest = [
             entry["VersionId"]
             for entry in (*page["Versions"], *page["DeleteMarkers"])
             if entry["IsLatest"]
         ]
-        assert latest == [id for id, _ in self.model[:1]]
+        assert latest == [version for version, _ in self.model[:1]]
 
     @invariant()
     def every_version_has_its_bytes(self) -> None:
-        for id, body in self.model:
+        for version, body in self.model:
             if body is not None:
-                assert self.do(self.world.get("key", VersionId=id)) == body
+                assert self.do(self.world.get("key", VersionId=version)) == body
 
 
 OneKey.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)

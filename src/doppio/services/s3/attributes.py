@@ -138,7 +138,7 @@ def check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
     if acl == "bucket-owner-full-control" and not grants:
         return
     if bucket.ownership == ENFORCED:
-        raise AccessControlListNotSupported()
+        raise AccessControlListNotSupported
     if grants or acl != "private":
         raise NotImplementedByDoppio("ACLs that grant something exist in AWS and not yet here")
 

@@ -131,7 +131,7 @@ class Bodies:
         whole = body.whole
         if whole is None:
             if body.length is None:
-                raise MissingContentLength()
+                raise MissingContentLength
             if body.length > bytes_max:
                 raise EntityTooLarge(ProposedSize=str(body.length), MaxSizeAllowed=str(bytes_max))
         elif not whole or not (file or len(whole) > BODY_IN_ROW_BYTES_MAX):
@@ -158,7 +158,7 @@ class Bodies:
         try:
             size = await _pump(body, hashes.update, writer)
             if body.length is not None and size != body.length:
-                raise IncompleteBody()
+                raise IncompleteBody
             value = hashes.checksum.base64()
             given = says.value
             if given is None:

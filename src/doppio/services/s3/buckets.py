@@ -207,7 +207,7 @@ def _ownership_of(req: Mapping[str, Any]) -> str:
     grants = [name for name in req if name.startswith("Grant")]
     if req.get("ACL", "private") != "private" or grants:
         if ownership == ENFORCED:
-            raise InvalidBucketAclWithObjectOwnership()
+            raise InvalidBucketAclWithObjectOwnership
         raise NotImplementedByDoppio("ACLs that grant something exist in AWS and not yet here")
     return ownership
 
@@ -217,7 +217,7 @@ async def _count(tx: Tx, by: int) -> None:
     holdings = await tx.get(Holdings, account) or Holdings(account=account)
     count = holdings.buckets + by
     if by > 0 and count > await quota(tx, BUCKETS):
-        raise TooManyBuckets()
+        raise TooManyBuckets
     tx.put(Holdings(account=account, buckets=count))
 
 

@@ -61,7 +61,7 @@ class Configuration:
         """Set how new objects are encrypted."""
         rules = req["ServerSideEncryptionConfiguration"].get("Rules") or []
         if len(rules) != 1:
-            raise MalformedXML()
+            raise MalformedXML
         default = rules[0].get("ApplyServerSideEncryptionByDefault")
         algorithm = (default or {}).get("SSEAlgorithm", ENCRYPTION)
         if algorithm in {"aws:kms", "aws:kms:dsse"}:
@@ -69,7 +69,7 @@ class Configuration:
                 "Encryption with KMS keys (SSE-KMS) exists in AWS and not yet here"
             )
         if algorithm != ENCRYPTION:
-            raise MalformedXML()
+            raise MalformedXML
         if "KMSMasterKeyID" in (default or {}):
             raise InvalidArgument(
                 "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms",
@@ -99,7 +99,7 @@ class Configuration:
         """Set who owns what others write."""
         rules = req["OwnershipControls"].get("Rules") or []
         if len(rules) != 1 or rules[0].get("ObjectOwnership") not in _OWNERSHIPS:
-            raise MalformedXML()
+            raise MalformedXML
         await _change(ctx, req, ownership=rules[0]["ObjectOwnership"])
 
     async def delete_bucket_ownership_controls(self, ctx: Context, req: Mapping[str, Any]) -> None:
@@ -117,7 +117,7 @@ class Configuration:
         """Set which origins may use the bucket from a browser."""
         rules = req["CORSConfiguration"].get("CORSRules") or []
         if not 1 <= len(rules) <= CORS_RULES_MAX:
-            raise MalformedXML()
+            raise MalformedXML
         for rule in rules:
             _check_cors(rule)
         await _change(ctx, req, cors=rules)
@@ -159,7 +159,7 @@ def _check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
     if policy is None:
         return
     if bucket.ownership == ENFORCED:
-        raise AccessControlListNotSupported()
+        raise AccessControlListNotSupported
     owner = owner_of(bucket.account)["ID"]
     for grant in policy.get("Grants") or []:
         grantee = grant.get("Grantee") or {}
@@ -177,7 +177,7 @@ def _check_cors(rule: Mapping[str, Any]) -> None:
     methods = rule.get("AllowedMethods") or []
     origins = rule.get("AllowedOrigins") or []
     if not methods or not origins:
-        raise MalformedXML()
+        raise MalformedXML
     for method in methods:
         if method not in _METHODS:
             raise InvalidRequest(

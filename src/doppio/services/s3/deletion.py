@@ -22,7 +22,7 @@ class Deletion:
         wanted = req["Delete"]
         objects = wanted.get("Objects") or []
         if not 1 <= len(objects) <= DELETED_KEYS_MAX:
-            raise MalformedXML()
+            raise MalformedXML
         quiet = wanted.get("Quiet", False)
         deleted: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []

@@ -51,7 +51,7 @@ def checked_bucket(ctx: Context, bucket: Bucket | None, name: str, owner: str | 
             raise InvalidBucketName(BucketName=name)
         raise NoSuchBucket(BucketName=name)
     if owner is not None and owner != bucket.account:
-        raise AccessDenied()
+        raise AccessDenied
     if bucket.region != ctx.region:
         raise elsewhere(bucket)
     return bucket

@@ -109,7 +109,7 @@ class Multipart:
         """Make the listed parts an object, in one commit."""
         wanted = (req.get("MultipartUpload") or {}).get("Parts") or []
         if not wanted:
-            raise MalformedXML()
+            raise MalformedXML
         async with ctx.write() as tx:
             upload = await existing_upload(tx, req)
             bucket, old = await bucket_and_current(tx, req)

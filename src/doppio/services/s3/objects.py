@@ -183,13 +183,13 @@ async def new_version(
     parts_count: int = 0,
 ) -> Current:
     """A new current version of a key; `old` is what it pushes down or replaces."""
-    sequence, id = await make_way(tx, bucket, key, old)
+    sequence, version = await make_way(tx, bucket, key, old)
     return tx.put(
         Current(
             bucket=bucket.id,
             key=key,
             sequence=sequence,
-            id=id,
+            id=version,
             modified=tx.context.now.replace(microsecond=0),
             size=size,
             etag=etag,

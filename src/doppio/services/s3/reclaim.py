@@ -52,7 +52,8 @@ async def discard_file(tx: Tx, blob: str) -> None:
 async def share(tx: Tx, content_id: str) -> Content:
     """One version more refers to these bytes."""
     content = await tx.get(Content, content_id)
-    assert content is not None and content.refs > 0, "shared through a version that is there"
+    assert content is not None, "a version's content lives as long as the version"
+    assert content.refs > 0, "what nothing refers to is not shared"
     return tx.put(msgspec.structs.replace(content, refs=content.refs + 1))
 
 

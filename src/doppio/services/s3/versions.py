@@ -39,7 +39,7 @@ class Versioning:
         if wanted.get("MFADelete") == ENABLED:
             raise InvalidArgument("MFA Delete needs the root user's MFA device", ArgumentName="mfa")
         if status not in {ENABLED, SUSPENDED}:
-            raise MalformedXML()
+            raise MalformedXML
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
             tx.put(msgspec.structs.replace(bucket, versioning=status))
@@ -87,7 +87,7 @@ async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Old
             tx.delete(current)
             await release(tx, current)
         return None
-    sequence, id = await make_way(tx, bucket, key, current)
+    sequence, version = await make_way(tx, bucket, key, current)
     if current is not None:
         tx.delete(current)
     return tx.add(
@@ -95,7 +95,7 @@ async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Old
             bucket=bucket.id,
             key=key,
             sequence=sequence,
-            id=id,
+            id=version,
             modified=tx.context.now.replace(microsecond=0),
             marker=True,
         )
