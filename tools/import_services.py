@@ -16,16 +16,20 @@ from typing import Any
 TARGET = Path(__file__).parent.parent / "src" / "doppio" / "data" / "services.json"
 
 
-def models(data: Path) -> dict[str, dict[str, Any]]:
-    """The metadata of each service's newest model."""
+def newest_models(only: str | None = None) -> dict[str, dict[str, Any]]:
+    """Each service's newest model, or one service's, as botocore has it."""
+    spec = importlib.util.find_spec("botocore")
+    assert spec is not None
+    assert spec.origin is not None
+    data = Path(spec.origin).parent / "data"
     found: dict[str, dict[str, Any]] = {}
-    for folder in sorted(data.iterdir()):
+    for folder in [data / only] if only else sorted(data.iterdir()):
         versions = sorted(folder.glob("*/service-2.json*")) if folder.is_dir() else []
         if versions:
             newest = versions[-1]
             raw = newest.read_bytes()
             text = gzip.decompress(raw) if newest.suffix == ".gz" else raw
-            found[folder.name] = json.loads(text)["metadata"]
+            found[folder.name] = json.loads(text)
     return found
 
 
@@ -44,12 +48,9 @@ def row(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Write the table."""
-    spec = importlib.util.find_spec("botocore")
-    assert spec is not None and spec.origin is not None
-    found = models(Path(spec.origin).parent / "data")
     table = {
         "source": f"botocore {importlib.metadata.version('botocore')}",
-        "services": {name: row(metadata) for name, metadata in found.items()},
+        "services": {name: row(model["metadata"]) for name, model in newest_models().items()},
     }
     TARGET.write_text(json.dumps(table, indent=0, sort_keys=True) + "\n")
 
