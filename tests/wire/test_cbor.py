@@ -21,7 +21,9 @@ TREES = st.recursive(
     | st.floats(allow_nan=False)
     | st.text(st.characters(exclude_categories=["Cs"]))
     | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
     max_leaves=20,
 )
 
@@ -48,9 +50,20 @@ def test_garbage_is_bad_cbor_or_a_value(content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\x81", b"\xff", b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", b"\xa1\x01\x02",
-     b"\x7f\x41\x61\xff", b"\x00\x00", b"\xbf\x61a\xff", b"\xc1\xf4", b"\x81" * 500 + b"\x00",
-     b"\xc1\xfb\x7f\xf0\x00\x00\x00\x00\x00\x00", b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff"],
+    [
+        b"",
+        b"\x81",
+        b"\xff",
+        b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\xa1\x01\x02",
+        b"\x7f\x41\x61\xff",
+        b"\x00\x00",
+        b"\xbf\x61a\xff",
+        b"\xc1\xf4",
+        b"\x81" * 500 + b"\x00",
+        b"\xc1\xfb\x7f\xf0\x00\x00\x00\x00\x00\x00",
+        b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff",
+    ],
 )
 def test_broken_documents_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError):
@@ -92,7 +105,9 @@ def test_an_answer_says_its_protocol() -> None:
 
 def test_an_error_has_its_full_name_and_its_old_code() -> None:
     response = failed(
-        "cloudwatch", "smithy-rpc-v2-cbor", "GetDashboard",
+        "cloudwatch",
+        "smithy-rpc-v2-cbor",
+        "GetDashboard",
         error("ResourceNotFoundException", "none", ResourceType="d"),
     )
     assert response.status == 404

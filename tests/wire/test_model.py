@@ -62,9 +62,7 @@ def test_the_query_names_of_sqs_do_not_leak_into_json() -> None:
 
 def test_an_exception_is_found_by_its_old_code_through_its_operation() -> None:
     sqs = model.load("sqs")
-    found = sqs.exception(
-        "AWS.SimpleQueueService.NonExistentQueue", sqs.operations["SendMessage"]
-    )
+    found = sqs.exception("AWS.SimpleQueueService.NonExistentQueue", sqs.operations["SendMessage"])
     assert found is sqs.shape("QueueDoesNotExist")
     assert sqs.exception("SendMessageRequest") is None
     assert sqs.exception("Nothing") is None

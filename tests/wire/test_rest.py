@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from urllib.parse import quote
 
 from doppio.wire import model
 from doppio.wire.rest import InvalidUri, parse_query, router

@@ -10,11 +10,16 @@ import re
 import warnings
 from collections.abc import Callable
 
+# How long a text may be to be judged. Python's engine tries every way to split a text between
+# repetitions that overlap, so the time grows with the power of their number.
 CHARS_MAX = 4096
+CHARS_MANY_REPEATS_MAX = 256
+REPEATS_FEW = 1
 
 _SUPPLEMENTARY = r"\uD800\uDC00-\uDBFF\uDFFF"
 # A repeated group that repeats inside: a*-like within (...)* can take exponential time.
 _NESTED = re.compile(r"[*+}][^()]*\)[*+{]")
+_REPEAT = re.compile(r"[*+]|\{\d*,\}|\{\d*,?\d{3,}\}")
 _QUANTIFIER = re.compile(r"[*+{?]")
 
 
@@ -44,4 +49,6 @@ def matcher(pattern: str) -> Callable[[str], object] | None:
     except (re.error, Warning, RecursionError, OverflowError):
         return None
     match = compiled.fullmatch if _QUANTIFIER.search(text) else compiled.search
-    return lambda value: len(value) > CHARS_MAX or match(value)
+    few = len(_REPEAT.findall(text)) <= REPEATS_FEW
+    chars_max = CHARS_MAX if few else CHARS_MANY_REPEATS_MAX
+    return lambda value: len(value) > chars_max or match(value)

@@ -95,7 +95,7 @@ class _Input:
         self.labels: list[tuple[str, str, ReadText]] = []
         self.headers: dict[str, tuple[str, ReadText]] = {}
         self.prefixes: list[tuple[str, str]] = []
-        self.query: dict[str, tuple[str, Callable[[list[str]], Any]]] = {}
+        self.query: dict[str, tuple[str, bool, ReadText]] = {}
         self.query_map: tuple[str, bool] | None = None
         self.payload: str | None = None
         self.body: ReadBody | None = None
@@ -126,18 +126,12 @@ class _Input:
             if member.shape.type == "map":
                 self.query_map = (member.name, member.shape.value.shape.type == "list")
             else:
-                self.query[wire] = (member.name, _query_reader(member))
+                repeated = member.shape.type == "list"
+                one = member.shape.member if repeated else member
+                self.query[wire] = (member.name, repeated, scalars.reader(one))
         else:
             return False
         return True
-
-
-def _query_reader(member: Member) -> Callable[[list[str]], Any]:
-    if member.shape.type == "list":
-        read = scalars.reader(member.shape.member)
-        return lambda values: [read(value) for value in values]
-    read = scalars.reader(member)
-    return lambda values: read(values[0])
 
 
 class _Output:
@@ -264,7 +258,11 @@ class RestCodec:
         for key, values in parse_query(query).items():
             entry = plan.query.get(key)
             if entry is not None and (values[0] or len(values) > 1 or self._keeps_empty):
-                out[entry[0]] = entry[1](values)
+                name, repeated, read = entry
+                if repeated:
+                    out[name] = [self._converted(key, value, read) for value in values]
+                else:
+                    out[name] = self._converted(key, values[0], read)
             if plan.query_map is not None:
                 rest[key] = values if plan.query_map[1] else values[0]
         if plan.query_map is not None and rest:
