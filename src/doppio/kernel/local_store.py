@@ -44,7 +44,7 @@ Pairs = list[tuple[bytes, bytes]]
 class Group:
     """Commits that become durable together."""
 
-    __slots__ = ("_sorted", "adds", "appends", "commits", "rows", "topics")
+    __slots__ = ("_sorted", "adds", "appends", "commits", "rows", "size", "topics")
 
     def __init__(self) -> None:
         self.rows: Rows = {}
@@ -52,6 +52,7 @@ class Group:
         self.appends: dict[str, list[bytes]] = {}
         self.commits: list[asyncio.Future[None]] = []
         self.topics: dict[str, None] = {}
+        self.size = 0
         self._sorted: list[bytes] = []
 
     def between(self, lo: bytes, hi: bytes) -> Rows:
@@ -238,7 +239,8 @@ class LocalStore:
         """A group is durable, or failed; runs on the loop."""
         self._under_way = None
         if error is not None:
-            return self._failed(group, error)
+            self._failed(group, error)
+            return
         if len(self._counters) > CACHED_COUNTERS_MAX and not self._group.adds:
             self._counters.clear()
         for done in group.commits:

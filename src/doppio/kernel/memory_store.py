@@ -84,7 +84,6 @@ class MemoryStore(LocalStore):
 
     async def close(self) -> None:
         """Finish what was asked."""
-        while self._group.commits and self._closed is None:
-            await asyncio.sleep(0)
+        self._flush()
         if self._closed is None:
             self._closed = "the store is closed"

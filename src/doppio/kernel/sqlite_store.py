@@ -1,36 +1,39 @@
-"""The store on one machine: SQLite with a write-ahead log, and an fsync before any answer.
+"""The store on one machine: a redo log for durability, SQLite for everything else.
 
-Reads run on the event loop: a point read costs microseconds. Commits of one turn of the loop go to
-a writer thread as one transaction (group commit). The thread runs few, large statements: each one
-gives up the interpreter lock and must win it back, which is what would cost under load.
+A commit is durable once its group's record is in the redo log: one write, one sync, in a thread of
+its own. Its rows stay in memory, where reads look first, until another thread takes some hundreds
+of them to SQLite in one transaction. So a row that changes often, a counter say, costs SQLite
+little, and a message that is soon gone nothing.
+
+Reads run on the event loop: a point read costs microseconds.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
-import fcntl
-import os
 import sqlite3
+import struct
 import threading
+from bisect import bisect_left, insort
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
-from doppio.kernel.local_store import Group, LocalStore
+from doppio.kernel.data_folder import connect_for_reading, lock_folder, open_database
+from doppio.kernel.local_store import Group, LocalStore, Pairs, Rows, merge
+from doppio.kernel.redo_log import RedoLog, Segment
 from doppio.kernel.store import (
-    DataDirectoryInUse,
     StoreClosed,
-    StoreCorrupt,
     StoreError,
     StoreFull,
 )
 
-DATABASE = "state.db"
-LOCK = "lock"
-# "dopp": tells our file from any other SQLite database.
-APPLICATION_ID = 0x646F7070
-FORMAT = 1
-# Rows a statement, largest first: a group is cut into these.
+# The row that says up to which redo segment the database has everything.
+APPLIED = b"\x00a"
+# Rows a statement, largest first: a batch is cut into these. Each statement gives up the
+# interpreter lock and must win it back, so they are few.
 _SIZES = (256, 64, 16, 4, 1)
 _UPSERT = "INSERT INTO kv(k,v) VALUES {} ON CONFLICT(k) DO UPDATE SET v=excluded.v"
 _DELETE = "DELETE FROM kv WHERE k IN ({})"
@@ -39,109 +42,305 @@ _DELETES = {size: _DELETE.format(",".join(["?"] * size)) for size in _SIZES}
 _GET = "SELECT v FROM kv WHERE k=?"
 _SCAN = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k LIMIT ?"
 _SCAN_BACK = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k DESC LIMIT ?"
-CACHE_KIB = 8_192
-MMAP_BYTES = 256 * 1024 * 1024
-CHECKPOINT_PAGES = 4_000
-WAL_BYTES_KEPT = 64 * 1024 * 1024
+# Rows in memory go to the database when there are so many, or after so long.
+BATCH_ROWS = 512
+BATCH_BYTES = 1024 * 1024
+BATCH_SECONDS = 0.1
+# Beyond this, commits wait for the database.
+BEHIND_BYTES_MAX = 48 * 1024 * 1024
+_u64 = struct.Struct(">Q")
+
+
+class Recent:
+    """Durable rows that the database has not got yet."""
+
+    __slots__ = ("_keys", "_unsorted", "bytes", "rows")
+
+    def __init__(self) -> None:
+        self.rows: Rows = {}
+        self.bytes = 0
+        self._keys: list[bytes] = []
+        self._unsorted: list[bytes] = []
+
+    def update(self, rows: Rows, size: int) -> None:
+        """Take over a group's rows."""
+        self._unsorted.extend(rows.keys() - self.rows.keys())
+        self.rows.update(rows)
+        self.bytes += size
+
+    def between(self, lo: bytes, hi: bytes) -> Rows:
+        """The rows with lo <= key < hi."""
+        keys, unsorted, rows = self._keys, self._unsorted, self.rows
+        if unsorted:
+            if len(unsorted) * 8 < len(keys):
+                for key in unsorted:
+                    insort(keys, key)
+            else:
+                keys.extend(unsorted)
+                keys.sort()
+            unsorted.clear()
+        return {key: rows[key] for key in keys[bisect_left(keys, lo) : bisect_left(keys, hi)]}
 
 
 class SqliteStore(LocalStore):
-    """A store in `folder`. `synchronous` is SQLite's: FULL survives a power cut, OFF nothing."""
+    """A store in `folder`. `synchronous` FULL survives a power cut; OFF nothing but a clean stop."""
 
     def __init__(self, folder: Path, *, synchronous: str = "FULL") -> None:
         super().__init__()
-        assert synchronous in {"FULL", "NORMAL", "OFF"}
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        assert synchronous in {"FULL", "OFF"}
+        self._durable = synchronous == "FULL"
         self._lock = lock_folder(folder)
         try:
-            self._writer = _open(folder, synchronous)
-            self._reader = _connect(folder / DATABASE)
-            self._reader.execute("PRAGMA query_only=ON")
+            self._writer = open_database(folder, synchronous)
+            self._reader = connect_for_reading(folder)
+            self._cursor = self._reader.cursor()
+            applied = self._stored(APPLIED)
+            number = 0 if applied is None else _u64.unpack(applied)[0]
+            self._redo = RedoLog(folder, number, sync=self._durable)
         except BaseException:
             self._lock.close()
             raise
-        self._cursor = self._reader.cursor()
-        self._work: SimpleQueue[Group | None] = SimpleQueue()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._recent = Recent()
+        # On its way to the database: its rows, its segments, and why it could not be stored.
+        self._batch: Recent | None = None
+        self._batch_segments: list[Segment] = []
+        self._stuck: StoreError | None = None
+        self._applying = False
+        self._due: asyncio.TimerHandle | None = None
+        self._overdue = False
         self._submitted = False
-        self._idle: asyncio.Future[None] | None = None
-        self._thread = threading.Thread(target=self._write_groups, name="store", daemon=True)
-        self._thread.start()
+        self._waiting: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._log_work: SimpleQueue[tuple[Group, bytes] | None] = SimpleQueue()
+        self._apply_work: SimpleQueue[tuple[Rows, int] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._recover()
+
+    def _recover(self) -> None:
+        redo = self._redo
+        if not redo.recovered:
+            redo.release(redo.recovered_segments)
+            return
+        self._batch = Recent()
+        self._batch.update(
+            redo.recovered, sum(len(value or b"") for value in redo.recovered.values())
+        )
+        self._batch_segments = redo.recovered_segments
+        error = self._apply(self._batch.rows, redo.number - 1)
+        if error is None:
+            self._batch = None
+        elif isinstance(error, StoreFull):
+            # Reading goes on from memory, and the next commit tries again.
+            self._stuck = error
+        else:
+            self._lock.close()
+            raise error
+
+    # Reading: what is recent, then what is in the database.
 
     def _read(self, key: bytes) -> bytes | None:
-        row = self._cursor.execute(_GET, (key,)).fetchone()
+        recent = self._recent.rows
+        if key in recent:
+            return recent[key]
+        batch = self._batch
+        if batch is not None and key in batch.rows:
+            return batch.rows[key]
+        return self._stored(key)
+
+    def _scan(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> Pairs:
+        changes = self._batch.between(lo, hi) if self._batch is not None else {}
+        if self._recent.rows:
+            changes.update(self._recent.between(lo, hi))
+        return merge(self._stored_rows, changes, lo, hi, limit, reverse)
+
+    def _stored(self, key: bytes) -> bytes | None:
+        try:
+            row = self._cursor.execute(_GET, (key,)).fetchone()
+        except sqlite3.Error as problem:
+            raise _as_store_error(problem) from problem
         return None if row is None else row[0]
 
-    def _scan(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
-        return self._cursor.execute(_SCAN_BACK if reverse else _SCAN, (lo, hi, limit)).fetchall()
+    def _stored_rows(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> Pairs:
+        statement = _SCAN_BACK if reverse else _SCAN
+        try:
+            return self._cursor.execute(statement, (lo, hi, limit)).fetchall()
+        except sqlite3.Error as problem:
+            raise _as_store_error(problem) from problem
+
+    # Committing, on the loop.
 
     def _wake(self) -> None:
-        # At the end of this turn of the loop, so that all commits of the turn share an fsync.
+        # At the end of this turn of the loop, so that all commits of the turn share a sync.
         if not self._submitted:
             self._submitted = True
-            self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._submit)
+            self._loop = loop = asyncio.get_running_loop()
+            if not self._threads:
+                self._start_threads()
+            loop.call_soon(self._submit)
 
     def _submit(self) -> None:
         self._submitted = False
-        if self._under_way is None:
-            group = self._take()
-            if group is not None:
-                self._work.put(group)
+        if self._under_way is not None or not self._group.commits:
+            return
+        if self._stuck is not None:
+            # `_applied` goes on with the group, or refuses it.
+            self._store_batch()
+            return
+        if self._recent.bytes > BEHIND_BYTES_MAX and self._batch is not None:
+            return
+        group = self._take()
+        assert group is not None
+        if self._durable:
+            record = self._redo.encode(group.rows)
+            group.size = len(record)
+            self._log_work.put((group, record))
+        else:
+            group.size = 1024 * len(group.rows)
+            assert self._loop is not None
+            self._loop.call_soon(self._done, group, None)
 
     def _done(self, group: Group, error: StoreError | None) -> None:
+        recent = self._recent
+        if error is None:
+            recent.update(group.rows, group.size)
         super()._done(group, error)
-        if self._idle is not None and not self._group.commits and not self._idle.done():
-            self._idle.set_result(None)
+        if self._overdue or len(recent.rows) >= BATCH_ROWS or recent.bytes >= BATCH_BYTES:
+            self._next_batch()
+        elif self._due is None and recent.rows:
+            assert self._loop is not None
+            self._due = self._loop.call_later(BATCH_SECONDS, self._next_batch)
+        self._tell_closer()
+
+    # Taking rows to the database.
+
+    def _next_batch(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._batch is not None or self._under_way is not None:
+            # Not now: the segment must hold what the batch holds, and nothing more.
+            self._overdue = True
+            return
+        self._overdue = False
+        if self._recent.rows:
+            self._batch = self._recent
+            self._recent = Recent()
+            self._batch_segments = [self._redo.turn()]
+            self._store_batch()
+
+    def _store_batch(self) -> None:
+        assert self._batch is not None
+        if not self._applying:
+            self._applying = True
+            self._apply_work.put((self._batch.rows, self._redo.number - 1))
+
+    def _applied(self, error: StoreError | None) -> None:
+        self._applying = False
+        if error is None:
+            self._batch = None
+            self._stuck = None
+            if self._overdue:
+                self._next_batch()
+            if self._group.commits and self._under_way is None:
+                self._wake()
+        else:
+            # The rows stay in memory and in the redo log: nothing acknowledged is lost.
+            self._stuck = error
+            if isinstance(error, StoreClosed):
+                self._closed = str(error)
+            if self._under_way is None and (group := self._take()) is not None:
+                super()._done(group, error)
+        self._tell_closer()
+
+    # Closing.
 
     async def close(self) -> None:
-        """Finish what was asked, fold the log into the database, let go of the folder."""
-        if self._closed is not None:
+        """Finish what was asked, take everything to the database, let go of the folder."""
+        if self._lock.number < 0:
             return
-        if self._under_way is not None or self._group.commits:
-            self._idle = asyncio.get_running_loop().create_future()
-            await self._idle
-        self._closed = "the store is closed"
-        self._work.put(None)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        if self._closed is None:
+            self._closed = "the store is closed"
+        while self._under_way is not None or self._group.commits or self._applying:
+            await self._change()
+        while self._stuck is None and (self._recent.rows or self._batch is not None):
+            self._next_batch()
+            await self._change()
+        if self._due is not None:
+            self._due.cancel()
+        self._log_work.put(None)
+        self._apply_work.put(None)
+        for thread in self._threads:
+            await asyncio.get_running_loop().run_in_executor(None, thread.join)
         self._reader.close()
-        try:
+        # Where the disk is full, SQLite's log stays beside the database; the next start reads both.
+        with contextlib.suppress(sqlite3.Error):
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error:
-            # A full disk: the log stays beside the database, and the next start reads both.
-            pass
         self._writer.close()
+        self._redo.close(remove=self._stuck is None)
         self._lock.close()
 
-    # The writer thread.
+    async def _change(self) -> None:
+        self._waiting = asyncio.get_running_loop().create_future()
+        await self._waiting
 
-    def _write_groups(self) -> None:
-        while (group := self._work.get()) is not None:
+    def _tell_closer(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    # The threads.
+
+    def _start_threads(self) -> None:
+        for work, name in ((self._log_groups, "redo log"), (self._apply_batches, "database")):
+            thread = threading.Thread(target=work, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def _log_groups(self) -> None:
+        while (work := self._log_work.get()) is not None:
+            group, record = work
             error: StoreError | None = None
             try:
-                self._write(group)
-            except sqlite3.Error as problem:
+                self._redo.write(record)
+            except OSError as problem:
                 error = _as_store_error(problem)
-                self._roll_back()
-            assert self._loop is not None
-            try:
-                self._loop.call_soon_threadsafe(self._done, group, error)
-            except RuntimeError:
-                # The loop is gone, and with it everybody who waited for this group.
+            if not self._report(self._done, group, error):
                 return
 
-    def _write(self, group: Group) -> None:
+    def _apply_batches(self) -> None:
+        while (work := self._apply_work.get()) is not None:
+            if not self._report(self._applied, self._apply(*work)):
+                return
+
+    def _report(self, what: Callable[..., None], *details: object) -> bool:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(what, *details)
+        except RuntimeError:
+            # The loop is gone, and with it everybody who waited.
+            return False
+        return True
+
+    def _apply(self, rows: Rows, number: int) -> StoreError | None:
+        try:
+            self._write(rows, number)
+        except sqlite3.Error as problem:
+            self._roll_back()
+            return _as_store_error(problem)
+        self._redo.release(self._batch_segments)
+        return None
+
+    def _write(self, rows: Rows, number: int) -> None:
         execute = self._writer.execute
         puts: list[bytes] = []
         deletes: list[bytes] = []
-        for key, value in group.rows.items():
+        # In key order, so that neighbours share a visit to their page.
+        for key in sorted(rows):
+            value = rows[key]
             if value is None:
                 deletes.append(key)
             else:
-                puts.append(key)
-                puts.append(value)
-        if not puts and not deletes:
-            return
+                puts += (key, value)
+        puts += (APPLIED, _u64.pack(number))
         execute("BEGIN IMMEDIATE")
         at, left = 0, len(puts) // 2
         for size in _SIZES:
@@ -158,126 +357,18 @@ class SqliteStore(LocalStore):
         execute("COMMIT")
 
     def _roll_back(self) -> None:
-        try:
+        # After an I/O error SQLite has rolled back by itself.
+        with contextlib.suppress(sqlite3.Error):
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-        except sqlite3.Error:
-            # SQLite has rolled back by itself, as it does after an I/O error.
-            pass
 
 
-def lock_folder(folder: Path) -> LockFile:
-    """Take a folder for this process alone. Raises DataDirectoryInUse with the holder's pid.
-
-    The lock goes with the process, however it ends; the file stays.
-    """
-    file = LockFile(folder / LOCK)
-    try:
-        fcntl.flock(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = file.read() or "unknown"
-        file.close()
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        raise DataDirectoryInUse(
-            f"the data directory {folder} is in use by the process with pid {holder}; "
-            "stop that cloud first, or name another directory"
-        ) from None
-    file.write(str(os.getpid()))
-    return file
-
-
-class LockFile:
-    """The lock's file."""
-
-    def __init__(self, path: Path) -> None:
-        self.number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-
-    def read(self) -> str:
-        """The pid in it."""
-        return os.pread(self.number, 32, 0).decode("ascii", "replace").strip()
-
-    def write(self, text: str) -> None:
-        """Put a pid into it."""
-        os.ftruncate(self.number, 0)
-        os.pwrite(self.number, text.encode(), 0)
-
-    def close(self) -> None:
-        """Give the lock back."""
-        os.close(self.number)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=64, timeout=10
-    )
-    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-    connection.execute(f"PRAGMA mmap_size={MMAP_BYTES}")
-    return connection
-
-
-def _open(folder: Path, synchronous: str) -> sqlite3.Connection:
-    path = folder / DATABASE
-    _check_folder(folder, path)
-    try:
-        connection = _connect(path)
-        found = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 0 and version == 0:
-            _create(connection, path)
-        elif found != APPLICATION_ID:
-            raise StoreCorrupt(f"{path} is a database of another program: it is left as it is")
-        elif version > FORMAT:
-            raise StoreCorrupt(
-                f"{path} was written by a newer version (format {version}, this one knows "
-                f"{FORMAT}): upgrade, or name another data directory"
-            )
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}")
-        connection.execute("SELECT k FROM kv LIMIT 1").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise _as_corrupt(path, error) from error
-    return connection
-
-
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables:
-        raise StoreCorrupt(f"{path} is a database of another program: it is left as it is")
-    # A rowid table with a unique index costs half of WITHOUT ROWID when values are large.
-    connection.execute("CREATE TABLE kv(k BLOB NOT NULL UNIQUE, v BLOB NOT NULL)")
-    connection.execute(f"PRAGMA user_version={FORMAT}")
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-
-
-def _check_folder(folder: Path, path: Path) -> None:
-    if path.exists():
-        if path.stat().st_size > 0:
-            with path.open("rb") as file:
-                if file.read(16) != b"SQLite format 3\0":
-                    raise _as_corrupt(path, None)
-        return
-    others = [entry.name for entry in folder.iterdir() if entry.name != LOCK]
-    if others:
-        raise StoreCorrupt(
-            f"{folder} holds {', '.join(sorted(others)[:3])} but no {DATABASE}: nothing is started "
-            "empty over it; restore the file, or name an empty directory"
-        )
-
-
-def _as_corrupt(path: Path, error: sqlite3.Error | None) -> StoreCorrupt:
-    said = f" ({error})" if error else ""
-    return StoreCorrupt(
-        f"{path} is damaged{said}: it is left as it is. Restore it from a copy, or move the data "
-        "directory away and start with an empty one"
-    )
-
-
-def _as_store_error(problem: sqlite3.Error) -> StoreError:
-    text = str(problem)
-    code = getattr(problem, "sqlite_errorname", "")
-    if code in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"} or "full" in text:
-        return StoreFull(text)
-    return StoreClosed(text)
+def _as_store_error(problem: sqlite3.Error | OSError) -> StoreError:
+    text = f"{problem}: nothing was written"
+    if isinstance(problem, OSError):
+        full = problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    else:
+        # SQLite calls a quota or a limit on the size of files a write error.
+        code = getattr(problem, "sqlite_errorname", "")
+        full = code in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}
+    return StoreFull(text) if full else StoreClosed(text)
