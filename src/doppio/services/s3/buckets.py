@@ -7,7 +7,7 @@ owner and policy are also told to the authoriser, in the same commit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -38,6 +38,9 @@ from doppio.services.s3.rules import name_is_allowed, owner_of
 from doppio.services.s3.tags import tags_of_set
 from doppio.wire.errors import NotImplementedByDoppio
 
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
+
 HOME = "us-east-1"
 # The one Region that LocationConstraint also knows by an old name.
 _OLD_NAMES = {"EU": "eu-west-1"}
@@ -54,7 +57,7 @@ UPLOADS_A_STEP = 100
 class Buckets:
     """The operations on buckets themselves."""
 
-    async def create_bucket(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def create_bucket(self, ctx: Context, req: w.CreateBucketRequest) -> w.CreateBucketOutput:
         """Take a name. Having it already is an error, but in us-east-1, as AWS has it."""
         name = req["Bucket"]
         if not name_is_allowed(name):
@@ -89,7 +92,7 @@ class Buckets:
         here = f"/{name}" if ctx.region == HOME else f"http://{name}.s3.amazonaws.com/"
         return {"Location": here, "BucketArn": arn}
 
-    async def head_bucket(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def head_bucket(self, ctx: Context, req: w.HeadBucketRequest) -> w.HeadBucketOutput:
         """Whether the bucket is there, and where."""
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
@@ -100,7 +103,9 @@ class Buckets:
             "AccessPointAlias": False,
         }
 
-    async def get_bucket_location(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_location(
+        self, ctx: Context, req: w.GetBucketLocationRequest
+    ) -> w.GetBucketLocationOutput:
         """The bucket's Region, which us-east-1 knows of every bucket; its own has no name here."""
         reader = ctx.read()
         if ctx.region == HOME:
@@ -114,7 +119,7 @@ class Buckets:
         reader.meter("Requests-Tier2")
         return {} if bucket.region == HOME else {"LocationConstraint": bucket.region}
 
-    async def list_buckets(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def list_buckets(self, ctx: Context, req: w.ListBucketsRequest) -> w.ListBucketsOutput:
         """The account's buckets in the order of their names, of all Regions or one."""
         prefix = req.get("Prefix", "")
         at_most = req.get("MaxBuckets", LISTED_BUCKETS_MAX)
@@ -140,7 +145,7 @@ class Buckets:
                 break
             since = rows[-1].name + "\0"
         reader.meter("Requests-Tier1")
-        result: dict[str, Any] = {
+        result: w.ListBucketsOutput = {
             "Owner": owner_of(ctx.account),
             "Buckets": [
                 _listed(bucket, everything="MaxBuckets" in req) for bucket in found[:at_most]
@@ -152,7 +157,7 @@ class Buckets:
             result["Prefix"] = prefix
         return result
 
-    async def delete_bucket(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_bucket(self, ctx: Context, req: w.DeleteBucketRequest) -> None:
         """Give the name back; only an empty bucket can go. Unfinished uploads go with it."""
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
@@ -233,8 +238,8 @@ def _after(ctx: Context, token: str | None) -> str:
         ) from error
 
 
-def _listed(bucket: Bucket, *, everything: bool) -> dict[str, Any]:
-    listed: dict[str, Any] = {"Name": bucket.name, "CreationDate": bucket.created_at}
+def _listed(bucket: Bucket, *, everything: bool) -> w.Bucket:
+    listed: w.Bucket = {"Name": bucket.name, "CreationDate": bucket.created_at}
     if everything:
         # Source: ListBuckets' documentation: the Region comes in paged answers alone.
         listed["BucketRegion"] = bucket.region

@@ -8,12 +8,15 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from doppio.services.s3.errors import BadDigest, InvalidRequest
 from doppio.services.s3.records import Checksum
 from doppio.wire import checksums
 from doppio.wire.errors import NotImplementedByDoppio
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
 
 DEFAULT = "CRC64NVME"
 MEMBERS = {
@@ -107,8 +110,14 @@ def of_parts(algorithm: str, kind: str, parts: list[tuple[str, int]]) -> Checksu
     return Checksum(algorithm, f"{together.base64()}-{len(parts)}", kind)
 
 
-def to_wire(checksum: Checksum | None) -> dict[str, str]:
+def to_wire(checksum: Checksum | None) -> w.Checksum:
     """A checksum as members of a result."""
     if checksum is None:
         return {}
-    return {f"Checksum{checksum.algorithm}": checksum.value, "ChecksumType": checksum.kind}
+    members = {f"Checksum{checksum.algorithm}": checksum.value, "ChecksumType": checksum.kind}
+    return cast("w.Checksum", members)
+
+
+def value_to_wire(checksum: Checksum) -> dict[str, str]:
+    """A part's checksum as a member of a result: it has no type of its own."""
+    return {f"Checksum{checksum.algorithm}": checksum.value}

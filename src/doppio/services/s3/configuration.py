@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -23,9 +23,12 @@ from doppio.services.s3.records import Bucket
 from doppio.services.s3.rules import owner_of
 from doppio.wire.errors import NotImplementedByDoppio
 
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
+
 _OWNERSHIPS = frozenset({"BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"})
 _METHODS = frozenset({"GET", "PUT", "HEAD", "POST", "DELETE"})
-_DEFAULT_ENCRYPTION = {
+_DEFAULT_ENCRYPTION: w.ServerSideEncryptionConfiguration = {
     "Rules": [
         {
             "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": ENCRYPTION},
@@ -52,12 +55,15 @@ async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
 class Configuration:
     """Settings that a bucket has from its creation on, or that are put on it."""
 
-    async def get_bucket_encryption(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_encryption(
+        self, ctx: Context, req: w.GetBucketEncryptionRequest
+    ) -> w.GetBucketEncryptionOutput:
         """How new objects are encrypted: with S3's own keys where nothing else was said."""
         bucket = await _read(ctx, req)
-        return {"ServerSideEncryptionConfiguration": bucket.encryption or _DEFAULT_ENCRYPTION}
+        found = cast("w.ServerSideEncryptionConfiguration", bucket.encryption)
+        return {"ServerSideEncryptionConfiguration": found or _DEFAULT_ENCRYPTION}
 
-    async def put_bucket_encryption(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def put_bucket_encryption(self, ctx: Context, req: w.PutBucketEncryptionRequest) -> None:
         """Set how new objects are encrypted."""
         rules = req["ServerSideEncryptionConfiguration"].get("Rules") or []
         if len(rules) != 1:
@@ -82,38 +88,46 @@ class Configuration:
         }
         await _change(ctx, req, encryption={"Rules": [rule]})
 
-    async def delete_bucket_encryption(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_bucket_encryption(
+        self, ctx: Context, req: w.DeleteBucketEncryptionRequest
+    ) -> None:
         """Go back to the default."""
         await _change(ctx, req, encryption=None)
 
     async def get_bucket_ownership_controls(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketOwnershipControlsRequest
+    ) -> w.GetBucketOwnershipControlsOutput:
         """Who owns what others write, and whether ACLs count."""
         bucket = await _read(ctx, req)
         if bucket.ownership is None:
             raise OwnershipControlsNotFound(BucketName=bucket.name)
         return {"OwnershipControls": {"Rules": [{"ObjectOwnership": bucket.ownership}]}}
 
-    async def put_bucket_ownership_controls(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def put_bucket_ownership_controls(
+        self, ctx: Context, req: w.PutBucketOwnershipControlsRequest
+    ) -> None:
         """Set who owns what others write."""
         rules = req["OwnershipControls"].get("Rules") or []
         if len(rules) != 1 or rules[0].get("ObjectOwnership") not in _OWNERSHIPS:
             raise MalformedXML
         await _change(ctx, req, ownership=rules[0]["ObjectOwnership"])
 
-    async def delete_bucket_ownership_controls(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_bucket_ownership_controls(
+        self, ctx: Context, req: w.DeleteBucketOwnershipControlsRequest
+    ) -> None:
         """Forget the controls: the same as ObjectWriter."""
         await _change(ctx, req, ownership=None)
 
-    async def get_bucket_cors(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_cors(
+        self, ctx: Context, req: w.GetBucketCorsRequest
+    ) -> w.GetBucketCorsOutput:
         """The cross-origin rules."""
         bucket = await _read(ctx, req)
         if bucket.cors is None:
             raise NoSuchCORSConfiguration(BucketName=bucket.name)
-        return {"CORSRules": bucket.cors}
+        return {"CORSRules": cast("list[w.CORSRule]", bucket.cors)}
 
-    async def put_bucket_cors(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def put_bucket_cors(self, ctx: Context, req: w.PutBucketCorsRequest) -> None:
         """Set which origins may use the bucket from a browser."""
         rules = req["CORSConfiguration"].get("CORSRules") or []
         if not 1 <= len(rules) <= CORS_RULES_MAX:
@@ -122,28 +136,34 @@ class Configuration:
             _check_cors(rule)
         await _change(ctx, req, cors=rules)
 
-    async def delete_bucket_cors(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_bucket_cors(self, ctx: Context, req: w.DeleteBucketCorsRequest) -> None:
         """Forget the cross-origin rules."""
         await _change(ctx, req, cors=None)
 
-    async def get_bucket_acl(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_acl(
+        self, ctx: Context, req: w.GetBucketAclRequest
+    ) -> w.GetBucketAclOutput:
         """The bucket's access control list: its owner, and nobody else."""
         bucket = await _read(ctx, req)
         return _acl(bucket)
 
-    async def get_object_acl(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_object_acl(
+        self, ctx: Context, req: w.GetObjectAclRequest
+    ) -> w.GetObjectAclOutput:
         """An object's access control list: the bucket's owner, and nobody else."""
         reader = ctx.read()
         bucket, _ = await version_of(reader, req)
         reader.meter("Requests-Tier2")
-        return _acl(bucket)
+        return cast("w.GetObjectAclOutput", _acl(bucket))
 
-    async def put_bucket_acl(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def put_bucket_acl(self, ctx: Context, req: w.PutBucketAclRequest) -> None:
         """Set the bucket's list: to what it is anyway, since no other grants are here yet."""
         bucket = await _read(ctx, req)
         _check_acl(bucket, req)
 
-    async def put_object_acl(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def put_object_acl(
+        self, ctx: Context, req: w.PutObjectAclRequest
+    ) -> w.PutObjectAclOutput:
         """Set an object's list: to what it is anyway, since no other grants are here yet."""
         reader = ctx.read()
         bucket, _ = await version_of(reader, req)
@@ -167,9 +187,9 @@ def _check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
             raise NotImplementedByDoppio("ACLs that grant something exist in AWS and not yet here")
 
 
-def _acl(bucket: Bucket) -> dict[str, Any]:
+def _acl(bucket: Bucket) -> w.GetBucketAclOutput:
     owner = owner_of(bucket.account)
-    grantee = {**owner, "Type": "CanonicalUser"}
+    grantee: w.Grantee = {"ID": owner["ID"], "Type": "CanonicalUser"}
     return {"Owner": owner, "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
 
 

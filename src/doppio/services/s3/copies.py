@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.s3 import checksums
@@ -26,6 +26,9 @@ from doppio.services.s3.records import Bucket, Checksum, Content, Current, Versi
 from doppio.services.s3.rules import copy_source, quoted
 from doppio.services.s3.versions import ENABLED
 
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
+
 _CHANGES = ("MetadataDirective", "StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption")
 
 
@@ -46,7 +49,7 @@ class Copies:
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
 
-    async def copy_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def copy_object(self, ctx: Context, req: w.CopyObjectRequest) -> w.CopyObjectOutput:
         """Make a version elsewhere the current version here; the bytes are shared, not copied."""
         attributes = new_attributes(req)
         source = await _source(ctx.read(), req)
@@ -67,7 +70,7 @@ class Copies:
                 digest = await self._digest(ctx, req, again)
             current = await _put_copy(tx, req, bucket, old, again, attributes, digest)
             tx.meter("Requests-Tier1")
-        result: dict[str, Any] = {
+        result: w.CopyObjectOutput = {
             "CopyObjectResult": {
                 "ETag": quoted(current.etag),
                 "LastModified": current.modified,
@@ -81,7 +84,9 @@ class Copies:
             result["VersionId"] = current.id
         return result
 
-    async def upload_part_copy(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def upload_part_copy(
+        self, ctx: Context, req: w.UploadPartCopyRequest
+    ) -> w.UploadPartCopyOutput:
         """A range of an object as a part; its MD5 must be made, so its bytes are read anyway."""
         number = checked_number(req["PartNumber"])
         reader = ctx.read()
@@ -104,13 +109,10 @@ class Copies:
             file=True,
         )
         part = await keep_part(self._bodies, ctx, req, number, received)
-        checksum = received.checksum
-        result: dict[str, Any] = {
-            "CopyPartResult": {
-                "ETag": quoted(part.etag),
-                "LastModified": part.modified,
-                f"Checksum{checksum.algorithm}": checksum.value,
-            },
+        copied: w.CopyPartResult = {"ETag": quoted(part.etag), "LastModified": part.modified}
+        copied.update(cast("w.CopyPartResult", checksums.value_to_wire(received.checksum)))
+        result: w.UploadPartCopyOutput = {
+            "CopyPartResult": copied,
             "ServerSideEncryption": ENCRYPTION,
         }
         if source.bucket.versioning:

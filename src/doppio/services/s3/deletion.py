@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3.conditions import check_delete
@@ -13,19 +12,24 @@ from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.objects import delete
 from doppio.services.s3.records import Bucket, Current
 
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
+
 
 class Deletion:
     """DeleteObjects."""
 
-    async def delete_objects(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def delete_objects(
+        self, ctx: Context, req: w.DeleteObjectsRequest
+    ) -> w.DeleteObjectsOutput:
         """Delete up to a thousand keys or versions; what fails is told beside what went."""
         wanted = req["Delete"]
         objects = wanted.get("Objects") or []
         if not 1 <= len(objects) <= DELETED_KEYS_MAX:
             raise MalformedXML
         quiet = wanted.get("Quiet", False)
-        deleted: list[dict[str, Any]] = []
-        errors: list[dict[str, Any]] = []
+        deleted: list[w.DeletedObject] = []
+        errors: list[w.Error] = []
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
             for one in objects:
@@ -35,7 +39,7 @@ class Deletion:
                     errors.append(_error(one, error))
                 else:
                     deleted.append(entry)
-        result: dict[str, Any] = {}
+        result: w.DeleteObjectsOutput = {}
         if deleted and not quiet:
             result["Deleted"] = deleted
         if errors:
@@ -43,12 +47,12 @@ class Deletion:
         return result
 
 
-async def _delete_one(tx: Tx, bucket: Bucket, one: Mapping[str, Any]) -> dict[str, Any]:
+async def _delete_one(tx: Tx, bucket: Bucket, one: w.ObjectIdentifier) -> w.DeletedObject:
     key, version_id = one["Key"], one.get("VersionId")
     current = await tx.get(Current, bucket.id, key)
     check_delete({"Key": key, **({"IfMatch": one["ETag"]} if "ETag" in one else {})}, current)
     gone = await delete(tx, bucket, key, version_id, current)
-    entry: dict[str, Any] = {"Key": key}
+    entry: w.DeletedObject = {"Key": key}
     if version_id is not None:
         entry["VersionId"] = version_id
     if gone.get("DeleteMarker"):
@@ -57,8 +61,8 @@ async def _delete_one(tx: Tx, bucket: Bucket, one: Mapping[str, Any]) -> dict[st
     return entry
 
 
-def _error(one: Mapping[str, Any], error: S3Error) -> dict[str, Any]:
-    entry = {"Key": one["Key"], "Code": error.code, "Message": error.message}
+def _error(one: w.ObjectIdentifier, error: S3Error) -> w.Error:
+    entry: w.Error = {"Key": one["Key"], "Code": error.code, "Message": error.message}
     if "VersionId" in one:
         entry["VersionId"] = one["VersionId"]
     return entry

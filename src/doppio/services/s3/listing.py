@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
 from urllib.parse import quote_plus
 
 from doppio.kernel.context import Context
@@ -15,6 +15,9 @@ from doppio.services.s3.lookup import NULL, existing_bucket, numbered, sequence_
 from doppio.services.s3.records import SEQUENCE_MAX, Bucket, Current, Older, Version
 from doppio.services.s3.rules import owner_of, quoted
 from doppio.services.s3.walk import Item, Walk
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
 
 _currents = table_of(Current)
 _olders = table_of(Older)
@@ -30,16 +33,27 @@ class Page(NamedTuple):
     text: Callable[[str], str]
 
 
+class _Shared(TypedDict, total=False):
+    """The members that all listings of objects answer with."""
+
+    Prefix: str
+    Delimiter: str
+    MaxKeys: int
+    IsTruncated: bool
+    EncodingType: str
+    CommonPrefixes: list[w.CommonPrefix]
+
+
 class Listing:
     """The listings of a bucket."""
 
-    async def list_objects(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def list_objects(self, ctx: Context, req: w.ListObjectsRequest) -> w.ListObjectsOutput:
         """Current objects behind a marker."""
         page = page_of(req)
         marker = req.get("Marker", "")
         bucket, items = await _objects(ctx, req, page, marker)
         shown = items[: page.room]
-        result = _shared(req, page, items)
+        result = cast("w.ListObjectsOutput", _shared(req, page, items))
         result["Name"] = bucket.name
         result["Marker"] = page.text(marker)
         owner = owner_of(bucket.account)
@@ -48,14 +62,16 @@ class Listing:
             result["NextMarker"] = page.text(shown[-1].text)
         return result
 
-    async def list_objects_v2(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def list_objects_v2(
+        self, ctx: Context, req: w.ListObjectsV2Request
+    ) -> w.ListObjectsV2Output:
         """Current objects behind a key or where the last page ended."""
         page = page_of(req)
         token = req.get("ContinuationToken")
         start = req.get("StartAfter", "") if token is None else _token_key(token)
         bucket, items = await _objects(ctx, req, page, start)
         shown = items[: page.room]
-        result = _shared(req, page, items)
+        result = cast("w.ListObjectsV2Output", _shared(req, page, items))
         result["Name"] = bucket.name
         result["KeyCount"] = len(shown)
         owner = owner_of(bucket.account) if req.get("FetchOwner") else None
@@ -68,7 +84,9 @@ class Listing:
             result["NextContinuationToken"] = page_token(shown[-1].text.encode(), "")
         return result
 
-    async def list_object_versions(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def list_object_versions(
+        self, ctx: Context, req: w.ListObjectVersionsRequest
+    ) -> w.ListObjectVersionsOutput:
         """All versions and delete markers: by key, and the newest of a key first."""
         page = page_of(req)
         key, version = req.get("KeyMarker", ""), req.get("VersionIdMarker", "")
@@ -153,14 +171,14 @@ def _versions(
     bucket: Bucket,
     items: Sequence[Item[Version]],
     seen_newest: str,
-) -> dict[str, Any]:
-    result = _shared(req, page, items)
+) -> w.ListObjectVersionsOutput:
+    result = cast("w.ListObjectVersionsOutput", _shared(req, page, items))
     result["Name"] = bucket.name
     result["KeyMarker"] = page.text(req.get("KeyMarker", ""))
     result["VersionIdMarker"] = req.get("VersionIdMarker", "")
     owner = owner_of(bucket.account)
-    versions: list[dict[str, Any]] = []
-    markers: list[dict[str, Any]] = []
+    versions: list[w.ObjectVersion] = []
+    markers: list[w.DeleteMarkerEntry] = []
     shown = items[: page.room]
     for item in shown:
         record = item.record
@@ -168,7 +186,7 @@ def _versions(
             continue
         latest = record.key != seen_newest
         seen_newest = record.key
-        entry: dict[str, Any] = {
+        entry: w.DeleteMarkerEntry = {
             "Key": page.text(record.key),
             "VersionId": record.id,
             "IsLatest": latest,
@@ -222,9 +240,9 @@ def _encoded(text: str) -> str:
     return quote_plus(text, safe="/*")
 
 
-def _shared(req: Mapping[str, Any], page: Page, items: Sequence[Item[Any]]) -> dict[str, Any]:
+def _shared(req: Mapping[str, Any], page: Page, items: Sequence[Item[Any]]) -> _Shared:
     """The members that all three answers have; `items` are one more than shown if there is one."""
-    result: dict[str, Any] = {
+    result: _Shared = {
         "Prefix": page.text(page.prefix),
         "MaxKeys": page.room,
         "IsTruncated": len(items) > page.room,
@@ -239,8 +257,8 @@ def _shared(req: Mapping[str, Any], page: Page, items: Sequence[Item[Any]]) -> d
     return result
 
 
-def _object(version: Version, page: Page, owner: dict[str, str] | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _object(version: Version, page: Page, owner: w.Owner | None) -> w.Object:
+    entry: w.Object = {
         "Key": page.text(version.key),
         "LastModified": version.modified,
         "ETag": quoted(version.etag),

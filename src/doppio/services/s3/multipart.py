@@ -8,7 +8,7 @@ discarded by a durable job.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.s3 import checksums
@@ -33,6 +33,9 @@ from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Part, Pi
 from doppio.services.s3.rules import parts_etag, quoted
 from doppio.services.s3.versions import ENABLED
 
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
+
 _MICROSECONDS = 1_000_000
 UPLOAD_ID_CHARS = 48
 
@@ -43,7 +46,9 @@ class Multipart:
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
 
-    async def create_multipart_upload(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def create_multipart_upload(
+        self, ctx: Context, req: w.CreateMultipartUploadRequest
+    ) -> w.CreateMultipartUploadOutput:
         """Begin an upload: what the object will be stored with is said now."""
         attributes = new_attributes(req)
         algorithm, kind = checksum_of_upload(req)
@@ -69,7 +74,7 @@ class Multipart:
                 )
             )
             tx.meter("Requests-Tier1")
-        result = {
+        result: w.CreateMultipartUploadOutput = {
             "Bucket": bucket.name,
             "Key": upload.key,
             "UploadId": upload.id,
@@ -80,7 +85,7 @@ class Multipart:
             result["ChecksumType"] = upload.checksum_kind
         return result
 
-    async def upload_part(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def upload_part(self, ctx: Context, req: w.UploadPartRequest) -> w.UploadPartOutput:
         """Store a part; one of the same number takes the place of an earlier one."""
         number = checked_number(req["PartNumber"])
         upload = await existing_upload(ctx.read(), req)
@@ -96,16 +101,16 @@ class Multipart:
             ctx, body, says, algorithm=upload.algorithm, bytes_max=PART_BYTES_MAX, file=True
         )
         await keep_part(self._bodies, ctx, req, number, received)
-        checksum = received.checksum
-        return {
+        result: w.UploadPartOutput = {
             "ETag": quoted(received.etag),
-            f"Checksum{checksum.algorithm}": checksum.value,
             "ServerSideEncryption": ENCRYPTION,
         }
+        result.update(cast("w.UploadPartOutput", checksums.value_to_wire(received.checksum)))
+        return result
 
     async def complete_multipart_upload(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.CompleteMultipartUploadRequest
+    ) -> w.CompleteMultipartUploadOutput:
         """Make the listed parts an object, in one commit."""
         wanted = (req.get("MultipartUpload") or {}).get("Parts") or []
         if not wanted:
@@ -140,19 +145,21 @@ class Multipart:
             tx.delete(upload)
             await discard_upload(tx, upload.id, content.id)
             tx.meter("Requests-Tier1")
-        result = {
+        result: w.CompleteMultipartUploadOutput = {
             "Location": f"{ctx.kernel.endpoint}/{bucket.name}/{upload.key}",
             "Bucket": bucket.name,
             "Key": upload.key,
             "ETag": quoted(current.etag),
             "ServerSideEncryption": ENCRYPTION,
-            **checksums.to_wire(checksum),
         }
+        result.update(cast("w.CompleteMultipartUploadOutput", checksums.to_wire(checksum)))
         if bucket.versioning == ENABLED:
             result["VersionId"] = current.id
         return result
 
-    async def abort_multipart_upload(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def abort_multipart_upload(
+        self, ctx: Context, req: w.AbortMultipartUploadRequest
+    ) -> None:
         """Give an upload up; its parts are removed."""
         async with ctx.write() as tx:
             upload = await existing_upload(tx, req)

@@ -7,7 +7,7 @@ A get is one read of bucket and object together. Larger bodies are files; see `b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3 import checksums
@@ -19,6 +19,9 @@ from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_and_content, version_of
 from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Current, Piece, Version
 from doppio.services.s3.versions import ENABLED, hide, make_way, remove
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
 
 _OVERRIDES = {
     "ResponseCacheControl": "CacheControl",
@@ -37,7 +40,7 @@ class Objects:
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
 
-    async def put_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def put_object(self, ctx: Context, req: w.PutObjectRequest) -> w.PutObjectOutput:
         """Store an object, whole or not at all; durable before the answer."""
         attributes = new_attributes(req)
         body = body_of(req)
@@ -62,27 +65,25 @@ class Objects:
             return bucket, await put_version(tx, bucket, req["Key"], old, attributes, received)
 
         bucket, current = await self._bodies.claim(ctx, received, commit)
-        checksum = received.checksum
-        result = {
+        result: w.PutObjectOutput = {
             "ETag": f'"{current.etag}"',
-            f"Checksum{checksum.algorithm}": checksum.value,
-            "ChecksumType": checksum.kind,
             "ServerSideEncryption": ENCRYPTION,
         }
+        result.update(cast("w.PutObjectOutput", checksums.to_wire(received.checksum)))
         if bucket.versioning == ENABLED:
             result["VersionId"] = current.id
         return result
 
-    async def get_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_object(self, ctx: Context, req: w.GetObjectRequest) -> w.GetObjectOutput:
         """A version's bytes, all of them or a range."""
         reader = ctx.read()
         bucket, version, content = await version_and_content(reader, req)
         result, offset, length = self._read(ctx, req, bucket, version, content)
         result["Body"] = self._bodies.send(ctx, version, content, offset, length)
         reader.meter("Requests-Tier2")
-        return result
+        return cast("w.GetObjectOutput", result)
 
-    async def head_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def head_object(self, ctx: Context, req: w.HeadObjectRequest) -> w.HeadObjectOutput:
         """What GET would say of a version, without its bytes."""
         reader = ctx.read()
         if "PartNumber" in req:
@@ -91,7 +92,7 @@ class Objects:
             (bucket, version), content = await version_of(reader, req), None
         result, _, _ = self._read(ctx, req, bucket, version, content)
         reader.meter("Requests-Tier2")
-        return result
+        return cast("w.HeadObjectOutput", result)
 
     def _read(
         self,
@@ -128,7 +129,7 @@ class Objects:
             result.update((_OVERRIDES[name], req[name]) for name in _OVERRIDING & req.keys())
         return result, offset, length
 
-    async def delete_object(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def delete_object(self, ctx: Context, req: w.DeleteObjectRequest) -> w.DeleteObjectOutput:
         """Delete a version for good, or hide the key. No object is no error."""
         async with ctx.write() as tx:
             bucket, current = await bucket_and_current(tx, req)
@@ -208,13 +209,13 @@ async def new_version(
 
 async def delete(
     tx: Tx, bucket: Bucket, key: str, version_id: str | None, current: Current | None
-) -> dict[str, Any]:
+) -> w.DeleteObjectOutput:
     """Delete a key or a version of it: the members of DeleteObject's result."""
     if version_id is None:
         marker = await hide(tx, bucket, key, current)
         return {} if marker is None else {"DeleteMarker": True, "VersionId": marker.id}
     gone = await remove(tx, bucket, key, version_id, current)
-    result: dict[str, Any] = {"VersionId": version_id}
+    result: w.DeleteObjectOutput = {"VersionId": version_id}
     if gone is not None and gone.marker:
         result["DeleteMarker"] = True
     return result

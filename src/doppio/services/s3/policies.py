@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -26,6 +26,9 @@ from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.records import Bucket
 from doppio.services.s3.rules import effective_policy, policy_is_public, policy_problem
 
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
+
 _NOT_JSON = "Policies must be valid JSON and the first byte must be '{'"
 _SETTINGS = (
     "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets",
@@ -35,7 +38,7 @@ _SETTINGS = (
 class Policies:
     """Who else may use a bucket."""
 
-    async def put_bucket_policy(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def put_bucket_policy(self, ctx: Context, req: w.PutBucketPolicyRequest) -> None:
         """Hang a policy on the bucket; it counts for the next request."""
         text: str = req["Policy"]
         async with ctx.write() as tx:
@@ -51,7 +54,9 @@ class Policies:
             _set(tx, msgspec.structs.replace(bucket, policy=text))
             tx.meter("Requests-Tier1")
 
-    async def get_bucket_policy(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_policy(
+        self, ctx: Context, req: w.GetBucketPolicyRequest
+    ) -> w.GetBucketPolicyOutput:
         """The policy, as it was put."""
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
@@ -59,21 +64,23 @@ class Policies:
         return {"Policy": _policy(bucket)}
 
     async def get_bucket_policy_status(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketPolicyStatusRequest
+    ) -> w.GetBucketPolicyStatusOutput:
         """Whether the policy lets the world in."""
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
         reader.meter("Requests-Tier2")
         return {"PolicyStatus": {"IsPublic": policy_is_public(json.loads(_policy(bucket)))}}
 
-    async def delete_bucket_policy(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_bucket_policy(self, ctx: Context, req: w.DeleteBucketPolicyRequest) -> None:
         """Take the policy off; no policy is no error."""
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
             _set(tx, msgspec.structs.replace(bucket, policy=None))
 
-    async def put_public_access_block(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def put_public_access_block(
+        self, ctx: Context, req: w.PutPublicAccessBlockRequest
+    ) -> None:
         """Set what bounds public policies; what is not named is off."""
         wanted = req["PublicAccessBlockConfiguration"]
         block = {name: bool(wanted.get(name)) for name in _SETTINGS}
@@ -82,16 +89,21 @@ class Policies:
             _set(tx, msgspec.structs.replace(bucket, public_access_block=block))
             tx.meter("Requests-Tier1")
 
-    async def get_public_access_block(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_public_access_block(
+        self, ctx: Context, req: w.GetPublicAccessBlockRequest
+    ) -> w.GetPublicAccessBlockOutput:
         """What bounds public policies; every bucket begins with all four on."""
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
         reader.meter("Requests-Tier2")
         if bucket.public_access_block is None:
             raise NoSuchPublicAccessBlockConfiguration(BucketName=bucket.name)
-        return {"PublicAccessBlockConfiguration": bucket.public_access_block}
+        block = cast("w.PublicAccessBlockConfiguration", bucket.public_access_block)
+        return {"PublicAccessBlockConfiguration": block}
 
-    async def delete_public_access_block(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_public_access_block(
+        self, ctx: Context, req: w.DeletePublicAccessBlockRequest
+    ) -> None:
         """Take the bounds off."""
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)

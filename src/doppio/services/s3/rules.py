@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from doppio.services.s3.records import Bucket, Version
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -57,7 +60,7 @@ def canonical_user(account: str) -> str:
     return hashlib.sha256(f"canonical-user/{account}".encode()).hexdigest()
 
 
-def owner_of(account: str) -> dict[str, str]:
+def owner_of(account: str) -> w.Owner:
     """An account as `Owner` on the wire."""
     return {"ID": canonical_user(account)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doppio.kernel import tags as kernel_tags
@@ -24,7 +24,7 @@ def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return dict(tags)
 
 
-def tags_of_set(tag_set: list[Mapping[str, Any]], tags_max: int, what: str) -> dict[str, str]:
+def tags_of_set(tag_set: Sequence[Mapping[str, Any]], tags_max: int, what: str) -> dict[str, str]:
     """The tags of a TagSet document, checked."""
     if len(tag_set) > tags_max:
         raise InvalidTag(f"{what} tags cannot be greater than {tags_max}")

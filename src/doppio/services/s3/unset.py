@@ -7,7 +7,7 @@ cloud does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context
 from doppio.services.s3.errors import (
@@ -20,6 +20,9 @@ from doppio.services.s3.errors import (
 )
 from doppio.services.s3.lookup import existing_bucket, version_of
 from doppio.services.s3.records import Bucket
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
 
 
 async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
@@ -36,129 +39,143 @@ class Unset:
     """Reads of settings that nothing can set, and deletes, which find nothing to delete."""
 
     async def get_bucket_lifecycle_configuration(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketLifecycleConfigurationRequest
+    ) -> w.GetBucketLifecycleConfigurationOutput:
         """No lifecycle rules: an error in S3."""
         bucket = await _read(ctx, req)
         raise NoSuchLifecycleConfiguration(BucketName=bucket.name)
 
-    async def get_bucket_replication(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_replication(
+        self, ctx: Context, req: w.GetBucketReplicationRequest
+    ) -> w.GetBucketReplicationOutput:
         """No replication: an error in S3."""
         bucket = await _read(ctx, req)
         raise ReplicationConfigurationNotFound(BucketName=bucket.name)
 
-    async def get_bucket_website(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_website(
+        self, ctx: Context, req: w.GetBucketWebsiteRequest
+    ) -> w.GetBucketWebsiteOutput:
         """No website: an error in S3."""
         bucket = await _read(ctx, req)
         raise NoSuchWebsiteConfiguration(BucketName=bucket.name)
 
     async def get_object_lock_configuration(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetObjectLockConfigurationRequest
+    ) -> w.GetObjectLockConfigurationOutput:
         """No Object Lock: an error in S3."""
         bucket = await _read(ctx, req)
         raise ObjectLockConfigurationNotFound(BucketName=bucket.name)
 
-    async def get_bucket_logging(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_logging(
+        self, ctx: Context, req: w.GetBucketLoggingRequest
+    ) -> w.GetBucketLoggingOutput:
         """No access logs: empty in S3."""
         await _read(ctx, req)
         return {}
 
     async def get_bucket_accelerate_configuration(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketAccelerateConfigurationRequest
+    ) -> w.GetBucketAccelerateConfigurationOutput:
         """Never accelerated: empty in S3."""
         await _read(ctx, req)
         return {}
 
     async def get_bucket_notification_configuration(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketNotificationConfigurationRequest
+    ) -> w.NotificationConfiguration:
         """No notifications: empty in S3."""
         await _read(ctx, req)
         return {}
 
     async def get_bucket_request_payment(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketRequestPaymentRequest
+    ) -> w.GetBucketRequestPaymentOutput:
         """The owner pays."""
         await _read(ctx, req)
         return {"Payer": "BucketOwner"}
 
     async def list_bucket_analytics_configurations(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.ListBucketAnalyticsConfigurationsRequest
+    ) -> w.ListBucketAnalyticsConfigurationsOutput:
         """No analytics."""
         await _read(ctx, req)
         return {"IsTruncated": False}
 
     async def get_bucket_analytics_configuration(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketAnalyticsConfigurationRequest
+    ) -> w.GetBucketAnalyticsConfigurationOutput:
         """No analytics."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
 
     async def list_bucket_intelligent_tiering_configurations(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.ListBucketIntelligentTieringConfigurationsRequest
+    ) -> w.ListBucketIntelligentTieringConfigurationsOutput:
         """No archiving by access."""
         await _read(ctx, req)
         return {"IsTruncated": False}
 
     async def get_bucket_intelligent_tiering_configuration(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketIntelligentTieringConfigurationRequest
+    ) -> w.GetBucketIntelligentTieringConfigurationOutput:
         """No archiving by access."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
 
     async def list_bucket_inventory_configurations(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.ListBucketInventoryConfigurationsRequest
+    ) -> w.ListBucketInventoryConfigurationsOutput:
         """No inventories."""
         await _read(ctx, req)
         return {"IsTruncated": False}
 
     async def get_bucket_inventory_configuration(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketInventoryConfigurationRequest
+    ) -> w.GetBucketInventoryConfigurationOutput:
         """No inventories."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
 
     async def list_bucket_metrics_configurations(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.ListBucketMetricsConfigurationsRequest
+    ) -> w.ListBucketMetricsConfigurationsOutput:
         """No request metrics."""
         await _read(ctx, req)
         return {"IsTruncated": False}
 
     async def get_bucket_metrics_configuration(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, ctx: Context, req: w.GetBucketMetricsConfigurationRequest
+    ) -> w.GetBucketMetricsConfigurationOutput:
         """No request metrics."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
 
-    async def delete_bucket_lifecycle(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_bucket_lifecycle(
+        self, ctx: Context, req: w.DeleteBucketLifecycleRequest
+    ) -> None:
         """There are no lifecycle rules to forget."""
         await existing_bucket(ctx.read(), req)
 
-    async def delete_bucket_replication(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_bucket_replication(
+        self, ctx: Context, req: w.DeleteBucketReplicationRequest
+    ) -> None:
         """There is no replication to stop."""
         await existing_bucket(ctx.read(), req)
 
-    async def delete_bucket_website(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def delete_bucket_website(self, ctx: Context, req: w.DeleteBucketWebsiteRequest) -> None:
         """There is no website to take down."""
         await existing_bucket(ctx.read(), req)
 
-    async def get_object_retention(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_object_retention(
+        self, ctx: Context, req: w.GetObjectRetentionRequest
+    ) -> w.GetObjectRetentionOutput:
         """No Object Lock in the bucket: an error in S3."""
         await version_of(ctx.read(), req)
         raise InvalidRequest(_NO_LOCK)
 
-    async def get_object_legal_hold(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_object_legal_hold(
+        self, ctx: Context, req: w.GetObjectLegalHoldRequest
+    ) -> w.GetObjectLegalHoldOutput:
         """No Object Lock in the bucket: an error in S3."""
         await version_of(ctx.read(), req)
         raise InvalidRequest(_NO_LOCK)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context
 from doppio.kernel.records import table_of
+from doppio.services.s3 import checksums
 from doppio.services.s3.errors import InvalidArgument
 from doppio.services.s3.limits import LISTED_PARTS_MAX
 from doppio.services.s3.listing import INTEGER_MAX, Page, page_of
 from doppio.services.s3.lookup import existing_bucket, version_and_content
 from doppio.services.s3.multipart import existing_upload
-from doppio.services.s3.records import Bucket, Part, Piece, Upload, Version
+from doppio.services.s3.records import Bucket, Checksum, Part, Piece, Upload, Version
 from doppio.services.s3.rules import canonical_user, owner_of, quoted
 from doppio.services.s3.walk import Item, Walk
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
 
 _uploads = table_of(Upload)
 _ATTRIBUTES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
@@ -23,7 +27,9 @@ _ATTRIBUTES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "Obj
 class Uploads:
     """What is there of uploads and of parts."""
 
-    async def list_multipart_uploads(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def list_multipart_uploads(
+        self, ctx: Context, req: w.ListMultipartUploadsRequest
+    ) -> w.ListMultipartUploadsOutput:
         """Uploads under way: by key, and the earliest of a key first."""
         page = page_of(req, "MaxUploads")
         key, upload_id = req.get("KeyMarker", ""), req.get("UploadIdMarker", "")
@@ -35,7 +41,7 @@ class Uploads:
         items = await walk.take(reader.raw, page.room + 1) if page.room else []
         reader.meter("Requests-Tier1")
         shown = items[: page.room]
-        result: dict[str, Any] = {
+        result: w.ListMultipartUploadsOutput = {
             "Bucket": bucket.name,
             "KeyMarker": page.text(key),
             "UploadIdMarker": upload_id,
@@ -57,7 +63,7 @@ class Uploads:
             result["NextUploadIdMarker"] = "" if last.record is None else last.record.id
         return result
 
-    async def list_parts(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def list_parts(self, ctx: Context, req: w.ListPartsRequest) -> w.ListPartsOutput:
         """The parts that an upload has so far, by number."""
         marker = req.get("PartNumberMarker", 0)
         count = _count(req)
@@ -67,7 +73,7 @@ class Uploads:
         parts = await reader.list(Part, (upload.id,), since=marker + 1, limit=count + 1)
         reader.meter("Requests-Tier1")
         shown = parts[:count]
-        result: dict[str, Any] = {
+        result: w.ListPartsOutput = {
             "Bucket": req["Bucket"],
             "Key": upload.key,
             "UploadId": upload.id,
@@ -85,7 +91,9 @@ class Uploads:
             result["ChecksumType"] = upload.checksum_kind
         return result
 
-    async def get_object_attributes(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_object_attributes(
+        self, ctx: Context, req: w.GetObjectAttributesRequest
+    ) -> w.GetObjectAttributesOutput:
         """What an object is made of, as far as was asked for."""
         wanted = {name for given in req["ObjectAttributes"] for name in given.split(",")}
         if not wanted <= _ATTRIBUTES:
@@ -96,7 +104,7 @@ class Uploads:
             )
         reader = ctx.read()
         bucket, version, content = await version_and_content(reader, req)
-        result: dict[str, Any] = {"LastModified": version.modified}
+        result: w.GetObjectAttributesOutput = {"LastModified": version.modified}
         if bucket.versioning:
             result["VersionId"] = version.id
         if "ETag" in wanted:
@@ -108,10 +116,9 @@ class Uploads:
         if "Checksum" in wanted and version.checksum is not None:
             checksum = version.checksum
             value = checksum.value.partition("-")[0]
-            result["Checksum"] = {
-                f"Checksum{checksum.algorithm}": value,
-                "ChecksumType": checksum.kind,
-            }
+            result["Checksum"] = checksums.to_wire(
+                Checksum(checksum.algorithm, value, checksum.kind)
+            )
         if "ObjectParts" in wanted and version.parts_count and content is not None:
             result["ObjectParts"] = _object_parts(req, version, content.pieces)
         reader.meter("Requests-Tier2")
@@ -129,8 +136,8 @@ def _count(req: Mapping[str, Any]) -> int:
     return min(count, LISTED_PARTS_MAX)
 
 
-def _upload(bucket: Bucket, upload: Upload, page: Page) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _upload(bucket: Bucket, upload: Upload, page: Page) -> w.MultipartUpload:
+    entry: w.MultipartUpload = {
         "UploadId": upload.id,
         "Key": page.text(upload.key),
         "Initiated": upload.started_at,
@@ -144,28 +151,30 @@ def _upload(bucket: Bucket, upload: Upload, page: Page) -> dict[str, Any]:
     return entry
 
 
-def _initiator(upload: Upload) -> dict[str, str]:
+def _initiator(upload: Upload) -> w.Initiator:
     if upload.initiator.endswith(":root"):
         return {"ID": canonical_user(upload.account)}
     return {"ID": upload.initiator, "DisplayName": upload.initiator.rpartition("/")[2]}
 
 
-def _part(part: Part) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _part(part: Part) -> w.Part:
+    entry: w.Part = {
         "PartNumber": part.number,
         "LastModified": part.modified,
         "ETag": quoted(part.etag),
         "Size": part.size,
     }
     if part.checksum is not None:
-        entry[f"Checksum{part.checksum.algorithm}"] = part.checksum.value
+        entry.update(cast("w.Part", checksums.value_to_wire(part.checksum)))
     return entry
 
 
-def _object_parts(req: Mapping[str, Any], version: Version, pieces: list[Piece]) -> dict[str, Any]:
+def _object_parts(
+    req: Mapping[str, Any], version: Version, pieces: list[Piece]
+) -> w.GetObjectAttributesParts:
     """The parts of a multipart object; S3 lists them one by one only where they have checksums
     that make up the object's."""
-    result: dict[str, Any] = {"TotalPartsCount": version.parts_count}
+    result: w.GetObjectAttributesParts = {"TotalPartsCount": version.parts_count}
     checksum = version.checksum
     if checksum is None or checksum.kind != "COMPOSITE":
         return result
@@ -178,11 +187,14 @@ def _object_parts(req: Mapping[str, Any], version: Version, pieces: list[Piece])
     result["MaxParts"] = count
     result["IsTruncated"] = len(following) > count
     result["Parts"] = [
-        {
-            "PartNumber": piece.number,
-            "Size": piece.size,
-            f"Checksum{checksum.algorithm}": piece.checksum,
-        }
+        cast(
+            "w.ObjectPart",
+            {
+                "PartNumber": piece.number,
+                "Size": piece.size,
+                f"Checksum{checksum.algorithm}": piece.checksum,
+            },
+        )
         for piece in shown
     ]
     return result

@@ -7,8 +7,7 @@ replace only the version of that name. A delete without a version only puts a ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +23,9 @@ from doppio.services.s3.lookup import (
 from doppio.services.s3.reclaim import release
 from doppio.services.s3.records import NULLS, Bucket, Current, Older, Version
 
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
+
 ENABLED = "Enabled"
 SUSPENDED = "Suspended"
 _MICROSECONDS = 1_000_000
@@ -32,7 +34,7 @@ _MICROSECONDS = 1_000_000
 class Versioning:
     """Whether a bucket keeps versions."""
 
-    async def put_bucket_versioning(self, ctx: Context, req: Mapping[str, Any]) -> None:
+    async def put_bucket_versioning(self, ctx: Context, req: w.PutBucketVersioningRequest) -> None:
         """Turn versioning on or suspend it; a bucket once versioned never forgets it was."""
         wanted = req["VersioningConfiguration"]
         status = wanted.get("Status")
@@ -45,7 +47,9 @@ class Versioning:
             tx.put(msgspec.structs.replace(bucket, versioning=status))
             tx.meter("Requests-Tier1")
 
-    async def get_bucket_versioning(self, ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    async def get_bucket_versioning(
+        self, ctx: Context, req: w.GetBucketVersioningRequest
+    ) -> w.GetBucketVersioningOutput:
         """The state of versioning; empty while it was never set."""
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
