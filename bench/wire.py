@@ -49,7 +49,8 @@ def s3(operation: str, method: str, path: str, headers: Mapping[str, str], resul
     ours, routes = codec(service, "rest-xml"), router(service)
     request = Request(method, path, "", headers, Whole(b"x" * 1024))
     found = routes.match(method, path, {}, headers)
-    assert found is not None and found[0].name == operation
+    assert found is not None
+    assert found[0].name == operation
     op, labels = found
     check = validator(op, service)
     value = ours.decode(op, request, labels)

@@ -71,10 +71,9 @@ def drained(items: Any) -> list[Any]:
 class Chunks:
     """A body that comes in pieces."""
 
-    length = None
-    whole = None
-
     def __init__(self, *pieces: bytes) -> None:
+        self.length: int | None = None
+        self.whole: bytes | None = None
         self.pieces = pieces
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

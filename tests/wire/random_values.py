@@ -22,9 +22,9 @@ TEXT = st.text(
     max_size=12,
 )
 TOKEN = st.text("abcXYZ019-._", min_size=1, max_size=8)
-TIMES = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1)).map(
-    lambda at: at.replace(microsecond=0, tzinfo=UTC)
-)
+TIMES = st.datetimes(
+    datetime.fromisoformat("1971-01-01"), datetime.fromisoformat("2100-01-01")
+).map(lambda at: at.replace(microsecond=0, tzinfo=UTC))
 
 
 @st.composite

@@ -25,7 +25,9 @@ def test_javas_patterns_hold_here(pattern: str, good: str, bad: str) -> None:
     assert not match(bad)
 
 
-@pytest.mark.parametrize("pattern", [r"[\p{Punct}]+", "[a-z&&[^b]]", "(", "(a+)+$", "(a*b)*"])
+@pytest.mark.parametrize(
+    "pattern", [r"[\p{Punct}]+", "[a-z&&[^b]]", "(", "(a+)+$", "(a*b)*", "(a(-|.)?)+"]
+)
 def test_what_cannot_be_said_exactly_is_not_said(pattern: str) -> None:
     assert matcher(pattern) is None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -74,7 +75,7 @@ def test_s3_errors_are_bare_and_carry_both_ids() -> None:
     assert "<Error><Code>NoSuchKey</Code><Message>none</Message><Key>a&lt;b</Key>" in body
     assert "<RequestId>request-1</RequestId><HostId>" in body
     assert header(response, "x-amz-request-id") == "request-1"
-    assert header(response, "x-amz-id-2") in body
+    assert (header(response, "x-amz-id-2") or "missing") in body
 
 
 def test_shared_errors_have_s3s_names() -> None:
@@ -124,7 +125,5 @@ def test_a_broken_document_is_malformed_xml(body: bytes) -> None:
 @given(st.binary(max_size=60) | st.text("<Delete>/Obj&ctKy ", max_size=80).map(str.encode))
 def test_decoding_garbage_raises_only_aws_errors(body: bytes) -> None:
     ours, op = both("s3", "rest-xml", "DeleteObjects")
-    try:
+    with contextlib.suppress(AwsError):
         assert isinstance(ours.decode(op, request(body), {}), dict)
-    except AwsError:
-        pass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import msgspec
 import pytest
 from botocore.awsrequest import HeadersDict
 from botocore.model import ServiceModel
@@ -24,7 +23,7 @@ from doppio.wire.rest import parse_query, router
 from .random_values import holds_something, structures
 
 FEW = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -53,14 +52,11 @@ PAIRS = [
 def botocore_model(service: Service, protocol: str) -> ServiceModel:
     """botocore's own classes on the model as we have it, supplements included."""
     view = service.query_view if protocol == "query" else service
-    operations = {name: msgspec.json.decode(raw) for name, raw in view.operations._raw.items()}
-    for name, operation in operations.items():
+    described = {**view.raw(), "metadata": service.metadata}
+    for name, operation in described["operations"].items():
         if "output" in operation and protocol == "query":
             operation["output"].setdefault("resultWrapper", f"{name}Result")
-    shapes = {name: msgspec.json.decode(raw) for name, raw in view._raw_shapes.items()}
-    return ServiceModel(
-        {"metadata": service.metadata, "operations": operations, "shapes": shapes}, service.name
-    )
+    return ServiceModel(described, service.name)
 
 
 _models: dict[tuple[str, str], ServiceModel] = {}
@@ -144,6 +140,9 @@ def test_what_we_answer_is_what_botocore_reads(
     result = data.draw(structures(op.output))
     if (name, op.name) == ("s3", "GetBucketLocation"):
         return
+    payload = op.output.payload
+    if payload in result and op.output.members[payload].shape.type == "blob":
+        result[payload] = b"any text"  # botocore takes a body that is one blob for UTF-8
     response = codec(service, protocol).encode(op, result, "request-1")
     assert isinstance(response.body, bytes)
     parser = PROTOCOL_PARSERS[protocol](timestamp_parser=timestamps.parse)
@@ -158,7 +157,9 @@ def test_what_we_answer_is_what_botocore_reads(
     )
     metadata = parsed.pop("ResponseMetadata")
     assert metadata["RequestId"] == "request-1"
-    payload = op.output.payload
+    for key, member in op.output.members.items():
+        if member.wire_name == "Content-Type" and key not in result:
+            parsed.pop(key, None)  # what the body is by default
     if payload is not None:
         member = op.output.members[payload]
         if member.shape.type == "blob" and isinstance(parsed.get(payload), str):

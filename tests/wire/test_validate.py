@@ -35,8 +35,10 @@ def test_what_is_right_passes() -> None:
 def test_a_missing_member_is_null_in_the_text() -> None:
     assert refused("dynamodb", "DescribeTable", {}) == (
         "ValidationException",
-        "1 validation error detected: Value null at 'tableName' failed to satisfy constraint: "
-        "Member must not be null",
+        (
+            "1 validation error detected: Value null at 'tableName' failed to satisfy constraint: "
+            "Member must not be null"
+        ),
     )
 
 
@@ -53,7 +55,7 @@ def test_several_errors_are_told_at_once() -> None:
 
 
 def test_paths_lead_through_lists_and_maps() -> None:
-    request = {"RequestItems": {"orders": [{"PutRequest": {}}]}}
+    request: dict[str, Any] = {"RequestItems": {"orders": [{"PutRequest": {}}]}}
     assert refused("dynamodb", "BatchWriteItem", request)[1] == (
         "1 validation error detected: Value null at "
         "'requestItems.orders.member.1.member.putRequest.item' failed to satisfy constraint: "
@@ -89,8 +91,10 @@ def test_iam_has_its_own_words_for_names() -> None:
     role = {"RoleName": "a b", "AssumeRolePolicyDocument": "{}"}
     assert refused("iam", "CreateRole", role) == (
         "ValidationException",
-        "The specified value for roleName is invalid. It must contain only alphanumeric characters "
-        "and/or the following: +=,.@_-",
+        (
+            "The specified value for roleName is invalid. It must contain only alphanumeric characters "
+            "and/or the following: +=,.@_-"
+        ),
     )
 
 
@@ -163,11 +167,15 @@ def test_the_quick_check_and_the_careful_one_always_agree(data: st.DataObject) -
     if operation.input is None:
         return
     value = data.draw(structures(operation.input))
-    if value and data.draw(st.booleans()):
+    spoilt: bool = data.draw(st.booleans())
+    if value and spoilt:
         value.pop(data.draw(st.sampled_from(sorted(value))))
     if operation.streaming_input is not None:
         value.pop(operation.streaming_input, None)
     try:
         validator(operation, service)(value)
-    except AwsError as error:
-        assert error.message
+    except AwsError as refusal:
+        message = refusal.message
+    else:
+        message = "fine"
+    assert message

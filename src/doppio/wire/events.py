@@ -124,7 +124,8 @@ class Events:
     ) -> AsyncIterator[dict[str, dict[str, Any]]]:
         """The events of a request. Signed frames (an outer message around each) are unwrapped;
         whether their signatures hold is the authentication's matter."""
-        assert op.input is not None and op.event_input is not None
+        assert op.input is not None
+        assert op.event_input is not None
         shape = op.input.members[op.event_input].shape
         readers = self._readers.get(shape.name)
         if readers is None:

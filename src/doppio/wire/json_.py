@@ -74,7 +74,8 @@ class JsonCodec:
         return body_writer(self._writer, op.output)
 
     def _stream(self, op: Operation, result: Mapping[str, Any], request_id: str) -> Response:
-        assert op.output is not None and op.event_output is not None
+        assert op.output is not None
+        assert op.event_output is not None
         first = dumps(self._writer.structure(op.output)(result))
         frames = self._events.write_stream(
             op.output.members[op.event_output].shape, result[op.event_output], first

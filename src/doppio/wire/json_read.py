@@ -39,12 +39,12 @@ def _mismatch(value: Any, java: str) -> _Mismatch:
     if isinstance(value, list):
         return _Mismatch(f"Unrecognized collection type class java.lang.{java}")
     if isinstance(value, bool):
-        token = "TRUE_VALUE" if value else "FALSE_VALUE"
+        word = "TRUE_VALUE" if value else "FALSE_VALUE"
     elif isinstance(value, str):
-        token = "STRING_VALUE"
+        word = "STRING_VALUE"
     else:
-        token = "DECIMAL_VALUE" if isinstance(value, float) else "NUMBER_VALUE"
-    return _Mismatch(f"{token} can not be converted to {java}")
+        word = "DECIMAL_VALUE" if isinstance(value, float) else "NUMBER_VALUE"
+    return _Mismatch(f"{word} can not be converted to {java}")
 
 
 def _read_string(value: Any) -> str:

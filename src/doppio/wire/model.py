@@ -272,24 +272,24 @@ class _Lazy(Mapping[str, Operation]):
 
     def __init__(self, service: Service, raw: dict[str, msgspec.Raw]) -> None:
         self._service = service
-        self._raw = raw
+        self.raw = raw
         self._made: dict[str, Operation] = {}
 
     def __getitem__(self, name: str) -> Operation:
         made = self._made.get(name)
         if made is None:
-            data = decode_operation(self._raw[name])
+            data = decode_operation(self.raw[name])
             made = self._made[name] = Operation(self._service, name, data)
         return made
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
+        return iter(self.raw)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self.raw)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._raw
+        return name in self.raw
 
 
 class _ByMethod(Mapping[str, Operation]):
@@ -358,6 +358,16 @@ class Service:
             made = self._shapes[name] = Shape(self, name, decode_shape(self._raw_shapes[name]))
         return made
 
+    def raw(self) -> dict[str, Any]:
+        """The whole model as plain values, supplements included (for tools and tests)."""
+        assert isinstance(self.operations, _Lazy)
+        decode = msgspec.json.decode
+        return {
+            "metadata": self.metadata,
+            "operations": {name: decode(raw) for name, raw in self.operations.raw.items()},
+            "shapes": {name: decode(raw) for name, raw in self._raw_shapes.items()},
+        }
+
     def exception(self, code: str, operation: Operation | None = None) -> Shape | None:
         """The error shape that goes by `code`: its name, or the code the model gives it."""
         if code in self._raw_shapes:
@@ -415,7 +425,8 @@ def method_name(operation: str) -> str:
 @cache
 def _data_directory() -> Path:
     spec = importlib.util.find_spec("botocore")
-    assert spec is not None and spec.origin is not None, "botocore is needed for its models"
+    assert spec is not None, "botocore is needed for its models"
+    assert spec.origin is not None, "botocore must be a folder of files"
     return Path(spec.origin).parent / "data"
 
 

@@ -17,8 +17,8 @@ CHARS_MANY_REPEATS_MAX = 256
 REPEATS_FEW = 1
 
 _SUPPLEMENTARY = r"\uD800\uDC00-\uDBFF\uDFFF"
-# A repeated group that repeats inside: a*-like within (...)* can take exponential time.
-_NESTED = re.compile(r"[*+}][^()]*\)[*+{]")
+# Everything that stands for one character becomes a dot, so that only the structure is left.
+_ONE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|.)|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _REPEAT = re.compile(r"[*+]|\{\d*,\}|\{\d*,?\d{3,}\}")
 _QUANTIFIER = re.compile(r"[*+{?]")
 
@@ -29,9 +29,27 @@ def _translated(pattern: str) -> str | None:
         text = text.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\w").replace(r"\p{Z}", r"\s")
         if "\\p{" in text or "\\P{" in text:
             return None
-    if "&&" in text or _NESTED.search(text):
+    if "&&" in text or _explodes(text):
         return None
     return text
+
+
+def _explodes(pattern: str) -> bool:
+    """Whether a group that repeats without bound varies inside: that can take exponential time."""
+    bare = _ONE.sub(".", pattern)
+    varies = [False]
+    for at, char in enumerate(bare):
+        following = bare[at + 1 : at + 2]
+        if char == "(":
+            varies.append(False)
+        elif char == ")" and len(varies) > 1:
+            inside = varies.pop()
+            if inside and following in ("*", "+", "{"):
+                return True
+            varies[-1] |= inside
+        elif char in "*+{" or (char == "?" and bare[at - 1] != "("):
+            varies[-1] = True
+    return False
 
 
 def matcher(pattern: str) -> Callable[[str], object] | None:
