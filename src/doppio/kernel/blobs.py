@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from doppio.kernel.data_folder import sync_folder
 from doppio.wire.http import FileRange
 
 _ID = re.compile(r"[A-Za-z0-9_-]{4,80}")
@@ -23,6 +24,8 @@ class Blobs:
     def __init__(self, folder: Path, *, sync: bool = True) -> None:
         self._folder = folder
         self._sync = sync
+        # Subfolders whose own names are known to be on disk.
+        self._settled: set[Path] = set()
 
     def path(self, blob_id: str) -> Path:
         """Where a blob lies."""
@@ -33,7 +36,14 @@ class Blobs:
         """Begin a blob."""
         path = self.path(blob_id)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return BlobWriter(path, sync=self._sync)
+        return BlobWriter(path, self._sync_names if self._sync else None)
+
+    def _sync_names(self, folder: Path) -> None:
+        sync_folder(folder)
+        if folder not in self._settled:
+            sync_folder(self._folder)
+            sync_folder(self._folder.parent)
+            self._settled.add(folder)
 
     def range(self, blob_id: str, offset: int, length: int) -> FileRange:
         """Part of a blob, for sending."""
@@ -57,9 +67,9 @@ class Blobs:
 class BlobWriter:
     """Writes one blob. `write` and `sync` block: call them from a worker thread."""
 
-    def __init__(self, path: Path, *, sync: bool) -> None:
+    def __init__(self, path: Path, sync_names: Callable[[Path], None] | None) -> None:
         self._path = path
-        self._sync = sync
+        self._sync_names = sync_names
         # Removed by `abandon`, or as an orphan after a crash.
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self.length = 0
@@ -74,13 +84,9 @@ class BlobWriter:
 
     def sync(self) -> None:
         """Put it on disk, and its name into the folder."""
-        if self._sync:
+        if self._sync_names is not None:
             os.fsync(self._file)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            self._sync_names(self._path.parent)
         os.close(self._file)
         self._file = -1
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from doppio.kernel.store import DataDirectoryInUse, StoreCorrupt
 
 DATABASE = "state.db"
+NEW = "new-state.db"
 LOCK = "lock"
 # "dopp": tells our file from any other SQLite database.
 APPLICATION_ID = 0x646F7070
@@ -95,16 +96,19 @@ def _connect(path: Path) -> sqlite3.Connection:
 def open_database(folder: Path, synchronous: str) -> sqlite3.Connection:
     """The connection that writes. Raises StoreCorrupt for what is damaged or not ours."""
     path = folder / DATABASE
-    _check_folder(folder, path)
+    if path.exists():
+        with path.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                raise _as_corrupt(path, None)
+    else:
+        _create(folder, path)
     try:
         connection = _connect(path)
-        found = connection.execute("PRAGMA application_id").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == 0 and version == 0:
-            _create(connection, path)
-        elif found != APPLICATION_ID:
+        if application != APPLICATION_ID:
             raise StoreCorrupt(f"{path} is a database of another program: it is left as it is")
-        elif version > FORMAT:
+        if version > FORMAT:
             raise StoreCorrupt(
                 f"{path} was written by a newer version (format {version}, this one knows "
                 f"{FORMAT}): upgrade, or name another data directory"
@@ -119,29 +123,29 @@ def open_database(folder: Path, synchronous: str) -> sqlite3.Connection:
     return connection
 
 
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables:
-        raise StoreCorrupt(f"{path} is a database of another program: it is left as it is")
-    # A rowid table with a unique index costs half of WITHOUT ROWID when values are large.
-    connection.execute("CREATE TABLE kv(k BLOB NOT NULL UNIQUE, v BLOB NOT NULL)")
-    connection.execute(f"PRAGMA user_version={FORMAT}")
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-
-
-def _check_folder(folder: Path, path: Path) -> None:
-    if path.exists():
-        if path.stat().st_size > 0:
-            with path.open("rb") as file:
-                if file.read(16) != b"SQLite format 3\0":
-                    raise _as_corrupt(path, None)
-        return
-    others = [entry.name for entry in folder.iterdir() if entry.name != LOCK]
+def _create(folder: Path, path: Path) -> None:
+    """Make an empty database under another name first: a crash leaves all of it or nothing."""
+    others = [
+        one.name for one in folder.iterdir() if one.name != LOCK and not one.name.startswith(NEW)
+    ]
     if others:
         raise StoreCorrupt(
             f"{folder} holds {', '.join(sorted(others)[:3])} but no {DATABASE}: nothing is started "
             "empty over it; restore the file, or name an empty directory"
         )
+    for left in folder.glob(NEW + "*"):
+        left.unlink()
+    connection = sqlite3.connect(folder / NEW, isolation_level=None)
+    connection.execute("BEGIN")
+    # A rowid table with a unique index costs half of WITHOUT ROWID when values are large.
+    connection.execute("CREATE TABLE kv(k BLOB NOT NULL UNIQUE, v BLOB NOT NULL)")
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute("COMMIT")
+    connection.close()
+    (folder / NEW).chmod(0o600)
+    (folder / NEW).rename(path)
+    sync_folder(folder)
 
 
 def _as_corrupt(path: Path, error: sqlite3.Error | None) -> StoreCorrupt:
