@@ -257,14 +257,16 @@ class RestCodec:
         rest: dict[str, Any] = {}
         for key, values in parse_query(query).items():
             entry = plan.query.get(key)
-            if entry is not None and (values[0] or len(values) > 1 or self._keeps_empty):
+            if entry is None:
+                if plan.query_map is not None:
+                    rest[key] = values if plan.query_map[1] else values[0]
+                continue
+            if values[0] or len(values) > 1 or self._keeps_empty:
                 name, repeated, read = entry
                 if repeated:
                     out[name] = [self._converted(key, value, read) for value in values]
                 else:
                     out[name] = self._converted(key, values[0], read)
-            if plan.query_map is not None:
-                rest[key] = values if plan.query_map[1] else values[0]
         if plan.query_map is not None and rest:
             out[plan.query_map[0]] = rest
 
