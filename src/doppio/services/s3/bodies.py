@@ -27,7 +27,7 @@ from doppio.services.s3.errors import (
     InvalidDigest,
     MissingContentLength,
 )
-from doppio.services.s3.limits import BATCH_BYTES, BODY_IN_ROW_BYTES_MAX
+from doppio.services.s3.limits import BATCH_BYTES, BODY_IN_ROW_BYTES_MAX, READ_BYTES
 from doppio.services.s3.records import Checksum, Content, Version
 from doppio.services.s3.rules import decoded_md5
 from doppio.wire import checksums as wire_checksums
@@ -213,7 +213,7 @@ class Bodies:
             for part in ranges:
                 done = 0
                 while done < part.length:
-                    step = min(BATCH_BYTES, part.length - done)
+                    step = min(READ_BYTES, part.length - done)
                     chunk = await loop.run_in_executor(
                         None, read_file, part.path, part.offset + done, step
                     )
