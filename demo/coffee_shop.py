@@ -154,7 +154,9 @@ class Shop:
         with urllib.request.urlopen(request, timeout=5) as answer:
             if answer.status != 200:
                 return False
-        self.client("sqs").send_message(QueueUrl=self.queue, MessageBody=json.dumps({"order": name}))
+        self.client("sqs").send_message(
+            QueueUrl=self.queue, MessageBody=json.dumps({"order": name})
+        )
         self.acknowledged.add(name)
         return True
 
@@ -204,7 +206,9 @@ def first_orders(shop: Shop) -> None:
         assert anna.stdout is not None
         say("   " + anna.stdout.readline().strip())
         anna.kill()
-    say(f"   Anna is killed; her slips come back after {VISIBILITY_SECONDS} s: {shop.waiting()} wait")
+    say(
+        f"   Anna is killed; her slips come back after {VISIBILITY_SECONDS} s: {shop.waiting()} wait"
+    )
     with shop.barista("Ben") as ben:
         assert ben.stdout is not None
         say("   " + ben.stdout.readline().strip())
@@ -244,7 +248,9 @@ def storm(shop: Shop) -> None:
             time.sleep(0.002)
         shop.cloud.kill()
         failed = sum(not one.result() for one in attempts)
-    say(f"   SIGKILL in the middle: {failed} customers saw an error and know that they must ask again")
+    say(
+        f"   SIGKILL in the middle: {failed} customers saw an error and know that they must ask again"
+    )
     say(f"   started again in {shop.cloud.start():.2f} s with the same data")
     with shop.barista("Chris") as chris:
         assert chris.stdout is not None
@@ -262,7 +268,9 @@ def a_week(shop: Shop) -> None:
         return str(found["Attributes"]["ApproximateNumberOfMessages"])
 
     before = flyers()
-    say(f"   {before} flyer waits; doppio clock advance 7d: {shop.cloud.doppio('clock', 'advance', '7d')}")
+    say(
+        f"   {before} flyer waits; doppio clock advance 7d: {shop.cloud.doppio('clock', 'advance', '7d')}"
+    )
     taken = sqs.receive_message(QueueUrl=shop.flyers).get("Messages", [])
     say(f"   retention was 4 days: {flyers()} flyers wait, {len(taken)} can be received")
     if before != "1" or taken:

@@ -125,7 +125,9 @@ class Cloud:
 
     # The kernel's port.
 
-    async def enter(self, context: Context, service: str, method: str, req: Mapping[str, Any]) -> Any:
+    async def enter(
+        self, context: Context, service: str, method: str, req: Mapping[str, Any]
+    ) -> Any:
         """Pass a call through the door."""
         return await self._door.enter(context, service, method, req)
 
@@ -141,9 +143,7 @@ class Cloud:
         self, caller: Caller, *, account: str, region: str, request_id: str, **more: Any
     ) -> Context:
         """The context of a call from outside."""
-        return Context(
-            self, caller, account=account, region=region, request_id=request_id, **more
-        )
+        return Context(self, caller, account=account, region=region, request_id=request_id, **more)
 
     def context_for(self, account: str, region: str) -> Context:
         """A context for the cloud's own background work in an account."""

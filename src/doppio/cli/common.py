@@ -53,7 +53,9 @@ def ask(data: Path | None, method: str, path: str, content: dict[str, Any] | Non
     connection: http.client.HTTPConnection
     if where.scheme == "https":
         trust = ssl.create_default_context(cafile=str(folder / "ca" / "ca.pem"))
-        connection = http.client.HTTPSConnection(*address, timeout=REQUEST_SECONDS_MAX, context=trust)
+        connection = http.client.HTTPSConnection(
+            *address, timeout=REQUEST_SECONDS_MAX, context=trust
+        )
     else:
         connection = http.client.HTTPConnection(*address, timeout=REQUEST_SECONDS_MAX)
     try:

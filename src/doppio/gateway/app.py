@@ -41,7 +41,9 @@ class Cloud(Protocol):
     identities: Identities
     services: dict[str, Service]
 
-    def context(self, caller: Caller, *, account: str, region: str, request_id: str, **more: Any) -> Context: ...
+    def context(
+        self, caller: Caller, *, account: str, region: str, request_id: str, **more: Any
+    ) -> Context: ...
 
     async def enter(self, context: Context, service: str, method: str, req: Any) -> Any: ...
 

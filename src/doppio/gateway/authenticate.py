@@ -147,4 +147,3 @@ class Chunked:
         self.trailers = self._decoder.finish()
         if self.trailers:
             self._request.headers = {**self._request.headers, **self.trailers}
-

@@ -216,8 +216,10 @@ class Connection(asyncio.BufferedProtocol):
             raise _Refused(
                 400, "BadRequest", "Content-Length and Transfer-Encoding exclude each other."
             )
-        if length is not None and length <= self._limits.small_body_bytes_max or (
-            length is None and not chunked
+        if (
+            length is not None
+            and length <= self._limits.small_body_bytes_max
+            or (length is None and not chunked)
         ):
             if length:
                 if "expect" in headers and self._current is None and not self._queue:
@@ -364,7 +366,9 @@ class Connection(asyncio.BufferedProtocol):
                 while left > 0:
                     chunk = await loop.run_in_executor(None, file.read, min(left, READ_BYTES * 4))
                     if not chunk:
-                        raise ConnectionAbortedError("the file is shorter than its record") from None
+                        raise ConnectionAbortedError(
+                            "the file is shorter than its record"
+                        ) from None
                     left -= len(chunk)
                     await self._write_waiting(chunk)
 
@@ -500,7 +504,6 @@ class Connection(asyncio.BufferedProtocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-
 
 
 class _Refused(Exception):

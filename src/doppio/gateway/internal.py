@@ -149,22 +149,24 @@ class Internal:
                 if call.request_id == request_id:
                     names = call.__struct_fields__
                     return _json({"call": {name: getattr(call, name) for name in names}})
-        return _json({"message": f"No denial or recorded call has the request id {request_id}."}, 404)
+        return _json(
+            {"message": f"No denial or recorded call has the request id {request_id}."}, 404
+        )
 
     async def _localstack_health(self, request: Request) -> Response:
         running = self._cloud.services
         return _json(
             {
-                "services": {
-                    name: "running" for name in known_services() if name in running
-                },
+                "services": {name: "running" for name in known_services() if name in running},
                 "edition": "community",
                 "version": __version__,
             }
         )
 
     async def _localstack_info(self, request: Request) -> Response:
-        return _json({"version": __version__, "edition": "community", "is_license_activated": False})
+        return _json(
+            {"version": __version__, "edition": "community", "is_license_activated": False}
+        )
 
     async def _localstack_init(self, request: Request) -> Response:
         return _json(
@@ -179,7 +181,9 @@ class Internal:
         if self.token and hmac.compare_digest(given.encode(), self.token.encode()):
             return None
         return _json(
-            {"message": f"This needs the header {TOKEN_HEADER} with the token from the data directory."},
+            {
+                "message": f"This needs the header {TOKEN_HEADER} with the token from the data directory."
+            },
             403,
         )
 

@@ -117,5 +117,3 @@ async def serve(
     server = Server(handler, limits, host_seconds, bad_request, crashed)
     await server.listen(hosts, port, tls)
     return server
-
-

@@ -8,9 +8,7 @@ from http import HTTPStatus
 
 from doppio.wire.http import FileRange, Response
 
-_STATUS = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
-}
+_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
 
 

@@ -88,7 +88,9 @@ _QUERY_SCOPE = re.compile(
     r"([A-Za-z0-9_-]+)(?:/|%2F)aws4_request",
     re.IGNORECASE,
 )
-_AWS_HOST = re.compile(r"^(?:(.+)\.)?([a-z0-9-]+)\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$")
+_AWS_HOST = re.compile(
+    r"^(?:(.+)\.)?([a-z0-9-]+)\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$"
+)
 _AWS_GLOBAL_HOST = re.compile(r"^(?:(.+)\.)?([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$")
 _S3_HOST = re.compile(
     r"^(.+?)\.s3(?:[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d))?"
@@ -143,10 +145,14 @@ def route(request: Request, body: bytes | None) -> Target:
     if not name:
         name = _service_of_action(request, body)
     protocols = services()[name].protocols
-    if _is_form(request, body) or (not protocols[0].startswith("rest") and "Action=" in request.query):
+    if _is_form(request, body) or (
+        not protocols[0].startswith("rest") and "Action=" in request.query
+    ):
         return _query_target(candidates or [name], request, body, region)
     if protocols[0].startswith("rest"):
-        return _rest_target(candidates or [name], protocols[0], request, request.path, request.query, region)
+        return _rest_target(
+            candidates or [name], protocols[0], request, request.path, request.query, region
+        )
     raise UnknownOperation(f"The request names no operation of {name}.")
 
 
@@ -249,7 +255,9 @@ def _host_region(headers: Mapping[str, str]) -> str:
 
 def _s3_path(path: str, host: str) -> str:
     """The path with the bucket in front, also where the host names the bucket."""
-    if not host.endswith((".localhost", ".amazonaws.com", ".amazonaws.com.cn", ".localstack.cloud")):
+    if not host.endswith(
+        (".localhost", ".amazonaws.com", ".amazonaws.com.cn", ".localstack.cloud")
+    ):
         return path
     found = _S3_HOST.match(host)
     if found:

@@ -72,9 +72,7 @@ def compile_policy(document: str | Mapping[str, Any], name: str = "") -> Policy:
         raise MalformedPolicy(f"Syntax errors in policy. Invalid operator: {error}") from error
 
 
-def check(
-    document: str | Mapping[str, Any], *, principal: bool | None = None
-) -> Mapping[str, Any]:
+def check(document: str | Mapping[str, Any], *, principal: bool | None = None) -> Mapping[str, Any]:
     """The document as a mapping, if it is in IAM's grammar.
 
     `principal`: statements must (True) or must not (False) name one. Raises MalformedPolicy.
@@ -129,9 +127,7 @@ def _check_statement(statement: Any, principal: bool | None) -> None:
         if not isinstance(resource, str):
             raise MalformedPolicy("Syntax errors in policy.")
         if resource != "*" and not resource.startswith(("arn:", "*", "${")):
-            raise MalformedPolicy(
-                f'Resource {resource} must be in ARN format or "*".'
-            )
+            raise MalformedPolicy(f'Resource {resource} must be in ARN format or "*".')
     condition = statement.get("Condition", {})
     if not isinstance(condition, Mapping) or not all(
         isinstance(keys, Mapping) for keys in condition.values()
@@ -165,7 +161,15 @@ def _resource(raw: Mapping[str, Any]) -> Matches:
 class Who:
     """The principals a statement of a resource policy names."""
 
-    __slots__ = ("_accounts", "_anyone", "_arns", "_federated", "_negated", "_patterns", "_services")
+    __slots__ = (
+        "_accounts",
+        "_anyone",
+        "_arns",
+        "_federated",
+        "_negated",
+        "_patterns",
+        "_services",
+    )
 
     def __init__(self, named: Any, *, negated: bool) -> None:
         self._negated = negated

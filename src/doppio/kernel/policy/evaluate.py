@@ -106,7 +106,9 @@ def _granted(
         boundary = session = "root"
     else:
         by_identity = _allowing(request, action, policies.identity)
-        boundary = _passes(request, action, None if policies.boundary is None else [policies.boundary])
+        boundary = _passes(
+            request, action, None if policies.boundary is None else [policies.boundary]
+        )
         session = _passes(request, action, policies.session)
     grants = by_identity or (by_resource if same and how is not None else None)
     if request.kind in ("service", "anonymous"):
@@ -150,9 +152,7 @@ def _explicit_deny(
             if statement.allows or not _speaks(statement, layer, request, action):
                 continue
             decided = f"{policy.name or layer}: {statement}"
-            return Decision(
-                False, "explicit-deny", layer, decided, tuple(_considered(layers))
-            )
+            return Decision(False, "explicit-deny", layer, decided, tuple(_considered(layers)))
     return None
 
 

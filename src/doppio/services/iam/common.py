@@ -50,9 +50,7 @@ def checked_path(req: Mapping[str, Any]) -> str:
     return str(path)
 
 
-def checked_document(
-    document: str, *, most: int, principal: bool | None = False
-) -> str:
+def checked_document(document: str, *, most: int, principal: bool | None = False) -> str:
     """A policy document. Raises MalformedPolicyDocument and LimitExceeded."""
     try:
         check(document, principal=principal)

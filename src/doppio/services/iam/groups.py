@@ -94,9 +94,7 @@ class Groups:
             await holder(tx, ctx, "User", req["UserName"])
             row = await tx.get(Membership, ctx.account, group.name, req["UserName"])
             if row is None:
-                raise NoSuchEntity(
-                    f"User {req['UserName']} is not in group {req['GroupName']}."
-                )
+                raise NoSuchEntity(f"User {req['UserName']} is not in group {req['GroupName']}.")
             tx.delete(row)
             changed(tx, ctx)
 

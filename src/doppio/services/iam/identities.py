@@ -109,7 +109,12 @@ class Identities:
         return Credential(access_key, key.secret, caller)
 
     async def _user(
-        self, reader: Reader, account: str, name: str, access_key: str, session: Session | None = None
+        self,
+        reader: Reader,
+        account: str,
+        name: str,
+        access_key: str,
+        session: Session | None = None,
     ) -> Caller:
         user = await reader.get(User, account, name)
         if user is None:
@@ -225,4 +230,3 @@ def _tag_keys(tags: dict[str, str]) -> dict[str, Any]:
 
 def _is_account(text: str) -> bool:
     return len(text) == 12 and text.isascii() and text.isdigit()
-

@@ -100,9 +100,7 @@ class InstanceProfiles:
         async with ctx.write() as tx:
             profile = await _existing(tx, ctx, req["InstanceProfileName"])
             if req["RoleName"] not in profile.roles:
-                raise NoSuchEntity(
-                    f"The role with name {req['RoleName']} cannot be found."
-                )
+                raise NoSuchEntity(f"The role with name {req['RoleName']} cannot be found.")
             left = tuple(name for name in profile.roles if name != req["RoleName"])
             tx.put(replace(profile, roles=left))
 

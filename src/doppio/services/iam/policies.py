@@ -175,9 +175,7 @@ class Policies:
             tx.put(replace(policy, default=req["VersionId"], updated_at=ctx.now))
             changed(tx, ctx)
 
-    async def delete_policy_version(
-        self, ctx: Context, req: w.DeletePolicyVersionRequest
-    ) -> None:
+    async def delete_policy_version(self, ctx: Context, req: w.DeletePolicyVersionRequest) -> None:
         """Delete a version that is not the default."""
         async with ctx.write() as tx:
             policy = await existing(tx, req["PolicyArn"])

@@ -67,7 +67,9 @@ class Users:
             if ctx.caller.kind == "root":
                 return {"User": _root(ctx)}  # type: ignore[typeddict-item]
             if ctx.caller.kind != "user":
-                raise ValidationError("Must specify userName when calling with non-User credentials")
+                raise ValidationError(
+                    "Must specify userName when calling with non-User credentials"
+                )
             name = ctx.caller.arn.rpartition("/")[2]
         return {"User": to_wire(await holder(ctx.read(), ctx, "User", name))}  # type: ignore[typeddict-item]
 
@@ -191,4 +193,10 @@ class Users:
 
 def _root(ctx: Context) -> dict[str, Any]:
     arn = f"arn:aws:iam::{ctx.account}:root"
-    return {"Path": "/", "UserName": "root", "UserId": ctx.account, "Arn": arn, "CreateDate": ctx.now}
+    return {
+        "Path": "/",
+        "UserName": "root",
+        "UserId": ctx.account,
+        "Arn": arn,
+        "CreateDate": ctx.now,
+    }

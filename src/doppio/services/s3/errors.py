@@ -184,11 +184,6 @@ class MissingContentLength(S3Error):
     text = "You must provide the Content-Length HTTP header."
 
 
-class MissingRequestBody(S3Error):
-    code = "MissingRequestBodyError"
-    text = "Request Body is empty"
-
-
 class NoSuchBucket(S3Error):
     code = "NoSuchBucket"
     status = 404

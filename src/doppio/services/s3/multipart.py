@@ -17,6 +17,7 @@ from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_write
 from doppio.services.s3.errors import (
     BadDigest,
+    EntityTooLarge,
     EntityTooSmall,
     InvalidArgument,
     InvalidPart,
@@ -25,7 +26,12 @@ from doppio.services.s3.errors import (
     MalformedXML,
     NoSuchUpload,
 )
-from doppio.services.s3.limits import PART_BYTES_MAX, PART_BYTES_MIN, PART_NUMBER_MAX
+from doppio.services.s3.limits import (
+    OBJECT_BYTES_MAX,
+    PART_BYTES_MAX,
+    PART_BYTES_MIN,
+    PART_NUMBER_MAX,
+)
 from doppio.services.s3.lookup import bucket_and_current, existing_bucket
 from doppio.services.s3.objects import new_version
 from doppio.services.s3.reclaim import discard_file, discard_upload
@@ -122,6 +128,8 @@ class Multipart:
             stored = await tx.list(Part, (upload.id,), limit=PART_NUMBER_MAX)
             parts = chosen(upload, wanted, {part.number: part for part in stored})
             size = sum(part.size for part in parts)
+            if size > OBJECT_BYTES_MAX:
+                raise EntityTooLarge(ProposedSize=str(size), MaxSizeAllowed=str(OBJECT_BYTES_MAX))
             if req.get("MpuObjectSize", size) != size:
                 raise InvalidRequest(
                     f"The provided 'x-amz-mp-object-size' header value {req['MpuObjectSize']} "

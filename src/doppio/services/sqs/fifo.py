@@ -108,7 +108,13 @@ async def append(
 
 
 async def receive(
-    ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta, attempt: str | None
+    ctx: Context,
+    tx: Tx,
+    queue: Queue,
+    now: datetime,
+    count: int,
+    hide: timedelta,
+    attempt: str | None,
 ) -> list[FifoMessage]:
     """Take up to `count` messages, in order within each group, and lock their groups."""
     if attempt is not None:

@@ -18,7 +18,6 @@ from doppio.services.sqs.access import (
     by_arn,
     change_count,
     existing,
-    handle_of,
     hidden,
     standard_handle,
     total,
@@ -187,7 +186,9 @@ class Messages:
                     tx.delete(message)
                     change_count(tx, queue.id, -1)
                     await fifo.settle(tx, queue.id, message.group, now)
-                elif await _dead(ctx, tx, queue, replace(message, receives=message.receives - 1), now):
+                elif await _dead(
+                    ctx, tx, queue, replace(message, receives=message.receives - 1), now
+                ):
                     tx.delete(message)
                     await fifo.settle(tx, queue.id, message.group, now)
                 else:
@@ -223,7 +224,9 @@ class Outcome:
 
     def to_wire(self) -> dict[str, Any]:
         """The result of a batch operation."""
-        return {"Successful": self.good, "Failed": self.bad} if self.bad else {"Successful": self.good}
+        return (
+            {"Successful": self.good, "Failed": self.bad} if self.bad else {"Successful": self.good}
+        )
 
 
 async def _batch(
@@ -365,10 +368,6 @@ async def _change(ctx: Context, tx: Tx, queue: Queue, handle: str, seconds: int)
             )
         tx.delete(message)
         tx.put(replace(message, visible_at=until, forwarded=True))
-        tx.put(
-            Forward(
-                queue=queue.id, id=message.id, receives=message.receives, visible_at=until
-            )
-        )
+        tx.put(Forward(queue=queue.id, id=message.id, receives=message.receives, visible_at=until))
     if seconds == 0:
         tx.wake(queue.topic)

@@ -90,9 +90,7 @@ class MoveTasks:
             try:
                 key = json.loads(token_key(req["TaskHandle"], _SCOPE))
             except BadToken as error:
-                raise InvalidParameterValue(
-                    "Value for parameter TaskHandle is invalid."
-                ) from error
+                raise InvalidParameterValue("Value for parameter TaskHandle is invalid.") from error
             task = await tx.get(MoveTask, *key)
             if task is None:
                 raise ResourceNotFound("Task does not exist.")
@@ -109,7 +107,9 @@ class MoveTasks:
         reader = ctx.read()
         source = await by_arn(reader, req["SourceArn"])
         if source is None:
-            raise ResourceNotFound("The resource that you specified for the SourceArn parameter doesn't exist.")
+            raise ResourceNotFound(
+                "The resource that you specified for the SourceArn parameter doesn't exist."
+            )
         tasks = await reader.list(
             MoveTask, (source.account, source.region, source.arn), limit=TASKS_READ_MAX
         )
@@ -132,7 +132,11 @@ class Mover(Controller[MoveTask]):
                 return None
             source = await by_arn(tx, task.source)
             if source is None:
-                tx.put(replace(task, status="FAILED", failure="AWS.SimpleQueueService.NonExistentQueue"))
+                tx.put(
+                    replace(
+                        task, status="FAILED", failure="AWS.SimpleQueueService.NonExistentQueue"
+                    )
+                )
                 return None
             try:
                 moved = await _move(ctx, tx, source, task)
@@ -159,7 +163,9 @@ async def _move(ctx: Context, tx: Tx, source: Queue, task: MoveTask) -> int:
         found: list[Message | FifoMessage] = []
         for group in await tx.find(fifo.READY, (source.id,), until=now, limit=count):
             left = count - len(found)
-            found += await tx.list(FifoMessage, (source.id, group.group), limit=left) if left else []
+            found += (
+                await tx.list(FifoMessage, (source.id, group.group), limit=left) if left else []
+            )
     else:
         found = list(await tx.list(Message, (source.id,), until=now, limit=count))
     for message in found:

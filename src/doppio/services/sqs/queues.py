@@ -306,9 +306,7 @@ async def _check_redrive(tx: Tx, queue: Queue) -> None:
     elif not may_redrive(target, queue.arn):
         why = "Permission to use the dead-letter queue is denied by its redrive allow policy."
     if why:
-        raise InvalidAttributeValue(
-            f"Value for parameter RedrivePolicy is invalid. Reason: {why}"
-        )
+        raise InvalidAttributeValue(f"Value for parameter RedrivePolicy is invalid. Reason: {why}")
 
 
 async def _put_policy(tx: Tx, queue: Queue, document: str | None) -> None:
@@ -335,9 +333,7 @@ def _position(token: str | None, scope: str) -> bytes | None:
     try:
         return token_key(token, scope)
     except BadToken as error:
-        raise InvalidParameterValue(
-            "Invalid or expired next token."
-        ) from error
+        raise InvalidParameterValue("Invalid or expired next token.") from error
 
 
 def _tags(new: Mapping[str, str], old: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -345,6 +341,3 @@ def _tags(new: Mapping[str, str], old: Mapping[str, str] | None = None) -> dict[
         return tags.merged(old or {}, new)
     except tags.BadTags as error:
         raise InvalidParameterValue(str(error)) from error
-
-
-

@@ -97,9 +97,7 @@ async def accept(ctx: Context, tx: Tx, queue: Queue, sent: Draft) -> dict[str, A
     else:
         message_id = ctx.new_id()
         tx.add(
-            Message(
-                queue=queue.id, visible_at=ctx.now + sent.delay, id=message_id, body=sent.body
-            )
+            Message(queue=queue.id, visible_at=ctx.now + sent.delay, id=message_id, body=sent.body)
         )
         change_count(tx, queue.id, 1)
         told = {"MessageId": message_id}

@@ -1,0 +1,126 @@
+"""DynamoDB batches: many gets or many writes in one request, each for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from doppio.kernel.context import Context, Tx
+from doppio.services.dynamodb import limits
+from doppio.services.dynamodb.access import item_row, read_item, usable_table
+from doppio.services.dynamodb.capacity import consumed, read_units
+from doppio.services.dynamodb.errors import ValidationException
+from doppio.services.dynamodb.expressions.paths import project
+from doppio.services.dynamodb.item_keys import checked_key
+from doppio.services.dynamodb.items import READS, WRITES, Change, projection_paths
+from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.values import Item, checked_item, size_of
+
+if TYPE_CHECKING:
+    from doppio._stubs import dynamodb as w
+
+_DUPLICATES = "Provided list of item keys contains duplicates"
+
+
+class Batches:
+    """The batch operations."""
+
+    async def batch_get_item(self, ctx: Context, req: w.BatchGetItemInput) -> w.BatchGetItemOutput:
+        """Up to 100 items of several tables; what is beyond 16 MB is left for the next call."""
+        wanted: Mapping[str, Any] = req["RequestItems"]
+        if sum(len(one["Keys"]) for one in wanted.values()) > limits.BATCH_GET_MAX:
+            raise ValidationException("Too many items requested for the BatchGetItem call")
+        reader = ctx.read()
+        responses: dict[str, list[Item]] = {}
+        unprocessed: dict[str, Any] = {}
+        capacities = []
+        total = 0
+        for name, one in wanted.items():
+            table = await usable_table(reader, ctx, name)
+            paths = projection_paths(one)
+            consistent = one.get("ConsistentRead", False)
+            rows = _rows(table, one["Keys"])
+            found: list[Item] = []
+            units = 0.0
+            for number, row in enumerate(rows):
+                if total >= limits.BATCH_GET_BYTES_MAX:
+                    unprocessed[name] = {**one, "Keys": one["Keys"][number:]}
+                    break
+                item = await read_item(reader, row)
+                size = 0 if item is None else size_of(item)
+                total += size
+                units += read_units(size, consistent=consistent)
+                if item is not None:
+                    found.append(item if paths is None else project(item, paths))
+            responses[name] = found
+            reader.meter(READS, units)
+            capacities.append(consumed(req, table, units))
+        shown: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
+        if any(capacities):
+            shown["ConsumedCapacity"] = capacities
+        return shown  # type: ignore[return-value]
+
+    async def batch_write_item(
+        self, ctx: Context, req: w.BatchWriteItemInput
+    ) -> w.BatchWriteItemOutput:
+        """Up to 25 puts and deletes; no conditions, and no order among them."""
+        wanted: Mapping[str, Any] = req["RequestItems"]
+        count = sum(len(one) for one in wanted.values())
+        if count > limits.BATCH_WRITE_MAX:
+            raise ValidationException("Too many items requested for the BatchWriteItem call")
+        if any(not one for one in wanted.values()):
+            raise ValidationException(
+                "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: "
+                "Map value must satisfy constraint: [Member must have length greater than or equal "
+                "to 1]"
+            )
+        changes = {name: [_change(one) for one in entries] for name, entries in wanted.items()}
+        async with ctx.write() as tx:
+            capacities = [
+                await self._write(ctx, tx, req, name, group) for name, group in changes.items()
+            ]
+        shown: dict[str, Any] = {"UnprocessedItems": {}}
+        if any(capacities):
+            shown["ConsumedCapacity"] = capacities
+        return shown  # type: ignore[return-value]
+
+    async def _write(
+        self, ctx: Context, tx: Tx, req: Mapping[str, Any], name: str, group: list[Change]
+    ) -> dict[str, Any] | None:
+        table = await usable_table(tx, ctx, name)
+        rows = [change.row(table) for change in group]
+        if len(set(rows)) < len(rows):
+            raise ValidationException(_DUPLICATES)
+        units = 0.0
+        indexes: dict[str, float] = {}
+        for change in group:
+            done = await change.apply(tx, table)
+            units += done.units
+            for index, more in done.indexes.items():
+                indexes[index] = indexes.get(index, 0.0) + more
+        tx.meter(WRITES, units)
+        return consumed(req, table, units, indexes)
+
+
+def _rows(table: Table, keys: list[Item]) -> list[bytes]:
+    rows = []
+    for key in keys:
+        checked_item(key)
+        checked_key(table, key)
+        rows.append(item_row(table, key))
+    if len(set(rows)) < len(rows):
+        raise ValidationException(_DUPLICATES)
+    return rows
+
+
+def _change(entry: Mapping[str, Any]) -> Change:
+    put, delete = entry.get("PutRequest"), entry.get("DeleteRequest")
+    if (put is None) == (delete is None):
+        raise ValidationException(
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of "
+            "the supported datatypes"
+        )
+    if put is not None:
+        return Change(item=put["Item"])
+    assert delete is not None
+    return Change(key=delete["Key"])

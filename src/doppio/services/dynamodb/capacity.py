@@ -1,0 +1,63 @@
+"""Capacity units: what an operation consumes, as AWS counts it, and how it is metered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.services.dynamodb.limits import READ_UNIT_BYTES, WRITE_UNIT_BYTES
+from doppio.services.dynamodb.records import Table
+
+
+def read_units(size: int, *, consistent: bool, transactional: bool = False) -> float:
+    """Units for reading so many bytes: one for 4 KiB, half if eventually consistent."""
+    units = max(1, -(-size // READ_UNIT_BYTES))
+    if transactional:
+        return units * 2.0
+    return float(units) if consistent else units / 2
+
+
+def write_units(size: int, *, transactional: bool = False) -> float:
+    """Units for writing so many bytes: one for each KiB begun."""
+    units = float(max(1, -(-size // WRITE_UNIT_BYTES)))
+    return units * 2 if transactional else units
+
+
+def consumed(
+    req: Mapping[str, Any],
+    table: Table,
+    units: float,
+    indexes: Mapping[str, float] | None = None,
+    *,
+    kind: str = "",
+) -> dict[str, Any] | None:
+    """`ConsumedCapacity` as the request asks for it; `kind` is Read or Write in transactions."""
+    wanted = req.get("ReturnConsumedCapacity", "NONE")
+    if wanted == "NONE":
+        return None
+    indexes = indexes or {}
+    total = units + sum(indexes.values())
+    shown: dict[str, Any] = {"TableName": table.name, "CapacityUnits": total}
+    if kind:
+        shown[f"{kind}CapacityUnits"] = total
+    if wanted == "INDEXES":
+        shown["Table"] = _units(units, kind)
+        for member, is_global in (
+            ("GlobalSecondaryIndexes", True),
+            ("LocalSecondaryIndexes", False),
+        ):
+            found = {
+                one.name: _units(indexes[one.name], kind)
+                for one in table.indexes
+                if one.is_global == is_global and one.name in indexes
+            }
+            if found:
+                shown[member] = found
+    return shown
+
+
+def _units(units: float, kind: str) -> dict[str, float]:
+    shown = {"CapacityUnits": units}
+    if kind:
+        shown[f"{kind}CapacityUnits"] = units
+    return shown

@@ -1,0 +1,62 @@
+"""DynamoDB's errors."""
+
+from __future__ import annotations
+
+from doppio.wire.errors import AwsError
+
+
+class ValidationException(AwsError):
+    """A request that cannot be."""
+
+    code = "ValidationException"
+
+
+class ResourceNotFoundException(AwsError):
+    """A table or index that is not there, or not there yet."""
+
+    code = "ResourceNotFoundException"
+    text = "Requested resource not found"
+
+
+class ResourceInUseException(AwsError):
+    """A table that exists, or is being changed."""
+
+    code = "ResourceInUseException"
+
+
+class ConditionalCheckFailedException(AwsError):
+    """A condition that does not hold; with the item, where it was asked for."""
+
+    code = "ConditionalCheckFailedException"
+    text = "The conditional request failed"
+
+
+class TransactionCanceledException(AwsError):
+    """A transaction of which nothing was done; the reasons are in the order of its parts."""
+
+    code = "TransactionCanceledException"
+
+
+class TransactionConflictException(AwsError):
+    """An item that another transaction is writing."""
+
+    code = "TransactionConflictException"
+    text = "Transaction is ongoing for the item"
+
+
+class IdempotentParameterMismatchException(AwsError):
+    """A client token that was used for another request."""
+
+    code = "IdempotentParameterMismatchException"
+    text = "The specified client token has already been used with different parameters"
+
+
+class LimitExceededException(AwsError):
+    """One more than AWS allows."""
+
+    code = "LimitExceededException"
+
+
+def table_not_found(name: str) -> ResourceNotFoundException:
+    """What table operations say of a table that is not there."""
+    return ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")

@@ -1,0 +1,159 @@
+"""Key conditions: the hash key a query is for, and the range of the range key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from doppio.services.dynamodb.errors import ValidationException
+from doppio.services.dynamodb.expressions.binding import Binding
+from doppio.services.dynamodb.expressions.syntax import Tree, condition
+from doppio.services.dynamodb.item_keys import check_part, encoded
+from doppio.services.dynamodb.records import KeyPart
+from doppio.services.dynamodb.values import Value, compare
+
+KIND = "KeyConditionExpression"
+# Behind every encoded key that begins with some bytes, and before all others.
+AFTER = b"\xff"
+
+
+class KeyRange(NamedTuple):
+    """The rows a query looks at, relative to its index: lo <= key < hi."""
+
+    lo: bytes
+    hi: bytes
+
+
+def key_range(text: str, binding: Binding, parts: Sequence[KeyPart]) -> KeyRange:
+    """The range of a key condition. Raises ValidationException."""
+    terms = list(_terms(condition(text, KIND)))
+    by_name: dict[str, Tree] = {}
+    for term in terms:
+        name = _name(term, binding)
+        if name in by_name:
+            raise ValidationException(
+                f"Invalid {KIND}: KeyConditionExpressions must only contain one condition per key"
+            )
+        by_name[name] = term
+    missed = next((part for part in parts if part.hash and part.name not in by_name), None)
+    if missed is not None:
+        raise ValidationException(f"Query condition missed key schema element: {missed.name}")
+    known = {part.name for part in parts}
+    foreign = next((name for name in by_name if name not in known), None)
+    if foreign is not None:
+        ranges = [part.name for part in parts if not part.hash]
+        if len(by_name) <= len(parts) and ranges:
+            raise ValidationException(f"Query condition missed key schema element: {ranges[0]}")
+        raise ValidationException("Query key condition not supported")
+    return _range([(part, by_name.get(part.name)) for part in parts], binding)
+
+
+def _range(terms: list[tuple[KeyPart, Tree | None]], binding: Binding) -> KeyRange:
+    prefix = b""
+    for part, term in terms:
+        if term is None:
+            break
+        if term[0] == "cmp" and term[1] == "=":
+            prefix += encoded(_value(term[3], part, binding))
+            continue
+        if part.hash:
+            raise ValidationException("Query key condition not supported")
+        return _bounds(prefix, part, term, binding)
+    return KeyRange(prefix, prefix + AFTER)
+
+
+def _bounds(prefix: bytes, part: KeyPart, term: Tree, binding: Binding) -> KeyRange:
+    if term[0] == "between":
+        low, high = (_value(one, part, binding) for one in term[2:4])
+        if compare(low, high) == 1:
+            raise ValidationException(
+                f"Invalid {KIND}: The BETWEEN operator requires upper bound to be greater than or "
+                f"equal to lower bound; lower bound operand: AttributeValue: {_shown(low)}, "
+                f"upper bound operand: AttributeValue: {_shown(high)}"
+            )
+        return KeyRange(prefix + encoded(low), prefix + encoded(high) + AFTER)
+    if term[0] == "call":
+        value = _value(term[3], part, binding)
+        if "N" in value:
+            raise ValidationException(
+                f"Invalid {KIND}: Incorrect operand type for operator or function; operator or "
+                "function: begins_with, operand type: N"
+            )
+        # Without its terminator an encoded text is the beginning of all that begin with it.
+        start = prefix + encoded(value)[:-1]
+        return KeyRange(start, after_prefix(start))
+    at = prefix + encoded(_value(term[3], part, binding))
+    sign = term[1]
+    if sign == "<":
+        return KeyRange(prefix, at)
+    if sign == "<=":
+        return KeyRange(prefix, at + AFTER)
+    if sign == ">":
+        return KeyRange(at + AFTER, prefix + AFTER)
+    if sign == ">=":
+        return KeyRange(at, prefix + AFTER)
+    raise ValidationException("Query key condition not supported")
+
+
+def after_prefix(prefix: bytes) -> bytes:
+    """The first key that does not begin with `prefix`."""
+    stem = prefix.rstrip(AFTER)
+    return stem[:-1] + bytes((stem[-1] + 1,))
+
+
+def _terms(tree: Tree) -> Sequence[Tree]:
+    if tree[0] == "and":
+        return [*_terms(tree[1]), *_terms(tree[2])]
+    if tree[0] in ("or", "not"):
+        raise ValidationException(f"Invalid operator used in {KIND}: {tree[0].upper()}")
+    return [_turned(tree)]
+
+
+def _turned(tree: Tree) -> Tree:
+    """`:v = name` as `name = :v`."""
+    if tree[0] == "cmp" and tree[2][0] == "value" and tree[3][0] == "path":
+        sign = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(tree[1], tree[1])
+        return ("cmp", sign, tree[3], tree[2])
+    if tree[0] == "cmp" and tree[1] == "<>":
+        raise ValidationException(f"Invalid operator used in {KIND}: <>")
+    if tree[0] == "in":
+        raise ValidationException(f"Invalid operator used in {KIND}: IN")
+    if tree[0] == "call" and tree[1] != "begins_with":
+        raise ValidationException(f"Invalid operator used in {KIND}: {tree[1]}")
+    return tree
+
+
+def _name(term: Tree, binding: Binding) -> str:
+    operand = term[2] if term[0] in ("cmp", "call") else term[1]
+    if operand[0] != "path":
+        raise ValidationException(
+            f"Invalid condition in {KIND}: Multiple attribute names used in one condition"
+            if operand[0] == "value"
+            else "Query key condition not supported"
+        )
+    path = binding.path(operand, KIND)
+    if len(path) != 1:
+        raise ValidationException(
+            f"Invalid {KIND}: Key conditions on nested attributes are not supported"
+        )
+    return str(path[0])
+
+
+def _value(tree: Tree, part: KeyPart, binding: Binding) -> Value:
+    if tree[0] != "value":
+        raise ValidationException(
+            f"Invalid condition in {KIND}: Multiple attribute names used in one condition"
+        )
+    value = binding.value(tree[1], KIND)
+    check_part(
+        part,
+        value,
+        "One or more parameter values were invalid: Condition parameter type does not match "
+        "schema type",
+    )
+    return value
+
+
+def _shown(value: Value) -> str:
+    [(kind, content)] = value.items()
+    return f"{{{kind}:{content}}}"

@@ -1,0 +1,328 @@
+"""DynamoDB items: put, get, update, delete; and what a change is, for batches and transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from doppio.kernel.context import Context, Tx
+from doppio.services.dynamodb.access import (
+    encode_item,
+    item_row,
+    projected,
+    read_item,
+    usable_table,
+    write_item,
+)
+from doppio.services.dynamodb.capacity import consumed, read_units, write_units
+from doppio.services.dynamodb.errors import (
+    ConditionalCheckFailedException,
+    ValidationException,
+)
+from doppio.services.dynamodb.expressions.binding import Binding, bind
+from doppio.services.dynamodb.expressions.conditions import Test, compile_condition
+from doppio.services.dynamodb.expressions.legacy import with_expressions
+from doppio.services.dynamodb.expressions.paths import find, project
+from doppio.services.dynamodb.expressions.syntax import projection
+from doppio.services.dynamodb.expressions.updates import Update
+from doppio.services.dynamodb.item_keys import check_index_types, check_item_key, checked_key
+from doppio.services.dynamodb.limits import ITEM_BYTES_MAX
+from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.values import Item, checked_item, size_of
+
+if TYPE_CHECKING:
+    from doppio._stubs import dynamodb as w
+
+READS, WRITES = "ReadRequestUnits", "WriteRequestUnits"
+
+
+class Items:
+    """The operations on one item."""
+
+    async def put_item(self, ctx: Context, req: w.PutItemInput) -> w.PutItemOutput:
+        """Store an item in place of the one with its key, if the condition holds."""
+        _check_returned(req, "NONE", "ALL_OLD")
+        change = prepare_put(req, req)
+        async with ctx.write() as tx:
+            table = await usable_table(tx, ctx, req["TableName"])
+            done = await change.apply(tx, table)
+            tx.meter(WRITES, done.units)
+        return _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)  # type: ignore[return-value]
+
+    async def delete_item(self, ctx: Context, req: w.DeleteItemInput) -> w.DeleteItemOutput:
+        """Remove the item of a key, if the condition holds; none is no error."""
+        _check_returned(req, "NONE", "ALL_OLD")
+        change = prepare_delete(req)
+        async with ctx.write() as tx:
+            table = await usable_table(tx, ctx, req["TableName"])
+            done = await change.apply(tx, table)
+            tx.meter(WRITES, done.units)
+        return _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)  # type: ignore[return-value]
+
+    async def update_item(self, ctx: Context, req: w.UpdateItemInput) -> w.UpdateItemOutput:
+        """Change the attributes of an item, or make it, if the condition holds."""
+        _check_returned(req, "NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW")
+        change = prepare_update(req)
+        async with ctx.write() as tx:
+            table = await usable_table(tx, ctx, req["TableName"])
+            done = await change.apply(tx, table)
+            tx.meter(WRITES, done.units)
+        shown = _returned(req.get("ReturnValues", "NONE"), change.update, done)
+        return _answer(req, table, done, shown)  # type: ignore[return-value]
+
+    async def get_item(self, ctx: Context, req: w.GetItemInput) -> w.GetItemOutput:
+        """The item of a key, or nothing."""
+        reader = ctx.read()
+        table = await usable_table(reader, ctx, req["TableName"])
+        key: Item = req["Key"]
+        checked_item(key)
+        checked_key(table, key)
+        paths = projection_paths(req)
+        item = await read_item(reader, item_row(table, key))
+        size = 0 if item is None else size_of(item)
+        units = read_units(size, consistent=req.get("ConsistentRead", False))
+        reader.meter(READS, units)
+        shown: dict[str, Any] = {}
+        if item is not None:
+            shown["Item"] = item if paths is None else project(item, paths)
+        capacity = consumed(req, table, units)
+        if capacity is not None:
+            shown["ConsumedCapacity"] = capacity
+        return shown  # type: ignore[return-value]
+
+
+class Done(msgspec.Struct):
+    """What a change has done."""
+
+    old: Item | None
+    new: Item | None
+    units: float
+    indexes: dict[str, float]
+
+
+class Change:
+    """One write, checked as far as it can be without its table."""
+
+    __slots__ = ("_condition", "_item", "_key", "_show_old", "_size", "transactional", "update")
+
+    def __init__(
+        self,
+        *,
+        item: Item | None = None,
+        key: Item | None = None,
+        update: Update | None = None,
+        condition: Test | None = None,
+        show_old: bool = False,
+    ) -> None:
+        self._item = item
+        self._key = key
+        self._size = 0
+        self._condition = condition
+        self._show_old = show_old
+        self.update = update
+        self.transactional = False
+        if item is not None:
+            self._size = checked_item(item)
+        if key is not None:
+            checked_item(key)
+
+    def row(self, table: Table) -> bytes:
+        """The row it changes. Raises ValidationException where it does not fit the table."""
+        if self._item is not None:
+            check_item_key(table, self._item)
+            if table.indexes:
+                check_index_types(table, self._item)
+            return item_row(table, self._item)
+        assert self._key is not None
+        checked_key(table, self._key)
+        return item_row(table, self._key)
+
+    async def apply(self, tx: Tx, table: Table) -> Done:
+        """Do it in a transaction. Raises ConditionalCheckFailedException and others."""
+        row = self.row(table)
+        old = await read_item(tx, row)
+        if self._condition is not None:
+            self._check(old)
+        new = self._made(table, old)
+        old_size = 0 if old is None else size_of(old)
+        new_size = self._size if self._item is not None else (0 if new is None else size_of(new))
+        if new_size > ITEM_BYTES_MAX:
+            raise ValidationException("Item size to update has exceeded the maximum allowed size")
+        if new is not None or old is not None:
+            write_item(tx, table, row, old, new, new_size - old_size)
+        units = write_units(max(old_size, new_size), transactional=self.transactional)
+        indexes = index_units(table, old, new) if table.indexes else {}
+        return Done(old, new, units, indexes)
+
+    def _check(self, old: Item | None) -> None:
+        assert self._condition is not None
+        if self._condition(old or {}):
+            return
+        if self._show_old and old is not None:
+            raise ConditionalCheckFailedException(Item=old)
+        raise ConditionalCheckFailedException()
+
+    def _made(self, table: Table, old: Item | None) -> Item | None:
+        if self._item is not None:
+            return self._item
+        if self.update is None:
+            return None
+        assert self._key is not None
+        for path in self.update.paths:
+            if len(path) == 1 and any(part.name == path[0] for part in table.key):
+                raise ValidationException(
+                    "One or more parameter values were invalid: Cannot update attribute "
+                    f"{path[0]}. This attribute is part of the key"
+                )
+        new = self.update.apply(old if old is not None else dict(self._key))
+        if table.indexes:
+            check_index_types(table, new)
+        return new
+
+
+class Check(Change):
+    """A transaction's condition on an item that it does not change."""
+
+    async def apply(self, tx: Tx, table: Table) -> Done:
+        """Check; nothing is written."""
+        old = await read_item(tx, self.row(table))
+        self._check(old)
+        return Done(
+            old, old, write_units(0 if old is None else size_of(old), transactional=True), {}
+        )
+
+
+def index_units(table: Table, old: Item | None, new: Item | None) -> dict[str, float]:
+    """Write units that each index takes: for the entry that goes and the one that comes."""
+    units: dict[str, float] = {}
+    for index in table.indexes:
+        parts = [part.name for part in index.key]
+        was = projected(table, index, old) if old and all(p in old for p in parts) else None
+        now = projected(table, index, new) if new and all(p in new for p in parts) else None
+        if was is None and now is None:
+            continue
+        if was is not None and now is not None:
+            same_key = all(was[p] == now[p] for p in parts)
+            if same_key and encode_item(was) == encode_item(now):
+                continue
+            if same_key:
+                units[index.name] = write_units(max(size_of(was), size_of(now)))
+                continue
+        units[index.name] = sum(write_units(size_of(one)) for one in (was, now) if one is not None)
+    return units
+
+
+def prepare_put(req: Mapping[str, Any], entry: Mapping[str, Any]) -> Change:
+    """The change that a put asks for."""
+    req = with_expressions(req)
+    binding = bind(req)
+    condition = _condition(req, binding)
+    binding.finish()
+    return Change(item=entry["Item"], condition=condition, show_old=_shows_old(req))
+
+
+def prepare_delete(req: Mapping[str, Any]) -> Change:
+    """The change that a delete asks for."""
+    req = with_expressions(req)
+    binding = bind(req)
+    condition = _condition(req, binding)
+    binding.finish()
+    return Change(key=req["Key"], condition=condition, show_old=_shows_old(req))
+
+
+def prepare_update(req: Mapping[str, Any]) -> Change:
+    """The change that an update asks for."""
+    req = with_expressions(req)
+    binding = bind(req)
+    text = req.get("UpdateExpression")
+    update = Update(text, binding) if text is not None else _NOTHING
+    condition = _condition(req, binding)
+    binding.finish()
+    return Change(key=req["Key"], update=update, condition=condition, show_old=_shows_old(req))
+
+
+def prepare_check(req: Mapping[str, Any]) -> Check:
+    """The check that a transaction asks for."""
+    binding = bind(req)
+    condition = _condition(req, binding)
+    binding.finish()
+    return Check(key=req["Key"], condition=condition, show_old=_shows_old(req))
+
+
+class _Nothing(Update):
+    """An update without an expression: it only makes the item, if there is none."""
+
+    def __init__(self) -> None:
+        self._sets, self._removes, self._adds, self._deletes = [], [], [], []
+        self.paths = []
+
+
+_NOTHING = _Nothing()
+
+
+def projection_paths(req: Mapping[str, Any]) -> list[Any] | None:
+    """The paths that a read asks for; None for whole items."""
+    if "AttributesToGet" in req:
+        return [(name,) for name in req["AttributesToGet"]]
+    text = req.get("ProjectionExpression")
+    binding = bind(req)
+    if text is None:
+        binding.finish()
+        return None
+    paths = [binding.path(tree, "ProjectionExpression") for tree in projection(text)]
+    binding.finish()
+    return paths
+
+
+def _condition(req: Mapping[str, Any], binding: Binding) -> Test | None:
+    text = req.get("ConditionExpression")
+    return None if text is None else compile_condition(text, binding, "ConditionExpression")
+
+
+def _shows_old(req: Mapping[str, Any]) -> bool:
+    return req.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+
+
+def _wants(req: Mapping[str, Any], value: str) -> bool:
+    return req.get("ReturnValues") == value
+
+
+def _check_returned(req: Mapping[str, Any], *allowed: str) -> None:
+    if req.get("ReturnValues", "NONE") not in allowed:
+        raise ValidationException("Return values set to invalid value")
+
+
+def _returned(wanted: str, update: Update | None, done: Done) -> Item | None:
+    if wanted == "ALL_OLD":
+        return done.old
+    if wanted == "ALL_NEW":
+        return done.new
+    if wanted in ("UPDATED_OLD", "UPDATED_NEW"):
+        item = done.old if wanted == "UPDATED_OLD" else done.new
+        paths = [path for path in (update.paths if update else ()) if item and find(item, path)]
+        return project(item, paths) if item else None
+    return None
+
+
+def _answer(
+    req: Mapping[str, Any], table: Table, done: Done, attributes: Item | None
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if attributes:
+        shown["Attributes"] = attributes
+    capacity = consumed(req, table, done.units, done.indexes)
+    if capacity is not None:
+        shown["ConsumedCapacity"] = capacity
+    if req.get("ReturnItemCollectionMetrics") == "SIZE" and any(
+        not index.is_global for index in table.indexes
+    ):
+        item = done.new or done.old
+        if item is not None:
+            name = table.key[0].name
+            shown["ItemCollectionMetrics"] = {
+                "ItemCollectionKey": {name: item[name]},
+                "SizeEstimateRangeGB": [0.0, 1.0],
+            }
+    return shown

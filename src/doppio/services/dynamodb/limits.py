@@ -1,0 +1,41 @@
+"""Every number that AWS documents for DynamoDB: "Quotas in Amazon DynamoDB" and the API reference."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from doppio.kernel.quotas import Quota
+
+ITEM_BYTES_MAX = 409_600
+HASH_KEY_BYTES_MAX = 2_048
+RANGE_KEY_BYTES_MAX = 1_024
+NESTING_MAX = 32
+NUMBER_DIGITS_MAX = 38
+PAGE_BYTES_MAX = 1_048_576
+BATCH_GET_MAX = 100
+BATCH_GET_BYTES_MAX = 16 * 1_048_576
+BATCH_WRITE_MAX = 25
+TRANSACT_MAX = 100
+TRANSACT_BYTES_MAX = 4 * 1_048_576
+EXPRESSION_BYTES_MAX = 4_096
+EXPRESSION_OPERATORS_MAX = 300
+IN_OPERANDS_MAX = 100
+GLOBAL_INDEXES_MAX = 20
+LOCAL_INDEXES_MAX = 5
+PROJECTED_ATTRIBUTES_MAX = 100
+TABLE_NAME_CHARS_MIN = 3
+TABLE_NAME_CHARS_MAX = 255
+LIST_TABLES_MAX = 100
+SEGMENTS_MAX = 1_000_000
+READ_UNIT_BYTES = 4_096
+WRITE_UNIT_BYTES = 1_024
+TAGS_A_PAGE = 10
+RESOURCE_TAGS_MAX = 50
+# How many rows one read of the store asks for.
+ROWS_A_READ = 256
+
+TOKEN_LIFE = timedelta(minutes=10)
+# How long a table is CREATING or DELETING, in cloud time: short, and real.
+SETTLE = timedelta(milliseconds=100)
+
+TABLES = Quota("dynamodb", "L-F98FE922", "Maximum number of tables", 2_500)

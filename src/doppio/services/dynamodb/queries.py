@@ -1,0 +1,320 @@
+"""DynamoDB reads of many items: Query and Scan, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+
+from doppio.kernel.context import Context, Reader
+from doppio.services.dynamodb.access import (
+    decode_item,
+    index_row,
+    item_row,
+    primary_key,
+    read_item,
+    usable_index,
+    usable_table,
+)
+from doppio.services.dynamodb.capacity import consumed, read_units
+from doppio.services.dynamodb.errors import ValidationException
+from doppio.services.dynamodb.expressions.binding import Binding, bind
+from doppio.services.dynamodb.expressions.conditions import Test, compile_condition
+from doppio.services.dynamodb.expressions.keys import AFTER, key_range
+from doppio.services.dynamodb.expressions.legacy import with_expressions
+from doppio.services.dynamodb.expressions.paths import project
+from doppio.services.dynamodb.expressions.syntax import condition, projection
+from doppio.services.dynamodb.item_keys import (
+    check_part,
+    index_prefix,
+    table_prefix,
+)
+from doppio.services.dynamodb.items import READS
+from doppio.services.dynamodb.limits import PAGE_BYTES_MAX, ROWS_A_READ
+from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.values import Item, checked_item, size_of
+
+if TYPE_CHECKING:
+    from doppio._stubs import dynamodb as w
+
+
+class Plan(NamedTuple):
+    """What a read looks at, and what it shows of it."""
+
+    table: Table
+    index: SecondaryIndex | None
+    lo: bytes
+    hi: bytes
+    reverse: bool
+    limit: int | None
+    keep: Test | None
+    paths: list[Any] | None
+    count_only: bool
+    fetch: bool
+    consistent: bool
+    inside: Test | None = None
+
+
+class Page(NamedTuple):
+    """What a read found."""
+
+    items: list[Item]
+    count: int
+    scanned: int
+    size: int
+    last: Item | None
+    fetched: float
+
+
+class Queries:
+    """The operations that read many items."""
+
+    async def query(self, ctx: Context, req: w.QueryInput) -> w.QueryOutput:
+        """Items of one hash key in the order of the range key."""
+        given = with_expressions(req)
+        reader = ctx.read()
+        table = await usable_table(reader, ctx, given["TableName"])
+        index = _index(table, given)
+        if "KeyConditionExpression" not in given:
+            raise ValidationException(
+                "Either the KeyConditions or KeyConditionExpression parameter must be specified in "
+                "the request."
+            )
+        binding = bind(given)
+        parts = index.key if index is not None else table.key
+        span = key_range(given["KeyConditionExpression"], binding, parts)
+        prefix = _prefix(table, index)
+        forward = given.get("ScanIndexForward", True)
+        plan = _plan(table, index, given, binding, prefix + span.lo, prefix + span.hi, not forward)
+        _check_filter(given, parts, binding)
+        binding.finish()
+        plan = _continued(plan, given)
+        return await _read(ctx, reader, given, plan)  # type: ignore[return-value]
+
+    async def scan(self, ctx: Context, req: w.ScanInput) -> w.ScanOutput:
+        """All items of a table or index, or one segment of them."""
+        given = with_expressions(req)
+        reader = ctx.read()
+        table = await usable_table(reader, ctx, given["TableName"])
+        index = _index(table, given)
+        binding = bind(given)
+        prefix = _prefix(table, index)
+        lo, hi = prefix, prefix + AFTER
+        segment, segments = _segment(given)
+        plan = _plan(table, index, given, binding, lo, hi, False)
+        binding.finish()
+        if segments > 1:
+            plan = plan._replace(inside=_in_segment(table, segment, segments))
+        plan = _continued(plan, given)
+        return await _read(ctx, reader, given, plan)  # type: ignore[return-value]
+
+
+def _plan(
+    table: Table,
+    index: SecondaryIndex | None,
+    req: Mapping[str, Any],
+    binding: Binding,
+    lo: bytes,
+    hi: bytes,
+    reverse: bool,
+) -> Plan:
+    keep = None
+    if "FilterExpression" in req:
+        keep = compile_condition(req["FilterExpression"], binding, "FilterExpression")
+    paths = None
+    if "ProjectionExpression" in req:
+        trees = projection(req["ProjectionExpression"])
+        paths = [binding.path(tree, "ProjectionExpression") for tree in trees]
+    elif "AttributesToGet" in req:
+        paths = [(name,) for name in req["AttributesToGet"]]
+    select = req.get("Select")
+    _check_select(table, index, select, paths)
+    if req.get("ConsistentRead") and index is not None and index.is_global:
+        raise ValidationException("Consistent reads are not supported on global secondary indexes")
+    limit = req.get("Limit")
+    if limit is not None and limit < 1:
+        raise ValidationException("Limit must be greater than or equal to 1")
+    # A local index can show what it does not hold: the items are fetched from the table.
+    fetch = (
+        index is not None
+        and not index.is_global
+        and index.projection != "ALL"
+        and (select == "ALL_ATTRIBUTES" or _beyond(table, index, paths))
+    )
+    return Plan(
+        table, index, lo, hi, reverse, limit, keep, paths, select == "COUNT", fetch,
+        bool(req.get("ConsistentRead")),
+    )  # fmt: skip
+
+
+def _beyond(table: Table, index: SecondaryIndex, paths: list[Any] | None) -> bool:
+    held = {part.name for part in (*table.key, *index.key)} | set(index.included)
+    return paths is not None and any(path[0] not in held for path in paths)
+
+
+def _check_select(
+    table: Table, index: SecondaryIndex | None, select: str | None, paths: list[Any] | None
+) -> None:
+    if select == "ALL_PROJECTED_ATTRIBUTES" and index is None:
+        raise ValidationException(
+            "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"
+        )
+    if select == "SPECIFIC_ATTRIBUTES" and paths is None:
+        raise ValidationException(
+            "Must specify the AttributesToGet or ProjectionExpression when choosing to get "
+            "SPECIFIC_ATTRIBUTES"
+        )
+    if paths is not None and select not in (None, "SPECIFIC_ATTRIBUTES"):
+        raise ValidationException(
+            f"Cannot specify the ProjectionExpression when choosing to get {select}"
+        )
+    if index is not None and index.is_global and index.projection != "ALL":
+        if select == "ALL_ATTRIBUTES":
+            raise ValidationException(
+                "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not "
+                f"supported for global secondary index {index.name} because its projection type is "
+                "not ALL"
+            )
+
+
+def _check_filter(req: Mapping[str, Any], parts: Any, binding: Binding) -> None:
+    if "FilterExpression" not in req:
+        return
+    keys = {part.name for part in parts}
+    for path in _paths(condition(req["FilterExpression"], "FilterExpression")):
+        name = binding.path(path, "FilterExpression")[0]
+        if name in keys:
+            raise ValidationException(
+                "Filter Expression can only contain non-primary key attributes: Primary key "
+                f"attribute: {name}"
+            )
+
+
+def _paths(tree: Any) -> list[Any]:
+    if not isinstance(tree, tuple) or not tree:
+        return []
+    if tree[0] == "path":
+        return [tree]
+    return [path for part in tree for path in _paths(part)]
+
+
+def _index(table: Table, req: Mapping[str, Any]) -> SecondaryIndex | None:
+    name = req.get("IndexName")
+    return None if name is None else usable_index(table, name)
+
+
+def _prefix(table: Table, index: SecondaryIndex | None) -> bytes:
+    return table_prefix(table) if index is None else index_prefix(table, index.name)
+
+
+def _continued(plan: Plan, req: Mapping[str, Any]) -> Plan:
+    """The plan from behind `ExclusiveStartKey`."""
+    start: Item | None = req.get("ExclusiveStartKey")
+    if start is None:
+        return plan
+    table, index = plan.table, plan.index
+    checked_item(start)
+    parts = [*table.key, *(index.key if index is not None else ())]
+    names = {part.name for part in parts}
+    if set(start) != names:
+        raise ValidationException(
+            "The provided starting key is invalid"
+            if index is not None
+            else "The provided starting key is invalid: The provided key element does not match the "
+            "schema"
+        )
+    for part in parts:
+        check_part(part, start[part.name], "The provided starting key is invalid")
+    row = item_row(table, start) if index is None else index_row(table, index, start)
+    assert row is not None
+    if not plan.lo <= row + AFTER or row > plan.hi:
+        raise ValidationException("The provided starting key is outside query boundaries based on "
+                                  "provided conditions")  # fmt: skip
+    return plan._replace(hi=row) if plan.reverse else plan._replace(lo=row + b"\0")
+
+
+def _segment(req: Mapping[str, Any]) -> tuple[int, int]:
+    segment, segments = req.get("Segment"), req.get("TotalSegments")
+    if (segment is None) != (segments is None):
+        missing = "TotalSegments" if segments is None else "Segment"
+        other = "Segment" if segments is None else "TotalSegments"
+        raise ValidationException(
+            f"The {missing} parameter is required but was not present in the request when "
+            f"{other} parameter is present"
+        )
+    if segment is None or segments is None:
+        return 0, 1
+    if segment >= segments:
+        raise ValidationException(
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments: "
+            f"Segment: {segment} is not less than TotalSegments: {segments}"
+        )
+    return segment, segments
+
+
+def _in_segment(table: Table, segment: int, segments: int) -> Test:
+    """Segments are told apart by a digest of the hash key, which spreads them evenly."""
+    name = table.key[0].name
+
+    def inside(item: Item) -> bool:
+        [content] = item[name].values()
+        raw = content.encode() if isinstance(content, str) else content
+        return crc32(raw) % segments == segment
+
+    return inside
+
+
+async def _read(ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    page = await _page(reader, plan)
+    units = read_units(page.size, consistent=plan.consistent)
+    reader.meter(READS, units + page.fetched)
+    shown: dict[str, Any] = {"Count": page.count, "ScannedCount": page.scanned}
+    if not plan.count_only:
+        shown["Items"] = page.items
+    if page.last is not None:
+        shown["LastEvaluatedKey"] = _position(plan, page.last)
+    by_index = {plan.index.name: units} if plan.index is not None else {}
+    own = page.fetched if plan.index is not None else units
+    capacity = consumed(req, plan.table, own, by_index)
+    if capacity is not None:
+        shown["ConsumedCapacity"] = capacity
+    return shown
+
+
+async def _page(reader: Reader, plan: Plan) -> Page:
+    items: list[Item] = []
+    count = scanned = size = 0
+    fetched = 0.0
+    lo, hi = plan.lo, plan.hi
+    while True:
+        left = ROWS_A_READ if plan.limit is None else min(ROWS_A_READ, plan.limit - scanned)
+        rows = await reader.raw.scan(lo, hi, limit=left, reverse=plan.reverse)
+        for row, raw in rows:
+            item = decode_item(raw)
+            if plan.reverse:
+                hi = row
+            else:
+                lo = row + b"\0"
+            if plan.inside is not None and not plan.inside(item):
+                continue
+            if plan.fetch:
+                whole = await read_item(reader, item_row(plan.table, item))
+                item = whole if whole is not None else item
+                fetched += read_units(size_of(item), consistent=plan.consistent)
+            scanned += 1
+            size += size_of(item)
+            if plan.keep is None or plan.keep(item):
+                count += 1
+                if not plan.count_only:
+                    items.append(item if plan.paths is None else project(item, plan.paths))
+            if size >= PAGE_BYTES_MAX or scanned == plan.limit:
+                return Page(items, count, scanned, size, item, fetched)
+        if len(rows) < left:
+            return Page(items, count, scanned, size, None, fetched)
+
+
+def _position(plan: Plan, item: Item) -> Item:
+    key = primary_key(plan.table, item)
+    if plan.index is not None:
+        key.update({part.name: item[part.name] for part in plan.index.key})
+    return key

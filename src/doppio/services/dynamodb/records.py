@@ -1,0 +1,86 @@
+"""What DynamoDB stores beside the items themselves: tables, and transactions it remembers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.records import record
+
+
+class KeyPart(msgspec.Struct, frozen=True, array_like=True):
+    """One attribute of a key: its name, its type (S, N or B), and whether it is the hash key."""
+
+    name: str
+    type: str
+    hash: bool
+
+
+class Throughput(msgspec.Struct, frozen=True, kw_only=True):
+    """Provisioned capacity; zeros on demand."""
+
+    read: int = 0
+    write: int = 0
+
+
+class SecondaryIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """A secondary index: `projection` is ALL, KEYS_ONLY or INCLUDE (of `included`)."""
+
+    name: str
+    key: tuple[KeyPart, ...]
+    projection: str
+    included: tuple[str, ...] = ()
+    is_global: bool = True
+    throughput: Throughput = Throughput()
+    status: str = "ACTIVE"
+
+
+@record("dynamodb.table", key=("account", "region", "name"))
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A table. `id` begins its items' rows, so a table that is made anew does not see old ones."""
+
+    account: str
+    region: str
+    name: str
+    id: str
+    created_at: datetime
+    status: str
+    key: tuple[KeyPart, ...]
+    attributes: dict[str, str]
+    indexes: tuple[SecondaryIndex, ...] = ()
+    on_demand: bool = False
+    throughput: Throughput = Throughput()
+    table_class: str | None = None
+    deletion_protection: bool = False
+    encryption: bool = False
+    ttl_attribute: str | None = None
+    ttl_status: str = "DISABLED"
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """The table's ARN."""
+        return table_arn(self.account, self.region, self.name)
+
+    def index(self, name: str) -> SecondaryIndex | None:
+        """The secondary index of a name."""
+        return next((one for one in self.indexes if one.name == name), None)
+
+
+@record("dynamodb.token", key=("account", "region", "token"))
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction's client token within its ten minutes."""
+
+    account: str
+    region: str
+    token: str
+    digest: str
+    until: datetime
+    answer: dict[str, Any] = {}
+
+
+def table_arn(account: str, region: str, name: str) -> str:
+    """The ARN of a table."""
+    return f"arn:aws:dynamodb:{region}:{account}:table/{name}"

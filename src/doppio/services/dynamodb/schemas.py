@@ -1,0 +1,256 @@
+"""What a table may look like: the pure checks of CreateTable and UpdateTable, and the wire form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from doppio.services.dynamodb import limits
+from doppio.services.dynamodb.errors import LimitExceededException, ValidationException
+from doppio.services.dynamodb.records import KeyPart, SecondaryIndex, Table, Throughput
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+_BAD = "One or more parameter values were invalid: "
+
+
+def checked_name(name: str) -> str:
+    """A table's or index's name. Raises ValidationException."""
+    if not _NAME.fullmatch(name):
+        raise ValidationException(
+            f"1 validation error detected: Value '{name}' at 'tableName' failed to satisfy "
+            "constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+        )
+    return name
+
+
+def attribute_types(req: Mapping[str, Any]) -> dict[str, str]:
+    """The declared key attributes and their types."""
+    found: dict[str, str] = {}
+    for one in req.get("AttributeDefinitions", ()):
+        if one["AttributeName"] in found:
+            raise ValidationException(
+                "Cannot have two attributes with the same name in AttributeDefinitions"
+            )
+        found[one["AttributeName"]] = one["AttributeType"]
+    return found
+
+
+def key_parts(schema: Sequence[Mapping[str, str]], types: Mapping[str, str]) -> tuple[KeyPart, ...]:
+    """A key from its schema. Raises ValidationException."""
+    roles = [one["KeyType"] for one in schema]
+    if roles not in (["HASH"], ["HASH", "RANGE"]):
+        if "HASH" not in roles[:1]:
+            raise ValidationException(
+                "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"
+            )
+        raise ValidationException(
+            "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"
+            if len(roles) == 2
+            else "1 validation error detected: Value at 'keySchema' failed to satisfy constraint: "
+            "Member must have length less than or equal to 2"
+        )
+    names = [one["AttributeName"] for one in schema]
+    if len(set(names)) < len(names):
+        raise ValidationException(
+            "Both the Hash Key and the Range Key element in the KeySchema have the same name"
+        )
+    for name in names:
+        if name not in types:
+            declared = ", ".join(types)
+            raise ValidationException(
+                f"{_BAD}Some index key attributes are not defined in AttributeDefinitions. "
+                f"Keys: [{name}], AttributeDefinitions: [{declared}]"
+            )
+    return tuple(
+        KeyPart(name, types[name], role == "HASH") for name, role in zip(names, roles, strict=True)
+    )
+
+
+def throughput(given: Mapping[str, Any] | None, *, on_demand: bool, what: str) -> Throughput:
+    """Provisioned capacity. Raises ValidationException where it does not fit the billing mode."""
+    if on_demand:
+        if given and (given.get("ReadCapacityUnits") or given.get("WriteCapacityUnits")):
+            raise ValidationException(
+                f"{_BAD}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when "
+                "BillingMode is PAY_PER_REQUEST"
+            )
+        return Throughput()
+    if given is None:
+        raise ValidationException(
+            f"{_BAD}ReadCapacityUnits and WriteCapacityUnits must both be specified when "
+            f"BillingMode is PROVISIONED{what}"
+        )
+    return Throughput(read=given["ReadCapacityUnits"], write=given["WriteCapacityUnits"])
+
+
+def secondary_index(
+    given: Mapping[str, Any],
+    types: Mapping[str, str],
+    *,
+    is_global: bool,
+    on_demand: bool,
+    status: str = "ACTIVE",
+) -> SecondaryIndex:
+    """A secondary index. Raises ValidationException."""
+    projection = given.get("Projection") or {}
+    kind = projection.get("ProjectionType", "ALL")
+    included = tuple(projection.get("NonKeyAttributes", ()))
+    if bool(included) != (kind == "INCLUDE"):
+        why = (
+            f"ProjectionType is {kind}, but NonKeyAttributes is specified"
+            if included
+            else "ProjectionType is INCLUDE, but NonKeyAttributes is not specified"
+        )
+        raise ValidationException(_BAD + why)
+    return SecondaryIndex(
+        name=checked_name(given["IndexName"]),
+        key=key_parts(given["KeySchema"], types),
+        projection=kind,
+        included=included,
+        is_global=is_global,
+        throughput=throughput(
+            given.get("ProvisionedThroughput"), on_demand=on_demand,
+            what=f" for index: {given['IndexName']}",
+        ) if is_global else Throughput(),
+        status=status,
+    )  # fmt: skip
+
+
+def indexes(
+    req: Mapping[str, Any], key: tuple[KeyPart, ...], types: Mapping[str, str], *, on_demand: bool
+) -> tuple[SecondaryIndex, ...]:
+    """All secondary indexes of a new table."""
+    local = [
+        secondary_index(one, types, is_global=False, on_demand=on_demand)
+        for one in req.get("LocalSecondaryIndexes", ())
+    ]
+    for one in local:
+        if len(key) < 2:
+            raise ValidationException(
+                f"{_BAD}Table KeySchema does not have a range key, which is required when "
+                "specifying a LocalSecondaryIndex"
+            )
+        if one.key[0].name != key[0].name:
+            raise ValidationException(
+                f"{_BAD}Index KeySchema does not have the same leading hash key as table KeySchema "
+                f"for index: {one.name}. index hash key: {one.key[0].name}, table hash key: "
+                f"{key[0].name}"
+            )
+        if len(one.key) < 2:
+            raise ValidationException(
+                f"{_BAD}Index KeySchema does not have a range key for index: {one.name}"
+            )
+    everywhere = [
+        secondary_index(one, types, is_global=True, on_demand=on_demand)
+        for one in req.get("GlobalSecondaryIndexes", ())
+    ]
+    check_counts(local, everywhere)
+    return (*local, *everywhere)
+
+
+def check_counts(local: Sequence[SecondaryIndex], everywhere: Sequence[SecondaryIndex]) -> None:
+    """Raise where there are too many indexes, or two of one name."""
+    names = [one.name for one in (*local, *everywhere)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValidationException(f"{_BAD}Duplicate index name: {name}")
+    if len(local) > limits.LOCAL_INDEXES_MAX:
+        raise ValidationException(
+            f"{_BAD}Number of LocalSecondaryIndexes exceeds per-table limit of 5"
+        )
+    if len(everywhere) > limits.GLOBAL_INDEXES_MAX:
+        raise LimitExceededException(
+            "Number of GlobalSecondaryIndexes exceeds per-table limit of 20"
+        )
+
+
+def check_all_used(
+    types: Mapping[str, str], key: Iterable[KeyPart], found: Iterable[SecondaryIndex]
+) -> None:
+    """Raise ValidationException for a declared attribute that no key uses."""
+    used = {part.name for part in key} | {part.name for one in found for part in one.key}
+    if set(types) != used:
+        raise ValidationException(
+            f"{_BAD}Number of attributes in KeySchema does not exactly match number of attributes "
+            "defined in AttributeDefinitions"
+            if not list(found)
+            else f"{_BAD}Some AttributeDefinitions are not used. AttributeDefinitions: "
+            f"[{', '.join(types)}], keys used: [{', '.join(sorted(used))}]"
+        )
+
+
+def to_wire(table: Table, items: int, size: int) -> dict[str, Any]:
+    """A table as DescribeTable shows it."""
+    shown: dict[str, Any] = {
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": kind}
+            for name, kind in table.attributes.items()
+        ],
+        "TableName": table.name,
+        "KeySchema": _schema(table.key),
+        "TableStatus": table.status,
+        "CreationDateTime": table.created_at,
+        "ProvisionedThroughput": _throughput(table.throughput),
+        "TableSizeBytes": size,
+        "ItemCount": items,
+        "TableArn": table.arn,
+        "TableId": table.id,
+        "DeletionProtectionEnabled": table.deletion_protection,
+        "WarmThroughput": _warm(table),
+    }
+    if table.on_demand:
+        shown["BillingModeSummary"] = {
+            "BillingMode": "PAY_PER_REQUEST",
+            "LastUpdateToPayPerRequestDateTime": table.created_at,
+        }
+    if table.table_class is not None:
+        shown["TableClassSummary"] = {"TableClass": table.table_class}
+    for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
+        found = [_index(table, one) for one in table.indexes if one.is_global == is_global]
+        if found:
+            shown[member] = found
+    return shown
+
+
+def _index(table: Table, index: SecondaryIndex) -> dict[str, Any]:
+    projection: dict[str, Any] = {"ProjectionType": index.projection}
+    if index.included:
+        projection["NonKeyAttributes"] = list(index.included)
+    shown: dict[str, Any] = {
+        "IndexName": index.name,
+        "KeySchema": _schema(index.key),
+        "Projection": projection,
+        "IndexSizeBytes": 0,
+        "ItemCount": 0,
+        "IndexArn": f"{table.arn}/index/{index.name}",
+    }
+    if index.is_global:
+        shown["IndexStatus"] = index.status
+        shown["ProvisionedThroughput"] = _throughput(index.throughput)
+        shown["WarmThroughput"] = _warm(table)
+        if index.status == "CREATING":
+            shown["Backfilling"] = True
+    return shown
+
+
+def _schema(key: Iterable[KeyPart]) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": part.name, "KeyType": "HASH" if part.hash else "RANGE"} for part in key
+    ]
+
+
+def _throughput(given: Throughput) -> dict[str, Any]:
+    return {
+        "NumberOfDecreasesToday": 0,
+        "ReadCapacityUnits": given.read,
+        "WriteCapacityUnits": given.write,
+    }
+
+
+def _warm(table: Table) -> dict[str, Any]:
+    # What AWS gives a table that never had more: 12,000 and 4,000 on demand, else what is bought.
+    read, write = (
+        (12_000, 4_000) if table.on_demand else (table.throughput.read, table.throughput.write)
+    )
+    return {"ReadUnitsPerSecond": read, "WriteUnitsPerSecond": write, "Status": "ACTIVE"}

@@ -1,0 +1,362 @@
+"""DynamoDB tables: their life, indexes, time to live and tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from doppio.kernel import tags
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.quotas import quota
+from doppio.services.dynamodb import limits, schemas
+from doppio.services.dynamodb.access import bytes_key, count_key, find_table
+from doppio.services.dynamodb.errors import (
+    LimitExceededException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+    ValidationException,
+    table_not_found,
+)
+from doppio.services.dynamodb.records import Table, Throughput
+from doppio.services.dynamodb.upkeep import BACKFILL, EMPTY, EXPIRE, SETTLE
+
+if TYPE_CHECKING:
+    from doppio._stubs import dynamodb as w
+
+# Settings that AWS acts on and this cloud does not yet: refused rather than only stored.
+_ABSENT = {
+    "StreamSpecification": "streams",
+    "ReplicaUpdates": "global tables",
+    "GlobalTableSourceArn": "global tables",
+    "GlobalTableWitnessUpdates": "global tables",
+    "MultiRegionConsistency": "global tables",
+    "ResourcePolicy": "resource policies",
+    "VectorIndexes": "vector indexes",
+    "VectorIndexUpdates": "vector indexes",
+    "OnDemandThroughput": "on-demand throughput limits",
+    "WarmThroughput": "warm throughput",
+}
+
+
+class Tables:
+    """The table operations."""
+
+    async def create_table(self, ctx: Context, req: w.CreateTableInput) -> w.CreateTableOutput:
+        """Create a table; it is CREATING for a moment, then ACTIVE."""
+        _check_absent(req)
+        name = schemas.checked_name(req["TableName"])
+        types = schemas.attribute_types(req)
+        key = schemas.key_parts(req.get("KeySchema", []), types)
+        on_demand = req.get("BillingMode") == "PAY_PER_REQUEST"
+        found = schemas.indexes(req, key, types, on_demand=on_demand)
+        schemas.check_all_used(types, key, found)
+        async with ctx.write() as tx:
+            if await tx.get(Table, ctx.account, ctx.region, name) is not None:
+                raise ResourceInUseException(f"Table already exists: {name}")
+            most = await quota(tx, limits.TABLES)
+            rows = await tx.list(Table, (ctx.account, ctx.region), limit=most)
+            if len(rows) >= most:
+                raise LimitExceededException(
+                    f"Subscriber limit exceeded: There is a limit of {most} tables per subscriber"
+                )
+            table = Table(
+                account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
+                created_at=ctx.now, status="CREATING", key=key, attributes=types, indexes=found,
+                on_demand=on_demand,
+                throughput=schemas.throughput(
+                    req.get("ProvisionedThroughput"), on_demand=on_demand, what=""
+                ),
+                table_class=req.get("TableClass"),
+                deletion_protection=req.get("DeletionProtectionEnabled", False),
+                tags=_tags(req.get("Tags", ()), {}),
+            )  # fmt: skip
+            tx.put(table)
+            await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
+        return {"TableDescription": schemas.to_wire(table, 0, 0)}  # type: ignore[typeddict-item]
+
+    async def describe_table(
+        self, ctx: Context, req: w.DescribeTableInput
+    ) -> w.DescribeTableOutput:
+        """A table, its indexes, and how much is in it."""
+        reader = ctx.read()
+        table = await existing(reader, ctx, req["TableName"])
+        return {"Table": await described(reader, table)}  # type: ignore[typeddict-item]
+
+    async def list_tables(self, ctx: Context, req: w.ListTablesInput) -> w.ListTablesOutput:
+        """Table names in order, by page."""
+        most = req.get("Limit", limits.LIST_TABLES_MAX)
+        start = req.get("ExclusiveStartTableName")
+        after = None
+        if start is not None:
+            from doppio.kernel.records import table_of
+
+            after = table_of(Table).key_of((ctx.account, ctx.region, start))
+        rows = await ctx.read().list(Table, (ctx.account, ctx.region), after=after, limit=most + 1)
+        shown: dict[str, Any] = {"TableNames": [table.name for table in rows[:most]]}
+        if len(rows) > most:
+            shown["LastEvaluatedTableName"] = rows[most - 1].name
+        return shown  # type: ignore[return-value]
+
+    async def update_table(self, ctx: Context, req: w.UpdateTableInput) -> w.UpdateTableOutput:
+        """Change billing, capacity, class, protection, or one index."""
+        _check_absent(req)
+        async with ctx.write() as tx:
+            table = await existing(tx, ctx, req["TableName"])
+            if table.status != "ACTIVE":
+                raise ResourceInUseException(
+                    f"Attempt to change a resource which is still in use: Table is being "
+                    f"{'created' if table.status == 'CREATING' else 'updated'}: {table.name}"
+                )
+            changed = _with_settings(table, req)
+            for update in req.get("GlobalSecondaryIndexUpdates", ()):
+                changed = await _with_index(ctx, tx, changed, req, update)
+            if changed == table:
+                raise ValidationException(
+                    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, "
+                    "GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"
+                )
+            tx.put(replace(changed, status="UPDATING"))
+            await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
+            shown = await described(tx, replace(changed, status="UPDATING"))
+        return {"TableDescription": shown}  # type: ignore[typeddict-item]
+
+    async def delete_table(self, ctx: Context, req: w.DeleteTableInput) -> w.DeleteTableOutput:
+        """Delete a table with its items and indexes."""
+        async with ctx.write() as tx:
+            table = await existing(tx, ctx, req["TableName"])
+            if table.status in ("CREATING", "UPDATING"):
+                word = "created" if table.status == "CREATING" else "updated"
+                raise ResourceInUseException(
+                    "Attempt to change a resource which is still in use: Table is being "
+                    f"{word}: {table.name}"
+                )
+            if table.deletion_protection:
+                raise ValidationException(
+                    "Resource cannot be deleted as it is currently protected against deletion. "
+                    "Disable deletion protection first."
+                )
+            if table.status != "DELETING":
+                table = tx.put(replace(table, status="DELETING"))
+                await tx.schedule(ctx.now + limits.SETTLE, EMPTY, table.arn, id=table.id)
+            shown = await described(tx, table)
+        return {"TableDescription": shown}  # type: ignore[typeddict-item]
+
+    async def describe_time_to_live(
+        self, ctx: Context, req: w.DescribeTimeToLiveInput
+    ) -> w.DescribeTimeToLiveOutput:
+        """Whether items of a table expire, and by which attribute."""
+        table = await existing(ctx.read(), ctx, req["TableName"])
+        shown: dict[str, Any] = {"TimeToLiveStatus": table.ttl_status}
+        if table.ttl_attribute is not None:
+            shown["AttributeName"] = table.ttl_attribute
+        return {"TimeToLiveDescription": shown}  # type: ignore[typeddict-item]
+
+    async def update_time_to_live(
+        self, ctx: Context, req: w.UpdateTimeToLiveInput
+    ) -> w.UpdateTimeToLiveOutput:
+        """Let items expire by an attribute, or no longer."""
+        wish = req["TimeToLiveSpecification"]
+        name, on = wish["AttributeName"], wish["Enabled"]
+        async with ctx.write() as tx:
+            table = await existing(tx, ctx, req["TableName"])
+            if on == (table.ttl_status == "ENABLED"):
+                raise ValidationException(
+                    f"TimeToLive is already {'enabled' if on else 'disabled'}"
+                )
+            if on:
+                tx.put(replace(table, ttl_attribute=name, ttl_status="ENABLED"))
+                await tx.schedule(ctx.now, EXPIRE, table.arn)
+            else:
+                if name != table.ttl_attribute:
+                    raise ValidationException(
+                        "TimeToLive is active on a different AttributeName: current AttributeName "
+                        f"is {table.ttl_attribute}"
+                    )
+                tx.put(replace(table, ttl_attribute=None, ttl_status="DISABLED"))
+                await tx.unschedule(EXPIRE, table.arn)
+        return {"TimeToLiveSpecification": {"AttributeName": name, "Enabled": on}}
+
+    async def describe_continuous_backups(
+        self, ctx: Context, req: w.DescribeContinuousBackupsInput
+    ) -> w.DescribeContinuousBackupsOutput:
+        """Point-in-time recovery is off: this cloud does not have it yet."""
+        table = await find_table(ctx.read(), ctx, req["TableName"])
+        if table is None:
+            raise TableNotFound(f"Table not found: {req['TableName']}")
+        shown = {
+            "ContinuousBackupsStatus": "ENABLED",
+            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
+        }
+        return {"ContinuousBackupsDescription": shown}  # type: ignore[typeddict-item]
+
+    async def describe_limits(self, ctx: Context, req: Mapping[str, Any]) -> w.DescribeLimitsOutput:
+        """The account's capacity limits: AWS's defaults."""
+        return {
+            "AccountMaxReadCapacityUnits": 80_000,
+            "AccountMaxWriteCapacityUnits": 80_000,
+            "TableMaxReadCapacityUnits": 40_000,
+            "TableMaxWriteCapacityUnits": 40_000,
+        }
+
+    async def describe_endpoints(
+        self, ctx: Context, req: Mapping[str, Any]
+    ) -> w.DescribeEndpointsResponse:
+        """Where to reach DynamoDB: here."""
+        address = ctx.kernel.endpoint.partition("://")[2]
+        return {"Endpoints": [{"Address": address, "CachePeriodInMinutes": 1_440}]}
+
+    async def tag_resource(self, ctx: Context, req: w.TagResourceInput) -> None:
+        """Put tags on a table."""
+        async with ctx.write() as tx:
+            table = await _by_arn(tx, ctx, req["ResourceArn"])
+            tx.put(replace(table, tags=_tags(req["Tags"], table.tags)))
+
+    async def untag_resource(self, ctx: Context, req: w.UntagResourceInput) -> None:
+        """Take tags off a table."""
+        async with ctx.write() as tx:
+            table = await _by_arn(tx, ctx, req["ResourceArn"])
+            tx.put(replace(table, tags=tags.without(table.tags, req["TagKeys"])))
+
+    async def list_tags_of_resource(
+        self, ctx: Context, req: w.ListTagsOfResourceInput
+    ) -> w.ListTagsOfResourceOutput:
+        """The tags of a table, ten a page."""
+        table = await _by_arn(ctx.read(), ctx, req["ResourceArn"])
+        scope = f"tags/{table.arn}"
+        first = 0
+        if req.get("NextToken"):
+            try:
+                first = int(token_key(req["NextToken"], scope))
+            except (BadToken, ValueError) as error:
+                raise ValidationException("Invalid NextToken") from error
+        rows = tags.to_list(table.tags)
+        shown: dict[str, Any] = {"Tags": rows[first : first + limits.TAGS_A_PAGE]}
+        if first + limits.TAGS_A_PAGE < len(rows):
+            position = str(first + limits.TAGS_A_PAGE).encode()
+            shown["NextToken"] = page_token(position, scope)
+        return shown  # type: ignore[return-value]
+
+
+class TableNotFound(ResourceNotFoundException):
+    """What the backup operations say of a table that is not there."""
+
+    code = "TableNotFoundException"
+
+
+async def existing(reader: Reader, ctx: Context, name: str) -> Table:
+    """A table in whatever state. Raises ResourceNotFoundException."""
+    table = await find_table(reader, ctx, name)
+    if table is None:
+        raise table_not_found(name)
+    return table
+
+
+async def described(reader: Reader, table: Table) -> dict[str, Any]:
+    """A table with its counts."""
+    items = await reader.raw.counter(count_key(table))
+    size = await reader.raw.counter(bytes_key(table))
+    return schemas.to_wire(table, int(items), int(size))
+
+
+async def _by_arn(reader: Reader, ctx: Context, arn: str) -> Table:
+    table = await find_table(reader, ctx, arn)
+    if table is None or table.arn != arn:
+        raise ResourceNotFoundException(
+            f"Requested resource not found: ResourcArn: {arn} not found"
+        )
+    return table
+
+
+def _with_settings(table: Table, req: Mapping[str, Any]) -> Table:
+    """The table with the request's settings of its own."""
+    types = {**table.attributes, **schemas.attribute_types(req)}
+    on_demand = table.on_demand
+    if "BillingMode" in req:
+        on_demand = req["BillingMode"] == "PAY_PER_REQUEST"
+    bought = table.throughput
+    if on_demand:
+        bought = Throughput()
+    elif "ProvisionedThroughput" in req or table.on_demand:
+        bought = schemas.throughput(req.get("ProvisionedThroughput"), on_demand=False, what="")
+        if bought == table.throughput and not table.on_demand:
+            raise ValidationException(
+                "The provisioned throughput for the table will not change. The requested value "
+                f"equals the current value. Current ReadCapacityUnits provisioned for the table: "
+                f"{bought.read}. Requested ReadCapacityUnits: {bought.read}. Current "
+                f"WriteCapacityUnits provisioned for the table: {bought.write}. Requested "
+                f"WriteCapacityUnits: {bought.write}."
+            )
+    return replace(
+        table,
+        attributes=types if req.get("GlobalSecondaryIndexUpdates") else table.attributes,
+        on_demand=on_demand,
+        throughput=bought,
+        table_class=req.get("TableClass", table.table_class),
+        deletion_protection=req.get("DeletionProtectionEnabled", table.deletion_protection),
+    )
+
+
+async def _with_index(
+    ctx: Context, tx: Tx, table: Table, req: Mapping[str, Any], update: Mapping[str, Any]
+) -> Table:
+    """The table with one index more, less or changed."""
+    [(action, given)] = update.items()
+    if action == "Create":
+        if table.index(given["IndexName"]) is not None:
+            raise ValidationException(
+                f"Attempting to create an index which already exists: {given['IndexName']}"
+            )
+        index = schemas.secondary_index(
+            given, table.attributes, is_global=True, on_demand=table.on_demand, status="CREATING"
+        )
+        found = (*table.indexes, index)
+        schemas.check_counts([], [one for one in found if one.is_global])
+        await tx.schedule(ctx.now, BACKFILL, f"{table.arn}/index/{index.name}")
+        return replace(table, indexes=found)
+    old = table.index(given["IndexName"])
+    if old is None or not old.is_global:
+        raise ResourceNotFoundException("Requested resource not found")
+    if action == "Delete":
+        kept = tuple(one for one in table.indexes if one.name != old.name)
+        await tx.schedule(ctx.now, EMPTY, f"{table.arn}/index/{old.name}", id=table.id,
+                          index=old.name)  # fmt: skip
+        used = {part.name for part in table.key} | {p.name for one in kept for p in one.key}
+        types = {name: kind for name, kind in table.attributes.items() if name in used}
+        return replace(table, indexes=kept, attributes=types)
+    bought = schemas.throughput(
+        given.get("ProvisionedThroughput"), on_demand=table.on_demand, what=""
+    )
+    return replace(
+        table,
+        indexes=tuple(
+            replace(one, throughput=bought) if one.name == old.name else one
+            for one in table.indexes
+        ),
+    )
+
+
+def _check_absent(req: Mapping[str, Any]) -> None:
+    from doppio.wire.errors import NotImplementedByDoppio
+
+    for member, what in _ABSENT.items():
+        given = req.get(member)
+        if given and not (member == "StreamSpecification" and not given.get("StreamEnabled")):
+            raise NotImplementedByDoppio(
+                f"dynamodb: {what} ({member}) exist in AWS and not yet in this cloud"
+            )
+    encryption = req.get("SSESpecification") or {}
+    if encryption.get("Enabled"):
+        raise NotImplementedByDoppio(
+            "dynamodb: encryption with a KMS key (SSESpecification) exists in AWS and not yet in "
+            "this cloud"
+        )
+
+
+def _tags(given: Any, old: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return tags.merged(old, tags.from_list(given))
+    except tags.BadTags as error:
+        raise ValidationException(f"One or more parameter values were invalid: {error}") from error

@@ -1,0 +1,173 @@
+"""DynamoDB's background work: tables that settle, indexes that fill, items that expire.
+
+All of it is durable jobs on the cloud's clock: a crash in the middle only means doing a bit of it
+again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.jobs import Job
+from doppio.kernel.keys import pack
+from doppio.services.dynamodb.access import (
+    bytes_key,
+    count_key,
+    decode_item,
+    encode_item,
+    find_table,
+    index_row,
+    projected,
+    write_item,
+)
+from doppio.services.dynamodb.item_keys import (
+    INDEXED,
+    ITEMS,
+    table_prefix,
+)
+from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.values import Item, size_of
+
+SETTLE = "dynamodb.settle"
+BACKFILL = "dynamodb.backfill"
+EMPTY = "dynamodb.empty"
+EXPIRE = "dynamodb.expire"
+ROWS_A_COMMIT = 200
+# AWS deletes expired items "within a few days"; here they are looked for every so often.
+EXPIRE_EVERY = timedelta(minutes=10)
+# Items that expired longer ago than this are left alone, as AWS leaves them.
+EXPIRED_MAX = timedelta(days=5 * 365)
+
+
+async def settle(ctx: Context, job: Job) -> None:
+    """A table that was created or changed becomes ACTIVE."""
+
+    async def step(tx: Tx) -> None:
+        table = await find_table(tx, ctx, job.key)
+        if table is not None and table.status in ("CREATING", "UPDATING"):
+            tx.put(replace(table, status="ACTIVE"))
+
+    await ctx.transact(step)
+
+
+async def backfill(ctx: Context, job: Job) -> None:
+    """Fill a new index from the table's items, then let it be read.
+
+    Items that are written meanwhile reach the index by themselves: each batch is a transaction
+    over the rows it reads.
+    """
+    arn, _, name = job.key.partition("/index/")
+    lo: bytes | None = None
+    while True:
+
+        async def batch(tx: Tx, lo: bytes | None = lo) -> bytes | None:
+            table = await find_table(tx, ctx, arn)
+            index = table.index(name) if table is not None else None
+            if table is None or index is None:
+                return None
+            prefix = table_prefix(table)
+            rows = await tx.raw.scan(lo or prefix, prefix + b"\xff", limit=ROWS_A_COMMIT)
+            for _, raw in rows:
+                item: Item = decode_item(raw)
+                row = index_row(table, index, item)
+                if row is not None:
+                    tx.raw.put(row, encode_item(projected(table, index, item)))
+            if len(rows) < ROWS_A_COMMIT:
+                tx.put(_with_active(table, index))
+                return None
+            return rows[-1][0] + b"\0"
+
+        lo = await ctx.transact(batch)
+        if lo is None:
+            return
+
+
+def _with_active(table: Table, index: SecondaryIndex) -> Table:
+    found = tuple(
+        replace(one, status="ACTIVE") if one.name == index.name else one for one in table.indexes
+    )
+    return replace(table, indexes=found)
+
+
+async def empty(ctx: Context, job: Job) -> None:
+    """Clear away the rows of a deleted table or index, then the table itself."""
+    table_id, name = job.arguments["id"], job.arguments.get("index")
+    if name is not None:
+        prefixes = [INDEXED + table_id.encode() + pack(name)]
+    else:
+        prefixes = [ITEMS + table_id.encode(), INDEXED + table_id.encode()]
+    for prefix in prefixes:
+        while await _clear(ctx, prefix):
+            pass
+    if name is not None:
+        return
+
+    async def gone(tx: Tx) -> None:
+        table = await find_table(tx, ctx, job.key)
+        if table is not None and table.id == table_id:
+            tx.delete(table)
+            await tx.unschedule(EXPIRE, table.arn)
+            for counter in (count_key(table), bytes_key(table)):
+                tx.raw.add(counter, -await tx.raw.counter(counter))
+
+    await ctx.transact(gone)
+
+
+async def _clear(ctx: Context, prefix: bytes) -> bool:
+    async def batch(tx: Tx) -> bool:
+        rows = await tx.raw.scan(prefix, prefix + b"\xff", limit=ROWS_A_COMMIT)
+        for row, _ in rows:
+            tx.raw.delete(row)
+        return len(rows) == ROWS_A_COMMIT
+
+    return await ctx.transact(batch)
+
+
+async def expire(ctx: Context, job: Job) -> None:
+    """Delete items whose time is over, and come again."""
+    table = await find_table(ctx.read(), ctx, job.key)
+    if table is None or table.ttl_attribute is None:
+        return
+    lo = table_prefix(table)
+    hi = lo + b"\xff"
+    while True:
+        rows = await ctx.read().raw.scan(lo, hi, limit=ROWS_A_COMMIT)
+        old = [row for row, raw in rows if _expired(ctx, table, decode_item(raw))]
+        if old:
+            await _delete(ctx, table, old)
+        if len(rows) < ROWS_A_COMMIT:
+            break
+        lo = rows[-1][0] + b"\0"
+
+    async def again(tx: Tx) -> None:
+        await tx.schedule(ctx.clock.now() + EXPIRE_EVERY, EXPIRE, job.key)
+
+    await ctx.transact(again)
+
+
+def _expired(ctx: Context, table: Table, item: Item) -> bool:
+    assert table.ttl_attribute is not None
+    text = item.get(table.ttl_attribute, {}).get("N")
+    if text is None:
+        return False
+    now = ctx.clock.now().timestamp()
+    moment = float(text)
+    return now - EXPIRED_MAX.total_seconds() < moment <= now
+
+
+async def _delete(ctx: Context, table: Table, old: list[bytes]) -> None:
+    async def batch(tx: Tx) -> None:
+        current = await find_table(tx, ctx, table.arn)
+        if current is None or current.id != table.id:
+            return
+        for row in old:
+            raw = await tx.raw.get(row)
+            if raw is not None:
+                item: Item = decode_item(raw)
+                if _expired(ctx, current, item):
+                    write_item(tx, current, row, item, None, -size_of(item))
+
+    await ctx.transact(batch)
