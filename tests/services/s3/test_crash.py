@@ -16,7 +16,7 @@ from doppio.wire.errors import AwsError
 from .test_multipart import FIVE
 from .world import World
 
-SIZES = (100, 5000, 50_000)
+SIZES = (100, 5000, 80_000)
 
 
 async def work(world: World, told: dict[str, bytes | None]) -> None:

@@ -14,7 +14,7 @@ from doppio.wire.http import FileRange
 
 from .world import OTHER, Chunks, World, content, refused, told
 
-SIZES = [0, 1, 4096, 4097, 16 * 1024, 16 * 1024 + 1, 3 * 1024 * 1024 + 17]
+SIZES = [0, 1, 4096, 4097, 64 * 1024, 64 * 1024 + 1, 3 * 1024 * 1024 + 17]
 
 
 def crc32(body: bytes) -> str:
@@ -248,7 +248,7 @@ async def test_a_wrong_digest_keeps_nothing(world: World) -> None:
 @told
 async def test_bodies_must_be_as_long_as_they_say_and_say_it(world: World) -> None:
     await world.bucket()
-    short = Chunks([b"x" * 20_000], length=30_000)
+    short = Chunks([b"x" * 70_000], length=90_000)
     error = await refused(world.s3("put_object", Bucket="bucket", Key="key", Body=short))
     assert error.code == "IncompleteBody"
     unknown = Chunks([b"x"], length=None)

@@ -25,7 +25,7 @@ async def outcomes(calls: list[Any]) -> list[Any]:
 @told
 async def test_one_of_many_conditional_writers_wins(world: World) -> None:
     await world.bucket()
-    bodies = [str(number).encode() * 20_000 for number in range(AT_ONCE)]
+    bodies = [str(number).encode() * 70_000 for number in range(AT_ONCE)]
     ended = await outcomes([world.put("key", body, IfNoneMatch="*") for body in bodies])
     assert ended.count("PreconditionFailed") == AT_ONCE - 1
     winner = next(place for place, one in enumerate(ended) if one != "PreconditionFailed")
@@ -36,9 +36,9 @@ async def test_one_of_many_conditional_writers_wins(world: World) -> None:
 @told
 async def test_writers_of_one_key_leave_one_version_and_one_file(world: World) -> None:
     await world.bucket()
-    await outcomes([world.put("key", bytes([number]) * 20_000) for number in range(AT_ONCE)])
+    await outcomes([world.put("key", bytes([number]) * 70_000) for number in range(AT_ONCE)])
     got = await world.get("key")
-    assert got in {bytes([number]) * 20_000 for number in range(AT_ONCE)}
+    assert got in {bytes([number]) * 70_000 for number in range(AT_ONCE)}
     await world.advance(timedelta(minutes=6))
     assert len(world.files()) == 1
 

@@ -26,7 +26,7 @@ def aged(world: World, blob: str) -> None:
 @told
 async def test_the_sweeper_removes_old_files_that_nobody_claims(world: World) -> None:
     await world.bucket()
-    await world.put("key", b"x" * 50_000)
+    await world.put("key", b"x" * 80_000)
     (claimed,) = world.files()
     for blob in ("orphan-old", "orphan-new"):
         writer = world.blobs.writer(blob)
@@ -39,7 +39,7 @@ async def test_the_sweeper_removes_old_files_that_nobody_claims(world: World) ->
     aged(world, "orphan-new")
     await world.advance(timedelta(days=1, minutes=1))
     assert world.files() == {claimed}
-    assert await world.get("key") == b"x" * 50_000
+    assert await world.get("key") == b"x" * 80_000
 
 
 @told
@@ -49,11 +49,11 @@ async def test_the_sweeper_leaves_alone_what_is_being_written(world: World) -> N
 
     class Slow(Chunks):
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield b"x" * 50_000
+            yield b"x" * 80_000
             await going_on.wait()
-            yield b"y" * 50_000
+            yield b"y" * 80_000
 
-    body = Slow([], length=100_000)
+    body = Slow([], length=160_000)
     put = asyncio.ensure_future(world.s3("put_object", Bucket="bucket", Key="key", Body=body))
     await world.settle()
     (blob,) = world.files()
@@ -62,7 +62,7 @@ async def test_the_sweeper_leaves_alone_what_is_being_written(world: World) -> N
     assert world.files() == {blob}
     going_on.set()
     await put
-    assert await world.get("key") == b"x" * 50_000 + b"y" * 50_000
+    assert await world.get("key") == b"x" * 80_000 + b"y" * 80_000
 
 
 @told
@@ -100,7 +100,7 @@ async def test_a_download_under_way_keeps_its_files(world: World) -> None:
 @told
 async def test_reclaiming_twice_is_the_same_as_once(world: World) -> None:
     await world.bucket()
-    await world.put("key", b"x" * 50_000)
+    await world.put("key", b"x" * 80_000)
     (blob,) = world.files()
     await world.put("key", b"")
     await world.advance(timedelta(minutes=6))
@@ -115,18 +115,18 @@ async def test_reclaiming_twice_is_the_same_as_once(world: World) -> None:
 @told
 async def test_a_copy_made_before_the_files_go_keeps_them(world: World) -> None:
     await world.bucket()
-    await world.put("key", b"x" * 50_000)
+    await world.put("key", b"x" * 80_000)
     await world.s3("copy_object", Bucket="bucket", Key="copy", CopySource="bucket/key")
     await world.s3("delete_object", Bucket="bucket", Key="key")
     await world.advance(timedelta(minutes=6))
-    assert await world.get("copy") == b"x" * 50_000
+    assert await world.get("copy") == b"x" * 80_000
 
 
 @told
 async def test_a_crash_before_the_commit_leaves_the_old_object(world: World) -> None:
     await world.bucket()
-    await world.put("key", b"old" * 10_000)
-    put = asyncio.ensure_future(world.put("key", b"new" * 10_000))
+    await world.put("key", b"old" * 30_000)
+    put = asyncio.ensure_future(world.put("key", b"new" * 30_000))
     while not put.done():
         if world.store._scheduled and len(world.files()) == 2:
             world.store.crash()

@@ -190,7 +190,7 @@ class OneKey(RuleBasedStateMachine):
         assert version is not None
         self.model.insert(0, (version, body))
 
-    @rule(size=st.sampled_from([1, 3000, 20_000]))
+    @rule(size=st.sampled_from([1, 3000, 70_000]))
     def put(self, size: int) -> None:
         self.count += 1
         body = str(self.count).encode() * size

@@ -156,7 +156,7 @@ class Bodies:
         finished = False
         self._written.add(blob)
         try:
-            size = await _pump(body, hashes.update, writer)
+            size = await _take(body, hashes.update, writer)
             if body.length is not None and size != body.length:
                 raise IncompleteBody
             value = hashes.checksum.base64()
@@ -167,7 +167,8 @@ class Bodies:
             md5 = hashes.md5
             if says.md5 is not None:
                 _check_md5(says.md5, md5.digest())
-            await writer.finish()
+            if body.whole is None:
+                await writer.finish()
             finished = True
         finally:
             if not finished:
@@ -280,6 +281,22 @@ def _ranges(ctx: Context, content: Content, offset: int, length: int) -> list[Fi
         if start >= end:
             break
     return ranges
+
+
+async def _take(body: ByteStream, update: Callable[[list[bytes]], None], writer: BlobWriter) -> int:
+    """Hash and write a body. One that is all here is also synced, in the same step of a worker:
+    each change of threads costs more than its hashing does."""
+    whole = body.whole
+    if whole is None:
+        return await _pump(body, update, writer)
+
+    def work() -> None:
+        update([whole])
+        writer.write(whole)
+        writer.sync()
+
+    await asyncio.get_running_loop().run_in_executor(None, work)
+    return len(whole)
 
 
 async def _pump(
