@@ -90,6 +90,10 @@ class World:
             self.context(caller or root_of(ACCOUNT), region), "s3", method, req
         )
 
+    def body(self, body: bytes | Chunks) -> Whole | Chunks:
+        """A body as the gateway gives it."""
+        return Whole(body) if isinstance(body, bytes) else body
+
     async def bucket(self, name: str = "bucket", versioning: str | None = None) -> str:
         """Create a bucket."""
         await self.s3("create_bucket", Bucket=name)

@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from doppio.kernel.blobs import BlobWriter
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from doppio.services.s3 import checksums
@@ -27,7 +26,8 @@ from doppio.services.s3.errors import (
     InvalidDigest,
     MissingContentLength,
 )
-from doppio.services.s3.limits import BATCH_BYTES, BODY_IN_ROW_BYTES_MAX, READ_BYTES
+from doppio.services.s3.landing import Hashes, Landing, pump
+from doppio.services.s3.limits import BODY_IN_ROW_BYTES_MAX, READ_BYTES
 from doppio.services.s3.records import Checksum, Content, Version
 from doppio.services.s3.rules import decoded_md5
 from doppio.wire import checksums as wire_checksums
@@ -56,20 +56,6 @@ class Expected(NamedTuple):
     algorithm: str | None
     value: str | None
     md5: bytes | None
-
-
-class _Hashes:
-    """MD5 and checksum of a body, piece by piece."""
-
-    def __init__(self, algorithm: str) -> None:
-        self.md5 = hashlib.md5(usedforsecurity=False)
-        self.checksum = wire_checksums.new(algorithm)
-        self.algorithm = algorithm
-
-    def update(self, batch: list[bytes]) -> None:
-        for chunk in batch:
-            self.md5.update(chunk)
-            self.checksum.update(chunk)
 
 
 def body_of(req: Mapping[str, Any]) -> ByteStream:
@@ -151,30 +137,28 @@ class Bodies:
         if says.algorithm is not None and says.value is not None:
             checksums.check_value(says.algorithm, says.value)
         blob = ctx.new_id("hex32")
-        hashes = _Hashes(says.algorithm or algorithm)
-        writer = ctx.blobs.writer(blob)
-        finished = False
+        hashes = Hashes(says.algorithm or algorithm)
+        landing = Landing(ctx.blobs, blob)
+        landed = False
         self._written.add(blob)
         try:
-            size = await _take(body, hashes.update, writer)
+            size = await landing.take(body, hashes)
             if body.length is not None and size != body.length:
                 raise IncompleteBody
-            value = hashes.checksum.base64()
+            checksum = hashes.checksum.base64()
             given = says.value
             if given is None:
                 _, given = checksums.trailing(getattr(body, "trailers", None) or {})
-            checksums.compare(hashes.algorithm, given, value)
+            checksums.compare(hashes.algorithm, given, checksum)
             md5 = hashes.md5
             if says.md5 is not None:
                 _check_md5(says.md5, md5.digest())
-            if body.whole is None:
-                await writer.finish()
-            finished = True
+            landed = True
         finally:
-            if not finished:
+            if not landed:
                 self._written.discard(blob)
-                writer.abandon()
-        return Received(size, md5.hexdigest(), Checksum(hashes.algorithm, value), None, blob)
+                landing.give_up()
+        return Received(size, md5.hexdigest(), Checksum(hashes.algorithm, checksum), None, blob)
 
     async def claim(
         self, ctx: Context, received: Received, commit: Callable[[Tx], Awaitable[T]]
@@ -229,9 +213,9 @@ class Bodies:
         self, ctx: Context, version: Version, content: Content | None, algorithm: str
     ) -> tuple[str, Checksum]:
         """MD5 and checksum of a version's bytes, read again from where they lie."""
-        hashes = _Hashes(algorithm)
+        hashes = Hashes(algorithm)
         source = self.read(ctx, version, content, 0, version.size)
-        await _pump(source, hashes.update, None)
+        await pump(source, hashes, None)
         return hashes.md5.hexdigest(), Checksum(algorithm, hashes.checksum.base64())
 
     def read(
@@ -281,64 +265,6 @@ def _ranges(ctx: Context, content: Content, offset: int, length: int) -> list[Fi
         if start >= end:
             break
     return ranges
-
-
-async def _take(body: ByteStream, update: Callable[[list[bytes]], None], writer: BlobWriter) -> int:
-    """Hash and write a body. One that is all here is also synced, in the same step of a worker:
-    each change of threads costs more than its hashing does."""
-    whole = body.whole
-    if whole is None:
-        return await _pump(body, update, writer)
-
-    def work() -> None:
-        update([whole])
-        writer.write(whole)
-        writer.sync()
-
-    await asyncio.get_running_loop().run_in_executor(None, work)
-    return len(whole)
-
-
-async def _pump(
-    body: ByteStream, update: Callable[[list[bytes]], None], writer: BlobWriter | None
-) -> int:
-    """Read a body batch by batch; each batch is hashed and written side by side."""
-    loop = asyncio.get_running_loop()
-    busy: list[asyncio.Future[None]] = []
-
-    async def work(batch: list[bytes]) -> None:
-        await _finished(busy)
-        busy.append(loop.run_in_executor(None, update, batch))
-        if writer is not None:
-            busy.append(loop.run_in_executor(None, _write, writer, batch))
-
-    batch: list[bytes] = []
-    gathered = size = 0
-    try:
-        async for chunk in body:
-            batch.append(chunk)
-            gathered += len(chunk)
-            if gathered >= BATCH_BYTES:
-                size += gathered
-                await work(batch)
-                batch, gathered = [], 0
-        if batch:
-            size += gathered
-            await work(batch)
-    finally:
-        # Also when the sender has gone: no thread may go on writing into a file given up.
-        await _finished(busy)
-    return size
-
-
-async def _finished(busy: list[asyncio.Future[None]]) -> None:
-    while busy:
-        await busy.pop()
-
-
-def _write(writer: BlobWriter, batch: list[bytes]) -> None:
-    for chunk in batch:
-        writer.write(chunk)
 
 
 def _check_md5(given: bytes, computed: bytes) -> None:
