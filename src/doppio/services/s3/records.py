@@ -11,6 +11,8 @@ with each version of a key; a version id holds its number, so that it leads stra
 
 The bytes of a version lie in its record, or in a `Content` that copies share by counting. A file
 is claimed by a `Blob` in the same commit as what refers to it: a file without one is rubbish.
+
+Rows that there are many of are stored as arrays: a new field goes to the end, with a default.
 """
 
 from __future__ import annotations
