@@ -7,9 +7,13 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from doppio.gateway import internal
-from doppio.gateway.authenticate import MissingAuthenticationToken, authenticate
-from doppio.gateway.requestlog import RequestLog
-from doppio.gateway.route import Target, route, scope_of, services
+from doppio.gateway.authenticate import (
+    AnySignature,
+    MissingAuthenticationToken,
+    authenticate,
+)
+from doppio.gateway.requestlog import Line, RequestLog
+from doppio.gateway.route import Scope, Target, route, scope_of, services
 from doppio.kernel.context import Context
 from doppio.kernel.identity import Caller, Identities
 from doppio.kernel.regions import partition_of
@@ -18,6 +22,7 @@ from doppio.wire import model
 from doppio.wire.codec import Codec, codec
 from doppio.wire.errors import AwsError, InternalFailure
 from doppio.wire.http import ByteStream, Request, Response, Whole
+from doppio.wire.sigv4 import parse
 
 _log = logging.getLogger("doppio.gateway")
 # DynamoDB's BatchWriteItem takes 16 MB, the most of all operations whose body is not a stream;
@@ -78,12 +83,13 @@ class Gateway:
         return self._error(request, None, InternalFailure(), self._cloud.ids.uuid())
 
     async def _answer(self, request: Request) -> Response:
-        request_id = self._cloud.ids.uuid()
+        request_id = self._cloud.ids.request_id()
         line = self._log.line(request, request_id)
         target: Target | None = None
         try:
-            target = await self._route(request)
-            response = await self._operate(request, request_id, target, line)
+            signature = parse(request)
+            target = await self._route(request, signature)
+            response = await self._operate(request, request_id, target, signature, line)
         except AwsError as error:
             line.error = error.code
             response = self._error(request, target, error, request_id)
@@ -94,15 +100,21 @@ class Gateway:
         self._log.write(line, response.status)
         return response
 
-    async def _route(self, request: Request) -> Target:
+    async def _route(self, request: Request, signature: AnySignature | None) -> Target:
         if request.body.whole is None and request.headers.get("content-type", "").startswith(
             "application/x-www-form-urlencoded"
         ):
             request.body = await gathered(request.body)
-        return route(request, request.body.whole)
+        scope = None if signature is None else Scope(signature.region, signature.service)
+        return route(request, request.body.whole, scope)
 
     async def _operate(
-        self, request: Request, request_id: str, target: Target, line: Any
+        self,
+        request: Request,
+        request_id: str,
+        target: Target,
+        signature: AnySignature | None,
+        line: Line,
     ) -> Response:
         operation = target.operation
         streaming = operation.streaming_input is not None
@@ -111,6 +123,7 @@ class Gateway:
         line.service, line.operation = target.service, operation.name
         caller, request.body = await authenticate(
             request,
+            signature,
             self._cloud.identities,
             self._cloud.clock,
             is_s3=target.service in {"s3", "s3control"},

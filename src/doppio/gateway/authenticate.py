@@ -12,11 +12,12 @@ from typing import Protocol
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.identity import ANONYMOUS, Caller, Identities
-from doppio.wire import awschunked, sigv4
+from doppio.wire import awschunked, sigv2, sigv4
 from doppio.wire.errors import AwsError
 from doppio.wire.http import ByteStream, Request
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
+AnySignature = sigv4.Signature | sigv2.SignatureV2
 _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
@@ -37,13 +38,18 @@ class ContentSha256Mismatch(AwsError):
 
 
 async def authenticate(
-    request: Request, identities: Identities, clock: Clock, *, is_s3: bool, streaming: bool
+    request: Request,
+    signature: AnySignature | None,
+    identities: Identities,
+    clock: Clock,
+    *,
+    is_s3: bool,
+    streaming: bool,
 ) -> tuple[Caller, ByteStream]:
     """The caller, and the body to read: decoded from aws-chunked, and checked while it is read.
 
     `streaming`: the operation takes its body as a stream. An unsigned request is anonymous.
     """
-    signature = sigv4.parse(request)
     body = request.body
     if signature is None:
         return ANONYMOUS, _plain(request, body)
@@ -63,7 +69,7 @@ async def authenticate(
         request,
         clock.host_now(),
         body_sha256=computed,
-        cloud_now=clock.now(),
+        cloud_now=clock.now() if signature.presigned else None,
     )
     if said is not None and _is_chunked(said):
         return credential.caller, Chunked(request, body, awschunked.decoder(said, request, key))

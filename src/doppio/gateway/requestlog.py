@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     micros: int = 0
 
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class RequestLog:
@@ -40,7 +41,7 @@ class RequestLog:
     def __init__(self, folder: Path | None, host_seconds: Callable[[], float]) -> None:
         self._path = None if folder is None else folder / "requests.jsonl"
         self._seconds = host_seconds
-        self._held: list[bytes] = []
+        self._held: list[Line] = []
         self._timer: asyncio.TimerHandle | None = None
         self.count = 0
         self.errors = 0
@@ -58,7 +59,7 @@ class RequestLog:
             return
         line.status = status
         line.micros = int((self._seconds() - line.at) * 1e6)
-        self._held.append(_encode(line))
+        self._held.append(line)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self.flush)
         elif len(self._held) >= LINES_HELD_MAX:
@@ -71,10 +72,9 @@ class RequestLog:
             self._timer = None
         if not self._held or self._path is None:
             return
-        self._held.append(b"")
-        text, self._held = b"\n".join(self._held), []
+        text, self._held = _encode_lines(self._held), []
         try:
-            with self._path.open("ab") as file:
+            with open(self._path, "ab", opener=_private) as file:  # noqa: PTH123 - with an opener
                 file.write(text)
                 size = file.tell()
             if size > FILE_BYTES_MAX:
@@ -82,3 +82,8 @@ class RequestLog:
         except OSError:
             # A full disk must not fail requests that only read; the store says so for the others.
             return
+
+
+def _private(path: str, flags: int) -> int:
+    """Only the owner reads who called what."""
+    return os.open(path, flags, 0o600)

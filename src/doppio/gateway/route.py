@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 from urllib.parse import unquote_plus
@@ -106,6 +106,9 @@ class Scope(NamedTuple):
     service: str
 
 
+_NO_SCOPE = Scope("", "")
+
+
 def scope_of(request: Request) -> Scope:
     """The credential scope of a request, unverified."""
     authorization = request.headers.get("authorization", "")
@@ -119,16 +122,18 @@ def scope_of(request: Request) -> Scope:
         found = _QUERY_SCOPE.search(request.query)
         if found:
             return Scope(found[1] or "", found[2])
-    return Scope("", "")
+    return _NO_SCOPE
 
 
-def route(request: Request, body: bytes | None) -> Target:
+def route(request: Request, body: bytes | None, scope: Scope | None = None) -> Target:
     """Where a request goes. `body` is its content where that is already known.
 
-    Raises AwsError for an operation that its service does not have.
+    `scope` is the credential scope where the signature has been read. Raises AwsError for an
+    operation that its service does not have.
     """
     headers = request.headers
-    scope = scope_of(request)
+    if scope is None:
+        scope = scope_of(request)
     region = scope.region if scope.region not in {"", "*", "aws-global"} else ""
     target = headers.get("x-amz-target")
     if target:
@@ -157,6 +162,15 @@ def route(request: Request, body: bytes | None) -> Target:
 
 
 def _json_target(target: str, region: str) -> Target:
+    name, operation = _json_operation(target)
+    return Target(name, "json", operation, region, _NOTHING)
+
+
+_NOTHING: dict[str, str] = {}
+
+
+@lru_cache(maxsize=4_096)
+def _json_operation(target: str) -> tuple[str, model.Operation]:
     prefix, _, operation_name = target.rpartition(".")
     name = _by_target().get(prefix)
     if name is None:
@@ -164,7 +178,7 @@ def _json_target(target: str, region: str) -> Target:
     operation = model.load(name).operations.get(operation_name)
     if operation is None:
         raise UnknownOperation(f"{name} has no operation {operation_name!r}.")
-    return Target(name, "json", operation, region, {})
+    return name, operation
 
 
 _CBOR_PATH = re.compile(r"^/service/([A-Za-z0-9_]+)/operation/([A-Za-z0-9_]+)$")

@@ -30,6 +30,9 @@ FORMS: dict[str, tuple[str, str, int]] = {
 }
 
 
+REQUESTS_A_PREFIX = 4_096
+
+
 class Ids:
     """Makes ids. Without a seed they come from the operating system's generator."""
 
@@ -40,6 +43,8 @@ class Ids:
         )
         self._chance = random.SystemRandom() if self._seeded is None else self._seeded
         self._pool = b""
+        self._requests = 0
+        self._prefix = ""
         self._used = 0
 
     def new(self, kind: str = "") -> str:
@@ -62,6 +67,17 @@ class Ids:
         text = self._pool[used : used + 16].hex()
         variant = "89ab"[int(text[16], 16) & 3]
         return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+    def request_id(self) -> str:
+        """An id for a request: unique and in the form of a UUID, but not unguessable.
+
+        One random beginning serves many requests, which are counted behind it.
+        """
+        count = self._requests
+        if count % REQUESTS_A_PREFIX == 0:
+            self._prefix = self.uuid()[:24]
+        self._requests = count + 1
+        return f"{self._prefix}{count:012x}"
 
     def random(self) -> float:
         """Chance in [0, 1)."""

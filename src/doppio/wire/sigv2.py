@@ -55,7 +55,7 @@ class SignatureV2:
     """What a request says of its signature."""
 
     __slots__ = (
-        "access_key", "content_sha256", "expires_at", "service", "session_token", "signature",
+        "access_key", "content_sha256", "expires_at", "presigned", "region", "service", "session_token", "signature",
         "timestamp",
     )  # fmt: skip
 
@@ -63,6 +63,8 @@ class SignatureV2:
         self.access_key = access_key
         self.signature = signature
         self.service = "s3"
+        self.region = ""
+        self.presigned = False
         self.content_sha256 = "UNSIGNED-PAYLOAD"
         self.session_token: str | None = None
         self.expires_at: int | None = None
@@ -97,6 +99,7 @@ def parse_query(pairs: Mapping[str, str]) -> SignatureV2:
             "parameters"
         )
     found.expires_at = int(expires)
+    found.presigned = True
     return found
 
 
