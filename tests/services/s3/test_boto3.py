@@ -1,0 +1,124 @@
+"""S3 through a real client: what crosses the wire arrives, both ways."""
+
+from __future__ import annotations
+
+import io
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from doppio.testing import Cloud
+
+BODY = bytes(range(256)) * 80_000  # 20 MB: three parts for boto3's transfer manager
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    with Cloud() as running:
+        yield running
+
+
+@pytest.fixture
+def s3(cloud: Cloud) -> Any:
+    from botocore.config import Config
+
+    config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
+    return cloud.account().client("s3", config=config)
+
+
+def code(call: Any, **req: Any) -> tuple[str, int]:
+    """The code and status with which a call is refused."""
+    from botocore.exceptions import ClientError
+
+    with pytest.raises(ClientError) as refused:
+        call(**req)
+    answer = refused.value.response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_keys_of_all_kinds_survive_the_way_there_and_back(s3: Any) -> None:
+    s3.create_bucket(Bucket="kinds")
+    keys = ["a b/ü+%.txt", "//double", "./dots/../x", "trailing/", "q?x=1&y", "🍵", "a\u0001b"]
+    for key in keys:
+        s3.put_object(Bucket="kinds", Key=key, Body=key.encode(), Metadata={"k": "v"})
+    for key in keys:
+        got = s3.get_object(Bucket="kinds", Key=key)
+        assert got["Body"].read() == key.encode()
+        assert got["Metadata"] == {"k": "v"}
+    listed = s3.list_objects_v2(Bucket="kinds")["Contents"]
+    assert [entry["Key"] for entry in listed] == sorted(keys, key=str.encode)
+    s3.delete_object(Bucket="kinds", Key=keys.pop())  # XML cannot hold this one
+    deleted = s3.delete_objects(Bucket="kinds", Delete={"Objects": [{"Key": key} for key in keys]})
+    assert {entry["Key"] for entry in deleted["Deleted"]} == set(keys)
+    s3.delete_bucket(Bucket="kinds")
+
+
+def test_large_files_go_up_and_down_in_parts(s3: Any) -> None:
+    s3.create_bucket(Bucket="large")
+    s3.upload_fileobj(io.BytesIO(BODY), "large", "key", ExtraArgs={"Metadata": {"m": "1"}})
+    head = s3.head_object(Bucket="large", Key="key", ChecksumMode="ENABLED")
+    assert head["ETag"].endswith('-3"')
+    assert head["ChecksumType"] == "COMPOSITE"
+    down = io.BytesIO()
+    s3.download_fileobj("large", "key", down)
+    assert down.getvalue() == BODY
+    s3.copy({"Bucket": "large", "Key": "key"}, "large", "copy")
+    assert s3.get_object(Bucket="large", Key="copy")["Body"].read() == BODY
+    s3.put_object(Bucket="large", Key="single", Body=BODY)
+    assert s3.get_object(Bucket="large", Key="single")["Body"].read() == BODY
+    ranged = s3.get_object(Bucket="large", Key="key", Range="bytes=8388600-8388620")
+    assert ranged["Body"].read() == BODY[8388600:8388621]
+
+
+def test_errors_have_s3s_codes_and_statuses(s3: Any) -> None:
+    assert code(s3.get_object, Bucket="none-such", Key="k") == ("NoSuchBucket", 404)
+    s3.create_bucket(Bucket="errors")
+    assert code(s3.get_object, Bucket="errors", Key="k") == ("NoSuchKey", 404)
+    assert code(s3.head_object, Bucket="errors", Key="k") == ("404", 404)
+    etag = s3.put_object(Bucket="errors", Key="k", Body=b"x")["ETag"]
+    assert code(s3.get_object, Bucket="errors", Key="k", IfNoneMatch=etag) == ("304", 304)
+    assert code(s3.get_object, Bucket="errors", Key="k", Range="bytes=9-") == ("InvalidRange", 416)
+    assert code(s3.put_object, Bucket="errors", Key="k", IfNoneMatch="*") == (
+        "PreconditionFailed",
+        412,
+    )
+    assert code(s3.delete_bucket, Bucket="errors") == ("BucketNotEmpty", 409)
+    assert code(s3.get_bucket_policy, Bucket="errors") == ("NoSuchBucketPolicy", 404)
+    assert code(s3.restore_object, Bucket="errors", Key="k") == ("NotImplemented", 501)
+
+
+def test_versions_and_settings_come_back_as_put(s3: Any) -> None:
+    s3.create_bucket(Bucket="settings")
+    s3.put_bucket_versioning(Bucket="settings", VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket="settings", Key="k", Body=b"1")["VersionId"]
+    s3.put_object(Bucket="settings", Key="k", Body=b"2")
+    marker = s3.delete_object(Bucket="settings", Key="k")
+    assert marker["DeleteMarker"] is True
+    assert s3.get_object(Bucket="settings", Key="k", VersionId=first)["Body"].read() == b"1"
+    page = s3.list_object_versions(Bucket="settings")
+    assert [entry["IsLatest"] for entry in page["Versions"]] == [False, False]
+    assert page["DeleteMarkers"][0]["IsLatest"] is True
+    tags = {"TagSet": [{"Key": "team", "Value": "bar + co"}]}
+    s3.put_bucket_tagging(Bucket="settings", Tagging=tags)
+    assert s3.get_bucket_tagging(Bucket="settings")["TagSet"] == tags["TagSet"]
+    rules = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "MaxAgeSeconds": 5}]
+    s3.put_bucket_cors(Bucket="settings", CORSConfiguration={"CORSRules": rules})
+    assert s3.get_bucket_cors(Bucket="settings")["CORSRules"] == rules
+    block = s3.get_public_access_block(Bucket="settings")["PublicAccessBlockConfiguration"]
+    assert all(block.values())
+
+
+def test_presigned_urls_need_no_key(s3: Any) -> None:
+    s3.create_bucket(Bucket="signed")
+    put = s3.generate_presigned_url("put_object", Params={"Bucket": "signed", "Key": "k"})
+    request = urllib.request.Request(put, data=b"an order", method="PUT")
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+    get = s3.generate_presigned_url(
+        "get_object", Params={"Bucket": "signed", "Key": "k", "ResponseContentType": "text/x"}
+    )
+    with urllib.request.urlopen(get) as answer:
+        assert answer.read() == b"an order"
+        assert answer.headers["content-type"] == "text/x"
