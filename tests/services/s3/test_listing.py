@@ -84,7 +84,7 @@ async def test_a_delimiter_leaps_over_what_it_groups(world: World) -> None:
         for number in range(40):
             await world.put(f"{group:02}/{number:02}")
     rows = 0
-    scan = world.store._scan
+    scan = world.memory._scan
 
     def counted(lo: bytes, hi: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
         nonlocal rows
@@ -92,7 +92,7 @@ async def test_a_delimiter_leaps_over_what_it_groups(world: World) -> None:
         rows += len(found)
         return found
 
-    world.store._scan = counted  # type: ignore[method-assign]
+    world.memory._scan = counted  # type: ignore[method-assign]
     listed = await world.s3("list_objects_v2", Bucket="bucket", Delimiter="/")
     assert len(listed["CommonPrefixes"]) == 20
     assert rows <= 16 + 3 * 20

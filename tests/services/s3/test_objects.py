@@ -6,6 +6,7 @@ import base64
 import hashlib
 import zlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -138,7 +139,7 @@ async def test_reads_hold_to_their_preconditions(world: World) -> None:
     modified = (await world.s3("head_object", Bucket="bucket", Key="key"))["LastModified"]
     hour = timedelta(hours=1)
 
-    async def status(**conditions: object) -> int:
+    async def status(**conditions: Any) -> int:
         try:
             await world.s3("get_object", Bucket="bucket", Key="key", **conditions)
         except AwsError as error:

@@ -14,7 +14,7 @@ from .world import ACCOUNT, OTHER, World, refused, told
 
 ARN = "arn:aws:s3:::bucket"
 STRANGER = Caller(account=OTHER, arn=f"arn:aws:iam::{OTHER}:root", id=OTHER, kind="root")
-OPEN = {
+OPEN: dict[str, Any] = {
     "PublicAccessBlockConfiguration": {
         "BlockPublicAcls": True,
         "IgnorePublicAcls": True,
@@ -103,7 +103,7 @@ async def test_restricting_public_buckets_keeps_strangers_out_of_a_public_one(
     await world.s3("put_public_access_block", Bucket="bucket", **OPEN)
     text = policy(statement("*"))
     await put_policy(world, text)
-    restricted = {"PublicAccessBlockConfiguration": {"RestrictPublicBuckets": True}}
+    restricted: dict[str, Any] = {"PublicAccessBlockConfiguration": {"RestrictPublicBuckets": True}}
     await world.s3("put_public_access_block", Bucket="bucket", **restricted)
     assert (await refused(world.get("key", caller=ANONYMOUS))).status == 403
     assert (await refused(world.get("key", caller=STRANGER))).status == 403

@@ -21,6 +21,7 @@ from doppio.kernel.jobs import JobRunner
 from doppio.kernel.memory_store import MemoryStore
 from doppio.kernel.meter import usage, usage_key
 from doppio.kernel.service import Need
+from doppio.kernel.store import Store
 from doppio.kernel.wakers import Wakers
 from doppio.services.s3.service import SERVICE
 from doppio.wire.errors import AwsError
@@ -34,7 +35,8 @@ class World:
     """One cloud with S3 alone in it."""
 
     def __init__(self, folder: Path, store: MemoryStore | None = None) -> None:
-        self.store = MemoryStore() if store is None else store
+        self.memory = MemoryStore() if store is None else store
+        self.store: Store = self.memory
         self.clock = Clock(MachineClock())
         self.ids = Ids(7)
         self.wakers = Wakers()
