@@ -197,12 +197,12 @@ def guess(request: Request) -> tuple[str, str]:
 async def gathered(body: ByteStream) -> Whole:
     """A body in memory. Raises RequestTooLarge before it would be too much."""
     if body.length is not None and body.length > BODY_BYTES_MAX:
-        raise RequestTooLarge()
+        raise RequestTooLarge
     parts: list[bytes] = []
     size = 0
     async for chunk in body:
         size += len(chunk)
         if size > BODY_BYTES_MAX:
-            raise RequestTooLarge()
+            raise RequestTooLarge
         parts.append(bytes(chunk))
     return Whole(b"".join(parts))

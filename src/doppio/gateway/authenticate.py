@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.identity import ANONYMOUS, Caller, Identities
@@ -57,7 +56,9 @@ async def authenticate(
     said = signature.content_sha256
     whole = body.whole
     computed: str | None = None
-    if whole is not None and (not is_s3 or said not in {None, UNSIGNED} and not _is_chunked(said)):
+    if whole is not None and (
+        not is_s3 or (said not in {None, UNSIGNED} and not _is_chunked(said))
+    ):
         computed = hashlib.sha256(whole).hexdigest() if whole else _EMPTY_SHA256
         if is_s3 and said is not None and computed != said:
             raise ContentSha256Mismatch(
@@ -115,18 +116,10 @@ class Hashed:
             yield held
 
 
-class ChunkDecoder(Protocol):
-    """What `wire.awschunked` gives."""
-
-    def feed(self, data: bytes) -> list[bytes]: ...
-
-    def finish(self) -> dict[str, str]: ...
-
-
 class Chunked:
     """A body in aws-chunked coding, decoded and verified; trailers join the request's headers."""
 
-    def __init__(self, request: Request, body: ByteStream, decoder: ChunkDecoder) -> None:
+    def __init__(self, request: Request, body: ByteStream, decoder: awschunked.Decoder) -> None:
         length = request.headers.get("x-amz-decoded-content-length", "")
         self.length: int | None = int(length) if length.isdigit() else None
         self.whole: bytes | None = None
@@ -146,7 +139,7 @@ class Chunked:
             return
         async for chunk in self._body:
             for piece in self._decoder.feed(chunk):
-                yield piece
+                yield piece  # type: ignore[misc]
         self._finish()
 
     def _finish(self) -> None:

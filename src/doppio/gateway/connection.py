@@ -216,10 +216,8 @@ class Connection(asyncio.BufferedProtocol):
             raise _Refused(
                 400, "BadRequest", "Content-Length and Transfer-Encoding exclude each other."
             )
-        if (
-            length is not None
-            and length <= self._limits.small_body_bytes_max
-            or (length is None and not chunked)
+        if (length is not None and length <= self._limits.small_body_bytes_max) or (
+            length is None and not chunked
         ):
             if length:
                 if "expect" in headers and self._current is None and not self._queue:
@@ -300,7 +298,7 @@ class Connection(asyncio.BufferedProtocol):
             response = self._server.crashed(pending.request, error)
         body = response.body
         if body.__class__ is bytes:
-            self._send_whole(pending, response, body)  # type: ignore[arg-type]
+            self._send_whole(pending, response, body)
         else:
             self._sender = asyncio.get_running_loop().create_task(
                 self._send_streamed(pending, response)

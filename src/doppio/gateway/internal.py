@@ -66,7 +66,7 @@ class Internal:
             {
                 "status": "running",
                 "version": __version__,
-                "services": {name: "running" for name in sorted(cloud.services)},
+                "services": dict.fromkeys(sorted(cloud.services), "running"),
                 "clock": cloud.clock.now().isoformat(),
             }
         )
@@ -144,7 +144,8 @@ class Internal:
         await self._cloud.audit.flush()
         view, position = self._cloud.store.view(), 0
         while entries := await view.log(LOG, position, limit=CALLS_A_READ):
-            for position, entry in entries:
+            position = entries[-1][0]
+            for _, entry in entries:
                 call = decode_call(entry)
                 if call.request_id == request_id:
                     names = call.__struct_fields__

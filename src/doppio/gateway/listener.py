@@ -41,6 +41,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._listening: list[asyncio.Server] = []
         self._sweep: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Future[None] | None = None
         self._closing = False
 
     async def listen(self, hosts: Sequence[str], port: int, tls: ssl.SSLContext | None) -> None:
@@ -67,8 +68,9 @@ class Server:
         for connection in list(self._connections):
             connection.finish()
         until = self.now() + grace_seconds
-        while self._connections and self.now() < until:
-            await asyncio.sleep(0.01)
+        if self._connections:
+            self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._empty], timeout=until - self.now())
         for connection in list(self._connections):
             connection.abort()
         if self._sweep is not None:
@@ -86,6 +88,8 @@ class Server:
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""
         self._connections.discard(connection)
+        if not self._connections and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
 
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()

@@ -74,7 +74,7 @@ class RequestLog:
             return
         text, self._held = _encode_lines(self._held), []
         try:
-            with open(self._path, "ab", opener=_private) as file:  # noqa: PTH123 - with an opener
+            with open(self._path, "ab", opener=_private) as file:
                 file.write(text)
                 size = file.tell()
             if size > FILE_BYTES_MAX:

@@ -94,7 +94,11 @@ class Authoriser:
         facts = None
         if arn != "*":
             facts = self._facts.get(arn) or await self._load(ctx, arn)
-            if caller.kind == "root" and facts.policy is None and facts.account in {"", caller.account}:
+            if (
+                caller.kind == "root"
+                and facts.policy is None
+                and facts.account in {"", caller.account}
+            ):
                 return None
         elif caller.kind == "root":
             return None
@@ -187,6 +191,11 @@ def _username(ctx: Context) -> str | None:
     return caller.arn.rpartition("/")[2] if caller.kind == "user" else None
 
 
+_PRINCIPAL_TYPES: dict[str, str] = {
+    "root": "Account", "user": "User", "assumed-role": "AssumedRole",
+    "federated-user": "FederatedUser", "anonymous": "Anonymous",
+}  # fmt: skip
+
 # Sources: AWS global condition context keys. Keys are lower case.
 _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:currenttime": lambda ctx: ctx.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -194,7 +203,9 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:principalaccount": lambda ctx: ctx.caller.account,
     "aws:principalarn": lambda ctx: _principal_arn(ctx.caller.arn),
     "aws:principalisawsservice": lambda ctx: str(ctx.caller.kind == "service").lower(),
-    "aws:principalservicename": lambda ctx: ctx.caller.arn if ctx.caller.kind == "service" else None,
+    "aws:principalservicename": lambda ctx: (
+        ctx.caller.arn if ctx.caller.kind == "service" else None
+    ),
     "aws:principaltype": lambda ctx: _PRINCIPAL_TYPES.get(ctx.caller.kind),
     "aws:requestedregion": lambda ctx: ctx.region,
     "aws:securetransport": lambda ctx: str(ctx.secure).lower(),
@@ -205,10 +216,6 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:userid": lambda ctx: ctx.caller.id,
     "aws:username": _username,
 }
-_PRINCIPAL_TYPES = {
-    "root": "Account", "user": "User", "assumed-role": "AssumedRole",
-    "federated-user": "FederatedUser", "anonymous": "Anonymous",
-}  # fmt: skip
 
 
 def _principal_arn(arn: str) -> str:

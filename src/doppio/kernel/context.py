@@ -7,6 +7,7 @@ wake-ups) is in its one commit.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.events import Event, encode_event
-from doppio.kernel.ids import Ids
 from doppio.kernel.identity import Caller, service_caller
+from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
@@ -63,7 +64,7 @@ class Reader:
         after: bytes | None = None,
         limit: int,
         reverse: bool = False,
-    ) -> list[T]:
+    ) -> builtins.list[T]:
         """Records in an index's order.
 
         `prefix` fixes the first fields; `since` and `until` bound the next one, both inclusive;
@@ -76,7 +77,9 @@ class Reader:
         values = await self._view.get_many([key for _, key in rows])
         decode = table.decode
         # An index row and its record are committed together: both are there or neither is.
-        found = [(key, decode(value)) for (_, key), value in zip(rows, values, strict=True) if value]
+        found = [
+            (key, decode(value)) for (_, key), value in zip(rows, values, strict=True) if value
+        ]
         self._seen(table, found)
         return [record for _, record in found]
 
@@ -90,7 +93,7 @@ class Reader:
         after: bytes | None = None,
         limit: int,
         reverse: bool = False,
-    ) -> list[T]:
+    ) -> builtins.list[T]:
         """Records in key order; bounds as in `find`, `after` is a record's key (`row_key`)."""
         table = table_of(cls)
         lo, hi = _bounds(table.prefix + pack(*prefix), since, until, after, reverse)
@@ -104,7 +107,7 @@ class Reader:
         """Count usage of an operation that only reads; written in a batch within a second."""
         self.context.audit.meter(self.context, usage_type, amount)
 
-    def _seen(self, table: Any, found: list[tuple[bytes, Any]]) -> None:
+    def _seen(self, table: Any, found: builtins.list[tuple[bytes, Any]]) -> None:
         """Transactions remember what they loaded; plain readers have no use for it."""
 
 
@@ -207,7 +210,7 @@ class Tx(Reader):
         """Once durable, wake who waits for `topic` (see `Context.ticket`), in every process."""
         self._tx.notify(topic)
 
-    def _seen(self, table: Any, found: list[tuple[bytes, Any]]) -> None:
+    def _seen(self, table: Any, found: builtins.list[tuple[bytes, Any]]) -> None:
         if table.indexes:
             self._loaded.update(found)
 
@@ -262,7 +265,9 @@ class Kernel(Protocol):
     machine: Any
     endpoint: str
 
-    async def enter(self, context: Context, service: str, method: str, req: Mapping[str, Any]) -> Any:
+    async def enter(
+        self, context: Context, service: str, method: str, req: Mapping[str, Any]
+    ) -> Any:
         """Pass a call through the door."""
         ...
 
@@ -413,4 +418,3 @@ def _bounds(
         else:
             lo = after + b"\x00"
     return lo, hi
-

@@ -11,13 +11,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from doppio.kernel.events import Event, Subscription
 from doppio.kernel.keys import unpack
-from doppio.kernel.records import table_of
+from doppio.kernel.records import Table, table_of
 from doppio.kernel.store import Conflict
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Again(msgspec.Struct, frozen=True):
 class Controller(Generic[T]):
     """Base: name the record class and the events that say "look here", write `reconcile`."""
 
-    record: ClassVar[type]
+    record: ClassVar[type[Any]]
     wakes_on: ClassVar[tuple[type[Event], ...]] = ()
     resync: ClassVar[timedelta | None] = None
 
@@ -58,7 +59,10 @@ class ControllerRunner:
     """Gives one controller its keys."""
 
     def __init__(
-        self, kernel: Kernel, controller: Controller[Any], context_for: Callable[[str, str], Context]
+        self,
+        kernel: Kernel,
+        controller: Controller[Any],
+        context_for: Callable[[str, str], Context],
     ) -> None:
         self._kernel = kernel
         self._controller = controller
@@ -107,7 +111,7 @@ class ControllerRunner:
             if key in self._running:
                 # It is being looked at with older eyes: once more, when that is over.
                 self._room.release()
-                self._kernel.clock.host.call_later(0.01, lambda key=key: self._queue.put_nowait(key))  # type: ignore[misc]
+                self._kernel.clock.host.call_later(0.01, partial(self._queue.put_nowait, key))
                 continue
             self._queued.discard(key)
             self._running.add(key)
@@ -136,7 +140,7 @@ class ControllerRunner:
             self._room.release()
 
     async def _look_at_all(self) -> None:
-        table = table_of(self._controller.record)
+        table: Table[Any] = table_of(self._controller.record)
         view = self._kernel.store.view()
         lo, hi = table.prefix, table.prefix + b"\xff"
         while rows := await view.scan(lo, hi, limit=KEYS_A_READ):

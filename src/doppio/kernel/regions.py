@@ -24,7 +24,6 @@ class _Region(msgspec.Struct):
 
 class _Partition(msgspec.Struct):
     partition: str
-    dnsSuffix: str
     regions: dict[str, _Region]
 
 
@@ -52,7 +51,8 @@ class ZoneState(msgspec.Struct, frozen=True, kw_only=True):
 def regions() -> dict[str, Region]:
     """All Regions by name."""
     spec = importlib.util.find_spec("botocore")
-    assert spec is not None and spec.origin is not None, "botocore is a dependency"
+    assert spec is not None, "botocore is a dependency"
+    assert spec.origin is not None
     text = (Path(spec.origin).parent / "data" / "endpoints.json").read_bytes()
     data = msgspec.json.decode(text, type=_Endpoints)
     return {

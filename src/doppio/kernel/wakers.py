@@ -34,7 +34,7 @@ class Ticket:
         if self._wakers.rung_since(self._topic, self._drawn):
             return
         future = self._wakers.register(self._topic)
-        cancel = clock.call_at(until, lambda: future.done() or future.set_result(None))
+        cancel = clock.call_at(until, lambda: _resolve(future))
         try:
             await future
         finally:
@@ -69,8 +69,7 @@ class Wakers:
         if len(last) > REMEMBERED_TOPICS_MAX:
             self._forgotten = last.pop(next(iter(last)))
         for future in self._waiting.pop(topic, ()):
-            if not future.done():
-                future.set_result(None)
+            _resolve(future)
         for heard in self._listeners.get(topic.partition("/")[0], ()):
             heard(topic)
 
@@ -96,3 +95,8 @@ class Wakers:
             waiting.discard(future)
             if not waiting:
                 del self._waiting[topic]
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -148,7 +148,7 @@ def _moment(text: str) -> datetime | None:
     try:
         if text.lstrip("-").isdigit():
             return datetime.fromtimestamp(int(text), UTC)
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

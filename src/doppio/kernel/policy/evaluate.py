@@ -103,7 +103,8 @@ def _granted(
         return Decision(True, "allowed", "resource", by_resource, considered)
     if request.kind == "root":
         by_identity: str | None = "the account's root user"
-        boundary = session = "root"
+        boundary: str | None = "root"
+        session: str | None = "root"
     else:
         by_identity = _allowing(request, action, policies.identity)
         boundary = _passes(
