@@ -13,29 +13,79 @@ from pathlib import Path
 from typing import Any
 
 TARGET = Path(__file__).parent.parent / "src" / "doppio" / "data" / "aws_managed_policies.json"
-WANTED = """
-AdministratorAccess PowerUserAccess ReadOnlyAccess SecurityAudit IAMFullAccess IAMReadOnlyAccess
-IAMUserChangePassword AmazonS3FullAccess AmazonS3ReadOnlyAccess AmazonSQSFullAccess
-AmazonSQSReadOnlyAccess AmazonSNSFullAccess AmazonSNSReadOnlyAccess AmazonDynamoDBFullAccess
-AmazonDynamoDBReadOnlyAccess AmazonEC2FullAccess AmazonEC2ReadOnlyAccess AmazonVPCFullAccess
-AmazonVPCReadOnlyAccess AmazonRDSFullAccess AmazonRDSReadOnlyAccess AmazonKinesisFullAccess
-AmazonKinesisReadOnlyAccess AWSLambda_FullAccess AWSLambda_ReadOnlyAccess
-AWSLambdaBasicExecutionRole AWSLambdaVPCAccessExecutionRole AWSLambdaSQSQueueExecutionRole
-AWSLambdaDynamoDBExecutionRole AWSLambdaKinesisExecutionRole AWSLambdaRole CloudWatchFullAccess
-CloudWatchReadOnlyAccess CloudWatchLogsFullAccess CloudWatchLogsReadOnlyAccess
-CloudWatchAgentServerPolicy AmazonSSMFullAccess AmazonSSMReadOnlyAccess
-AmazonSSMManagedInstanceCore AmazonECSTaskExecutionRolePolicy AmazonECS_FullAccess
-AmazonEKSClusterPolicy AmazonEKSWorkerNodePolicy AmazonEKS_CNI_Policy
-AmazonEC2ContainerRegistryFullAccess AmazonEC2ContainerRegistryReadOnly
-AmazonEC2ContainerRegistryPowerUser AmazonRoute53FullAccess AmazonRoute53ReadOnlyAccess
-ElasticLoadBalancingFullAccess ElasticLoadBalancingReadOnly AutoScalingFullAccess
-AutoScalingReadOnlyAccess SecretsManagerReadWrite AWSKeyManagementServicePowerUser
-AWSCloudFormationFullAccess AWSCloudFormationReadOnlyAccess AmazonElasticFileSystemFullAccess
-AmazonElastiCacheFullAccess AWSStepFunctionsFullAccess AmazonEventBridgeFullAccess
-AWSCloudTrail_FullAccess AWSCloudTrail_ReadOnlyAccess AmazonAPIGatewayAdministrator
-AmazonAPIGatewayInvokeFullAccess AWSBackupServiceRolePolicyForBackup Billing ViewOnlyAccess
-DatabaseAdministrator NetworkAdministrator SystemAdministrator
-""".split()
+WANTED = [
+    "AdministratorAccess",
+    "PowerUserAccess",
+    "ReadOnlyAccess",
+    "SecurityAudit",
+    "IAMFullAccess",
+    "IAMReadOnlyAccess",
+    "IAMUserChangePassword",
+    "AmazonS3FullAccess",
+    "AmazonS3ReadOnlyAccess",
+    "AmazonSQSFullAccess",
+    "AmazonSQSReadOnlyAccess",
+    "AmazonSNSFullAccess",
+    "AmazonSNSReadOnlyAccess",
+    "AmazonDynamoDBFullAccess",
+    "AmazonDynamoDBReadOnlyAccess",
+    "AmazonEC2FullAccess",
+    "AmazonEC2ReadOnlyAccess",
+    "AmazonVPCFullAccess",
+    "AmazonVPCReadOnlyAccess",
+    "AmazonRDSFullAccess",
+    "AmazonRDSReadOnlyAccess",
+    "AmazonKinesisFullAccess",
+    "AmazonKinesisReadOnlyAccess",
+    "AWSLambda_FullAccess",
+    "AWSLambda_ReadOnlyAccess",
+    "AWSLambdaBasicExecutionRole",
+    "AWSLambdaVPCAccessExecutionRole",
+    "AWSLambdaSQSQueueExecutionRole",
+    "AWSLambdaDynamoDBExecutionRole",
+    "AWSLambdaKinesisExecutionRole",
+    "AWSLambdaRole",
+    "CloudWatchFullAccess",
+    "CloudWatchReadOnlyAccess",
+    "CloudWatchLogsFullAccess",
+    "CloudWatchLogsReadOnlyAccess",
+    "CloudWatchAgentServerPolicy",
+    "AmazonSSMFullAccess",
+    "AmazonSSMReadOnlyAccess",
+    "AmazonSSMManagedInstanceCore",
+    "AmazonECSTaskExecutionRolePolicy",
+    "AmazonECS_FullAccess",
+    "AmazonEKSClusterPolicy",
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEKS_CNI_Policy",
+    "AmazonEC2ContainerRegistryFullAccess",
+    "AmazonEC2ContainerRegistryReadOnly",
+    "AmazonEC2ContainerRegistryPowerUser",
+    "AmazonRoute53FullAccess",
+    "AmazonRoute53ReadOnlyAccess",
+    "ElasticLoadBalancingFullAccess",
+    "ElasticLoadBalancingReadOnly",
+    "AutoScalingFullAccess",
+    "AutoScalingReadOnlyAccess",
+    "SecretsManagerReadWrite",
+    "AWSKeyManagementServicePowerUser",
+    "AWSCloudFormationFullAccess",
+    "AWSCloudFormationReadOnlyAccess",
+    "AmazonElasticFileSystemFullAccess",
+    "AmazonElastiCacheFullAccess",
+    "AWSStepFunctionsFullAccess",
+    "AmazonEventBridgeFullAccess",
+    "AWSCloudTrail_FullAccess",
+    "AWSCloudTrail_ReadOnlyAccess",
+    "AmazonAPIGatewayAdministrator",
+    "AmazonAPIGatewayInvokeFullAccess",
+    "AWSBackupServiceRolePolicyForBackup",
+    "Billing",
+    "ViewOnlyAccess",
+    "DatabaseAdministrator",
+    "NetworkAdministrator",
+    "SystemAdministrator",
+]
 
 
 def row(name: str, found: dict[str, Any]) -> dict[str, str]:

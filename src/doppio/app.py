@@ -6,7 +6,9 @@ gateway, the tests and the simulation each stand on the same object.
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -29,7 +31,7 @@ from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import JobRunner
 from doppio.kernel.meter import usage_key
 from doppio.kernel.records import record
-from doppio.kernel.service import Need, Service, discover
+from doppio.kernel.service import Need, Service
 from doppio.kernel.store import Store
 from doppio.kernel.wakers import Wakers
 
@@ -199,6 +201,19 @@ class Cloud:
                 self.clock.set(saved.state)
 
         self._reloading = ensure_future(reload())
+
+
+def discover() -> dict[str, Service]:
+    """All services in `doppio.services`, by model name."""
+    import doppio.services as home
+
+    found: dict[str, Service] = {}
+    for package in pkgutil.iter_modules(home.__path__):
+        if package.ispkg:
+            module = importlib.import_module(f"{home.__name__}.{package.name}.service")
+            service: Service = module.SERVICE
+            found[service.name] = service
+    return found
 
 
 def default_data() -> Path:

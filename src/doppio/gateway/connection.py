@@ -16,6 +16,7 @@ import httptools
 
 from doppio.gateway.bodies import IncompleteBody, RequestTimeout, StreamedBody
 from doppio.gateway.drive import Drive
+from doppio.gateway.heads import Pending, Refused, content_length, origin_form
 from doppio.gateway.responses import has_no_body
 from doppio.wire.http import ByteStream, FileRange, Request, Response, Whole
 
@@ -31,16 +32,6 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER = float("inf")
 
 
-class _Pending:
-    """A request that has its head."""
-
-    __slots__ = ("keep_alive", "request")
-
-    def __init__(self, request: Request, keep_alive: bool) -> None:
-        self.request = request
-        self.keep_alive = keep_alive
-
-
 class Connection(asyncio.BufferedProtocol):
     """The server's side of one connection."""
 
@@ -51,9 +42,9 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._peer = ""
         self._secure = False
-        self._queue: deque[_Pending] = deque()
+        self._queue: deque[Pending] = deque()
         self._drive: Drive[Response] | None = None
-        self._current: _Pending | None = None
+        self._current: Pending | None = None
         self._sender: asyncio.Task[None] | None = None
         self._closing = False
         self._reading = True
@@ -140,7 +131,7 @@ class Connection(asyncio.BufferedProtocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._refuse(400, "BadRequest", "Upgrades are not supported here.")
-        except (httptools.HttpParserError, _Refused) as error:
+        except (httptools.HttpParserError, Refused) as error:
             if isinstance(error, httptools.HttpParserCallbackError):
                 error = error.__context__ or error  # type: ignore[assignment]
             self._on_bad(error)
@@ -151,7 +142,7 @@ class Connection(asyncio.BufferedProtocol):
                              "Your request header section exceeds the maximum allowed size.")  # fmt: skip
 
     def _on_bad(self, error: BaseException) -> None:
-        if isinstance(error, _Refused):
+        if isinstance(error, Refused):
             self._refuse(error.status, error.code, error.text)
         else:
             self._refuse(400, "BadRequest", "An error occurred when parsing the HTTP request.")
@@ -195,13 +186,13 @@ class Connection(asyncio.BufferedProtocol):
         headers = self._headers
         if key in headers:
             if key in ("content-length", "transfer-encoding", "host"):
-                raise _Refused(400, "BadRequest", f"The header {key} came more than once.")
+                raise Refused(400, "BadRequest", f"The header {key} came more than once.")
             headers[key] = f"{headers[key]},{text}"
         else:
             headers[key] = text
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > self._limits.head_bytes_max:
-            raise _Refused(
+            raise Refused(
                 431, "RequestHeaderSectionTooLarge",
                 "Your request header section exceeds the maximum allowed size.",
             )  # fmt: skip
@@ -210,10 +201,10 @@ class Connection(asyncio.BufferedProtocol):
         """The head is there: a small body is awaited, a large one streamed."""
         self._headers_done = True
         headers = self._headers
-        length = _content_length(headers)
+        length = content_length(headers)
         chunked = "transfer-encoding" in headers
         if chunked and length is not None:
-            raise _Refused(
+            raise Refused(
                 400, "BadRequest", "Content-Length and Transfer-Encoding exclude each other."
             )
         if (length is not None and length <= self._limits.small_body_bytes_max) or (
@@ -265,13 +256,13 @@ class Connection(asyncio.BufferedProtocol):
         url = self._url
         target = url.decode("utf-8", "surrogateescape")
         if not target.startswith("/"):
-            target = _origin_form(target)
+            target = origin_form(target)
         path, _, query = target.partition("?")
         request = Request(
             self._parser.get_method().decode("latin-1"), path, query, self._headers, body,
             self._peer, self._secure,
         )  # fmt: skip
-        pending = _Pending(request, self._parser.should_keep_alive())
+        pending = Pending(request, self._parser.should_keep_alive())
         if self._current is None:
             self._start(pending)
             return
@@ -279,7 +270,7 @@ class Connection(asyncio.BufferedProtocol):
         if len(self._queue) >= self._limits.pipelined_max:
             self._flow(False)
 
-    def _start(self, pending: _Pending) -> None:
+    def _start(self, pending: Pending) -> None:
         self._current = pending
         if self._stream is None:
             self.deadline = _NEVER
@@ -304,7 +295,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._send_streamed(pending, response)
             )
 
-    def _send_whole(self, pending: _Pending, response: Response, body: bytes) -> None:
+    def _send_whole(self, pending: Pending, response: Response, body: bytes) -> None:
         transport = self._transport
         if transport is None:
             return
@@ -324,7 +315,7 @@ class Connection(asyncio.BufferedProtocol):
             transport.write(body)
         self._finished(pending, keep_alive)
 
-    async def _send_streamed(self, pending: _Pending, response: Response) -> None:
+    async def _send_streamed(self, pending: Pending, response: Response) -> None:
         body = response.body
         keep_alive = pending.keep_alive and not self._closing
         chunked = not isinstance(body, (bytes, FileRange)) and not any(
@@ -384,7 +375,7 @@ class Connection(asyncio.BufferedProtocol):
         finally:
             await _close(body)
 
-    def _finished(self, pending: _Pending, keep_alive: bool) -> None:
+    def _finished(self, pending: Pending, keep_alive: bool) -> None:
         self._current = None
         stream = pending.request.body
         if isinstance(stream, StreamedBody) and not stream.ended:
@@ -404,11 +395,11 @@ class Connection(asyncio.BufferedProtocol):
         elif not self._in_message:
             self._expect(self._limits.idle_seconds_max)
 
-    def _start_if_open(self, pending: _Pending) -> None:
+    def _start_if_open(self, pending: Pending) -> None:
         if self._transport is not None:
             self._start(pending)
 
-    def _send_continue_if_waiting(self, pending: _Pending) -> None:
+    def _send_continue_if_waiting(self, pending: Pending) -> None:
         # A client that waits for "100 Continue" and got its answer sends no body: the connection
         # cannot be used again, since nobody knows what comes next.
         if pending.request.headers.get("expect", "").lower() == "100-continue":
@@ -502,31 +493,6 @@ class Connection(asyncio.BufferedProtocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-
-
-class _Refused(Exception):
-    """A request that breaks a rule of ours, raised inside a parser's callback."""
-
-    def __init__(self, status: int, code: str, text: str) -> None:
-        self.status, self.code, self.text = status, code, text
-        super().__init__(text)
-
-
-def _content_length(headers: dict[str, str]) -> int | None:
-    text = headers.get("content-length")
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise _Refused(400, "BadRequest", "The Content-Length header is not a number of bytes.")
-    return int(text)
-
-
-def _origin_form(target: str) -> str:
-    """`http://host/path` as proxies send it, as `/path`; `*` stays what it is."""
-    if "://" in target:
-        rest = target.partition("://")[2]
-        return "/" + rest.partition("/")[2]
-    return target if target == "*" else "/" + target
 
 
 def _nothing() -> None:

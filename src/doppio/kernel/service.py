@@ -1,15 +1,13 @@
 """What a service is to the rest: its operations, what each needs permission for, its background work.
 
 A package `doppio.services.NAME` with a `service.py` that defines `SERVICE` is a service; there is
-nothing else to register. Operations are the public async methods of its groups; an operation that
+nothing else to register (`app.discover` finds it). Operations are the public async methods of its groups; an operation that
 no group has is answered 501 by the door.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -82,19 +80,6 @@ class Service:
         self, ctx: Context, operation: str, req: Mapping[str, Any]
     ) -> Sequence[Need]:
         return (Need(f"{self.name}:{operation}"),)
-
-
-def discover() -> dict[str, Service]:
-    """All services in `doppio.services`, by model name."""
-    import doppio.services as home
-
-    found: dict[str, Service] = {}
-    for package in pkgutil.iter_modules(home.__path__):
-        if package.ispkg:
-            module = importlib.import_module(f"{home.__name__}.{package.name}.service")
-            service: Service = module.SERVICE
-            found[service.name] = service
-    return found
 
 
 def _operations(group: object) -> Iterable[tuple[str, Operation]]:

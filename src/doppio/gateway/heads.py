@@ -1,0 +1,41 @@
+"""What a connection makes of a request's head."""
+
+from __future__ import annotations
+
+from doppio.wire.http import Request
+
+
+class Pending:
+    """A request that has its head."""
+
+    __slots__ = ("keep_alive", "request")
+
+    def __init__(self, request: Request, keep_alive: bool) -> None:
+        self.request = request
+        self.keep_alive = keep_alive
+
+
+class Refused(Exception):
+    """A request that breaks a rule of ours, raised inside a parser's callback."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        self.status, self.code, self.text = status, code, text
+        super().__init__(text)
+
+
+def content_length(headers: dict[str, str]) -> int | None:
+    """The announced length of a body. Raises Refused for what is no length."""
+    text = headers.get("content-length")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise Refused(400, "BadRequest", "The Content-Length header is not a number of bytes.")
+    return int(text)
+
+
+def origin_form(target: str) -> str:
+    """`http://host/path` as proxies send it, as `/path`; `*` stays what it is."""
+    if "://" in target:
+        rest = target.partition("://")[2]
+        return "/" + rest.partition("/")[2]
+    return target if target == "*" else "/" + target
