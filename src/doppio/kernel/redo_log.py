@@ -28,11 +28,16 @@ MAGIC = b"redo"
 # A segment that a large transaction has made longer than this is cut when it is used again.
 SEGMENT_BYTES_KEPT = 8 * 1024 * 1024
 _HEADER = struct.Struct(">4sIIQ")
+_NUMBER = struct.Struct(">Q")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[bytes, bytes | None]).decode
 # One call that writes and syncs (Linux): a thread that comes back from each call must win the
 # interpreter lock, so one is better than two.
 _WRITE_AND_SYNC: int = getattr(os, "RWF_DSYNC", 0)
+
+
+def _check(payload: bytes, number: int) -> int:
+    return zlib.crc32(payload, zlib.crc32(_NUMBER.pack(number)))
 
 
 class Segment:
@@ -50,8 +55,7 @@ class Segment:
     def write(self, payload: bytes, sync: bool) -> None:
         """Add a record. Raises OSError with nothing added."""
         number = self.number
-        check = zlib.crc32(payload, number & 0xFFFFFFFF)
-        parts = [_HEADER.pack(MAGIC, len(payload), check, number), payload]
+        parts = [_HEADER.pack(MAGIC, len(payload), _check(payload, number), number), payload]
         wanted = _HEADER.size + len(payload)
         try:
             written = os.pwritev(self._file, parts, self.size, _WRITE_AND_SYNC if sync else 0)
@@ -87,7 +91,7 @@ class Segment:
             if magic != MAGIC or end > len(content) or (records and number != self.number):
                 break
             payload = content[at + _HEADER.size : end]
-            if zlib.crc32(payload, number & 0xFFFFFFFF) != check:
+            if _check(payload, number) != check:
                 break
             self.number = number
             records.append(_decode(payload))

@@ -16,13 +16,13 @@ import errno
 import sqlite3
 import struct
 import threading
-from bisect import bisect_left, insort
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
 from doppio.kernel.data_folder import connect_for_reading, lock_folder, open_database
 from doppio.kernel.local_store import Group, LocalStore, Pairs, Rows, merge
+from doppio.kernel.recent import Floors, Recent
 from doppio.kernel.redo_log import RedoLog, Segment
 from doppio.kernel.store import (
     StoreClosed,
@@ -46,40 +46,12 @@ _SCAN_BACK = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k DESC LIMIT ?"
 BATCH_ROWS = 512
 BATCH_BYTES = 1024 * 1024
 BATCH_SECONDS = 0.1
+# Small rows read lately are kept: most operations read the same definitions again and again.
+CACHED_ROWS_MAX = 4_096
+CACHED_ROW_BYTES_MAX = 2_048
 # Beyond this, commits wait for the database.
 BEHIND_BYTES_MAX = 48 * 1024 * 1024
 _u64 = struct.Struct(">Q")
-
-
-class Recent:
-    """Durable rows that the database has not got yet."""
-
-    __slots__ = ("_keys", "_unsorted", "bytes", "rows")
-
-    def __init__(self) -> None:
-        self.rows: Rows = {}
-        self.bytes = 0
-        self._keys: list[bytes] = []
-        self._unsorted: list[bytes] = []
-
-    def update(self, rows: Rows, size: int) -> None:
-        """Take over a group's rows."""
-        self._unsorted.extend(rows.keys() - self.rows.keys())
-        self.rows.update(rows)
-        self.bytes += size
-
-    def between(self, lo: bytes, hi: bytes) -> Rows:
-        """The rows with lo <= key < hi."""
-        keys, unsorted, rows = self._keys, self._unsorted, self.rows
-        if unsorted:
-            if len(unsorted) * 8 < len(keys):
-                for key in unsorted:
-                    insort(keys, key)
-            else:
-                keys.extend(unsorted)
-                keys.sort()
-            unsorted.clear()
-        return {key: rows[key] for key in keys[bisect_left(keys, lo) : bisect_left(keys, hi)]}
 
 
 class SqliteStore(LocalStore):
@@ -101,6 +73,9 @@ class SqliteStore(LocalStore):
             self._lock.close()
             raise
         self._recent = Recent()
+        # What the database holds, for keys that are neither recent nor in the batch.
+        self._cache: dict[bytes, bytes | None] = {}
+        self._floors = Floors()
         # On its way to the database: its rows, its segments, and why it could not be stored.
         self._batch: Recent | None = None
         self._batch_segments: list[Segment] = []
@@ -145,13 +120,32 @@ class SqliteStore(LocalStore):
         batch = self._batch
         if batch is not None and key in batch.rows:
             return batch.rows[key]
-        return self._stored(key)
+        cache = self._cache
+        if key in cache:
+            return cache[key]
+        value = self._stored(key)
+        if value is None or len(value) <= CACHED_ROW_BYTES_MAX:
+            if len(cache) >= CACHED_ROWS_MAX:
+                del cache[next(iter(cache))]
+            cache[key] = value
+        return value
 
     def _scan(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> Pairs:
-        changes = self._batch.between(lo, hi) if self._batch is not None else {}
-        if self._recent.rows:
-            changes.update(self._recent.between(lo, hi))
-        return merge(self._stored_rows, changes, lo, hi, limit, reverse)
+        if limit <= 0:
+            return []
+        floors = self._floors
+        begin = lo if reverse else floors.raised(lo)
+        if begin >= hi:
+            return []
+        changes, start, end = self._recent.between(begin, hi, limit, reverse)
+        if self._batch is not None:
+            # Not cut short: what is recent may delete any of these.
+            under, _, _ = self._batch.between(start, end, self._batch.bytes, reverse)
+            changes = {**under, **changes}
+        rows = merge(self._stored_rows, changes, start, end, limit, reverse)
+        if not reverse and (begin != lo or None in changes.values()):
+            floors.learn(lo, hi, rows)
+        return rows
 
     def _stored(self, key: bytes) -> bytes | None:
         try:
@@ -203,6 +197,10 @@ class SqliteStore(LocalStore):
         recent = self._recent
         if error is None:
             recent.update(group.rows, group.size)
+            self._floors.lower(group.rows)
+            forget = self._cache.pop
+            for key in group.rows:
+                forget(key, None)
         super()._done(group, error)
         if self._overdue or len(recent.rows) >= BATCH_ROWS or recent.bytes >= BATCH_BYTES:
             self._next_batch()
