@@ -107,6 +107,17 @@ def test_other_kinds_are_refused(part: Any) -> None:
         pack(part)
 
 
+def test_kinds_derived_from_text_and_moments_are_packed_as_these() -> None:
+    class Name(str):
+        __slots__ = ()
+
+    class Moment(datetime):
+        pass
+
+    assert pack(Name("a\0b")) == pack("a\0b")
+    assert pack(Moment(2026, 5, 1, tzinfo=UTC)) == pack(datetime(2026, 5, 1, tzinfo=UTC))
+
+
 def test_integers_of_any_size_keep_their_order_up_to_the_limit() -> None:
     sizes = [*range(1, 70), 2_039, 2_040]
     values = sorted({sign * (2**bits - 1) for bits in sizes for sign in (1, -1)})
