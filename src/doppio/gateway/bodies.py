@@ -101,3 +101,10 @@ class StreamedBody:
         if self._paused:
             self._paused = False
             self._flow(True)
+
+
+async def close_body(body: Any) -> None:
+    """Let a response's iterator go, read to its end or not."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()

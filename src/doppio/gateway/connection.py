@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from doppio.gateway.bodies import IncompleteBody, RequestTimeout, StreamedBody
+from doppio.gateway.bodies import IncompleteBody, RequestTimeout, StreamedBody, close_body
 from doppio.gateway.drive import Drive
 from doppio.gateway.heads import Pending, Refused, content_length, origin_form
 from doppio.gateway.responses import has_no_body
@@ -325,7 +325,7 @@ class Connection(asyncio.BufferedProtocol):
             self._write(self._server.heads.head(response, keep_alive=keep_alive, chunked=chunked))
             if has_no_body(response.status, pending.request.method):
                 if isinstance(body, AsyncIterator):
-                    await _close(body)
+                    await close_body(body)
             elif isinstance(body, FileRange):
                 await self._send_file(body)
             elif not isinstance(body, bytes):
@@ -373,7 +373,7 @@ class Connection(asyncio.BufferedProtocol):
             if chunked:
                 self._write(b"0\r\n\r\n")
         finally:
-            await _close(body)
+            await close_body(body)
 
     def _finished(self, pending: Pending, keep_alive: bool) -> None:
         self._current = None
@@ -497,9 +497,3 @@ class Connection(asyncio.BufferedProtocol):
 
 def _nothing() -> None:
     """The client does not wait for leave to send."""
-
-
-async def _close(body: Any) -> None:
-    close = getattr(body, "aclose", None)
-    if close is not None:
-        await close()
