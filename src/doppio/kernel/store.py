@@ -1,6 +1,7 @@
 """The store: one ordered key-value space in which all state lives.
 
-Keys and values are bytes; keys compare as memory does. Two ways in:
+Keys and values are bytes; keys compare as memory does and begin with neither 0x00 nor 0xff (those
+of `keys.pack` never do). Two ways in:
 
 - `Store.view()` sees what is durable, and nothing else.
 - `Store.begin()` opens an optimistic transaction. Its reads also see commits that are still on
@@ -66,7 +67,7 @@ class View(Protocol):
         ...
 
     async def log(self, name: str, after: int, *, limit: int) -> list[tuple[int, bytes]]:
-        """Entries of a log with positions greater than `after`, oldest first.
+        """Durable entries of a log with positions greater than `after`, oldest first.
 
         Positions rise, and are not necessarily dense. Start with 0.
         """
@@ -89,7 +90,10 @@ class StoreTx(View, Protocol):
         ...
 
     def notify(self, topic: str) -> None:
-        """Once durable, call every listener of every process on this store with `topic`."""
+        """Once durable, call every listener of every process on this store with `topic`.
+
+        A hint, no delivery: it is lost to a process whose connection to the store just failed.
+        """
         ...
 
     async def commit(self) -> None:
@@ -119,7 +123,10 @@ class Store(Protocol):
         ...
 
     async def trim_log(self, name: str, before: int) -> None:
-        """Forget entries with positions up to and including `before`."""
+        """Forget entries with positions up to and including `before`.
+
+        Some may stay for a while: those that were committed together with later ones.
+        """
         ...
 
     async def close(self) -> None:
