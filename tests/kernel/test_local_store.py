@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doppio.kernel import local_store
 from doppio.kernel.local_store import REMEMBERED_WRITES_MAX, merge
 from doppio.kernel.memory_store import MemoryStore
-from doppio.kernel.store import Conflict, StoreFull
+from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 
 from .stores import write
 
@@ -130,6 +131,48 @@ def test_a_refusal_that_nobody_waits_for_is_not_reported_as_a_fault(
     with caplog.at_level(logging.ERROR):
         asyncio.run(run())
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("what", ["_read", "_scan"])
+def test_a_commit_that_fails_while_it_is_queued_leaves_nothing_for_others_to_commit(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreClosed("the disk does not answer")
+
+    async def run() -> None:
+        store = MemoryStore()
+        tx = store.begin()
+        tx.put(b"a", b"1")
+        tx.add(b"uses", 1)
+        tx.append("log", b"entry")
+        with monkeypatch.context() as patched:
+            patched.setattr(MemoryStore, what, fail)
+            with pytest.raises(StoreClosed):
+                await tx.commit()
+        await write(store, {b"b": b"1"})
+        assert list(store.disk) == [b"b"]
+        assert await store.view().counter(b"uses") == 0
+        assert await store.view().log("log", 0, limit=9) == []
+
+    asyncio.run(run())
+
+
+def test_many_counters_are_not_kept_in_memory_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_store, "CACHED_COUNTERS_MAX", 100)
+
+    async def run() -> None:
+        store = MemoryStore()
+        for number in range(500):
+            tx = store.begin()
+            tx.add(b"%d" % (number % 250), 1)
+            await tx.commit()
+        assert len(store._counters) <= 101
+        assert await store.view().counters(b"", b"\xff", limit=999) == sorted(
+            (b"%d" % number, 2.0) for number in range(250)
+        )
+
+    asyncio.run(run())
 
 
 def test_keys_of_the_store_itself_cannot_be_written() -> None:

@@ -138,11 +138,15 @@ class LocalStore:
         writes = tx.writes
         if not (writes or tx.adds or tx.appends or tx.topics):
             return self._settled() if tx.saw_pending else None
+        # Whatever may fail comes first: from here on the transaction is queued as a whole.
+        self._load(tx)
         if writes:
             self._remember(tuple(writes))
             group.rows.update(writes)
+        counters = self._counters
         for name, amount in tx.adds.items():
-            self._add(group, COUNTER + name, amount)
+            key = COUNTER + name
+            group.adds[key] = counters[key] = counters[key] + amount
         for log, entries in tx.appends.items():
             group.appends.setdefault(log, []).extend(entries)
         if tx.topics:
@@ -199,14 +203,19 @@ class LocalStore:
         last.commits.append(done)
         return done
 
-    def _add(self, group: Group, key: bytes, amount: float) -> None:
-        total = self._counters.get(key)
-        if total is None:
-            stored = self._read(key)
-            total = 0.0 if stored is None else _double.unpack(stored)[0]
-        total += amount
-        self._counters[key] = total
-        group.adds[key] = total
+    def _load(self, tx: LocalTx) -> None:
+        """Know the counters and the ends of the logs that a transaction adds to."""
+        counters = self._counters
+        for name in tx.adds:
+            key = COUNTER + name
+            if key not in counters:
+                stored = self._read(key)
+                counters[key] = 0.0 if stored is None else _double.unpack(stored)[0]
+        for log in tx.appends:
+            if log not in self._chunks:
+                prefix = LOG + log.encode() + b"\0"
+                last = self._scan(prefix, prefix + b"\xff" * 9, 1, True)
+                self._chunks[log] = _u64.unpack(last[0][0][-8:])[0] if last else 0
 
     def _take(self) -> Group | None:
         """The next group, with its counters and log chunks as rows; None where nothing waits."""
@@ -221,19 +230,11 @@ class LocalStore:
         for name, entries in group.appends.items():
             prefix = LOG + name.encode() + b"\0"
             for start in range(0, len(entries), CHUNK_ENTRIES_MAX):
-                chunk = self._next_chunk(name, prefix)
+                chunk = self._chunks[name] = self._chunks[name] + 1
                 rows[prefix + _u64.pack(chunk)] = _encode(
                     entries[start : start + CHUNK_ENTRIES_MAX]
                 )
         return group
-
-    def _next_chunk(self, name: str, prefix: bytes) -> int:
-        chunk = self._chunks.get(name)
-        if chunk is None:
-            last = self._scan(prefix, prefix + b"\xff" * 9, 1, True)
-            chunk = _u64.unpack(last[0][0][-8:])[0] if last else 0
-        self._chunks[name] = chunk + 1
-        return chunk + 1
 
     def _done(self, group: Group, error: StoreError | None) -> None:
         """A group is durable, or failed; runs on the loop."""
