@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 
 import pytest
 from hypothesis import given
@@ -52,7 +53,7 @@ def decode(
     decoder = awschunked.decoder(kind, request, None if kind == UNSIGNED_TRAILER else KEY)
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts or []), len(data)]
     out = b""
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         out += b"".join(bytes(piece) for piece in decoder.feed(data[start:end]))
     return out, decoder.finish()
 
