@@ -43,7 +43,9 @@ def without(old: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
     return {key: value for key, value in old.items() if key not in gone}
 
 
-def from_list(tags: Iterable[Mapping[str, Any]], key: str = "Key", value: str = "Value") -> dict[str, str]:
+def from_list(
+    tags: Iterable[Mapping[str, Any]], key: str = "Key", value: str = "Value"
+) -> dict[str, str]:
     """`[{"Key": k, "Value": v}]` as a dict. Raises BadTags for a key given twice."""
     found: dict[str, str] = {}
     for tag in tags:
@@ -54,6 +56,8 @@ def from_list(tags: Iterable[Mapping[str, Any]], key: str = "Key", value: str = 
     return found
 
 
-def to_list(tags: Mapping[str, str], key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+def to_list(
+    tags: Mapping[str, str], key: str = "Key", value: str = "Value"
+) -> list[dict[str, str]]:
     """A dict as `[{"Key": k, "Value": v}]`, in the order given."""
     return [{key: name, value: content} for name, content in tags.items()]
