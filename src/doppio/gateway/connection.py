@@ -264,7 +264,8 @@ class Connection(asyncio.BufferedProtocol):
         )  # fmt: skip
         pending = Pending(request, self._parser.should_keep_alive())
         if self._current is None:
-            self._start(pending)
+            self._current = pending
+            self._server.soon(self._start_if_open, pending)
             return
         self._queue.append(pending)
         if len(self._queue) >= self._limits.pipelined_max:
@@ -307,9 +308,9 @@ class Connection(asyncio.BufferedProtocol):
             body = response.body if isinstance(response.body, bytes) else b""
             head = self._server.heads.head(response, keep_alive=keep_alive, chunked=False)
         if has_no_body(response.status, pending.request.method):
-            transport.write(head)
+            self._server.late(transport.write, head)
         elif len(body) <= JOIN_BYTES_MAX:
-            transport.write(head + body)
+            self._server.late(transport.write, head + body)
         else:
             transport.write(head)
             transport.write(body)
@@ -415,7 +416,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._closing = False
                 self._expect(self._limits.sweep_seconds)
             else:
-                self._transport.close()
+                self._close()
 
     # Bytes out, and time.
 
@@ -466,13 +467,13 @@ class Connection(asyncio.BufferedProtocol):
         elif self._in_message:
             self._refuse(408, "RequestTimeout", RequestTimeout.text)
         elif self._transport is not None:
-            self._transport.close()
+            self._close()
 
     def finish(self) -> None:
         """The server is closing: an idle connection ends now, a busy one after its answer."""
         self._closing = True
         if self._current is None and self._transport is not None:
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """The server's patience is over."""
@@ -488,11 +489,19 @@ class Connection(asyncio.BufferedProtocol):
             body = response.body if isinstance(response.body, bytes) else b""
             head = self._server.heads.head(response, keep_alive=False, chunked=False)
             self._transport.write(head + body)
-            self._transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        # After the answers of this turn, which are still to be written.
+        self._server.late(_shut, self._transport)
 
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def _shut(transport: asyncio.Transport) -> None:
+    transport.close()
 
 
 def _nothing() -> None:
