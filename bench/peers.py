@@ -1,0 +1,134 @@
+"""The servers that are measured side by side: this one, moto_server and MiniStack.
+
+The peers come from PyPI, each into an environment of its own under `.cache/bench`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+CACHE = Path(__file__).parent.parent / ".cache" / "bench"
+START_SECONDS_MAX = 60.0
+
+
+class Peer(NamedTuple):
+    """A server: how it is installed and started, and what it promises."""
+
+    name: str
+    package: str | None
+    command: str
+    durable: str
+    signed: str
+
+
+DOPPIO = Peer("doppio", None, "doppio", "fsync before every answer", "verified")
+MOTO = Peer("moto_server", "moto[server]", "moto_server", "memory only", "not verified")
+MINISTACK = Peer("ministack", "ministack", "ministack", "memory only", "not verified")
+PEERS = (DOPPIO, MOTO, MINISTACK)
+
+
+class Running(NamedTuple):
+    """A server under test."""
+
+    port: int
+    pid: int
+    cold_start_seconds: float
+    data: Path
+
+
+def installed(peer: Peer) -> Path:
+    """The folder of a peer's commands, installed if it is not."""
+    if peer.package is None:
+        return Path(sys.executable).parent
+    folder = CACHE / peer.name
+    if not (folder / "bin" / peer.command).exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", peer.package]
+        subprocess.run(pip, check=True)
+    return folder / "bin"
+
+
+def version(peer: Peer) -> str:
+    """The installed version of a peer."""
+    package = (peer.package or "doppio-cloud").partition("[")[0]
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    python = installed(peer) / "python"
+    return subprocess.run(
+        [str(python), "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@contextmanager
+def running(peer: Peer, *, cpu: int | None = None, data: Path | None = None) -> Iterator[Running]:
+    """A server on a free port, stopped at the end by its pid."""
+    folder = installed(peer)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    scratch = data or Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE.parent))
+    command = [str(folder / peer.command)]
+    environment = dict(os.environ)
+    if peer is DOPPIO:
+        command += ["start", "--port", str(port), "--data", str(scratch)]
+    elif peer is MOTO:
+        command += ["-H", "127.0.0.1", "-p", str(port)]
+    else:
+        environment.update(GATEWAY_PORT=str(port), EDGE_PORT=str(port), PERSIST_STATE="0")
+    if cpu is not None and shutil.which("taskset"):
+        command = ["taskset", "-c", str(cpu), *command]
+    began = time.monotonic()
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until_it_answers(port, process)
+        yield Running(port, process.pid, time.monotonic() - began, scratch)
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if data is None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def wait_until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return at the first answer to a signed ListBuckets."""
+    from bench.load import request
+
+    text = request(port, "s3", "GET", "/", b"")
+    until = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with status {process.returncode}")
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+                client.sendall(text)
+                answer = http.client.HTTPResponse(client)
+                answer.begin()
+                if answer.status == 200:
+                    return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.005)
+    raise RuntimeError("the server did not answer")
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
