@@ -49,6 +49,8 @@ BATCH_SECONDS = 0.1
 # Small rows read lately are kept: most operations read the same definitions again and again.
 CACHED_ROWS_MAX = 4_096
 CACHED_ROW_BYTES_MAX = 2_048
+# A group of so many commits waits for no more.
+GROUP_COMMITS_ENOUGH = 64
 # Beyond this, commits wait for the database.
 BEHIND_BYTES_MAX = 48 * 1024 * 1024
 _u64 = struct.Struct(">Q")
@@ -172,7 +174,14 @@ class SqliteStore(LocalStore):
                 self._start_threads()
             loop.call_soon(self._submit)
 
-    def _submit(self) -> None:
+    def _submit(self, seen: int = 0) -> None:
+        # A group costs a write, a sync and two changes of thread, however large it is. So while
+        # each turn of the loop brings more commits, the group waits for the next turn.
+        count = len(self._group.commits)
+        if seen < count < GROUP_COMMITS_ENOUGH:
+            assert self._loop is not None
+            self._loop.call_soon(self._submit, count)
+            return
         self._submitted = False
         if self._under_way is not None or not self._group.commits:
             return

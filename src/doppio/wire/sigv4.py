@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
@@ -288,11 +287,7 @@ def canonical_request(signature: Signature, request: Request, payload: str, is_s
         elif "  " in value:
             value = _SPACES.sub(" ", value)
         lines.append(f"{name}:{value.strip()}")
-    path = request.path
-    if is_s3:
-        path = _encoded_once(path)
-    else:
-        path = _encoded_twice(path)
+    path = _encoded_once(request.path) if is_s3 else _encoded_twice(request.path)
     query = canonical_query(request.query, signature.presigned) if request.query else ""
     return (
         f"{request.method}\n{path or '/'}\n{query}\n"
@@ -437,7 +432,7 @@ def _from_http_date(text: str | None) -> str:
     if re.fullmatch(r"\d{8}T\d{6}Z", text):
         return text
     try:
-        moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT")
+        moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
     except ValueError:
         return ""
     return moment.strftime("%Y%m%dT%H%M%SZ")

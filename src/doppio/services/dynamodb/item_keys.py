@@ -33,7 +33,7 @@ def encoded(value: Value) -> bytes:
     """A key attribute's bytes."""
     [(kind, content)] = value.items()
     if kind == "S":
-        raw = content.encode()
+        raw: bytes = content.encode()
         return (raw.replace(b"\0", b"\0\xff") if b"\0" in raw else raw) + b"\0"
     if kind == "N":
         return numbers.order_key(content)

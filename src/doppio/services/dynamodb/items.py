@@ -76,7 +76,7 @@ class Items:
         """The item of a key, or nothing."""
         reader = ctx.read()
         table = await usable_table(reader, ctx, req["TableName"])
-        key: Item = req["Key"]
+        key: Item = req["Key"]  # type: ignore[assignment]
         checked_item(key)
         checked_key(table, key)
         paths = projection_paths(req)

@@ -42,7 +42,7 @@ class Plan(NamedTuple):
     """What a read looks at, and what it shows of it."""
 
     table: Table
-    index: SecondaryIndex | None
+    secondary: SecondaryIndex | None
     lo: bytes
     hi: bytes
     reverse: bool
@@ -59,7 +59,7 @@ class Page(NamedTuple):
     """What a read found."""
 
     items: list[Item]
-    count: int
+    matched: int
     scanned: int
     size: int
     last: Item | None
@@ -168,13 +168,17 @@ def _check_select(
         raise ValidationException(
             f"Cannot specify the ProjectionExpression when choosing to get {select}"
         )
-    if index is not None and index.is_global and index.projection != "ALL":
-        if select == "ALL_ATTRIBUTES":
-            raise ValidationException(
-                "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not "
-                f"supported for global secondary index {index.name} because its projection type is "
-                "not ALL"
-            )
+    if (
+        select == "ALL_ATTRIBUTES"
+        and index is not None
+        and index.is_global
+        and index.projection != "ALL"
+    ):
+        raise ValidationException(
+            "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not "
+            f"supported for global secondary index {index.name} because its projection type is "
+            "not ALL"
+        )
 
 
 def _check_filter(req: Mapping[str, Any], parts: Any, binding: Binding) -> None:
@@ -212,7 +216,7 @@ def _continued(plan: Plan, req: Mapping[str, Any]) -> Plan:
     start: Item | None = req.get("ExclusiveStartKey")
     if start is None:
         return plan
-    table, index = plan.table, plan.index
+    table, index = plan.table, plan.secondary
     checked_item(start)
     parts = [*table.key, *(index.key if index is not None else ())]
     names = {part.name for part in parts}
@@ -268,13 +272,13 @@ async def _read(ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan
     page = await _page(reader, plan)
     units = read_units(page.size, consistent=plan.consistent)
     reader.meter(READS, units + page.fetched)
-    shown: dict[str, Any] = {"Count": page.count, "ScannedCount": page.scanned}
+    shown: dict[str, Any] = {"Count": page.matched, "ScannedCount": page.scanned}
     if not plan.count_only:
         shown["Items"] = page.items
     if page.last is not None:
         shown["LastEvaluatedKey"] = _position(plan, page.last)
-    by_index = {plan.index.name: units} if plan.index is not None else {}
-    own = page.fetched if plan.index is not None else units
+    by_index = {plan.secondary.name: units} if plan.secondary is not None else {}
+    own = page.fetched if plan.secondary is not None else units
     capacity = consumed(req, plan.table, own, by_index)
     if capacity is not None:
         shown["ConsumedCapacity"] = capacity
@@ -315,6 +319,6 @@ async def _page(reader: Reader, plan: Plan) -> Page:
 
 def _position(plan: Plan, item: Item) -> Item:
     key = primary_key(plan.table, item)
-    if plan.index is not None:
-        key.update({part.name: item[part.name] for part in plan.index.key})
+    if plan.secondary is not None:
+        key.update({part.name: item[part.name] for part in plan.secondary.key})
     return key

@@ -36,7 +36,7 @@ def attribute_types(req: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def key_parts(schema: Sequence[Mapping[str, str]], types: Mapping[str, str]) -> tuple[KeyPart, ...]:
+def key_parts(schema: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> tuple[KeyPart, ...]:
     """A key from its schema. Raises ValidationException."""
     roles = [one["KeyType"] for one in schema]
     if roles not in (["HASH"], ["HASH", "RANGE"]):

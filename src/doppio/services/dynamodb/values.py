@@ -7,6 +7,7 @@ list or map.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from doppio.services.dynamodb import numbers
@@ -125,9 +126,9 @@ def equal(a: Value, b: Value) -> bool:
         return False
     y = b[kind]
     if kind == "N":
-        return bool(x == y or numbers.Decimal(x) == numbers.Decimal(y))
+        return bool(x == y or Decimal(x) == Decimal(y))
     if kind == "NS":
-        return {numbers.Decimal(one) for one in x} == {numbers.Decimal(one) for one in y}
+        return {Decimal(one) for one in x} == {Decimal(one) for one in y}
     if kind in ("SS", "BS"):
         return set(x) == set(y)
     if kind == "L":
@@ -144,7 +145,7 @@ def compare(a: Value, b: Value) -> int | None:
         return None
     y = b[kind]
     if kind == "N":
-        x, y = numbers.Decimal(x), numbers.Decimal(y)
+        x, y = Decimal(x), Decimal(y)
     elif kind == "S":
         x, y = x.encode(), y.encode()
     return int(x > y) - int(x < y)

@@ -132,7 +132,7 @@ class Account:
         counts["AttachedPoliciesPerUserQuota"] = limits.MANAGED_POLICIES_MAX
         counts["AttachedPoliciesPerGroupQuota"] = limits.MANAGED_POLICIES_MAX
         counts["AttachedPoliciesPerRoleQuota"] = limits.MANAGED_POLICIES_MAX
-        return {"SummaryMap": counts}  # type: ignore[typeddict-item]
+        return {"SummaryMap": counts}
 
 
 async def _user(reader: Any, ctx: Context, req: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ class Groups:
             req, [one for one in users if one is not None], "Users",
             lambda user: to_wire(user, whole=False), f"users/{group.arn}",
         )  # fmt: skip
-        return {"Group": entity_to_wire("Group", group), **shown}  # type: ignore[return-value,typeddict-item]
+        return {"Group": entity_to_wire("Group", group), **shown}  # type: ignore[typeddict-item]
 
     async def list_groups(self, ctx: Context, req: w.ListGroupsRequest) -> w.ListGroupsResponse:
         """The account's groups by name."""

@@ -13,7 +13,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from doppio.services.sqs import limits
-from doppio.services.sqs.errors import InvalidAttributeName, InvalidAttributeValue, KmsNotFound
+from doppio.services.sqs.errors import (
+    InvalidAttributeName,
+    InvalidAttributeValue,
+    InvalidParameterValue,
+    KmsNotFound,
+)
 from doppio.services.sqs.records import Queue, RedrivePolicy
 
 _SECONDS = {
@@ -36,7 +41,7 @@ _FIFO_CHOICES = {
     "DeduplicationScope": ("deduplication_scope", ("messageGroup", "queue")),
     "FifoThroughputLimit": ("throughput_limit", ("perQueue", "perMessageGroupId")),
 }
-# What a client may ask for and never set.
+# What a queue shows beside what is set.
 _COMPUTED = frozenset({
     "All", "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed", "CreatedTimestamp", "LastModifiedTimestamp", "QueueArn",
@@ -67,7 +72,11 @@ def with_attributes(queue: Queue, attributes: Mapping[str, str]) -> Queue:
                 raise KmsNotFound(f"Key '{text}' does not exist")
         elif name != "Policy":
             changed.update(_fifo_attribute(queue, name, text))
-    return replace(queue, **changed)
+    made = replace(queue, **changed)
+    if made.throughput_limit == "perMessageGroupId" and made.deduplication_scope == "queue":
+        # Its documentation: allowed only when the scope of deduplication is the message group.
+        raise _invalid("FifoThroughputLimit")
+    return made
 
 
 def _fifo_attribute(queue: Queue, name: str, text: str) -> dict[str, Any]:
@@ -97,16 +106,24 @@ def redrive_policy(text: str) -> RedrivePolicy | None:
         receives = int(given["maxReceiveCount"])
     except (KeyError, TypeError, ValueError) as error:
         missing = "deadLetterTargetArn" if "deadLetterTargetArn" not in given else "maxReceiveCount"
-        raise _invalid(
-            "RedrivePolicy", f"Redrive policy does not contain mandatory attribute: {missing}."
-        ) from error
+        why = f"Redrive policy does not contain mandatory attribute: {missing}."
+        raise bad_redrive(text, why) from error
     if not 1 <= receives <= limits.RECEIVES_MAX:
-        raise _invalid(
-            "RedrivePolicy", "Invalid value for maxReceiveCount: must be between 1 and 1000"
+        raise bad_redrive(
+            text,
+            f"Invalid value for maxReceiveCount: {receives}, valid values are from 1 to "
+            f"{limits.RECEIVES_MAX} both inclusive.",
         )
     if not isinstance(arn, str) or arn.count(":") != 5:
-        raise _invalid("RedrivePolicy", "Invalid value for deadLetterTargetArn.")
+        raise bad_redrive(text, "Invalid value for deadLetterTargetArn.")
     return RedrivePolicy(arn=arn, receives_max=receives)
+
+
+def bad_redrive(text: str, why: str) -> InvalidParameterValue:
+    """What AWS says of a redrive policy that cannot be."""
+    return InvalidParameterValue(
+        f"Value {text} for parameter RedrivePolicy is invalid. Reason: {why}"
+    )
 
 
 def _redrive_allow(text: str) -> str | None:
@@ -131,6 +148,14 @@ def may_redrive(target: Queue, source_arn: str) -> bool:
     given = json.loads(target.redrive_allow)
     permission = given["redrivePermission"]
     return permission == "allowAll" or source_arn in given.get("sourceQueueArns", [])
+
+
+def known_names() -> frozenset[str]:
+    """All attributes that a client may ask for."""
+    return _COMPUTED | {
+        *_SECONDS, *_INTEGERS, *_FIFO_CHOICES, "FifoQueue", "ContentBasedDeduplication",
+        "RedrivePolicy", "RedriveAllowPolicy", "SqsManagedSseEnabled", "KmsMasterKeyId", "Policy",
+    }  # fmt: skip
 
 
 def to_wire(queue: Queue) -> dict[str, str]:
@@ -184,6 +209,5 @@ def _json(text: str, name: str) -> dict[str, Any]:
     return given
 
 
-def _invalid(name: str, reason: str = "") -> InvalidAttributeValue:
-    more = f" Reason: {reason}" if reason else ""
-    return InvalidAttributeValue(f"Invalid value for the parameter {name}.{more}")
+def _invalid(name: str) -> InvalidAttributeValue:
+    return InvalidAttributeValue(f"Invalid value for the parameter {name}.")

@@ -65,6 +65,7 @@ class ReceiptHandleIsInvalid(AwsError):
 class MessageNotInflight(AwsError):
     code = "MessageNotInflight"
     query_code = _OLD + "MessageNotInflight"
+    text = "The specified message isn't in flight."
 
 
 class OverLimit(AwsError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from doppio.services.sqs.records import (
     Body,
     FifoMessage,
     Group,
+    Message,
     Queue,
     Sent,
 )
@@ -114,24 +115,24 @@ async def receive(
     now: datetime,
     count: int,
     hide: timedelta,
-    attempt: str | None,
 ) -> list[FifoMessage]:
     """Take up to `count` messages, in order within each group, and lock their groups."""
-    if attempt is not None:
-        again = await _given_before(tx, queue, attempt, now)
-        if again:
-            return again
     taken: list[FifoMessage] = []
     for group in await tx.find(READY, (queue.id,), until=now, limit=limits.RECEIVE_COUNT_MAX):
         if len(taken) == count:
             break
         taken += await _take(tx, queue, group, now, count - len(taken), hide)
-    if attempt is not None and taken:
-        given = [(message.group, message.sequence, message.visible_at) for message in taken]
-        await tx.get(Attempt, queue.id, attempt)
-        until = now + limits.ATTEMPT
-        tx.put(Attempt(queue=queue.id, attempt=attempt, given=given, until=until))
     return taken
+
+
+async def remember(
+    tx: Tx, queue: Queue, attempt: str, given: Sequence[Message | FifoMessage], now: datetime
+) -> None:
+    """Keep what a receive request attempt was given, for the five minutes of its id."""
+    rows = [(m.group, m.sequence, m.visible_at) for m in given if isinstance(m, FifoMessage)]
+    await tx.get(Attempt, queue.id, attempt)
+    until = now + limits.ATTEMPT
+    tx.put(Attempt(queue=queue.id, attempt=attempt, given=rows, until=until))
 
 
 async def _take(
@@ -170,13 +171,13 @@ async def settle(tx: Tx, queue_id: str, group: str, now: datetime) -> None:
 
 async def delete(tx: Tx, queue: Queue, handle: str, now: datetime) -> None:
     """Remove a received message; its group may go on. A handle serves while its receipt lasts."""
-    queue_id, group, sequence, visible_at = fifo_handle(handle)
+    queue_id, group, sequence, receives = fifo_handle(handle)
     if queue_id != queue.id:
         return
     message = await tx.get(FifoMessage, queue_id, group, sequence)
     if message is None:
         return
-    if message.visible_at != visible_at or visible_at <= now:
+    if message.receives != receives or message.visible_at <= now:
         raise InvalidParameterValue(
             f"Value {handle} for parameter ReceiptHandle is invalid. "
             "Reason: The receipt handle has expired."
@@ -186,24 +187,22 @@ async def delete(tx: Tx, queue: Queue, handle: str, now: datetime) -> None:
     await settle(tx, queue_id, group, now)
 
 
-async def change_visibility(
-    tx: Tx, queue: Queue, handle: str, now: datetime, until: datetime
-) -> None:
+async def change_visibility(tx: Tx, queue: Queue, handle: str, now: datetime, seconds: int) -> None:
     """Hide a received message for longer, or less long."""
-    queue_id, group, sequence, visible_at = fifo_handle(handle)
+    queue_id, group, sequence, receives = fifo_handle(handle)
     message = await tx.get(FifoMessage, queue_id, group, sequence)
     if message is None or queue_id != queue.id:
-        raise InvalidParameterValue(
-            f"Value {handle} for parameter ReceiptHandle is invalid. "
-            "Reason: Message does not exist or is not available for visibility timeout change."
-        )
-    if message.visible_at != visible_at or visible_at <= now:
+        raise not_available(handle)
+    if message.receives != receives or message.visible_at <= now:
         raise MessageNotInflight()
-    tx.put(replace(message, visible_at=until))
+    tx.put(replace(message, visible_at=hidden_until(message, now, seconds)))
     await settle(tx, queue_id, group, now)
 
 
-async def _given_before(tx: Tx, queue: Queue, attempt: str, now: datetime) -> list[FifoMessage]:
+async def given_before(
+    tx: Tx, queue: Queue, attempt: str, now: datetime, hide: timedelta
+) -> list[FifoMessage]:
+    """What an attempt was given, hidden anew; nothing if any of it was changed meanwhile."""
     for old in await tx.find(ATTEMPTED_UNTIL, (queue.id,), until=now, limit=FORGOTTEN_A_SEND):
         tx.delete(old)
     known = await tx.get(Attempt, queue.id, attempt)
@@ -214,8 +213,33 @@ async def _given_before(tx: Tx, queue: Queue, attempt: str, now: datetime) -> li
         message = await tx.get(FifoMessage, queue.id, group, sequence)
         if message is None or message.visible_at != visible_at or visible_at <= now:
             return []
-        again.append(message)
+        again.append(replace(message, visible_at=now + hide))
+    for message in again:
+        tx.put(message)
+    for group in {message.group for message in again}:
+        await settle(tx, queue.id, group, now)
+    await remember(tx, queue, attempt, again, now)
     return again
+
+
+def hidden_until(message: Message | FifoMessage, now: datetime, seconds: int) -> datetime:
+    """The new end of a hiding. Raises InvalidParameterValue beyond twelve hours in all."""
+    until = now + timedelta(seconds=seconds)
+    first = message.first_received_at or now
+    if until > first + timedelta(seconds=limits.VISIBILITY_SECONDS_MAX):
+        raise InvalidParameterValue(
+            f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total "
+            "VisibilityTimeout for the message is beyond the limit [43200 seconds]."
+        )
+    return until
+
+
+def not_available(handle: str) -> InvalidParameterValue:
+    """What AWS says of a change of visibility for a message that is gone or was given again."""
+    return InvalidParameterValue(
+        f"Value {handle} for parameter ReceiptHandle is invalid. "
+        "Reason: Message does not exist or is not available for visibility timeout change."
+    )
 
 
 async def _forget(tx: Tx, queue: Queue, now: datetime) -> None:

@@ -23,13 +23,18 @@ from doppio.services.sqs.access import (
     total,
 )
 from doppio.services.sqs.errors import (
-    InvalidParameterValue,
     MessageNotInflight,
     OverLimit,
 )
-from doppio.services.sqs.records import FifoMessage, Forward, Message, Queue
-from doppio.services.sqs.rules import checked_batch, checked_batch_size, checked_token, in_range
-from doppio.services.sqs.sending import accept, draft
+from doppio.services.sqs.records import READY, FifoMessage, Forward, Message, Queue
+from doppio.services.sqs.rules import (
+    billed_requests,
+    checked_batch,
+    checked_batch_size,
+    checked_token,
+    in_range,
+)
+from doppio.services.sqs.sending import accept, draft, request_type
 from doppio.services.sqs.views import message_to_wire
 from doppio.wire.errors import AwsError
 
@@ -57,7 +62,9 @@ class Messages:
         """Accept a message: durable before the answer, visible after its delay."""
         async with ctx.write() as tx:
             queue = await existing(tx, ctx, req["QueueUrl"])
-            return await accept(ctx, tx, queue, draft(ctx, queue, req))  # type: ignore[return-value]
+            sent = draft(ctx, queue, req)
+            tx.meter(request_type(queue), billed_requests(sent.size))
+            return await accept(ctx, tx, queue, sent)  # type: ignore[return-value]
 
     async def send_message_batch(
         self, ctx: Context, req: SendMessageBatchRequest
@@ -74,6 +81,7 @@ class Messages:
             checked_batch_size(sum(one.size for _, one in drafts))
             for entry_id, one in drafts:
                 outcome.good.append({"Id": entry_id, **await accept(ctx, tx, queue, one)})
+            tx.meter(request_type(queue), billed_requests(sum(one.size for _, one in drafts)))
         return outcome.to_wire()  # type: ignore[return-value]
 
     async def receive_message(
@@ -97,12 +105,13 @@ class Messages:
                     taken = await self._receive_fifo(ctx, tx, queue, now, count, hide, attempt)
                 else:
                     taken = await self._receive_standard(ctx, tx, queue, now, count, hide)
-                tx.meter("Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1")
+                tx.meter(request_type(queue))
                 if deadline is None:
                     deadline = ctx.now + _wait(req, queue)
                 next_due = deadline if taken else await _next_due(tx, queue, deadline)
             if taken:
-                return {"Messages": [message_to_wire(message, req) for message in taken]}  # type: ignore[typeddict-item]
+                shown: Any = [message_to_wire(message, req) for message in taken]
+                return {"Messages": shown}
             if now >= deadline:
                 return {}
             await arrival.wait(ctx.clock, until=next_due)
@@ -112,7 +121,7 @@ class Messages:
         async with ctx.write() as tx:
             queue = await existing(tx, ctx, req["QueueUrl"])
             await _delete(ctx, tx, queue, req["ReceiptHandle"])
-            tx.meter("Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1")
+            tx.meter(request_type(queue))
 
     async def delete_message_batch(
         self, ctx: Context, req: DeleteMessageBatchRequest
@@ -131,7 +140,7 @@ class Messages:
         async with ctx.write() as tx:
             queue = await existing(tx, ctx, req["QueueUrl"])
             await _change(ctx, tx, queue, req["ReceiptHandle"], req["VisibilityTimeout"])
-            tx.meter("Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1")
+            tx.meter(request_type(queue))
 
     async def change_message_visibility_batch(
         self, ctx: Context, req: ChangeMessageVisibilityBatchRequest
@@ -147,7 +156,11 @@ class Messages:
     async def _receive_standard(
         self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta
     ) -> list[Message | FifoMessage]:
-        await _check_in_flight(tx, queue, now, limits.IN_FLIGHT_STANDARD_MAX)
+        if await _in_flight_full(tx, queue, now, limits.IN_FLIGHT_STANDARD_MAX):
+            raise OverLimit(
+                "Too many messages in flight: a queue can have at most "
+                f"{limits.IN_FLIGHT_STANDARD_MAX} of them at a time."
+            )
         taken: list[Message | FifoMessage] = []
         expired_before = now - queue.retention
         while len(taken) < count:
@@ -176,11 +189,16 @@ class Messages:
         self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta,
         attempt: str | None,
     ) -> list[Message | FifoMessage]:  # fmt: skip
-        await _check_in_flight(tx, queue, now, limits.IN_FLIGHT_FIFO_MAX)
+        if await _in_flight_full(tx, queue, now, limits.IN_FLIGHT_FIFO_MAX):
+            return []
+        if attempt is not None:
+            again = await fifo.given_before(tx, queue, attempt, now, hide)
+            if again:
+                return [*again]
         expired_before = now - queue.retention
         taken: list[Message | FifoMessage] = []
         while True:
-            found = await fifo.receive(ctx, tx, queue, now, count, hide, attempt)
+            found = await fifo.receive(ctx, tx, queue, now, count, hide)
             for message in found:
                 if message.body.sent_at < expired_before:
                     tx.delete(message)
@@ -194,7 +212,10 @@ class Messages:
                 else:
                     taken.append(message)
             if taken or not found:
-                return taken
+                break
+        if attempt is not None and taken:
+            await fifo.remember(tx, queue, attempt, taken, now)
+        return taken
 
 
 class Outcome:
@@ -240,7 +261,7 @@ async def _batch(
             with outcome.of(entry["Id"]):
                 await one(tx, queue, entry)
                 outcome.good.append({"Id": entry["Id"]})
-        tx.meter("Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1")
+        tx.meter(request_type(queue))
     return outcome.to_wire()
 
 
@@ -256,28 +277,28 @@ def _wait(req: Mapping[str, Any], queue: Queue) -> timedelta:
     seconds = req.get("WaitTimeSeconds")
     if seconds is None:
         return queue.wait
-    in_range("WaitTimeSeconds", seconds, 0, limits.WAIT_SECONDS_MAX)
+    in_range(
+        "WaitTimeSeconds", seconds, 0, limits.WAIT_SECONDS_MAX,
+        f"Must be >= 0 and <= {limits.WAIT_SECONDS_MAX}, if provided.",
+    )  # fmt: skip
     return timedelta(seconds=seconds)
 
 
 async def _next_due(tx: Tx, queue: Queue, deadline: datetime) -> datetime:
     """When to look again if nothing arrives: the soonest hidden message, at latest the deadline."""
     if queue.fifo:
-        groups = await tx.find(fifo.READY, (queue.id,), limit=1)
+        groups = await tx.find(READY, (queue.id,), limit=1)
         return min([deadline, *(group.ready_at for group in groups)])
     soonest = await tx.list(Message, (queue.id,), limit=1)
     return min([deadline, *(message.visible_at for message in soonest)])
 
 
-async def _check_in_flight(tx: Tx, queue: Queue, now: datetime, most: int) -> None:
+async def _in_flight_full(tx: Tx, queue: Queue, now: datetime, most: int) -> bool:
     # Only a queue with that many messages can have that many in flight; then they are counted.
     if await total(tx, queue) < most:
-        return
+        return False
     in_flight, _ = await hidden(tx, queue, now)
-    if in_flight >= most:
-        raise OverLimit(
-            f"Too many messages in flight: a queue can have at most {most} of them at a time."
-        )
+    return in_flight >= most
 
 
 async def _dead(
@@ -348,24 +369,15 @@ async def _unforward(tx: Tx, message: Message) -> None:
 
 async def _change(ctx: Context, tx: Tx, queue: Queue, handle: str, seconds: int) -> None:
     in_range("VisibilityTimeout", seconds, 0, limits.VISIBILITY_SECONDS_MAX)
-    until = ctx.now + timedelta(seconds=seconds)
     if queue.fifo:
-        await fifo.change_visibility(tx, queue, handle, ctx.now, until)
+        await fifo.change_visibility(tx, queue, handle, ctx.now, seconds)
     else:
         message = await _received(tx, queue, handle)
         if message is None:
-            raise InvalidParameterValue(
-                f"Value {handle} for parameter ReceiptHandle is invalid. "
-                "Reason: Message does not exist or is not available for visibility timeout change."
-            )
+            raise fifo.not_available(handle)
         if message.visible_at <= ctx.now:
             raise MessageNotInflight()
-        first = message.first_received_at or ctx.now
-        if until > first + timedelta(seconds=limits.VISIBILITY_SECONDS_MAX):
-            raise InvalidParameterValue(
-                f"Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total "
-                "VisibilityTimeout for the message is beyond the limit [43200 seconds]."
-            )
+        until = fifo.hidden_until(message, ctx.now, seconds)
         tx.delete(message)
         tx.put(replace(message, visible_at=until, forwarded=True))
         tx.put(Forward(queue=queue.id, id=message.id, receives=message.receives, visible_at=until))

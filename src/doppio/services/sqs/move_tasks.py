@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.controller import Again, Controller, Key
 from doppio.kernel.events import Event
 from doppio.kernel.paging import BadToken, page_token, token_key
@@ -24,7 +24,14 @@ from doppio.services.sqs.errors import (
     UnsupportedOperation,
 )
 from doppio.services.sqs.messages import bury
-from doppio.services.sqs.records import BY_DEAD_LETTER, FifoMessage, Message, MoveTask, Queue
+from doppio.services.sqs.records import (
+    BY_DEAD_LETTER,
+    READY,
+    FifoMessage,
+    Message,
+    MoveTask,
+    Queue,
+)
 from doppio.services.sqs.rules import in_range
 from doppio.services.sqs.views import millis
 
@@ -59,10 +66,10 @@ class MoveTasks:
         if rate is not None:
             in_range("MaxNumberOfMessagesPerSecond", rate, 1, limits.MOVE_RATE_MAX)
         async with ctx.write() as tx:
-            source = await _queue(tx, req["SourceArn"])
+            source = await _queue(tx, req["SourceArn"], "SourceArn")
             destination = req.get("DestinationArn")
             if destination is not None:
-                await _queue(tx, destination)
+                await _queue(tx, destination, "DestinationArn")
             if not await tx.find(BY_DEAD_LETTER, (source.arn,), limit=1):
                 raise InvalidParameterValue(
                     "Source queue must be configured as a Dead Letter Queue."
@@ -87,11 +94,7 @@ class MoveTasks:
     ) -> CancelMessageMoveTaskResult:
         """Stop a running task; what was moved stays moved."""
         async with ctx.write() as tx:
-            try:
-                key = json.loads(token_key(req["TaskHandle"], _SCOPE))
-            except BadToken as error:
-                raise InvalidParameterValue("Value for parameter TaskHandle is invalid.") from error
-            task = await tx.get(MoveTask, *key)
+            task = await tx.get(MoveTask, *task_key(req["TaskHandle"]))
             if task is None:
                 raise ResourceNotFound("Task does not exist.")
             if task.status != "RUNNING":
@@ -105,16 +108,13 @@ class MoveTasks:
         """The latest tasks of a source queue."""
         most = in_range("MaxResults", req.get("MaxResults", 1), 1, limits.MOVE_TASKS_LISTED_MAX)
         reader = ctx.read()
-        source = await by_arn(reader, req["SourceArn"])
-        if source is None:
-            raise ResourceNotFound(
-                "The resource that you specified for the SourceArn parameter doesn't exist."
-            )
+        source = await _queue(reader, req["SourceArn"], "SourceArn")
         tasks = await reader.list(
             MoveTask, (source.account, source.region, source.arn), limit=TASKS_READ_MAX
         )
         latest = sorted(tasks, key=lambda task: task.started_at, reverse=True)[:most]
-        return {"Results": [_to_wire(task) for task in latest]}  # type: ignore[typeddict-item]
+        shown: Any = [_to_wire(task) for task in latest]
+        return {"Results": shown}
 
 
 class Mover(Controller[MoveTask]):
@@ -161,7 +161,7 @@ async def _move(ctx: Context, tx: Tx, source: Queue, task: MoveTask) -> int:
     count = task.rate or MOVED_A_STEP
     if source.fifo:
         found: list[Message | FifoMessage] = []
-        for group in await tx.find(fifo.READY, (source.id,), until=now, limit=count):
+        for group in await tx.find(READY, (source.id,), until=now, limit=count):
             left = count - len(found)
             found += (
                 await tx.list(FifoMessage, (source.id, group.group), limit=left) if left else []
@@ -177,15 +177,17 @@ async def _move(ctx: Context, tx: Tx, source: Queue, task: MoveTask) -> int:
         change_count(tx, source.id, -1)
         if isinstance(message, FifoMessage):
             await fifo.settle(tx, source.id, message.group, now)
-        await bury(tx, target, message, now, None)
+        # What is moved back is a new message: new id, new age.
+        anew = replace(message, id=ctx.new_id(), body=replace(message.body, sent_at=now))
+        await bury(tx, target, anew, now, None)
     return len(found)
 
 
-async def _queue(tx: Tx, arn: str) -> Queue:
-    queue = await by_arn(tx, arn)
+async def _queue(reader: Reader, arn: str, member: str) -> Queue:
+    queue = await by_arn(reader, arn)
     if queue is None:
         raise ResourceNotFound(
-            "The resource that you specified for the SourceArn parameter doesn't exist."
+            f"The resource that you specified for the {member} parameter doesn't exist."
         )
     return queue
 
@@ -193,6 +195,15 @@ async def _queue(tx: Tx, arn: str) -> Queue:
 async def _tasks(tx: Tx, source: Queue) -> list[MoveTask]:
     prefix = (source.account, source.region, source.arn)
     return await tx.list(MoveTask, prefix, limit=TASKS_READ_MAX)
+
+
+def task_key(handle: str) -> list[str]:
+    """The record's key of a task handle: account, region, source, id."""
+    try:
+        key: list[str] = json.loads(token_key(handle, _SCOPE))
+    except BadToken as error:
+        raise InvalidParameterValue("Value for parameter TaskHandle is invalid.") from error
+    return key
 
 
 def _handle(task: MoveTask) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -19,8 +20,15 @@ from doppio.kernel.context import Context, Reader, Tx, index_row_key, row_key
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.sqs import limits
 from doppio.services.sqs.access import by_arn, existing, hidden, total
-from doppio.services.sqs.attributes import may_redrive, to_wire, with_attributes
+from doppio.services.sqs.attributes import (
+    bad_redrive,
+    known_names,
+    may_redrive,
+    to_wire,
+    with_attributes,
+)
 from doppio.services.sqs.errors import (
+    InvalidAttributeName,
     InvalidAttributeValue,
     InvalidParameterValue,
     OverLimit,
@@ -29,8 +37,8 @@ from doppio.services.sqs.errors import (
     QueueDoesNotExist,
     QueueNameExists,
 )
-from doppio.services.sqs.records import BY_DEAD_LETTER, Deleted, Queue
-from doppio.services.sqs.rules import queue_name_ok
+from doppio.services.sqs.records import BY_DEAD_LETTER, DELETED_AT, Deleted, Queue
+from doppio.services.sqs.rules import check_actions, queue_name_ok
 from doppio.services.sqs.upkeep import EMPTY, EXPIRE, expire, sweep_interval
 
 if TYPE_CHECKING:
@@ -62,6 +70,8 @@ _COUNTS = {
     "ApproximateNumberOfMessagesDelayed",
 }
 
+FORGOTTEN_A_DELETE = 2
+
 
 class Queues:
     """The queue operations."""
@@ -74,7 +84,7 @@ class Queues:
             raise InvalidParameterValue(
                 "The name of a FIFO queue can only include alphanumeric characters, hyphens, or "
                 "underscores, must end with .fifo suffix and be 1 to 80 in length."
-                if fifo or name.endswith(".fifo")
+                if fifo
                 else "Can only include alphanumeric characters, hyphens, or underscores. "
                 "1 to 80 in length"
             )
@@ -110,7 +120,7 @@ class Queues:
     async def list_queues(self, ctx: Context, req: ListQueuesRequest) -> ListQueuesResult:
         """Queue URLs in the order of names, by prefix and page."""
         prefix = req.get("QueueNamePrefix", "")
-        most = req.get("MaxResults") or limits.LIST_COUNT_MAX
+        most = _most(req)
         after = _position(req.get("NextToken"), f"queues/{prefix}")
         found = await ctx.read().list(
             Queue, (ctx.account, ctx.region), since=prefix, after=after, limit=most + 1
@@ -127,7 +137,7 @@ class Queues:
         async with ctx.write() as tx:
             queue = await existing(tx, ctx, req["QueueUrl"])
             tx.delete(queue)
-            tx.put(Deleted(account=queue.account, region=queue.region, name=queue.name, at=ctx.now))
+            await _remember_deleted(tx, queue, ctx.now)
             forget_resource(tx, queue.arn)
             await tx.unschedule(EXPIRE, queue.arn)
             await tx.schedule(ctx.now, EMPTY, queue.id, fifo=queue.fifo)
@@ -154,6 +164,9 @@ class Queues:
         queue = await existing(reader, ctx, req["QueueUrl"])
         if not wanted:
             return {}
+        unknown = sorted(wanted - known_names())
+        if unknown:
+            raise InvalidAttributeName(f"Unknown Attribute {unknown[0]}.")
         shown = to_wire(queue)
         if wanted & {"All", "Policy"}:
             policy = await resource_policy(reader, queue.arn)
@@ -190,6 +203,7 @@ class Queues:
                 raise InvalidParameterValue(
                     f"Value {req['Label']} for parameter Label is invalid. Reason: Already exists."
                 )
+            check_actions(req["Actions"])
             if len(req["Actions"]) > limits.PERMISSION_ACTIONS_MAX:
                 raise OverLimit(
                     f"{len(req['Actions'])} Actions were found, maximum allowed is "
@@ -233,7 +247,7 @@ class Queues:
         """The queues that send their dead letters to this one."""
         reader = ctx.read()
         queue = await existing(reader, ctx, req["QueueUrl"])
-        most = req.get("MaxResults") or limits.LIST_COUNT_MAX
+        most = _most(req)
         after = _position(req.get("NextToken"), queue.arn)
         found = await reader.find(BY_DEAD_LETTER, (queue.arn,), after=after, limit=most + 1)
         shown: dict[str, Any] = {"queueUrls": [url(ctx, source) for source in found[:most]]}
@@ -293,20 +307,29 @@ async def _same(
             )
 
 
+async def _remember_deleted(tx: Tx, queue: Queue, now: datetime) -> None:
+    """Keep the name for its minute; names that have had theirs are forgotten by the way."""
+    where = (queue.account, queue.region)
+    over = now - limits.DELETED_RECENTLY
+    for old in await tx.find(DELETED_AT, where, until=over, limit=FORGOTTEN_A_DELETE):
+        tx.delete(old)
+    await tx.get(Deleted, *where, queue.name)
+    tx.put(Deleted(account=queue.account, region=queue.region, name=queue.name, at=now))
+
+
 async def _check_redrive(tx: Tx, queue: Queue) -> None:
     if queue.redrive is None:
         return
     target = await by_arn(tx, queue.redrive.arn)
     why = ""
     if target is None:
-        why = f"Dead letter target does not exist: {queue.redrive.arn}"
+        why = "Dead letter target does not exist."
     elif target.fifo != queue.fifo:
-        kind = "FIFO" if queue.fifo else "standard"
-        why = f"Dead-letter queue must be same type of queue as the source: {kind}."
+        why = "Dead-letter queue must be same type of queue as the source."
     elif not may_redrive(target, queue.arn):
         why = "Permission to use the dead-letter queue is denied by its redrive allow policy."
     if why:
-        raise InvalidAttributeValue(f"Value for parameter RedrivePolicy is invalid. Reason: {why}")
+        raise bad_redrive(to_wire(queue)["RedrivePolicy"], why)
 
 
 async def _put_policy(tx: Tx, queue: Queue, document: str | None) -> None:
@@ -325,6 +348,16 @@ def _document(document: str | None, queue: Queue) -> dict[str, Any]:
     if isinstance(policy["Statement"], dict):
         policy["Statement"] = [policy["Statement"]]
     return policy
+
+
+def _most(req: Mapping[str, Any]) -> int:
+    most: int = req.get("MaxResults", limits.LIST_COUNT_MAX)
+    if not 1 <= most <= limits.LIST_COUNT_MAX:
+        raise InvalidParameterValue(
+            "Value for parameter MaxResults is invalid. Reason: MaxResults must be an integer "
+            f"between 1 and {limits.LIST_COUNT_MAX}."
+        )
+    return most
 
 
 def _position(token: str | None, scope: str) -> bytes | None:

@@ -21,6 +21,7 @@ from doppio.kernel.records import Index, record
 BY_DEAD_LETTER: Index[Queue] = Index("dead_letter", ("dead_letter_arn",))
 READY: Index[Group] = Index("ready", ("queue", "ready_at"))
 REMEMBERED_UNTIL: Index[Sent] = Index("until", ("queue", "until"))
+DELETED_AT: Index[Deleted] = Index("at", ("account", "region", "at"))
 ATTEMPTED_UNTIL: Index[Attempt] = Index("until", ("queue", "until"))
 
 
@@ -151,7 +152,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
 
 
-@record("sqs.deleted", key=("account", "region", "name"))
+@record("sqs.deleted", key=("account", "region", "name"), indexes=(DELETED_AT,))
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):
     """A queue that was deleted within the last minute."""
 

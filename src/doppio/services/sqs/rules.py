@@ -34,6 +34,33 @@ def queue_name_ok(name: str, *, fifo: bool) -> bool:
     return bool((_FIFO_NAME if fifo else _QUEUE_NAME).fullmatch(name))
 
 
+# Everybody else may be allowed these, and only the owner the rest.
+_GRANTABLE = frozenset({
+    "*", "SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility",
+    "GetQueueAttributes", "GetQueueUrl", "ListDeadLetterSourceQueues", "PurgeQueue",
+})  # fmt: skip
+_OWNERS = frozenset({
+    "AddPermission", "CancelMessageMoveTask", "CreateQueue", "DeleteQueue",
+    "ListMessageMoveTasks", "ListQueues", "ListQueueTags", "RemovePermission",
+    "SetQueueAttributes", "StartMessageMoveTask", "TagQueue", "UntagQueue",
+})  # fmt: skip
+
+
+def check_actions(actions: Iterable[str]) -> None:
+    """Raises InvalidParameterValue for an action that AddPermission cannot give."""
+    for action in actions:
+        if action in _GRANTABLE:
+            continue
+        why = (
+            "Only the queue owner is allowed to invoke this action."
+            if action in _OWNERS
+            else "Please refer to the appropriate WSDL for a list of valid actions."
+        )
+        raise InvalidParameterValue(
+            f"Value SQS:{action} for parameter ActionName is invalid. Reason: {why}"
+        )
+
+
 def body_md5(text: bytes) -> str:
     """The digest of a body."""
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
@@ -140,12 +167,12 @@ def checked_token(name: str, value: str) -> str:
     return value
 
 
-def in_range(name: str, value: int, low: int, high: int) -> int:
+def in_range(name: str, value: int, low: int, high: int, reason: str = "") -> int:
     """A number of a request. Raises InvalidParameterValue with AWS's text."""
     if not low <= value <= high:
+        reason = reason or f"Must be between {low} and {high}, if provided."
         raise InvalidParameterValue(
-            f"Value {value} for parameter {name} is invalid. "
-            f"Reason: Must be between {low} and {high}, if provided."
+            f"Value {value} for parameter {name} is invalid. Reason: {reason}"
         )
     return value
 

@@ -15,7 +15,6 @@ from doppio.services.sqs.errors import InvalidParameterValue
 from doppio.services.sqs.records import Body, Message, Queue
 from doppio.services.sqs.rules import (
     attributes_md5,
-    billed_requests,
     body_md5,
     checked_attributes,
     checked_body,
@@ -49,13 +48,18 @@ def draft(ctx: Context, queue: Queue, entry: Mapping[str, Any]) -> Draft:
     checked_size(size, queue.message_bytes_max)
     delay = queue.delay
     if "DelaySeconds" in entry:
-        if queue.fifo:
+        # Zero seconds say nothing, and are let pass.
+        if queue.fifo and entry["DelaySeconds"]:
             raise InvalidParameterValue(
                 f"Value {entry['DelaySeconds']} for parameter DelaySeconds is invalid. Reason: The "
                 "request include parameter that is not valid for this queue type."
             )
-        seconds = in_range("DelaySeconds", entry["DelaySeconds"], 0, limits.DELAY_SECONDS_MAX)
-        delay = timedelta(seconds=seconds)
+        seconds = in_range(
+            "DelaySeconds", entry["DelaySeconds"], 0, limits.DELAY_SECONDS_MAX,
+            f"DelaySeconds must be >= 0 and <= {limits.DELAY_SECONDS_MAX}.",
+        )  # fmt: skip
+        if not queue.fifo:
+            delay = timedelta(seconds=seconds)
     group = entry.get("MessageGroupId")
     if group is not None:
         checked_token("MessageGroupId", group)
@@ -90,6 +94,11 @@ def _trace(entry: Mapping[str, Any], digests: dict[str, str]) -> str | None:
     return str(value)
 
 
+def request_type(queue: Queue) -> str:
+    """The usage type of a request."""
+    return "Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1"
+
+
 async def accept(ctx: Context, tx: Tx, queue: Queue, sent: Draft) -> dict[str, Any]:
     """Put a message into its queue; what the sender is told."""
     if queue.fifo:
@@ -101,7 +110,5 @@ async def accept(ctx: Context, tx: Tx, queue: Queue, sent: Draft) -> dict[str, A
         )
         change_count(tx, queue.id, 1)
         told = {"MessageId": message_id}
-    kind = "Requests-FIFO-Tier1" if queue.fifo else "Requests-Tier1"
-    tx.meter(kind, billed_requests(sent.size))
     tx.wake(queue.topic)
     return {**told, **sent.digests}

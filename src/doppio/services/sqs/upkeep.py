@@ -7,9 +7,11 @@ only for the disk and the counts.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job
+from doppio.kernel.records import Index
 from doppio.services.sqs import fifo, limits
 from doppio.services.sqs.access import by_arn, change_count
 from doppio.services.sqs.records import (
@@ -73,10 +75,11 @@ async def _remove(
 ) -> None:
     async def remove(tx: Tx) -> None:
         for message in old:
+            still: Message | FifoMessage | None
             if isinstance(message, FifoMessage):
                 still = await tx.get(FifoMessage, message.queue, message.group, message.sequence)
             else:
-                still = await tx.get(Message, message.queue, message.visible_at, message.id)  # type: ignore[assignment]
+                still = await tx.get(Message, message.queue, message.visible_at, message.id)
             if still is not None:
                 tx.delete(still)
                 change_count(tx, queue.id, -1)
@@ -91,19 +94,20 @@ async def empty_job(ctx: Context, job: Job) -> None:
     for kind in (Message, Forward, FifoMessage, Group):
         while await _clear(ctx, kind, job.key):
             pass
-    for index in (REMEMBERED_UNTIL, ATTEMPTED_UNTIL):
+    indexes: tuple[Index[Any], ...] = (REMEMBERED_UNTIL, ATTEMPTED_UNTIL)
+    for index in indexes:
         while True:
             async with ctx.write() as tx:
-                found = await tx.find(index, (job.key,), limit=ROWS_A_COMMIT)  # type: ignore[arg-type]
+                found = await tx.find(index, (job.key,), limit=ROWS_A_COMMIT)
                 for one in found:
                     tx.delete(one)
             if len(found) < ROWS_A_COMMIT:
                 break
 
 
-async def _clear(ctx: Context, kind: type, queue_id: str) -> bool:
+async def _clear(ctx: Context, kind: type[Any], queue_id: str) -> bool:
     async with ctx.write() as tx:
-        found = await tx.list(kind, (queue_id,), limit=ROWS_A_COMMIT)
+        found: list[Any] = await tx.list(kind, (queue_id,), limit=ROWS_A_COMMIT)
         for one in found:
             tx.delete(one)
         if kind in (Message, FifoMessage):

@@ -106,8 +106,8 @@ class Sessions:
         )  # fmt: skip
         arn = f"arn:aws:sts::{session.account}:federated-user/{session.name}"
         user_id = f"{session.account}:{session.name}"
-        return {  # type: ignore[typeddict-item]
-            "Credentials": await credentials(ctx, session),
+        return {
+            "Credentials": await credentials(ctx, session),  # type: ignore[typeddict-item]
             "FederatedUser": {"FederatedUserId": user_id, "Arn": arn},
         }
 
