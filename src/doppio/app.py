@@ -133,11 +133,9 @@ class Cloud:
         """Pass a call through the door."""
         return await self._door.enter(context, service, method, req)
 
-    async def authorise(
-        self, context: Context, action: str, resource: str, extra: Mapping[str, Any] | None
-    ) -> None:
+    async def authorise(self, context: Context, need: Need) -> None:
         """Raise AccessDenied unless the context's caller may do this."""
-        await self._authoriser.check(context, [Need(action, resource, extra or {})])
+        await self._authoriser.check(context, [need])
 
     # Contexts.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -26,14 +25,22 @@ def free_port() -> int:
 
 
 class Server:
-    """One `doppio start`, on the same port each time. Its output is kept beside the data."""
+    """One `doppio start`, on the same port each time. Its output is kept beside the data.
+
+    `before` is a command that runs the rest of its words, as `nice` does.
+    """
 
     def __init__(
-        self, data: Path, *options: str, name: str = "server", before: tuple[str, ...] = ()
+        self,
+        data: Path,
+        *options: str,
+        name: str = "server",
+        before: tuple[str, ...] = (),
+        log: Path | None = None,
     ) -> None:
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.log = data.parent / f"{name}.log"
+        self.log = log or data.parent / f"{name}.log"
         self._before = before
         self._words = [
             sys.executable, "-m", "doppio", "start", "--data", str(data), "--host", "127.0.0.1",
@@ -68,10 +75,11 @@ class Server:
         self.process.wait()
 
     def stop(self) -> None:
-        """Ask it to stop, and see it do so without an error."""
+        """Ask it to stop; it does so, and has never printed a stack."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(15) == 0, self.said()
+        assert "Traceback" not in self.log.read_text(errors="replace"), self.said()
 
     def said(self) -> str:
         """The end of what it printed."""
@@ -97,12 +105,3 @@ class Server:
                 return True
         except (urllib.error.URLError, OSError):
             return False
-
-
-def exists(pid: int) -> bool:
-    """Whether a process with this id is there."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

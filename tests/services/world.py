@@ -29,10 +29,13 @@ TURNS = 40
 class World:
     """One cloud with all services. Calls are made as the account's root, or as `caller`."""
 
-    def __init__(self, store: MemoryStore | None = None, *, at: datetime = START) -> None:
+    def __init__(
+        self, store: MemoryStore | None = None, *, at: datetime = START, seed: int = 7
+    ) -> None:
+        self.seed = seed
         self.memory = MemoryStore() if store is None else store
         self.host = SimulatedClock(at)
-        self.cloud = Cloud(Settings(seed=7, host_clock=self.host), self.memory)
+        self.cloud = Cloud(Settings(seed=seed, host_clock=self.host), self.memory)
 
     async def start(self) -> None:
         """Open the cloud."""
@@ -44,9 +47,11 @@ class World:
         await self.cloud.close()
 
     def again(self) -> World:
-        """The cloud that finds what this one's disk holds, at the same time."""
+        """Crash this one; the cloud that finds what its disk holds, at the same time."""
+        self.memory.crash()
+        # A machine that starts again does not throw the same dice.
         at = datetime.fromtimestamp(self.host.seconds(), UTC)
-        return World(MemoryStore(self.memory.disk), at=at)
+        return World(MemoryStore(self.memory.disk), at=at, seed=self.seed + 1)
 
     @property
     def now(self) -> datetime:

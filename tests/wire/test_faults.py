@@ -44,7 +44,7 @@ def test_shared_errors_are_named_as_the_protocol_does() -> None:
     shared = [AccessDenied(), Throttled(), InternalFailure(), SerializationError()]
     for (service, protocol), codes in names.items():
         found = model.load(service)
-        assert [faults.resolve(found, None, one, protocol).code for one in shared] == codes
+        assert [faults.resolve(found, None, one, protocol).name for one in shared] == codes
 
 
 def test_the_message_goes_where_the_shape_has_it() -> None:

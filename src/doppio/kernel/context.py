@@ -21,6 +21,7 @@ from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
 from doppio.kernel.records import Index, table_of
+from doppio.kernel.service import Need
 from doppio.kernel.store import Conflict, Store, StoreTx, View
 from doppio.kernel.wakers import Ticket, Wakers
 
@@ -271,9 +272,7 @@ class Kernel(Protocol):
         """Pass a call through the door."""
         ...
 
-    async def authorise(
-        self, context: Context, action: str, resource: str, extra: Mapping[str, Any] | None
-    ) -> None:
+    async def authorise(self, context: Context, need: Need) -> None:
         """Raise AccessDenied unless the context's caller may do this."""
         ...
 
@@ -371,10 +370,18 @@ class Context:
         return self.kernel.ids.random()
 
     async def authorise(
-        self, action: str, resource: str, extra: Mapping[str, Any] | None = None
+        self,
+        action: str,
+        resource: str,
+        extra: Mapping[str, Any] | None = None,
+        *,
+        policy: str | None = None,
     ) -> None:
-        """An extra check beside the door's; raises AccessDenied."""
-        await self.kernel.authorise(self, action, resource, extra)
+        """An extra check beside the door's; raises AccessDenied.
+
+        `policy`: the ARN on which the resource's policy hangs, where it is not its own (a bucket's).
+        """
+        await self.kernel.authorise(self, Need(action, resource, extra or {}, policy))
 
     async def call(self, service: str, method: str, req: Mapping[str, Any]) -> Any:
         """Call another service's public operation as this caller."""

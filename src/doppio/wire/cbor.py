@@ -406,6 +406,7 @@ class CborCodec:
             put_any(out, value)
         out.append(0xFF)
         headers = self._headers(self._content_type, request_id)
+        headers += error.headers.items()
         if self.service.query_compatible:
             headers.append(faults.query_error_header(fault))
         return Response(fault.status, headers, bytes(out))

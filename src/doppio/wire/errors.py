@@ -15,7 +15,8 @@ class AwsError(Exception):
 
     `fields` are the further members of the error's shape. The HTTP status of an error that the
     service's model lists is the model's; `status` counts for the others. `query_code` is what the
-    query protocol calls it (and the header `x-amzn-query-error`), where that differs.
+    query protocol calls an error that the model does not list (and the header
+    `x-amzn-query-error`), where that differs. `headers` go onto the response.
     """
 
     code: ClassVar[str] = "InternalFailure"
@@ -23,8 +24,11 @@ class AwsError(Exception):
     status: ClassVar[int] = 400
     text: ClassVar[str] = ""
 
-    def __init__(self, message: str | None = None, **fields: Any) -> None:
+    def __init__(
+        self, message: str | None = None, *, headers: dict[str, str] | None = None, **fields: Any
+    ) -> None:
         self.message = self.text if message is None else message
+        self.headers = headers or {}
         self.fields = fields
         super().__init__(self.message)
 

@@ -31,14 +31,17 @@ class Fault(NamedTuple):
         return "Sender" if self.status < 500 else "Receiver"
 
 
-_QUERY = {
+# Code → name, status, and a text of its own where the protocol's differs.
+_Names = dict[str, tuple[str, int] | tuple[str, int, str]]
+_QUERY: _Names = {
     "ValidationException": ("ValidationError", 400),
     "SerializationException": ("MalformedInput", 400),
     "UnknownOperationException": ("InvalidAction", 400),
     "AccessDeniedException": ("AccessDenied", 403),
     "ThrottlingException": ("Throttling", 400),
 }
-_EC2 = {
+_BAD_CREDENTIALS = "AWS was not able to validate the provided access credentials"
+_EC2: _Names = {
     "ValidationException": ("InvalidParameterValue", 400),
     "SerializationException": ("InvalidParameterValue", 400),
     "UnknownOperationException": ("InvalidAction", 400),
@@ -46,8 +49,11 @@ _EC2 = {
     "ThrottlingException": ("RequestLimitExceeded", 503),
     "InternalFailure": ("InternalError", 500),
     "ServiceUnavailable": ("Unavailable", 503),
+    "InvalidClientTokenId": ("AuthFailure", 401, _BAD_CREDENTIALS),
+    "SignatureDoesNotMatch": ("AuthFailure", 401, _BAD_CREDENTIALS),
+    "ExpiredToken": ("RequestExpired", 400, "Request has expired."),
 }
-_S3 = {
+_S3: _Names = {
     "ValidationException": ("InvalidArgument", 400),
     "SerializationException": ("MalformedXML", 400),
     "UnknownOperationException": ("MethodNotAllowed", 405),
@@ -55,33 +61,60 @@ _S3 = {
     "ThrottlingException": ("SlowDown", 503),
     "InternalFailure": ("InternalError", 500),
     "ServiceUnavailable": ("ServiceUnavailable", 503),
+    "InvalidClientTokenId": (
+        "InvalidAccessKeyId",
+        403,
+        "The AWS Access Key Id you provided does not exist in our records.",
+    ),
+    "MissingAuthenticationToken": ("AccessDenied", 403, "Access Denied"),
+    "ExpiredToken": ("ExpiredToken", 400, "The provided token has expired."),
+    "IncompleteSignature": ("AuthorizationHeaderMalformed", 400),
 }
-_REST_XML = {
+_REST_XML: _Names = {
     "ValidationException": ("InvalidInput", 400),
     "SerializationException": ("MalformedInput", 400),
     "AccessDeniedException": ("AccessDenied", 403),
     "ThrottlingException": ("Throttling", 400),
 }
-_JSON = {
+_JSON: _Names = {
     "UnknownOperationException": ("UnknownOperationException", 400),
     "AccessDeniedException": ("AccessDeniedException", 400),
+    "InvalidClientTokenId": ("UnrecognizedClientException", 400),
+    "MissingAuthenticationToken": ("MissingAuthenticationTokenException", 400),
+    "SignatureDoesNotMatch": ("InvalidSignatureException", 400),
+    "IncompleteSignature": ("IncompleteSignatureException", 400),
+    "ExpiredToken": ("ExpiredTokenException", 400),
 }
-_SHARED: dict[str, dict[str, tuple[str, int]]] = {
+_REST_JSON: _Names = {
+    "InvalidClientTokenId": ("UnrecognizedClientException", 403),
+    "MissingAuthenticationToken": ("MissingAuthenticationTokenException", 403),
+    "SignatureDoesNotMatch": ("InvalidSignatureException", 403),
+    "IncompleteSignature": ("IncompleteSignatureException", 403),
+    "ExpiredToken": ("ExpiredTokenException", 403),
+}
+_SHARED: dict[str, _Names] = {
     "query": _QUERY,
     "ec2": _EC2,
     "rest-xml": _REST_XML,
     "json": _JSON,
+    "rest-json": _REST_JSON,
 }
 
 
 def resolve(service: Service, operation: Operation | None, error: AwsError, protocol: str) -> Fault:
     """The error in the words of its service and protocol."""
-    code = error.code
-    shape = service.exception(code, operation)
+    shape = service.exception(error.code, operation)
     if shape is None:
         shared = _S3 if service.name == "s3" else _SHARED.get(protocol, {})
-        code, status = shared.get(code, (code, error.status))
-        return Fault(None, code, code, status, error.message, dict(error.fields))
+        name, status, *own = shared.get(error.code, (error.code, error.status))
+        code = name
+        if protocol == "json":
+            # A service that has left the query protocol tells the old code beside the new name.
+            code = error.query_code or _QUERY.get(error.code, (error.code,))[0]
+        elif protocol == "query" and error.query_code is not None:
+            code = error.query_code
+        text = own[0] if own else error.message
+        return Fault(None, name, code, status, text, dict(error.fields))
     members = dict(error.fields)
     for name in ("message", "Message"):
         if name in shape.members and error.message:
@@ -140,6 +173,13 @@ def request_headers(
     if content_type is not None:
         headers.append(("content-type", content_type))
     return headers
+
+
+def error_headers(
+    service: Service, content_type: str | None, request_id: str, error: AwsError
+) -> list[tuple[str, str]]:
+    """The headers of an error's answer: every answer's, and this error's own."""
+    return [*request_headers(service, content_type, request_id), *error.headers.items()]
 
 
 def text_members(fields: Mapping[str, Any]) -> list[tuple[str, str]]:

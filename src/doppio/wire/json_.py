@@ -87,7 +87,7 @@ class JsonCodec:
         fault = faults.resolve(self.service, op, error, self.protocol)
         members = error_members(self._writer, fault)
         body = dumps({"__type": faults.type_name(self.service, fault), **members})
-        headers = faults.request_headers(self.service, self._content_type, request_id)
+        headers = faults.error_headers(self.service, self._content_type, request_id, error)
         if self.service.query_compatible:
             headers.append(faults.query_error_header(fault))
         if self._crc:

@@ -233,7 +233,7 @@ class QueryCodec:
 
     def encode_error(self, op: Operation | None, error: AwsError, request_id: str) -> Response:
         fault = faults.resolve(self.service, op, error, self.protocol)
-        headers = faults.request_headers(self.service, self.content_type, request_id)
+        headers = faults.error_headers(self.service, self.content_type, request_id, error)
         body = self._error_body(fault, request_id)
         return Response(fault.status, headers, body.encode())
 

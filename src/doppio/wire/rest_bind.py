@@ -82,6 +82,7 @@ class _Input:
     __slots__ = (
         "body",
         "event_stream",
+        "fixed_query",
         "headers",
         "labels",
         "payload",
@@ -92,6 +93,8 @@ class _Input:
     )
 
     def __init__(self, op: Operation, codec: RestCodec) -> None:
+        # What stands in the operation's own path says which operation it is, and nothing else.
+        self.fixed_query = frozenset(parse_query(op.http_uri.partition("?")[2]))
         self.labels: list[tuple[str, str, ReadText]] = []
         self.headers: dict[str, tuple[str, ReadText]] = {}
         self.prefixes: list[tuple[str, str]] = []
@@ -258,7 +261,7 @@ class RestCodec:
         for key, values in parse_query(query).items():
             entry = plan.query.get(key)
             if entry is None:
-                if plan.query_map is not None:
+                if plan.query_map is not None and key not in plan.fixed_query:
                     rest[key] = values if plan.query_map[1] else values[0]
                 continue
             if values[0] or len(values) > 1 or self._keeps_empty:

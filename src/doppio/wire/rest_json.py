@@ -46,7 +46,7 @@ class RestJsonCodec(RestCodec):
 
     def encode_error(self, op: Operation | None, error: AwsError, request_id: str) -> Response:
         fault = faults.resolve(self.service, op, error, self.protocol)
-        headers = faults.request_headers(self.service, self.content_type, request_id)
+        headers = faults.error_headers(self.service, self.content_type, request_id, error)
         headers.append(("x-amzn-errortype", fault.name))
         inner = fault._replace(members=self.error_parts(fault, headers))
         return Response(fault.status, headers, dumps(error_members(self._writer, inner)))

@@ -114,7 +114,7 @@ class RestXmlCodec(RestCodec):
 
     def encode_error(self, op: Operation | None, error: AwsError, request_id: str) -> Response:
         fault = faults.resolve(self.service, op, error, self.protocol)
-        headers = faults.request_headers(self.service, self.content_type, request_id)
+        headers = faults.error_headers(self.service, self.content_type, request_id, error)
         inner = fault._replace(members=self.error_parts(fault, headers))
         if self._s3:
             fields = "".join(

@@ -386,7 +386,7 @@ def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None)
         raise RequestExpired(
             Expires=expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             ServerTime=reference.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            **{"X-Amz-Expires": str(signature.expires)},
+            **{"X-Amz-Expires": str(signature.expires)},  # type: ignore[arg-type]
         )
 
 

@@ -71,11 +71,36 @@ async def test_a_denial_holds_for_the_owner_too(world: World) -> None:
     )
     error = await refused(world.s3("delete_object", Bucket="bucket", Key="kept/key"))
     assert error.status == 403
-    error = await refused(
-        world.s3("delete_objects", Bucket="bucket", Delete={"Objects": [{"Key": "kept/key"}]})
-    )
-    assert error.status == 403
     assert await world.get("kept/key") == b"x"
+
+
+@told
+async def test_of_many_keys_only_those_that_are_denied_stay(world: World) -> None:
+    await world.bucket()
+    for key in ("kept/key", "other"):
+        await world.put(key, b"x")
+    await put_policy(
+        world,
+        policy(statement("*", "s3:DeleteObject", Effect="Deny", Resource=f"{ARN}/kept/*")),
+    )
+    objects = [{"Key": "kept/key"}, {"Key": "other"}]
+    result = await world.s3("delete_objects", Bucket="bucket", Delete={"Objects": objects})
+    assert result["Deleted"] == [{"Key": "other"}]
+    ((key, code),) = [(one["Key"], one["Code"]) for one in result["Errors"]]
+    assert (key, code) == ("kept/key", "AccessDenied")
+    assert await world.get("kept/key") == b"x"
+
+
+@told
+async def test_a_stranger_deletes_nothing_of_many_keys(world: World) -> None:
+    await world.bucket()
+    await world.put("key", b"x")
+    result = await world.s3(
+        "delete_objects", Bucket="bucket", Delete={"Objects": [{"Key": "key"}]}, caller=STRANGER
+    )
+    assert "Deleted" not in result
+    assert [one["Code"] for one in result["Errors"]] == ["AccessDenied"]
+    assert await world.get("key") == b"x"
 
 
 @told

@@ -63,10 +63,8 @@ class World:
     ) -> Any:
         return await self.door.enter(context, service, method, req)
 
-    async def authorise(
-        self, context: Context, action: str, resource: str, extra: Mapping[str, Any] | None
-    ) -> None:
-        await self.authoriser.check(context, [Need(action, resource, extra or {})])
+    async def authorise(self, context: Context, need: Need) -> None:
+        await self.authoriser.check(context, [need])
 
     def context_for(self, account: str, region: str) -> Context:
         caller = service_caller("doppio", account)

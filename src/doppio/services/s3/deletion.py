@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3.conditions import check_delete
-from doppio.services.s3.errors import MalformedXML, S3Error
+from doppio.services.s3.errors import MalformedXML
 from doppio.services.s3.limits import DELETED_KEYS_MAX
 from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.objects import delete
 from doppio.services.s3.records import Bucket, Current
+from doppio.wire.errors import AccessDenied, AwsError
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -35,7 +36,7 @@ class Deletion:
             for one in objects:
                 try:
                     entry = await _delete_one(tx, bucket, one)
-                except S3Error as error:
+                except AwsError as error:
                     errors.append(_error(one, error))
                 else:
                     deleted.append(entry)
@@ -49,6 +50,8 @@ class Deletion:
 
 async def _delete_one(tx: Tx, bucket: Bucket, one: w.ObjectIdentifier) -> w.DeletedObject:
     key, version_id = one["Key"], one.get("VersionId")
+    action = "s3:DeleteObject" if version_id is None else "s3:DeleteObjectVersion"
+    await tx.context.authorise(action, f"{bucket.arn}/{key}", policy=bucket.arn)
     current = await tx.get(Current, bucket.id, key)
     check_delete({"Key": key, **({"IfMatch": one["ETag"]} if "ETag" in one else {})}, current)
     gone = await delete(tx, bucket, key, version_id, current)
@@ -61,8 +64,9 @@ async def _delete_one(tx: Tx, bucket: Bucket, one: w.ObjectIdentifier) -> w.Dele
     return entry
 
 
-def _error(one: w.ObjectIdentifier, error: S3Error) -> w.Error:
-    entry: w.Error = {"Key": one["Key"], "Code": error.code, "Message": error.message}
+def _error(one: w.ObjectIdentifier, error: AwsError) -> w.Error:
+    code = "AccessDenied" if isinstance(error, AccessDenied) else error.code
+    entry: w.Error = {"Key": one["Key"], "Code": code, "Message": error.message}
     if "VersionId" in one:
         entry["VersionId"] = one["VersionId"]
     return entry

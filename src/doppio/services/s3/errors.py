@@ -1,6 +1,6 @@
 """S3's errors: code, status, text, and the further fields and headers that some of them carry.
 
-S3Error
+AwsError
 ├── 304 NotModified   301 PermanentRedirect
 ├── 400 what was asked is wrong (Invalid…, Malformed…, BadDigest, EntityTooSmall, …)
 ├── 403 AccessDenied  404 NoSuch…  405 MethodNotAllowed
@@ -10,38 +10,26 @@ S3Error
 
 from __future__ import annotations
 
-from typing import Any
-
 from doppio.wire.errors import AwsError
 
 
-class S3Error(AwsError):
-    """Base: `headers` go onto the response beside the error's document."""
-
-    def __init__(
-        self, message: str | None = None, *, headers: dict[str, str] | None = None, **fields: Any
-    ) -> None:
-        super().__init__(message, **fields)
-        self.headers: dict[str, str] = headers or {}
-
-
-class AccessDenied(S3Error):
+class AccessDenied(AwsError):
     code = "AccessDenied"
     status = 403
     text = "Access Denied"
 
 
-class AccessControlListNotSupported(S3Error):
+class AccessControlListNotSupported(AwsError):
     code = "AccessControlListNotSupported"
     text = "The bucket does not allow ACLs"
 
 
-class BadDigest(S3Error):
+class BadDigest(AwsError):
     code = "BadDigest"
     text = "The Content-MD5 you specified did not match what we received."
 
 
-class BucketAlreadyExists(S3Error):
+class BucketAlreadyExists(AwsError):
     code = "BucketAlreadyExists"
     status = 409
     text = (
@@ -50,13 +38,13 @@ class BucketAlreadyExists(S3Error):
     )
 
 
-class BucketAlreadyOwnedByYou(S3Error):
+class BucketAlreadyOwnedByYou(AwsError):
     code = "BucketAlreadyOwnedByYou"
     status = 409
     text = "Your previous request to create the named bucket succeeded and you already own it."
 
 
-class BucketNotEmpty(S3Error):
+class BucketNotEmpty(AwsError):
     code = "BucketNotEmpty"
     status = 409
     text = "The bucket you tried to delete is not empty"
@@ -68,51 +56,51 @@ class BucketNotEmptyOfVersions(BucketNotEmpty):
     )
 
 
-class EntityTooLarge(S3Error):
+class EntityTooLarge(AwsError):
     code = "EntityTooLarge"
     text = "Your proposed upload exceeds the maximum allowed size"
 
 
-class EntityTooSmall(S3Error):
+class EntityTooSmall(AwsError):
     code = "EntityTooSmall"
     text = "Your proposed upload is smaller than the minimum allowed size"
 
 
-class IllegalLocationConstraint(S3Error):
+class IllegalLocationConstraint(AwsError):
     code = "IllegalLocationConstraintException"
 
 
-class IncompleteBody(S3Error):
+class IncompleteBody(AwsError):
     code = "IncompleteBody"
     text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
 
 
-class InvalidArgument(S3Error):
+class InvalidArgument(AwsError):
     code = "InvalidArgument"
     text = "Invalid Argument"
 
 
-class InvalidBucketAclWithObjectOwnership(S3Error):
+class InvalidBucketAclWithObjectOwnership(AwsError):
     code = "InvalidBucketAclWithObjectOwnership"
     text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
 
 
-class InvalidBucketName(S3Error):
+class InvalidBucketName(AwsError):
     code = "InvalidBucketName"
     text = "The specified bucket is not valid."
 
 
-class InvalidDigest(S3Error):
+class InvalidDigest(AwsError):
     code = "InvalidDigest"
     text = "The Content-MD5 you specified was invalid."
 
 
-class InvalidLocationConstraint(S3Error):
+class InvalidLocationConstraint(AwsError):
     code = "InvalidLocationConstraint"
     text = "The specified location-constraint is not valid"
 
 
-class InvalidPart(S3Error):
+class InvalidPart(AwsError):
     code = "InvalidPart"
     text = (
         "One or more of the specified parts could not be found.  The part may not have been "
@@ -120,119 +108,119 @@ class InvalidPart(S3Error):
     )
 
 
-class InvalidPartNumber(S3Error):
+class InvalidPartNumber(AwsError):
     code = "InvalidPartNumber"
     status = 416
     text = "The requested partnumber is not satisfiable"
 
 
-class InvalidPartOrder(S3Error):
+class InvalidPartOrder(AwsError):
     code = "InvalidPartOrder"
     text = "The list of parts was not in ascending order. Parts must be ordered by part number."
 
 
-class InvalidRange(S3Error):
+class InvalidRange(AwsError):
     code = "InvalidRange"
     status = 416
     text = "The requested range is not satisfiable"
 
 
-class InvalidRequest(S3Error):
+class InvalidRequest(AwsError):
     code = "InvalidRequest"
 
 
-class InvalidStorageClass(S3Error):
+class InvalidStorageClass(AwsError):
     code = "InvalidStorageClass"
     text = "The storage class you specified is not valid"
 
 
-class InvalidTag(S3Error):
+class InvalidTag(AwsError):
     code = "InvalidTag"
     text = "The TagKey you have provided is invalid"
 
 
-class KeyTooLong(S3Error):
+class KeyTooLong(AwsError):
     code = "KeyTooLongError"
     text = "Your key is too long"
 
 
-class MalformedPolicy(S3Error):
+class MalformedPolicy(AwsError):
     code = "MalformedPolicy"
 
 
-class MalformedXML(S3Error):
+class MalformedXML(AwsError):
     code = "MalformedXML"
     text = (
         "The XML you provided was not well-formed or did not validate against our published schema"
     )
 
 
-class MetadataTooLarge(S3Error):
+class MetadataTooLarge(AwsError):
     code = "MetadataTooLarge"
     text = "Your metadata headers exceed the maximum allowed metadata size"
 
 
-class MethodNotAllowed(S3Error):
+class MethodNotAllowed(AwsError):
     code = "MethodNotAllowed"
     status = 405
     text = "The specified method is not allowed against this resource."
 
 
-class MissingContentLength(S3Error):
+class MissingContentLength(AwsError):
     code = "MissingContentLength"
     status = 411
     text = "You must provide the Content-Length HTTP header."
 
 
-class NoSuchBucket(S3Error):
+class NoSuchBucket(AwsError):
     code = "NoSuchBucket"
     status = 404
     text = "The specified bucket does not exist"
 
 
-class NoSuchBucketPolicy(S3Error):
+class NoSuchBucketPolicy(AwsError):
     code = "NoSuchBucketPolicy"
     status = 404
     text = "The bucket policy does not exist"
 
 
-class NoSuchConfiguration(S3Error):
+class NoSuchConfiguration(AwsError):
     code = "NoSuchConfiguration"
     status = 404
     text = "The specified configuration does not exist."
 
 
-class NoSuchCORSConfiguration(S3Error):
+class NoSuchCORSConfiguration(AwsError):
     code = "NoSuchCORSConfiguration"
     status = 404
     text = "The CORS configuration does not exist"
 
 
-class NoSuchKey(S3Error):
+class NoSuchKey(AwsError):
     code = "NoSuchKey"
     status = 404
     text = "The specified key does not exist."
 
 
-class NoSuchLifecycleConfiguration(S3Error):
+class NoSuchLifecycleConfiguration(AwsError):
     code = "NoSuchLifecycleConfiguration"
     status = 404
     text = "The lifecycle configuration does not exist"
 
 
-class NoSuchPublicAccessBlockConfiguration(S3Error):
+class NoSuchPublicAccessBlockConfiguration(AwsError):
     code = "NoSuchPublicAccessBlockConfiguration"
     status = 404
     text = "The public access block configuration was not found"
 
 
-class NoSuchTagSet(S3Error):
+class NoSuchTagSet(AwsError):
     code = "NoSuchTagSet"
     status = 404
     text = "The TagSet does not exist"
 
 
-class NoSuchUpload(S3Error):
+class NoSuchUpload(AwsError):
     code = "NoSuchUpload"
     status = 404
     text = (
@@ -241,37 +229,37 @@ class NoSuchUpload(S3Error):
     )
 
 
-class NoSuchVersion(S3Error):
+class NoSuchVersion(AwsError):
     code = "NoSuchVersion"
     status = 404
     text = "The specified version does not exist."
 
 
-class NoSuchWebsiteConfiguration(S3Error):
+class NoSuchWebsiteConfiguration(AwsError):
     code = "NoSuchWebsiteConfiguration"
     status = 404
     text = "The specified bucket does not have a website configuration"
 
 
-class NotModified(S3Error):
+class NotModified(AwsError):
     code = "NotModified"
     status = 304
     text = "Not Modified"
 
 
-class ObjectLockConfigurationNotFound(S3Error):
+class ObjectLockConfigurationNotFound(AwsError):
     code = "ObjectLockConfigurationNotFoundError"
     status = 404
     text = "Object Lock configuration does not exist for this bucket"
 
 
-class OwnershipControlsNotFound(S3Error):
+class OwnershipControlsNotFound(AwsError):
     code = "OwnershipControlsNotFoundError"
     status = 404
     text = "The bucket ownership controls were not found"
 
 
-class PermanentRedirect(S3Error):
+class PermanentRedirect(AwsError):
     code = "PermanentRedirect"
     status = 301
     text = (
@@ -280,18 +268,18 @@ class PermanentRedirect(S3Error):
     )
 
 
-class PreconditionFailed(S3Error):
+class PreconditionFailed(AwsError):
     code = "PreconditionFailed"
     status = 412
     text = "At least one of the pre-conditions you specified did not hold"
 
 
-class ReplicationConfigurationNotFound(S3Error):
+class ReplicationConfigurationNotFound(AwsError):
     code = "ReplicationConfigurationNotFoundError"
     status = 404
     text = "The replication configuration was not found"
 
 
-class TooManyBuckets(S3Error):
+class TooManyBuckets(AwsError):
     code = "TooManyBuckets"
     text = "You have attempted to create more buckets than allowed"

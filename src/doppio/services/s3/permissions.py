@@ -130,7 +130,8 @@ def _other(
     ctx: Context, operation: str, req: Mapping[str, Any], bucket_arn: str, context: dict[str, Any]
 ) -> Sequence[Need]:
     if operation == "DeleteObjects":
-        return _of_keys(req, bucket_arn)
+        # Each key is judged by itself, and what is denied is told beside what went.
+        return ()
     key = req.get("Key")
     if operation in {"CopyObject", "UploadPartCopy"}:
         arn = f"{bucket_arn}/{key}"
@@ -153,18 +154,6 @@ def _other(
             return (need, Need("s3:PutBucketOwnershipControls", bucket_arn, extra, "*"))
         return (need,)
     return (Need(f"s3:{_ON_BUCKET.get(operation, operation)}", bucket_arn, context, bucket_arn),)
-
-
-def _of_keys(req: Mapping[str, Any], bucket_arn: str) -> Sequence[Need]:
-    return [
-        Need(
-            "s3:DeleteObjectVersion" if "VersionId" in one else "s3:DeleteObject",
-            f"{bucket_arn}/{one['Key']}",
-            _NONE,
-            bucket_arn,
-        )
-        for one in req["Delete"].get("Objects") or []
-    ]
 
 
 def _of_source(ctx: Context, req: Mapping[str, Any]) -> Sequence[Need]:

@@ -77,7 +77,7 @@ async def hidden(reader: Reader, queue: Queue, now: datetime) -> tuple[int, int]
 def handle_of(message: Message | FifoMessage) -> str:
     """The receipt handle of a message just received."""
     if isinstance(message, FifoMessage):
-        key = pack(message.queue, message.group, message.sequence, message.receives)
+        key = pack(message.queue, message.group, message.sequence, message.id, message.receives)
         return page_token(key, "fifo")
     key = pack(message.queue, message.visible_at, message.id, message.receives)
     return page_token(key, "standard")
@@ -89,10 +89,13 @@ def standard_handle(handle: str) -> tuple[str, datetime, str, int]:
     return queue, visible_at, message_id, receives
 
 
-def fifo_handle(handle: str) -> tuple[str, str, int, int]:
-    """Queue id, group, sequence number and receipt number. Raises ReceiptHandleIsInvalid."""
-    queue, group, sequence, receives = _opened(handle, "fifo")
-    return queue, group, sequence, receives
+def fifo_handle(handle: str) -> tuple[str, str, int, str, int]:
+    """Queue id, group, sequence number, message id and receipt number.
+
+    Raises ReceiptHandleIsInvalid.
+    """
+    queue, group, sequence, message_id, receives = _opened(handle, "fifo")
+    return queue, group, sequence, message_id, receives
 
 
 def _opened(handle: str, scope: str) -> tuple[Any, ...]:

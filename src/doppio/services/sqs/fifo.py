@@ -25,13 +25,15 @@ from doppio.services.sqs.records import (
     Sent,
 )
 from doppio.services.sqs.rules import checked_token, content_deduplication
+from doppio.services.sqs.views import sequence_number
 
 # Each send forgets up to so many deduplication ids that have had their five minutes: no sweeper.
 FORGOTTEN_A_SEND = 2
 # A receipt takes at most ten messages of a group and locks it, so those in flight are among its
 # first ten.
 HEAD_COUNT_MAX = limits.RECEIVE_COUNT_MAX
-SEQUENCE_SCALE = 10_000
+# Microseconds, and a thousand numbers within each: below 2**63 for two centuries.
+SEQUENCE_SCALE = 1_000
 
 
 def deduplication_id(queue: Queue, entry: Mapping[str, Any], utf8: bytes) -> str | None:
@@ -67,7 +69,7 @@ async def accept(
     await _forget(tx, queue, ctx.now)
     known = await tx.get(Sent, queue.id, scope, deduplication)
     if known is not None and known.until > ctx.now:
-        return {"MessageId": known.message_id, "SequenceNumber": _digits(known.sequence)}
+        return {"MessageId": known.message_id, "SequenceNumber": sequence_number(known.sequence)}
     message_id = ctx.new_id()
     sequence = await append(tx, queue, group, message_id, body, ctx.now, ctx.now + delay)
     until = ctx.now + limits.DEDUPLICATION
@@ -77,7 +79,7 @@ async def accept(
             sequence=sequence, until=until,
         )
     )  # fmt: skip
-    return {"MessageId": message_id, "SequenceNumber": _digits(sequence)}
+    return {"MessageId": message_id, "SequenceNumber": sequence_number(sequence)}
 
 
 async def append(
@@ -171,11 +173,12 @@ async def settle(tx: Tx, queue_id: str, group: str, now: datetime) -> None:
 
 async def delete(tx: Tx, queue: Queue, handle: str, now: datetime) -> None:
     """Remove a received message; its group may go on. A handle serves while its receipt lasts."""
-    queue_id, group, sequence, receives = fifo_handle(handle)
+    queue_id, group, sequence, message_id, receives = fifo_handle(handle)
     if queue_id != queue.id:
         return
     message = await tx.get(FifoMessage, queue_id, group, sequence)
-    if message is None:
+    # Where time stands still, a later message may have the number of one that is gone.
+    if message is None or message.id != message_id:
         return
     if message.receives != receives or message.visible_at <= now:
         raise InvalidParameterValue(
@@ -189,9 +192,9 @@ async def delete(tx: Tx, queue: Queue, handle: str, now: datetime) -> None:
 
 async def change_visibility(tx: Tx, queue: Queue, handle: str, now: datetime, seconds: int) -> None:
     """Hide a received message for longer, or less long."""
-    queue_id, group, sequence, receives = fifo_handle(handle)
+    queue_id, group, sequence, message_id, receives = fifo_handle(handle)
     message = await tx.get(FifoMessage, queue_id, group, sequence)
-    if message is None or queue_id != queue.id:
+    if message is None or queue_id != queue.id or message.id != message_id:
         raise not_available(handle)
     if message.receives != receives or message.visible_at <= now:
         raise MessageNotInflight()
@@ -245,7 +248,3 @@ def not_available(handle: str) -> InvalidParameterValue:
 async def _forget(tx: Tx, queue: Queue, now: datetime) -> None:
     for old in await tx.find(REMEMBERED_UNTIL, (queue.id,), until=now, limit=FORGOTTEN_A_SEND):
         tx.delete(old)
-
-
-def _digits(sequence: int) -> str:
-    return f"{sequence:020d}"

@@ -143,6 +143,8 @@ class Mover(Controller[MoveTask]):
             except ResourceNotFound as error:
                 tx.put(replace(task, status="FAILED", failure=error.message))
                 return None
+            if moved is None:
+                return task
             status = "RUNNING" if moved else "COMPLETED"
             task = replace(task, moved=task.moved + moved, status=status)
             tx.put(task)
@@ -151,14 +153,21 @@ class Mover(Controller[MoveTask]):
         task = await ctx.transact(step)
         if task is None or task.status != "RUNNING":
             return None
-        pause = timedelta(seconds=1 if task.rate is not None else 0)
-        return Again(at=ctx.clock.now() + pause)
+        if task.rate is None:
+            return Again(at=ctx.clock.now())
+        return Again(at=task.started_at + timedelta(seconds=task.moved // task.rate))
 
 
-async def _move(ctx: Context, tx: Tx, source: Queue, task: MoveTask) -> int:
-    """Move up to a second's worth of waiting messages; how many."""
+async def _move(ctx: Context, tx: Tx, source: Queue, task: MoveTask) -> int | None:
+    """Move the next few waiting messages; how many, or None while the rate allows no more."""
     now = ctx.clock.now()
-    count = task.rate or MOVED_A_STEP
+    count = MOVED_A_STEP
+    if task.rate is not None:
+        # Where time has leapt, all that would have been moved meanwhile is due.
+        seconds = int((now - task.started_at).total_seconds()) + 1
+        count = min(count, seconds * task.rate - task.moved)
+        if count <= 0:
+            return None
     if source.fifo:
         found: list[Message | FifoMessage] = []
         for group in await tx.find(READY, (source.id,), until=now, limit=count):

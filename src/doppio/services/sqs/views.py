@@ -35,6 +35,11 @@ def message_to_wire(message: Message | FifoMessage, req: Mapping[str, Any]) -> d
     return shown
 
 
+def sequence_number(sequence: int) -> str:
+    """A sequence number as AWS shows it: twenty digits, none of them a leading zero."""
+    return str(10**19 + sequence)
+
+
 def system_attributes(message: Message | FifoMessage) -> dict[str, str]:
     """What SQS itself knows of a message."""
     body = message.body
@@ -45,7 +50,7 @@ def system_attributes(message: Message | FifoMessage) -> dict[str, str]:
         "ApproximateFirstReceiveTimestamp": millis(message.first_received_at or body.sent_at),
     }
     if isinstance(message, FifoMessage):
-        system["SequenceNumber"] = f"{message.sequence:020d}"
+        system["SequenceNumber"] = sequence_number(message.sequence)
     further = {
         "MessageGroupId": body.group,
         "MessageDeduplicationId": body.deduplication,
