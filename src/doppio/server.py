@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
 import secrets
 from dataclasses import dataclass, replace
@@ -19,7 +21,9 @@ from doppio.gateway.requestlog import RequestLog
 
 STATE_FILE = "cloud.json"
 CREDENTIALS_FILE = "credentials"
+NEW = ".new"
 GRACE_SECONDS = 5.0
+_log = logging.getLogger("doppio.server")
 
 
 class State(msgspec.Struct, frozen=True):
@@ -47,8 +51,14 @@ class Running:
         self.cloud.wakers.ring_all()
         await self.server.close(GRACE_SECONDS)
         self.log.flush()
-        (self.cloud.data / STATE_FILE).unlink(missing_ok=True)
+        self._forget_state()
         await self.cloud.close()
+
+    def _forget_state(self) -> None:
+        # Another gateway on the same database may have said there where it is.
+        state = read_state(self.cloud.data)
+        if state is None or state.pid == os.getpid():
+            (self.cloud.data / STATE_FILE).unlink(missing_ok=True)
 
 
 async def run(settings: Settings) -> Running:
@@ -76,7 +86,7 @@ async def run(settings: Settings) -> Running:
     endpoint = cloud.endpoint = f"{scheme}://localhost:{server.port}"
     token = gateway.internal.token = secrets.token_urlsafe(32)
     state = State(os.getpid(), endpoint, token, DEFAULT_ACCOUNT)
-    write_secret(cloud.data / STATE_FILE, msgspec.json.encode(state))
+    write_state(cloud.data / STATE_FILE, state)
     return Running(cloud, gateway, server, log, endpoint, await _root_key(cloud))
 
 
@@ -102,9 +112,27 @@ def read_state(data: Path) -> State | None:
     return state
 
 
+def write_state(path: Path, state: State) -> None:
+    """Say where this cloud is. It runs on a full disk, too: it can be read, and be emptied."""
+    content = msgspec.json.encode(state)
+    try:
+        write_secret(path, content)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        path.with_name(path.name + NEW).unlink(missing_ok=True)
+        if not path.exists():
+            _log.warning("the disk is full: other commands will not find this cloud (%s)", error)
+            return
+        # What a killed cloud has left has room for as much.
+        with path.open("r+b") as file:
+            file.write(content)
+            file.truncate()
+
+
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, whole or not at all."""
-    temporary = path.with_name(path.name + ".new")
+    temporary = path.with_name(path.name + NEW)
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -34,8 +35,11 @@ def test_nothing_is_lost_when_one_of_two_gateways_is_killed(tmp_path: Path, kill
             restarts.append(server.start())
         load.hold(0.5)
         load.finish()
-        one.stop()
-        two.stop()
+        state = json.loads((data / "cloud.json").read_text())
+        last, other = (one, two) if state["pid"] == one.pid else (two, one)
+        other.stop()
+        assert json.loads((data / "cloud.json").read_text()) == state, "the last one is found"
+        last.stop()
     shown = " ".join(f"{seconds * 1000:.0f}" for seconds in restarts)
     print(f"  {load.report()}\n  restarts, ms: {shown}")
     assert all(worker.steps for worker in load.workers), "every kind of call was under way"
