@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from doppio.gateway import internal
+from doppio.gateway import digests, internal
 from doppio.gateway.authenticate import (
     AnySignature,
     MissingAuthenticationToken,
@@ -132,6 +132,8 @@ class Gateway:
         line.caller = caller.arn
         if caller.kind == "anonymous":
             self._check_anonymous(target)
+        if operation.http_checksum and not streaming:
+            digests.check(request)
         speaks = self._codec(target)
         req = speaks.decode(operation, request, target.uri)
         region = target.region or "us-east-1"

@@ -17,6 +17,7 @@ import httptools
 from doppio.gateway.bodies import IncompleteBody, RequestTimeout, StreamedBody, close_body
 from doppio.gateway.drive import Drive
 from doppio.gateway.heads import Pending, Refused, content_length, origin_form
+from doppio.gateway.outgoing import send_file, send_iterator
 from doppio.gateway.responses import has_no_body
 from doppio.wire.http import ByteStream, FileRange, Request, Response, Whole
 
@@ -328,9 +329,10 @@ class Connection(asyncio.BufferedProtocol):
                 if isinstance(body, AsyncIterator):
                     await close_body(body)
             elif isinstance(body, FileRange):
-                await self._send_file(body)
+                if self._transport is not None:
+                    await send_file(self._transport, body, self._write_waiting)
             elif not isinstance(body, bytes):
-                await self._send_iterator(body, chunked)
+                await send_iterator(body, self._write_waiting, chunked=chunked)
         except (ConnectionError, OSError, asyncio.CancelledError):
             # The head is out: all that can be said is that the answer is not complete.
             self._abort()
@@ -341,40 +343,6 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._sender = None
         self._finished(pending, keep_alive)
-
-    async def _send_file(self, part: FileRange) -> None:
-        transport = self._transport
-        if transport is None or part.length == 0:
-            return
-        loop = asyncio.get_running_loop()
-        with part.path.open("rb", buffering=0) as file:
-            try:
-                await loop.sendfile(transport, file, part.offset, part.length, fallback=False)
-            except (NotImplementedError, asyncio.SendfileNotAvailableError, RuntimeError):
-                left = part.length
-                file.seek(part.offset)
-                while left > 0:
-                    chunk = await loop.run_in_executor(None, file.read, min(left, READ_BYTES * 4))
-                    if not chunk:
-                        raise ConnectionAbortedError(
-                            "the file is shorter than its record"
-                        ) from None
-                    left -= len(chunk)
-                    await self._write_waiting(chunk)
-
-    async def _send_iterator(self, body: AsyncIterator[bytes], chunked: bool) -> None:
-        try:
-            async for chunk in body:
-                if not chunk:
-                    continue
-                if chunked:
-                    await self._write_waiting(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-                else:
-                    await self._write_waiting(chunk)
-            if chunked:
-                self._write(b"0\r\n\r\n")
-        finally:
-            await close_body(body)
 
     def _finished(self, pending: Pending, keep_alive: bool) -> None:
         self._current = None

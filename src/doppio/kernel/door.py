@@ -108,10 +108,10 @@ class Door:
 
 
 def unavailable(error: StoreFull | StoreClosed) -> ServiceUnavailable:
-    """What a client hears when the store refuses."""
+    """What a client hears when the store refuses: all of what the store says, and what to do."""
     if isinstance(error, StoreFull):
         return ServiceUnavailable(
             "The disk that holds this cloud's data is full: nothing was written. "
             "Reading goes on; free some space and try again."
         )
-    return ServiceUnavailable("The cloud is stopping: nothing was written.")
+    return ServiceUnavailable(f"This cloud cannot write now, and nothing was written: {error}.")

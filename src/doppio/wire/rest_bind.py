@@ -140,12 +140,16 @@ class _Input:
 class _Output:
     """How a result is spread over the parts of a response."""
 
-    __slots__ = ("body", "empty", "headers", "payload", "prefixes", "raw", "status", "streaming")
+    __slots__ = (
+        "body", "empty", "headers", "payload", "prefixes", "ranged", "raw", "status", "streaming",
+    )  # fmt: skip
 
     def __init__(self, op: Operation, shape: Shape | None, codec: RestCodec) -> None:
         self.headers: dict[str, tuple[str, Callable[[Any], str]]] = {}
         self.prefixes: dict[str, str] = {}
         self.status: str | None = None
+        # A part of an object is an HTTP partial content.
+        self.ranged = op.output is not None and "ContentRange" in op.output.members
         self.payload: str | None = None
         self.raw = False
         self.streaming = False
@@ -282,6 +286,8 @@ class RestCodec:
         headers = faults.request_headers(self.service, None, request_id)
         status, content_type = self._spread(plan, result, headers)
         status = status or op.status
+        if plan.ranged and result.get("ContentRange") is not None:
+            status = 206
         if op.event_output is not None:
             assert op.output is not None
             shape = op.output.members[op.event_output].shape
