@@ -27,6 +27,12 @@ class IncompleteBody(AwsError):
     text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
 
 
+class BadBody(AwsError):
+    """A body whose chunks are not what HTTP says they are."""
+
+    code = "InvalidRequest"
+
+
 class StreamedBody:
     """A body that arrives while its handler runs; iterated once."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 
-from doppio.gateway.bodies import IncompleteBody, RequestTimeout, StreamedBody, close_body
+from doppio.gateway.bodies import BadBody, IncompleteBody, RequestTimeout, StreamedBody, close_body
 from doppio.gateway.drive import Drive
 from doppio.gateway.heads import Pending, Refused, content_length, origin_form
 from doppio.gateway.outgoing import send_file, send_iterator
@@ -117,12 +117,20 @@ class Connection(asyncio.BufferedProtocol):
             self._take(memoryview(self._server.buffer)[:count])
 
     def eof_received(self) -> bool:
-        """The client will send no more; what it has asked is still answered."""
-        if self._in_message:
+        """The client will send no more; what it has asked is answered, if that is soon done.
+
+        Somebody who waits for minutes and is gone must not be given a message, so waiting ends.
+        """
+        if self._stream is not None and not self._stream.ended:
+            self._stream.end(IncompleteBody())
+        elif self._in_message:
             self._refuse(400, "RequestTimeout", "The request ended before it was complete.")
-        elif self._current is None and not self._queue:
-            return False
         self._closing = True
+        if self._current is None and not self._queue:
+            self._close()
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._limits.half_closed_seconds_max, self._abort)
         return True
 
     def _take(self, data: memoryview) -> None:
@@ -131,7 +139,8 @@ class Connection(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "BadRequest", "Upgrades are not supported here.")
+            # An upgrade may be ignored: the request is answered, and what follows is not read.
+            self._closing = True
         except (httptools.HttpParserError, Refused) as error:
             if isinstance(error, httptools.HttpParserCallbackError):
                 error = error.__context__ or error  # type: ignore[assignment]
@@ -452,6 +461,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._in_message = False
         self._closing = True
+        if self._stream is not None and not self._stream.ended:
+            # Whoever reads the body hears of it, and answers.
+            self._stream.end(BadBody(text))
         if self._current is None and self._transport is not None:
             response = self._server.bad_request(status, code, text)
             body = response.body if isinstance(response.body, bytes) else b""

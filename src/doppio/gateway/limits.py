@@ -13,6 +13,8 @@ class Limits:
     head_seconds_max: float = 10.0
     idle_seconds_max: float = 75.0
     body_stall_seconds_max: float = 60.0
+    # So long the answer to a client that has sent its last byte may take.
+    half_closed_seconds_max: float = 0.25
     connections_max: int = 4_096
     pipelined_max: int = 64
     # Bodies up to this size are collected before their handler runs; larger ones are streamed.

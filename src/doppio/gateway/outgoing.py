@@ -25,7 +25,9 @@ async def send_file(transport: asyncio.Transport, part: FileRange, write: Write)
     loop = asyncio.get_running_loop()
     with part.path.open("rb", buffering=0) as file:
         try:
-            await loop.sendfile(transport, file, part.offset, part.length, fallback=False)
+            sent = await loop.sendfile(transport, file, part.offset, part.length, fallback=False)
+            if sent < part.length:
+                raise ConnectionAbortedError("the file is shorter than its record")
         except (NotImplementedError, asyncio.SendfileNotAvailableError, RuntimeError):
             left = part.length
             file.seek(part.offset)

@@ -1,0 +1,465 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from doppio.wire.errors import AwsError
+from doppio.wire.http import FileRange, Request, Response
+
+from .sockets import Listening, echo, get, listening, put, run
+
+
+def test_a_connection_is_used_again() -> None:
+    async def story() -> None:
+        async with listening(echo) as here:
+            peer = await here.connect()
+            for number in range(3):
+                await peer.send(get(f"/{number}?q"))
+                status, headers, body = await peer.answer()
+                assert (status, body) == (200, f"GET /{number}?q ".encode())
+                assert "connection" not in headers
+                assert headers["server"] == "doppio"
+                assert headers["date"] == "Sun, 17 Mar 2030 17:46:40 GMT"
+
+    run(story())
+
+
+def test_requests_sent_ahead_are_answered_in_order() -> None:
+    async def slower_first(request: Request) -> Response:
+        if request.path == "/0":
+            await asyncio.sleep(0.05)
+        return await echo(request)
+
+    async def story() -> None:
+        async with listening(slower_first, pipelined_max=4) as here:
+            peer = await here.connect()
+            await peer.send(b"".join(put(b"x" * n, f"/{n}") for n in range(20)))
+            for number in range(20):
+                _, _, body = await peer.answer()
+                assert body == f"PUT /{number}? ".encode() + b"x" * number
+
+    run(story())
+
+
+def test_a_request_may_come_byte_by_byte() -> None:
+    async def story() -> None:
+        async with listening(echo) as here:
+            peer = await here.connect()
+            for byte in put(b"body", "/slow"):
+                await peer.send(bytes([byte]))
+            assert (await peer.answer())[2] == b"PUT /slow? body"
+
+    run(story())
+
+
+def test_a_client_may_ask_to_close() -> None:
+    async def story() -> None:
+        async with listening(echo) as here:
+            peer = await here.connect()
+            await peer.send(get("/", Connection="close"))
+            _, headers, _ = await peer.answer()
+            assert headers["connection"] == "close"
+            assert await peer.rest() == b""
+            old = await here.connect()
+            await old.send(b"GET / HTTP/1.0\r\n\r\n")
+            assert b"connection: close" in await old.rest()
+
+    run(story())
+
+
+def test_a_small_body_that_waits_for_leave_gets_it() -> None:
+    async def story() -> None:
+        async with listening(echo) as here:
+            peer = await here.connect()
+            await peer.send(put(b"", Expect="100-continue").replace(b"Length: 0", b"Length: 4"))
+            assert (await peer.head())[0] == 100
+            await peer.send(b"body")
+            assert (await peer.answer())[2] == b"PUT /? body"
+
+    run(story())
+
+
+def test_a_large_body_is_asked_for_only_when_it_is_read() -> None:
+    async def choosy(request: Request) -> Response:
+        return await echo(request) if request.path == "/yes" else Response(403, [], b"no")
+
+    async def story() -> None:
+        async with listening(choosy, small_body_bytes_max=10) as here:
+            body = b"z" * 1000
+            yes = await here.connect()
+            await yes.send(put(body, "/yes", Expect="100-continue")[: -len(body)])
+            assert (await yes.head())[0] == 100
+            await yes.send(body)
+            assert (await yes.answer())[2] == b"PUT /yes? " + body
+            no = await here.connect()
+            await no.send(put(body, "/no", Expect="100-continue")[: -len(body)])
+            assert (await no.head())[0] == 403
+            assert await no.rest() == b"no"
+
+    run(story())
+
+
+def test_large_bodies_stream_in_and_out_and_the_connection_goes_on() -> None:
+    async def there_and_back(request: Request) -> Response:
+        async def chunks() -> AsyncIterator[bytes]:
+            async for chunk in request.body:
+                yield bytes(chunk)
+
+        if request.method == "GET":
+            return await echo(request)
+        return Response(200, [], chunks())
+
+    async def story() -> None:
+        async with listening(there_and_back, held_body_bytes_max=100_000) as here:
+            peer = await here.connect()
+            body = bytes(range(256)) * 20_000
+            sending = asyncio.create_task(peer.send(put(body)))
+            assert (await peer.answer())[2] == body
+            await sending
+            await peer.send(get("/after"))
+            assert (await peer.answer())[2] == b"GET /after? "
+
+    run(story())
+
+
+def test_a_client_that_sends_faster_than_is_read_is_held_back() -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def lazy(request: Request) -> Response:
+        begun.set()
+        await go.wait()
+        return Response(200, [], str(len((await echo(request)).body)).encode())  # type: ignore[arg-type]
+
+    async def story() -> None:
+        async with listening(lazy, held_body_bytes_max=100_000) as here:
+            peer = await here.connect()
+            sending = asyncio.create_task(peer.send(put(b"x" * 30_000_000)))
+            await begun.wait()
+            await asyncio.sleep(0.2)
+            (connection,) = here.server._connections
+            assert connection._stream is not None
+            held = connection._stream._held
+            assert 100_000 < held < 2_000_000
+            assert not sending.done()
+            go.set()
+            assert (await peer.answer())[2] == str(30_000_000 + len("PUT /? ")).encode()
+
+    run(story())
+
+
+def test_a_chunked_body_is_read() -> None:
+    async def story() -> None:
+        async with listening(echo) as here:
+            peer = await here.connect()
+            await peer.send(
+                b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" + get("/next")
+            )
+            assert (await peer.answer())[2] == b"PUT /? abcde"
+            assert (await peer.answer())[2] == b"GET /next? "
+
+    run(story())
+
+
+def test_an_iterator_without_length_goes_out_in_chunks_and_is_closed() -> None:
+    closed = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            for piece in (b"one", b"", b"two"):
+                yield piece
+        finally:
+            closed.append(True)
+
+    async def handler(request: Request) -> Response:
+        return Response(200, [], pieces())
+
+    async def story() -> None:
+        async with listening(handler) as here:
+            peer = await here.connect()
+            await peer.send(get())
+            _, headers, body = await peer.answer()
+            assert (headers["transfer-encoding"], body, closed) == ("chunked", b"onetwo", [True])
+            await peer.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + get())
+            assert (await peer.answer(no_body=True))[0] == 200
+            assert (await peer.answer())[2] == b"onetwo"
+
+    run(story())
+
+
+def test_part_of_a_file_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789" * 100_000)
+
+    async def handler(request: Request) -> Response:
+        return Response(200, [], FileRange(path, 5, 900_000))
+
+    async def story() -> None:
+        async with listening(handler) as here:
+            peer = await here.connect()
+            for _ in range(2):
+                await peer.send(get())
+                _, headers, body = await peer.answer()
+                assert headers["content-length"] == "900000"
+                assert body == path.read_bytes()[5:900_005]
+
+    run(story())
+
+
+def test_a_file_shorter_than_its_record_ends_the_connection(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"short")
+
+    async def handler(request: Request) -> Response:
+        return Response(200, [], FileRange(path, 0, 1000))
+
+    async def story() -> None:
+        async with listening(handler) as here:
+            peer = await here.connect()
+            await peer.send(get())
+            await peer.head()
+            assert len(await peer.rest()) < 1000
+
+    run(story())
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_answers_without_a_body_have_none(status: int) -> None:
+    async def handler(request: Request) -> Response:
+        return Response(status, [], b"not to be seen")
+
+    async def story() -> None:
+        async with listening(handler) as here:
+            peer = await here.connect()
+            await peer.send(get() + get())
+            for _ in range(2):
+                found, headers, _ = await peer.answer()
+                assert found == status
+                assert "content-length" not in headers
+
+    run(story())
+
+
+def test_a_header_with_a_line_break_is_never_sent() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, [("x-evil", "a\r\nset-cookie: b")], b"")
+
+    async def story() -> None:
+        async with listening(handler) as here:
+            peer = await here.connect()
+            await peer.send(get())
+            assert (await peer.answer())[0] == 500
+
+    run(story())
+
+
+def test_a_crash_is_a_500_and_the_connection_goes_on() -> None:
+    async def handler(request: Request) -> Response:
+        if request.path == "/bad":
+            raise KeyError("secret")
+        return await echo(request)
+
+    async def story() -> None:
+        async with listening(handler) as here:
+            peer = await here.connect()
+            await peer.send(get("/bad") + get("/good"))
+            status, _, body = await peer.answer()
+            assert (status, body) == (500, b"crashed")
+            assert isinstance(here.crashes[0], KeyError)
+            assert (await peer.answer())[2] == b"GET /good? "
+
+    run(story())
+
+
+def test_a_client_that_goes_away_cancels_its_request() -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def forever(request: Request) -> Response:
+        started.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    async def story() -> None:
+        async with listening(forever) as here:
+            peer = await here.connect()
+            await peer.send(get())
+            await started.wait()
+            await peer.close()
+            await asyncio.wait_for(ended.wait(), 5)
+            assert here.crashes == []
+
+    run(story())
+
+
+def test_a_body_that_breaks_off_fails_its_reader() -> None:
+    found: list[str] = []
+    done = asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        try:
+            return await echo(request)
+        except Exception as error:
+            found.append(type(error).__name__)
+            raise
+        finally:
+            done.set()
+
+    async def story() -> None:
+        async with listening(handler, small_body_bytes_max=10) as here:
+            peer = await here.connect()
+            await peer.send(put(b"x" * 1000)[:-500])
+            await asyncio.sleep(0.05)
+            await peer.close()
+            await asyncio.wait_for(done.wait(), 5)
+            assert found == ["IncompleteBody"]
+
+    run(story())
+
+
+BAD = {
+    "no http": b"hello\r\n\r\n",
+    "two lengths": put(b"x", **{"content-length": "1"}),
+    "length and chunks": put(b"x", Transfer_Encoding="chunked"),
+    "no number": put(b"x").replace(b"Length: 1", b"Length: one"),
+    "negative": put(b"x").replace(b"Length: 1", b"Length: -1"),
+    "folded": b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+def test_what_is_no_request_is_refused_and_the_connection_closed(data: bytes) -> None:
+    async def story() -> None:
+        async with listening(echo) as here:
+            peer = await here.connect()
+            await peer.send(data)
+            status, headers, _ = await peer.answer()
+            assert 400 <= status < 500
+            assert headers["connection"] == "close"
+            assert await peer.rest() == b""
+            assert here.crashes == []
+
+    run(story())
+
+
+def test_a_wish_to_upgrade_is_ignored() -> None:
+    async def story() -> None:
+        async with listening(echo) as here:
+            peer = await here.connect()
+            await peer.send(get(Upgrade="h2c", Connection="Upgrade"))
+            status, headers, _ = await peer.answer()
+            assert (status, headers["connection"]) == (200, "close")
+            assert await peer.rest() == b""
+
+    run(story())
+
+
+def test_the_reader_of_a_malformed_chunk_hears_of_it() -> None:
+    async def handler(request: Request) -> Response:
+        with pytest.raises(AwsError) as caught:
+            await echo(request)
+        return Response(caught.value.status, [], caught.value.code.encode())
+
+    async def story() -> None:
+        async with listening(handler) as here:
+            peer = await here.connect()
+            await peer.send(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+            assert (await peer.answer())[::2] == (400, b"InvalidRequest")
+            assert await peer.rest() == b""
+
+    run(story())
+
+
+def test_a_client_that_says_it_sends_no_more_is_still_answered() -> None:
+    async def soon(request: Request) -> Response:
+        if request.path == "/later":
+            await asyncio.sleep(0.02)
+        return await echo(request)
+
+    async def story() -> None:
+        async with listening(soon) as here:
+            for path in ("/now", "/later"):
+                peer = await here.connect()
+                peer.writer.write(get(path))
+                peer.writer.write_eof()
+                assert (await peer.answer())[2] == f"GET {path}? ".encode()
+                assert await peer.rest() == b""
+
+    run(story())
+
+
+def test_a_head_may_not_be_endless() -> None:
+    async def story() -> None:
+        async with listening(echo, head_bytes_max=1000) as here:
+            peer = await here.connect()
+            await peer.send(get("/", Cookie="x" * 2000))
+            assert (await peer.answer())[0] == 431
+            other = await here.connect()
+            await other.send(b"GET /" + b"a" * 5000)
+            assert (await other.answer())[0] == 431
+
+    run(story())
+
+
+def test_slow_clients_are_not_waited_for() -> None:
+    async def story() -> None:
+        async with listening(
+            echo, head_seconds_max=0.05, idle_seconds_max=0.2, body_stall_seconds_max=0.05,
+            sweep_seconds=0.02, small_body_bytes_max=10,
+        ) as here:  # fmt: skip
+            head = await here.connect()
+            await head.send(b"GET / HT")
+            assert (await head.answer())[0] == 408
+            body = await here.connect()
+            await body.send(put(b"12345")[:-2])
+            assert (await body.answer())[0] == 408
+            idle = await here.connect()
+            assert await idle.rest() == b""
+            streamed = await here.connect()
+            await streamed.send(put(b"x" * 1000)[:-2])
+            assert (await streamed.answer())[0] == 500
+            assert [type(error).__name__ for error in here.crashes] == ["RequestTimeout"]
+
+    run(story())
+
+
+async def survives(here: Listening, data: bytes) -> None:
+    """After these bytes there is an answer or an end, and the server goes on."""
+    peer = await here.connect()
+    with contextlib.suppress(ConnectionError):
+        await peer.send(data)
+        peer.writer.write_eof()
+    answer = await peer.rest()
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 ")
+    await peer.close()
+    check = await here.connect()
+    await check.send(get("/alive"))
+    assert (await check.answer())[2] == b"GET /alive? "
+    await check.close()
+    assert here.crashes == []
+
+
+WORDS = st.sampled_from(
+    [b"GET / HTTP/1.1\r\n", b"PUT /x HTTP/1.1\r\n", b"Host: x\r\n", b"Content-Length: 5\r\n", b"\r\n",
+     b"Transfer-Encoding: chunked\r\n", b"5\r\nabcde\r\n", b"0\r\n\r\n", b"abcde",
+     b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"\xff\x00", b"http://a/b"]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(WORDS, st.binary(max_size=20)), max_size=12))
+@example([b"GET / HTTP/1.1\r\n", b"Host: x\r\n", b"\r\n", b"abcde"])
+def test_whatever_a_client_sends_it_gets_an_answer_or_an_end(parts: list[bytes]) -> None:
+    async def story() -> None:
+        async with listening(echo, small_body_bytes_max=4) as here:
+            await survives(here, b"".join(parts))
+
+    run(story())
