@@ -100,9 +100,7 @@ class Shop:
             region_name="us-east-1",
             aws_access_key_id=keys.get("access_key", "test"),
             aws_secret_access_key=keys.get("secret", "test"),
-            config=Config(
-                retries={"max_attempts": 3, "mode": "standard"}, signature_version="v4"
-            ),
+            config=Config(retries={"max_attempts": 3, "mode": "standard"}, signature_version="v4"),
         )
 
     def open(self) -> None:
