@@ -18,7 +18,7 @@ class Heads:
     def __init__(self, server: str, host_seconds: Callable[[], float]) -> None:
         self._server = f"server: {server}\r\n"
         self._seconds = host_seconds
-        self._second = 0
+        self._second = -1
         self._fixed = ""
 
     def head(self, response: Response, *, keep_alive: bool, chunked: bool) -> bytes:

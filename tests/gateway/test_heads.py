@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from doppio.gateway.heads import Refused, content_length, origin_form
+
+
+def test_a_length_is_a_number_of_bytes() -> None:
+    assert content_length({}) is None
+    assert content_length({"content-length": "0"}) == 0
+    assert content_length({"content-length": "5497558138880"}) == 5 * 1024**4
+
+
+@pytest.mark.parametrize("said", ["", "-1", "+1", "1.0", "0x10", "１", "1" * 19, "1,1"])
+def test_what_is_no_length_is_refused(said: str) -> None:
+    with pytest.raises(Refused) as caught:
+        content_length({"content-length": said})
+    assert caught.value.status == 400
+
+
+def test_an_absolute_target_loses_its_host() -> None:
+    assert origin_form("http://host:80/path?q=a://b") == "/path?q=a://b"
+    assert origin_form("http://host") == "/"
+    assert origin_form("*") == "*"
+    assert origin_form("path") == "/path"

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from doppio.gateway import tls
+
+from .sockets import echo, get, listening, run
+
+NOW = datetime.now(UTC)
+
+
+def test_a_client_that_trusts_the_authority_speaks_tls(tmp_path: Path) -> None:
+    authority = tls.ensure_ca(tmp_path / "ca", NOW)
+    trusting = ssl.create_default_context(cafile=str(authority.certificate))
+
+    async def story() -> None:
+        async with listening(echo, tls=tls.server_context(authority)) as here:
+            for name in (
+                "localhost",
+                "127.0.0.1",
+                "bucket.s3.localhost",
+                "sqs.us-east-1.amazonaws.com",
+            ):
+                peer = await here.connect(ssl=trusting, server_hostname=name)
+                await peer.send(get("/tls"))
+                assert (await peer.answer())[2] == b"GET /tls? "
+
+    run(story())
+
+
+def test_a_client_that_does_not_is_safe_from_us(tmp_path: Path) -> None:
+    authority = tls.ensure_ca(tmp_path / "ca", NOW)
+
+    async def story() -> None:
+        async with listening(echo, tls=tls.server_context(authority)) as here:
+            try:
+                await here.connect(ssl=ssl.create_default_context(), server_hostname="localhost")
+            except ssl.SSLCertVerificationError:
+                return
+            raise AssertionError("a stranger's certificate was taken")
+
+    run(story())
+
+
+def test_keys_are_the_owners_alone_and_the_authority_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "ca"
+    first = tls.ensure_ca(folder, NOW)
+    text = first.certificate.read_bytes()
+    assert tls.ensure_ca(folder, NOW).certificate.read_bytes() == text
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_server_certificate_near_its_end_is_made_anew(tmp_path: Path) -> None:
+    authority = tls.ensure_ca(tmp_path, NOW)
+    before = authority.server.read_bytes()
+    tls.ensure_ca(tmp_path, NOW + tls.SERVER_LIFE - timedelta(days=40))
+    assert authority.server.read_bytes() == before
+    tls.ensure_ca(tmp_path, NOW + tls.SERVER_LIFE - timedelta(days=20))
+    assert authority.server.read_bytes() != before
