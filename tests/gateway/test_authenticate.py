@@ -94,7 +94,7 @@ def test_s3_tells_which_digest_it_found() -> None:
 
 
 def test_an_unsigned_payload_may_be_anything() -> None:
-    request = s3_request(payload_signing_enabled=False)
+    request = s3_request(has_streaming_input=True)
     assert request.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
     request.body = Whole(b"tea")
     _, body = checked(request, is_s3=True, streaming=True)
