@@ -79,6 +79,8 @@ def running(peer: Peer, *, cpu: int | None = None, data: Path | None = None) -> 
     scratch = data or Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE.parent))
     command = [str(folder / peer.command)]
     environment = dict(os.environ)
+    # As installed: with the bytecode that pip or the first start has written.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if peer is DOPPIO:
         command += ["start", "--port", str(port), "--data", str(scratch)]
     elif peer is MOTO:

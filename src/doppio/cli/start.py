@@ -21,6 +21,8 @@ from doppio.server import Running, read_state, run
 
 READY_SECONDS_MAX = 30.0
 
+GC_OBJECTS = 20_000
+
 
 @click.command()
 @data_option
@@ -76,6 +78,8 @@ async def serve_until_told(settings: Settings) -> None:
     running = await run(settings)
     # What start-up made lives as long as the cloud: the collector need not walk it again and again.
     gc.freeze()
+    # Requests leave hardly any cycles: look for them after so many objects, not after 700.
+    gc.set_threshold(GC_OBJECTS, 20, 20)
     greet(running, settings)
     await told.wait()
     click.echo("Stopping.")

@@ -207,9 +207,15 @@ class SqliteStore(LocalStore):
         if error is None:
             recent.update(group.rows, group.size)
             self._floors.lower(group.rows)
-            forget = self._cache.pop
-            for key in group.rows:
-                forget(key, None)
+            cache = self._cache
+            for key in cache.keys() & group.rows.keys():
+                # What is read again and again is written again, too. By the time that neither
+                # `recent` nor the batch hides this, the database holds it.
+                value = group.rows[key]
+                if value is None or len(value) <= CACHED_ROW_BYTES_MAX:
+                    cache[key] = value
+                else:
+                    del cache[key]
         super()._done(group, error)
         if self._overdue or len(recent.rows) >= BATCH_ROWS or recent.bytes >= BATCH_BYTES:
             self._next_batch()
