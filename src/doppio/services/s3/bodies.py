@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from doppio.kernel.context import Context, Tx
-from doppio.kernel.store import Conflict, StoreClosed, StoreFull
+from doppio.kernel.store import Conflict, StoreFull
 from doppio.services.s3 import checksums
 from doppio.services.s3.errors import (
     BadDigest,
@@ -165,15 +165,15 @@ class Bodies:
     ) -> T:
         """Run the transaction that refers to what was received; its file goes if that fails.
 
-        Cancelled in the middle, the commit may still reach the disk: then the file stays, and the
-        sweeper finds out whether anything refers to it.
+        Cancelled in the middle, or with the store lost, the commit may still have reached the disk:
+        then the file stays, and the sweeper finds out whether anything refers to it.
         """
         blob = received.blob
         if blob is None:
             return await ctx.transact(commit)
         try:
             return await ctx.transact(commit)
-        except (AwsError, Conflict, StoreFull, StoreClosed):
+        except (AwsError, Conflict, StoreFull):
             ctx.blobs.delete(blob)
             raise
         finally:
