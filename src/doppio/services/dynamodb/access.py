@@ -9,6 +9,7 @@ import msgspec
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.keys import pack
 from doppio.kernel.records import table_of
+from doppio.services.dynamodb.capacity import write_units
 from doppio.services.dynamodb.errors import ResourceNotFoundException, ValidationException
 from doppio.services.dynamodb.item_keys import (
     encoded,
@@ -18,7 +19,7 @@ from doppio.services.dynamodb.item_keys import (
     table_prefix,
 )
 from doppio.services.dynamodb.records import SecondaryIndex, Table
-from doppio.services.dynamodb.values import Item
+from doppio.services.dynamodb.values import Item, size_of
 
 encode_item = msgspec.msgpack.Encoder().encode
 decode_item = msgspec.msgpack.Decoder(dict[str, dict[str, Any]]).decode
@@ -31,8 +32,9 @@ _DECODED_MAX = 2_048
 
 async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
     """The table of a name, or of an ARN of this account and Region."""
+    arn = None
     if name.startswith("arn:"):
-        name = name.rpartition("/")[2]
+        arn, name = name, name.rpartition("/")[2]
     raw = await reader.raw.get(_TABLES.prefix + pack(ctx.account, ctx.region, name))
     if raw is None:
         return None
@@ -41,7 +43,7 @@ async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
         if len(_decoded) >= _DECODED_MAX:
             _decoded.clear()
         table = _decoded[raw] = _TABLES.decode(raw)
-    return table
+    return table if arn is None or arn == table.arn else None
 
 
 async def usable_table(reader: Reader, ctx: Context, name: str) -> Table:
@@ -78,20 +80,27 @@ async def read_item(reader: Reader, row: bytes) -> Item | None:
     return None if raw is None else decode_item(raw)
 
 
-def count_key(table: Table) -> bytes:
-    """The counter of a table's items."""
-    return pack("ddb.count", table.id)
+COUNTERS = ("ddb.count", "ddb.bytes")
 
 
-def bytes_key(table: Table) -> bytes:
-    """The counter of a table's bytes."""
-    return pack("ddb.bytes", table.id)
+def count_key(table: Table, index: SecondaryIndex | None = None) -> bytes:
+    """The counter of the items of a table or index."""
+    return pack("ddb.count", table.id, *_of(index))
 
 
-def write_item(
+def bytes_key(table: Table, index: SecondaryIndex | None = None) -> bytes:
+    """The counter of the bytes of a table or index."""
+    return pack("ddb.bytes", table.id, *_of(index))
+
+
+def _of(index: SecondaryIndex | None) -> tuple[str, ...]:
+    return () if index is None else (index.id or index.name,)
+
+
+async def write_item(
     tx: Tx, table: Table, row: bytes, old: Item | None, new: Item | None, growth: int
-) -> int:
-    """Replace an item's row and its index rows in one commit; the index rows that changed.
+) -> dict[str, float]:
+    """Replace an item's row and its index rows in one commit; the write units of each index.
 
     `growth` is by how many bytes the item grows.
     """
@@ -104,25 +113,44 @@ def write_item(
         raw.add(count_key(table), 1.0 if old is None else -1.0)
     if growth:
         raw.add(bytes_key(table), float(growth))
-    if not table.indexes:
-        return 0
-    return sum(_write_index(tx, table, index, old, new) for index in table.indexes)
+    units: dict[str, float] = {}
+    for index in table.indexes:
+        taken = await _write_index(tx, table, index, old, new)
+        if taken:
+            units[index.name] = taken
+    return units
 
 
-def _write_index(
+async def _write_index(
     tx: Tx, table: Table, index: SecondaryIndex, old: Item | None, new: Item | None
-) -> int:
+) -> float:
+    """Let one index follow; units as AWS counts them: for the entry that goes, and that comes."""
     was = None if old is None else index_row(table, index, old)
     now = None if new is None else index_row(table, index, new)
+    if was is not None and index.status == "CREATING" and await tx.raw.get(was) is None:
+        was = None  # The backfill has not come to this item.
+    gone = projected(table, index, old) if old is not None and was is not None else None
+    came = projected(table, index, new) if new is not None and now is not None else None
+    if gone == came:
+        return 0.0
+    before = 0 if gone is None else size_of(gone)
+    after = 0 if came is None else size_of(came)
     if was is not None and was != now:
         tx.raw.delete(was)
-    if now is not None:
-        assert new is not None
-        shown = encode_item(projected(table, index, new))
-        if was == now and old is not None and shown == encode_item(projected(table, index, old)):
-            return 0
-        tx.raw.put(now, shown)
-    return int(was is not None) if was != now and now is None else int(now is not None)
+    if came is not None and now is not None:
+        tx.raw.put(now, encode_item(came))
+    count_entry(tx, table, index, (came is not None) - (gone is not None), after - before)
+    if was == now:
+        return write_units(max(before, after))
+    return sum(write_units(size) for size in (before, after) if size)
+
+
+def count_entry(tx: Tx, table: Table, index: SecondaryIndex, entries: int, size: int) -> None:
+    """Keep the counters of an index."""
+    if entries:
+        tx.raw.add(count_key(table, index), float(entries))
+    if size:
+        tx.raw.add(bytes_key(table, index), float(size))
 
 
 def index_row(table: Table, index: SecondaryIndex, item: Item) -> bytes | None:
@@ -131,7 +159,7 @@ def index_row(table: Table, index: SecondaryIndex, item: Item) -> bytes | None:
     if key is None:
         return None
     own = b"".join(encoded(item[part.name]) for part in table.key)
-    return index_prefix(table, index.name) + key + own
+    return index_prefix(table, index) + key + own
 
 
 def projected(table: Table, index: SecondaryIndex, item: Item) -> Item:

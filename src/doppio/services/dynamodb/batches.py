@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.dynamodb import limits
-from doppio.services.dynamodb.access import item_row, read_item, usable_table
+from doppio.services.dynamodb.access import decode_item, item_row, usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.paths import project
 from doppio.services.dynamodb.item_keys import checked_key
-from doppio.services.dynamodb.items import READS, WRITES, Change, projection_paths
+from doppio.services.dynamodb.items import (
+    READS,
+    WRITES,
+    Change,
+    Done,
+    collections,
+    projection_paths,
+)
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
@@ -42,11 +49,11 @@ class Batches:
             rows = _rows(table, one["Keys"])
             found: list[Item] = []
             units = 0.0
-            for number, row in enumerate(rows):
+            for number, raw in enumerate(await reader.raw.get_many(rows)):
                 if total >= limits.BATCH_GET_BYTES_MAX:
                     unprocessed[name] = {**one, "Keys": one["Keys"][number:]}
                     break
-                item = await read_item(reader, row)
+                item: Item | None = None if raw is None else decode_item(raw)
                 size = 0 if item is None else size_of(item)
                 total += size
                 units += read_units(size, consistent=consistent)
@@ -68,38 +75,39 @@ class Batches:
         count = sum(len(one) for one in wanted.values())
         if count > limits.BATCH_WRITE_MAX:
             raise ValidationException("Too many items requested for the BatchWriteItem call")
-        if any(not one for one in wanted.values()):
-            raise ValidationException(
-                "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: "
-                "Map value must satisfy constraint: [Member must have length greater than or equal "
-                "to 1]"
-            )
         changes = {name: [_change(one) for one in entries] for name, entries in wanted.items()}
+        capacities = []
+        metrics = {}
         async with ctx.write() as tx:
-            capacities = [
-                await self._write(ctx, tx, req, name, group) for name, group in changes.items()
-            ]
+            for name, group in changes.items():
+                table = await usable_table(tx, ctx, name)
+                done = await _written(tx, table, group)
+                capacities.append(consumed(req, table, *_units(done)))
+                metrics[name] = collections(table, done)
         shown: dict[str, Any] = {"UnprocessedItems": {}}
         if any(capacities):
             shown["ConsumedCapacity"] = capacities
+        if req.get("ReturnItemCollectionMetrics") == "SIZE" and any(metrics.values()):
+            shown["ItemCollectionMetrics"] = {name: one for name, one in metrics.items() if one}
         return shown  # type: ignore[return-value]
 
-    async def _write(
-        self, ctx: Context, tx: Tx, req: Mapping[str, Any], name: str, group: list[Change]
-    ) -> dict[str, Any] | None:
-        table = await usable_table(tx, ctx, name)
-        rows = [change.row(table) for change in group]
-        if len(set(rows)) < len(rows):
-            raise ValidationException(_DUPLICATES)
-        units = 0.0
-        indexes: dict[str, float] = {}
-        for change in group:
-            done = await change.apply(tx, table)
-            units += done.units
-            for index, more in done.indexes.items():
-                indexes[index] = indexes.get(index, 0.0) + more
-        tx.meter(WRITES, units)
-        return consumed(req, table, units, indexes)
+
+async def _written(tx: Tx, table: Table, group: list[Change]) -> list[Done]:
+    rows = [change.row(table) for change in group]
+    if len(set(rows)) < len(rows):
+        raise ValidationException(_DUPLICATES)
+    done = [await change.apply(tx, table) for change in group]
+    tx.meter(WRITES, sum(one.total for one in done))
+    return done
+
+
+def _units(done: list[Done]) -> tuple[float, dict[str, float]]:
+    """What the writes took of their table and of each index."""
+    indexes: dict[str, float] = {}
+    for one in done:
+        for name, more in one.indexes.items():
+            indexes[name] = indexes.get(name, 0.0) + more
+    return sum(one.units for one in done), indexes
 
 
 def _rows(table: Table, keys: list[Item]) -> list[bytes]:

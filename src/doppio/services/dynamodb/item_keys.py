@@ -12,11 +12,13 @@ from typing import Any
 from doppio.kernel.keys import pack
 from doppio.services.dynamodb import limits, numbers
 from doppio.services.dynamodb.errors import ValidationException
-from doppio.services.dynamodb.records import KeyPart, Table
+from doppio.services.dynamodb.records import KeyPart, SecondaryIndex, Table
 from doppio.services.dynamodb.values import Item, Value
 
 ITEMS = pack("ddb.item")
 INDEXED = pack("ddb.index")
+# No key begins with 0xff, so that 0xff behind a prefix is the end of all keys that have it.
+_BINARY = b"\x01"
 
 
 def table_prefix(table: Table) -> bytes:
@@ -24,9 +26,9 @@ def table_prefix(table: Table) -> bytes:
     return ITEMS + table.id.encode()
 
 
-def index_prefix(table: Table, index: str) -> bytes:
+def index_prefix(table: Table, index: SecondaryIndex) -> bytes:
     """What the rows of an index begin with."""
-    return INDEXED + table.id.encode() + pack(index)
+    return INDEXED + table.id.encode() + pack(index.id or index.name)
 
 
 def encoded(value: Value) -> bytes:
@@ -37,7 +39,7 @@ def encoded(value: Value) -> bytes:
         return (raw.replace(b"\0", b"\0\xff") if b"\0" in raw else raw) + b"\0"
     if kind == "N":
         return numbers.order_key(content)
-    return bytes(content).replace(b"\0", b"\0\xff") + b"\0"
+    return _BINARY + bytes(content).replace(b"\0", b"\0\xff") + b"\0"
 
 
 def row_key(prefix: bytes, parts: Sequence[KeyPart], item: Item) -> bytes:
@@ -88,10 +90,12 @@ def check_part(part: KeyPart, value: Value, mismatch: str = "") -> None:
     size = len(content.encode()) if part.type == "S" else len(content)
     most = limits.HASH_KEY_BYTES_MAX if part.hash else limits.RANGE_KEY_BYTES_MAX
     if size > most:
-        noun = "hashkey" if part.hash else "rangekey"
         raise ValidationException(
-            "One or more parameter values were invalid: Size of "
-            f"{noun} has exceeded the maximum size limit of{most} bytes"
+            "One or more parameter values were invalid: Size of hashkey has exceeded the maximum "
+            f"size limit of{most} bytes"
+            if part.hash
+            else "One or more parameter values were invalid: Aggregated size of all range keys has "
+            f"exceeded the size limit of {most} bytes"
         )
 
 
@@ -130,3 +134,4 @@ def check_index_types(table: Table, item: Item) -> None:
                     "index key is not supported. The AttributeValue for a key attribute cannot "
                     f"contain an empty {noun} value. IndexName: {index.name}, IndexKey: {part.name}"
                 )
+            check_part(part, value)

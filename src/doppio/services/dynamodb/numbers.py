@@ -8,9 +8,9 @@ from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.limits import NUMBER_DIGITS_MAX
 
-_EXACT = Context(prec=200, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_EXACT = Context(prec=300, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _SMALL = re.compile(r"-?[1-9][0-9]{0,36}|0")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,6})?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?")
 _LARGEST = 125
 _SMALLEST = -130
 _EXPONENT_BIAS = 0x4000
@@ -26,13 +26,13 @@ def canonical(text: str) -> str:
 
 def parse(text: str) -> Decimal:
     """The value of a number's text. Raises ValidationException."""
-    if not _NUMBER.fullmatch(text.strip()):
+    if not _NUMBER.fullmatch(text):
         raise ValidationException(
             f"The parameter cannot be converted to a numeric value: {text}"
             if text
             else "The parameter cannot be converted to a numeric value"
         )
-    return checked(Decimal(text.strip()))
+    return checked(Decimal(text))
 
 
 def checked(value: Decimal) -> Decimal:
@@ -74,7 +74,8 @@ def plain(value: Decimal) -> str:
 def add(a: str, b: str, *, sign: int = 1) -> str:
     """a + b, or a - b, exact. Raises ValidationException if the result is out of range."""
     try:
-        total = _EXACT.add(Decimal(a), Decimal(b) * sign)
+        x, y = Decimal(a), Decimal(b)
+        total = _EXACT.add(x, y) if sign > 0 else _EXACT.subtract(x, y)
     except InvalidOperation as error:
         raise ValidationException("The parameter cannot be converted to a numeric value") from error
     return plain(checked(total))
@@ -104,6 +105,11 @@ def order_key(text: str) -> bytes:
 
 
 def size(text: str) -> int:
-    """The bytes DynamoDB counts for a number: one for two digits, and one."""
-    digits = "".join(map(str, Decimal(text).as_tuple().digits)).strip("0")
+    """The bytes DynamoDB counts for a canonical number: one for two digits, and one or two more.
+
+    Zeros before the first and behind the last other digit do not count; a sign does.
+    """
+    if text.isdigit():
+        return (len(text.rstrip("0")) + 1) // 2 + 1
+    digits = text.lstrip("-").replace(".", "").strip("0")
     return (len(digits) + 1) // 2 + 1 + (1 if text.startswith("-") else 0)

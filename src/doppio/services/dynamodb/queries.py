@@ -22,8 +22,8 @@ from doppio.services.dynamodb.expressions.binding import Binding, bind
 from doppio.services.dynamodb.expressions.conditions import Test, compile_condition
 from doppio.services.dynamodb.expressions.keys import AFTER, key_range
 from doppio.services.dynamodb.expressions.legacy import with_expressions
-from doppio.services.dynamodb.expressions.paths import project
-from doppio.services.dynamodb.expressions.syntax import condition, projection
+from doppio.services.dynamodb.expressions.paths import project, projected_paths
+from doppio.services.dynamodb.expressions.syntax import condition
 from doppio.services.dynamodb.item_keys import (
     check_part,
     index_prefix,
@@ -80,13 +80,13 @@ class Queries:
                 "Either the KeyConditions or KeyConditionExpression parameter must be specified in "
                 "the request."
             )
-        binding = bind(given)
+        binding = bind(given, "FilterExpression", "KeyConditionExpression")
         parts = index.key if index is not None else table.key
         span = key_range(given["KeyConditionExpression"], binding, parts)
         prefix = _prefix(table, index)
         forward = given.get("ScanIndexForward", True)
         plan = _plan(table, index, given, binding, prefix + span.lo, prefix + span.hi, not forward)
-        _check_filter(given, parts, binding)
+        _check_filter(given, parts, binding, "QueryFilter" if "QueryFilter" in req else "")
         binding.finish()
         plan = _continued(plan, given)
         return await _read(ctx, reader, given, plan)  # type: ignore[return-value]
@@ -97,7 +97,7 @@ class Queries:
         reader = ctx.read()
         table = await usable_table(reader, ctx, given["TableName"])
         index = _index(table, given)
-        binding = bind(given)
+        binding = bind(given, "FilterExpression")
         prefix = _prefix(table, index)
         lo, hi = prefix, prefix + AFTER
         segment, segments = _segment(given)
@@ -121,25 +121,19 @@ def _plan(
     keep = None
     if "FilterExpression" in req:
         keep = compile_condition(req["FilterExpression"], binding, "FilterExpression")
-    paths = None
-    if "ProjectionExpression" in req:
-        trees = projection(req["ProjectionExpression"])
-        paths = [binding.path(tree, "ProjectionExpression") for tree in trees]
-    elif "AttributesToGet" in req:
-        paths = [(name,) for name in req["AttributesToGet"]]
+    paths = projected_paths(req, binding)
     select = req.get("Select")
-    _check_select(table, index, select, paths)
+    given = "AttributesToGet" if "AttributesToGet" in req else "ProjectionExpression"
+    _check_select(table, index, select, paths, given)
     if req.get("ConsistentRead") and index is not None and index.is_global:
         raise ValidationException("Consistent reads are not supported on global secondary indexes")
     limit = req.get("Limit")
-    if limit is not None and limit < 1:
-        raise ValidationException("Limit must be greater than or equal to 1")
     # A local index can show what it does not hold: the items are fetched from the table.
     fetch = (
         index is not None
         and not index.is_global
         and index.projection != "ALL"
-        and (select == "ALL_ATTRIBUTES" or _beyond(table, index, paths))
+        and (select == "ALL_ATTRIBUTES" or bool(_beyond(table, index, paths)))
     )
     return Plan(
         table, index, lo, hi, reverse, limit, keep, paths, select == "COUNT", fetch,
@@ -147,13 +141,20 @@ def _plan(
     )  # fmt: skip
 
 
-def _beyond(table: Table, index: SecondaryIndex, paths: list[Any] | None) -> bool:
+def _beyond(table: Table, index: SecondaryIndex, paths: list[Any] | None) -> list[str]:
+    """The attributes asked for that an index does not hold."""
+    if index.projection == "ALL":
+        return []
     held = {part.name for part in (*table.key, *index.key)} | set(index.included)
-    return paths is not None and any(path[0] not in held for path in paths)
+    return [path[0] for path in paths or () if path[0] not in held]
 
 
 def _check_select(
-    table: Table, index: SecondaryIndex | None, select: str | None, paths: list[Any] | None
+    table: Table,
+    index: SecondaryIndex | None,
+    select: str | None,
+    paths: list[Any] | None,
+    given: str,
 ) -> None:
     if select == "ALL_PROJECTED_ATTRIBUTES" and index is None:
         raise ValidationException(
@@ -165,9 +166,15 @@ def _check_select(
             "SPECIFIC_ATTRIBUTES"
         )
     if paths is not None and select not in (None, "SPECIFIC_ATTRIBUTES"):
-        raise ValidationException(
-            f"Cannot specify the ProjectionExpression when choosing to get {select}"
-        )
+        what = "only the Count" if select == "COUNT" else select
+        raise ValidationException(f"Cannot specify the {given} when choosing to get {what}")
+    if index is not None and index.is_global:
+        missing = _beyond(table, index, paths)
+        if missing:
+            raise ValidationException(
+                f"One or more parameter values were invalid: Global secondary index {index.name} "
+                f"does not project [{', '.join(missing)}]"
+            )
     if (
         select == "ALL_ATTRIBUTES"
         and index is not None
@@ -181,7 +188,7 @@ def _check_select(
         )
 
 
-def _check_filter(req: Mapping[str, Any], parts: Any, binding: Binding) -> None:
+def _check_filter(req: Mapping[str, Any], parts: Any, binding: Binding, legacy: str) -> None:
     if "FilterExpression" not in req:
         return
     keys = {part.name for part in parts}
@@ -189,8 +196,8 @@ def _check_filter(req: Mapping[str, Any], parts: Any, binding: Binding) -> None:
         name = binding.path(path, "FilterExpression")[0]
         if name in keys:
             raise ValidationException(
-                "Filter Expression can only contain non-primary key attributes: Primary key "
-                f"attribute: {name}"
+                f"{legacy or 'Filter Expression'} can only contain non-primary key attributes: "
+                f"Primary key attribute: {name}"
             )
 
 
@@ -208,7 +215,7 @@ def _index(table: Table, req: Mapping[str, Any]) -> SecondaryIndex | None:
 
 
 def _prefix(table: Table, index: SecondaryIndex | None) -> bytes:
-    return table_prefix(table) if index is None else index_prefix(table, index.name)
+    return table_prefix(table) if index is None else index_prefix(table, index)
 
 
 def _continued(plan: Plan, req: Mapping[str, Any]) -> Plan:

@@ -26,7 +26,11 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecondaryIndex(msgspec.Struct, frozen=True, kw_only=True):
-    """A secondary index: `projection` is ALL, KEYS_ONLY or INCLUDE (of `included`)."""
+    """A secondary index: `projection` is ALL, KEYS_ONLY or INCLUDE (of `included`).
+
+    `id` begins the rows of an index that was added later: one that is made anew under an old name
+    does not see old rows. Those made with their table need none.
+    """
 
     name: str
     key: tuple[KeyPart, ...]
@@ -35,6 +39,7 @@ class SecondaryIndex(msgspec.Struct, frozen=True, kw_only=True):
     is_global: bool = True
     throughput: Throughput = Throughput()
     status: str = "ACTIVE"
+    id: str = ""
 
 
 @record("dynamodb.table", key=("account", "region", "name"))
@@ -51,10 +56,10 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, str]
     indexes: tuple[SecondaryIndex, ...] = ()
     on_demand: bool = False
+    on_demand_since: datetime | None = None
     throughput: Throughput = Throughput()
     table_class: str | None = None
     deletion_protection: bool = False
-    encryption: bool = False
     ttl_attribute: str | None = None
     ttl_status: str = "DISABLED"
     tags: dict[str, str] = {}

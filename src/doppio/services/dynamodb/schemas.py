@@ -7,18 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from doppio.services.dynamodb import limits
-from doppio.services.dynamodb.errors import LimitExceededException, ValidationException
+from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.records import KeyPart, SecondaryIndex, Table, Throughput
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-_BAD = "One or more parameter values were invalid: "
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+BAD = "One or more parameter values were invalid: "
 
 
-def checked_name(name: str) -> str:
+def checked_name(name: str, what: str = "TableName") -> str:
     """A table's or index's name. Raises ValidationException."""
+    if not 3 <= len(name) <= 255:
+        raise ValidationException(
+            f"{what} must be at least 3 characters long and at most 255 characters long"
+        )
     if not _NAME.fullmatch(name):
         raise ValidationException(
-            f"1 validation error detected: Value '{name}' at 'tableName' failed to satisfy "
+            f"1 validation error detected: Value '{name}' at '{what[0].lower()}{what[1:]}' failed to satisfy "
             "constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
         )
     return name
@@ -59,7 +63,7 @@ def key_parts(schema: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> 
         if name not in types:
             declared = ", ".join(types)
             raise ValidationException(
-                f"{_BAD}Some index key attributes are not defined in AttributeDefinitions. "
+                f"{BAD}Some index key attributes are not defined in AttributeDefinitions. "
                 f"Keys: [{name}], AttributeDefinitions: [{declared}]"
             )
     return tuple(
@@ -72,13 +76,13 @@ def throughput(given: Mapping[str, Any] | None, *, on_demand: bool, what: str) -
     if on_demand:
         if given and (given.get("ReadCapacityUnits") or given.get("WriteCapacityUnits")):
             raise ValidationException(
-                f"{_BAD}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when "
+                f"{BAD}Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when "
                 "BillingMode is PAY_PER_REQUEST"
             )
         return Throughput()
     if given is None:
         raise ValidationException(
-            f"{_BAD}ReadCapacityUnits and WriteCapacityUnits must both be specified when "
+            f"{BAD}ReadCapacityUnits and WriteCapacityUnits must both be specified when "
             f"BillingMode is PROVISIONED{what}"
         )
     return Throughput(read=given["ReadCapacityUnits"], write=given["WriteCapacityUnits"])
@@ -94,7 +98,9 @@ def secondary_index(
 ) -> SecondaryIndex:
     """A secondary index. Raises ValidationException."""
     projection = given.get("Projection") or {}
-    kind = projection.get("ProjectionType", "ALL")
+    kind = projection.get("ProjectionType")
+    if kind is None:
+        raise ValidationException(f"{BAD}Unknown ProjectionType: null")
     included = tuple(projection.get("NonKeyAttributes", ()))
     if bool(included) != (kind == "INCLUDE"):
         why = (
@@ -102,9 +108,9 @@ def secondary_index(
             if included
             else "ProjectionType is INCLUDE, but NonKeyAttributes is not specified"
         )
-        raise ValidationException(_BAD + why)
+        raise ValidationException(BAD + why)
     return SecondaryIndex(
-        name=checked_name(given["IndexName"]),
+        name=checked_name(given["IndexName"], "IndexName"),
         key=key_parts(given["KeySchema"], types),
         projection=kind,
         included=included,
@@ -128,18 +134,18 @@ def indexes(
     for one in local:
         if len(key) < 2:
             raise ValidationException(
-                f"{_BAD}Table KeySchema does not have a range key, which is required when "
+                f"{BAD}Table KeySchema does not have a range key, which is required when "
                 "specifying a LocalSecondaryIndex"
             )
         if one.key[0].name != key[0].name:
             raise ValidationException(
-                f"{_BAD}Index KeySchema does not have the same leading hash key as table KeySchema "
+                f"{BAD}Index KeySchema does not have the same leading hash key as table KeySchema "
                 f"for index: {one.name}. index hash key: {one.key[0].name}, table hash key: "
                 f"{key[0].name}"
             )
         if len(one.key) < 2:
             raise ValidationException(
-                f"{_BAD}Index KeySchema does not have a range key for index: {one.name}"
+                f"{BAD}Index KeySchema does not have a range key for index: {one.name}"
             )
     everywhere = [
         secondary_index(one, types, is_global=True, on_demand=on_demand)
@@ -154,14 +160,20 @@ def check_counts(local: Sequence[SecondaryIndex], everywhere: Sequence[Secondary
     names = [one.name for one in (*local, *everywhere)]
     for name in names:
         if names.count(name) > 1:
-            raise ValidationException(f"{_BAD}Duplicate index name: {name}")
+            raise ValidationException(f"{BAD}Duplicate index name: {name}")
     if len(local) > limits.LOCAL_INDEXES_MAX:
         raise ValidationException(
-            f"{_BAD}Number of LocalSecondaryIndexes exceeds per-table limit of 5"
+            f"{BAD}Number of LocalSecondaryIndexes exceeds per-table limit of 5"
         )
     if len(everywhere) > limits.GLOBAL_INDEXES_MAX:
-        raise LimitExceededException(
-            "Number of GlobalSecondaryIndexes exceeds per-table limit of 20"
+        raise ValidationException(
+            f"{BAD}GlobalSecondaryIndex count exceeds the per-table limit of 20"
+        )
+    included = sum(len(one.included) for one in (*local, *everywhere))
+    if included > limits.PROJECTED_ATTRIBUTES_MAX:
+        raise ValidationException(
+            f"{BAD}Number of projected attributes exceeds the per-table limit of "
+            f"{limits.PROJECTED_ATTRIBUTES_MAX}. Requested: {included}"
         )
 
 
@@ -172,16 +184,20 @@ def check_all_used(
     used = {part.name for part in key} | {part.name for one in found for part in one.key}
     if set(types) != used:
         raise ValidationException(
-            f"{_BAD}Number of attributes in KeySchema does not exactly match number of attributes "
+            f"{BAD}Number of attributes in KeySchema does not exactly match number of attributes "
             "defined in AttributeDefinitions"
             if not list(found)
-            else f"{_BAD}Some AttributeDefinitions are not used. AttributeDefinitions: "
+            else f"{BAD}Some AttributeDefinitions are not used. AttributeDefinitions: "
             f"[{', '.join(types)}], keys used: [{', '.join(sorted(used))}]"
         )
 
 
-def to_wire(table: Table, items: int, size: int) -> dict[str, Any]:
-    """A table as DescribeTable shows it."""
+Counts = Mapping[str, tuple[int, int]]
+
+
+def to_wire(table: Table, counts: Counts) -> dict[str, Any]:
+    """A table as DescribeTable shows it; `counts` by index name, "" for the table itself."""
+    items, size = counts.get("", (0, 0))
     shown: dict[str, Any] = {
         "AttributeDefinitions": [
             {"AttributeName": name, "AttributeType": kind}
@@ -199,21 +215,22 @@ def to_wire(table: Table, items: int, size: int) -> dict[str, Any]:
         "DeletionProtectionEnabled": table.deletion_protection,
         "WarmThroughput": _warm(table),
     }
-    if table.on_demand:
+    if table.on_demand_since is not None:
         shown["BillingModeSummary"] = {
-            "BillingMode": "PAY_PER_REQUEST",
-            "LastUpdateToPayPerRequestDateTime": table.created_at,
+            "BillingMode": "PAY_PER_REQUEST" if table.on_demand else "PROVISIONED",
+            "LastUpdateToPayPerRequestDateTime": table.on_demand_since,
         }
     if table.table_class is not None:
         shown["TableClassSummary"] = {"TableClass": table.table_class}
     for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
-        found = [_index(table, one) for one in table.indexes if one.is_global == is_global]
+        found = [_index(table, one, counts) for one in table.indexes if one.is_global == is_global]
         if found:
             shown[member] = found
     return shown
 
 
-def _index(table: Table, index: SecondaryIndex) -> dict[str, Any]:
+def _index(table: Table, index: SecondaryIndex, counts: Counts) -> dict[str, Any]:
+    items, size = counts.get(index.name, (0, 0))
     projection: dict[str, Any] = {"ProjectionType": index.projection}
     if index.included:
         projection["NonKeyAttributes"] = list(index.included)
@@ -221,8 +238,8 @@ def _index(table: Table, index: SecondaryIndex) -> dict[str, Any]:
         "IndexName": index.name,
         "KeySchema": _schema(index.key),
         "Projection": projection,
-        "IndexSizeBytes": 0,
-        "ItemCount": 0,
+        "IndexSizeBytes": size,
+        "ItemCount": items,
         "IndexArn": f"{table.arn}/index/{index.name}",
     }
     if index.is_global:

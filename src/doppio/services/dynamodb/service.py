@@ -60,5 +60,6 @@ SERVICE = Service(
         upkeep.BACKFILL: upkeep.backfill,
         upkeep.EMPTY: upkeep.empty,
         upkeep.EXPIRE: upkeep.expire,
+        upkeep.FORGET: upkeep.forget,
     },
 )  # fmt: skip

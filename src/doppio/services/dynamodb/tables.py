@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.context import Context, Reader
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
-from doppio.services.dynamodb import limits, schemas
+from doppio.kernel.records import table_of
+from doppio.services.dynamodb import changes, limits, schemas
 from doppio.services.dynamodb.access import bytes_key, count_key, find_table
+from doppio.services.dynamodb.changes import check_absent
 from doppio.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
@@ -20,25 +22,11 @@ from doppio.services.dynamodb.errors import (
     ValidationException,
     table_not_found,
 )
-from doppio.services.dynamodb.records import Table, Throughput
-from doppio.services.dynamodb.upkeep import BACKFILL, EMPTY, EXPIRE, SETTLE
+from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.upkeep import EMPTY, EXPIRE, SETTLE
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
-
-# Settings that AWS acts on and this cloud does not yet: refused rather than only stored.
-_ABSENT = {
-    "StreamSpecification": "streams",
-    "ReplicaUpdates": "global tables",
-    "GlobalTableSourceArn": "global tables",
-    "GlobalTableWitnessUpdates": "global tables",
-    "MultiRegionConsistency": "global tables",
-    "ResourcePolicy": "resource policies",
-    "VectorIndexes": "vector indexes",
-    "VectorIndexUpdates": "vector indexes",
-    "OnDemandThroughput": "on-demand throughput limits",
-    "WarmThroughput": "warm throughput",
-}
 
 
 class Tables:
@@ -46,7 +34,7 @@ class Tables:
 
     async def create_table(self, ctx: Context, req: w.CreateTableInput) -> w.CreateTableOutput:
         """Create a table; it is CREATING for a moment, then ACTIVE."""
-        _check_absent(req)
+        check_absent(req)
         name = schemas.checked_name(req["TableName"])
         types = schemas.attribute_types(req)
         key = schemas.key_parts(req.get("KeySchema", []), types)
@@ -54,7 +42,7 @@ class Tables:
         found = schemas.indexes(req, key, types, on_demand=on_demand)
         schemas.check_all_used(types, key, found)
         async with ctx.write() as tx:
-            if await tx.get(Table, ctx.account, ctx.region, name) is not None:
+            if await find_table(tx, ctx, name) is not None:
                 raise ResourceInUseException(f"Table already exists: {name}")
             most = await quota(tx, limits.TABLES)
             rows = await tx.list(Table, (ctx.account, ctx.region), limit=most)
@@ -65,7 +53,7 @@ class Tables:
             table = Table(
                 account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
                 created_at=ctx.now, status="CREATING", key=key, attributes=types, indexes=found,
-                on_demand=on_demand,
+                on_demand=on_demand, on_demand_since=ctx.now if on_demand else None,
                 throughput=schemas.throughput(
                     req.get("ProvisionedThroughput"), on_demand=on_demand, what=""
                 ),
@@ -75,7 +63,7 @@ class Tables:
             )  # fmt: skip
             tx.put(table)
             await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
-        return {"TableDescription": schemas.to_wire(table, 0, 0)}  # type: ignore[typeddict-item]
+        return {"TableDescription": schemas.to_wire(table, {})}  # type: ignore[typeddict-item]
 
     async def describe_table(
         self, ctx: Context, req: w.DescribeTableInput
@@ -91,8 +79,6 @@ class Tables:
         start = req.get("ExclusiveStartTableName")
         after = None
         if start is not None:
-            from doppio.kernel.records import table_of
-
             after = table_of(Table).key_of((ctx.account, ctx.region, start))
         rows = await ctx.read().list(Table, (ctx.account, ctx.region), after=after, limit=most + 1)
         shown: dict[str, Any] = {"TableNames": [table.name for table in rows[:most]]}
@@ -102,22 +88,16 @@ class Tables:
 
     async def update_table(self, ctx: Context, req: w.UpdateTableInput) -> w.UpdateTableOutput:
         """Change billing, capacity, class, protection, or one index."""
-        _check_absent(req)
+        check_absent(req)
+        if not req.keys() - {"TableName", "AttributeDefinitions"}:
+            raise ValidationException(
+                "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, "
+                "GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"
+            )
         async with ctx.write() as tx:
             table = await existing(tx, ctx, req["TableName"])
-            if table.status != "ACTIVE":
-                raise ResourceInUseException(
-                    f"Attempt to change a resource which is still in use: Table is being "
-                    f"{'created' if table.status == 'CREATING' else 'updated'}: {table.name}"
-                )
-            changed = _with_settings(table, req)
-            for update in req.get("GlobalSecondaryIndexUpdates", ()):
-                changed = await _with_index(ctx, tx, changed, req, update)
-            if changed == table:
-                raise ValidationException(
-                    "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, "
-                    "GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required"
-                )
+            check_at_rest(table)
+            changed = await changes.changed_table(ctx, tx, table, req)
             tx.put(replace(changed, status="UPDATING"))
             await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
             shown = await described(tx, replace(changed, status="UPDATING"))
@@ -127,20 +107,14 @@ class Tables:
         """Delete a table with its items and indexes."""
         async with ctx.write() as tx:
             table = await existing(tx, ctx, req["TableName"])
-            if table.status in ("CREATING", "UPDATING"):
-                word = "created" if table.status == "CREATING" else "updated"
-                raise ResourceInUseException(
-                    "Attempt to change a resource which is still in use: Table is being "
-                    f"{word}: {table.name}"
-                )
+            check_at_rest(table)
             if table.deletion_protection:
                 raise ValidationException(
                     "Resource cannot be deleted as it is currently protected against deletion. "
                     "Disable deletion protection first."
                 )
-            if table.status != "DELETING":
-                table = tx.put(replace(table, status="DELETING"))
-                await tx.schedule(ctx.now + limits.SETTLE, EMPTY, table.arn, id=table.id)
+            table = tx.put(replace(table, status="DELETING"))
+            await tx.schedule(ctx.now + limits.SETTLE, EMPTY, table.arn, id=table.id)
             shown = await described(tx, table)
         return {"TableDescription": shown}  # type: ignore[typeddict-item]
 
@@ -256,9 +230,22 @@ async def existing(reader: Reader, ctx: Context, name: str) -> Table:
 
 async def described(reader: Reader, table: Table) -> dict[str, Any]:
     """A table with its counts."""
-    items = await reader.raw.counter(count_key(table))
-    size = await reader.raw.counter(bytes_key(table))
-    return schemas.to_wire(table, int(items), int(size))
+    counts = {}
+    for index in (None, *table.indexes):
+        items = await reader.raw.counter(count_key(table, index))
+        size = await reader.raw.counter(bytes_key(table, index))
+        counts["" if index is None else index.name] = (int(items), int(size))
+    return schemas.to_wire(table, counts)
+
+
+def check_at_rest(table: Table) -> None:
+    """Raise ResourceInUseException for a table that is being made, changed or deleted."""
+    if table.status != "ACTIVE":
+        word = {"CREATING": "created", "UPDATING": "updated", "DELETING": "deleted"}[table.status]
+        raise ResourceInUseException(
+            f"Attempt to change a resource which is still in use: Table is being {word}: "
+            f"{table.name}"
+        )
 
 
 async def _by_arn(reader: Reader, ctx: Context, arn: str) -> Table:
@@ -268,91 +255,6 @@ async def _by_arn(reader: Reader, ctx: Context, arn: str) -> Table:
             f"Requested resource not found: ResourcArn: {arn} not found"
         )
     return table
-
-
-def _with_settings(table: Table, req: Mapping[str, Any]) -> Table:
-    """The table with the request's settings of its own."""
-    types = {**table.attributes, **schemas.attribute_types(req)}
-    on_demand = table.on_demand
-    if "BillingMode" in req:
-        on_demand = req["BillingMode"] == "PAY_PER_REQUEST"
-    bought = table.throughput
-    if on_demand:
-        bought = Throughput()
-    elif "ProvisionedThroughput" in req or table.on_demand:
-        bought = schemas.throughput(req.get("ProvisionedThroughput"), on_demand=False, what="")
-        if bought == table.throughput and not table.on_demand:
-            raise ValidationException(
-                "The provisioned throughput for the table will not change. The requested value "
-                f"equals the current value. Current ReadCapacityUnits provisioned for the table: "
-                f"{bought.read}. Requested ReadCapacityUnits: {bought.read}. Current "
-                f"WriteCapacityUnits provisioned for the table: {bought.write}. Requested "
-                f"WriteCapacityUnits: {bought.write}."
-            )
-    return replace(
-        table,
-        attributes=types if req.get("GlobalSecondaryIndexUpdates") else table.attributes,
-        on_demand=on_demand,
-        throughput=bought,
-        table_class=req.get("TableClass", table.table_class),
-        deletion_protection=req.get("DeletionProtectionEnabled", table.deletion_protection),
-    )
-
-
-async def _with_index(
-    ctx: Context, tx: Tx, table: Table, req: Mapping[str, Any], update: Mapping[str, Any]
-) -> Table:
-    """The table with one index more, less or changed."""
-    [(action, given)] = update.items()
-    if action == "Create":
-        if table.index(given["IndexName"]) is not None:
-            raise ValidationException(
-                f"Attempting to create an index which already exists: {given['IndexName']}"
-            )
-        index = schemas.secondary_index(
-            given, table.attributes, is_global=True, on_demand=table.on_demand, status="CREATING"
-        )
-        found = (*table.indexes, index)
-        schemas.check_counts([], [one for one in found if one.is_global])
-        await tx.schedule(ctx.now, BACKFILL, f"{table.arn}/index/{index.name}")
-        return replace(table, indexes=found)
-    old = table.index(given["IndexName"])
-    if old is None or not old.is_global:
-        raise ResourceNotFoundException("Requested resource not found")
-    if action == "Delete":
-        kept = tuple(one for one in table.indexes if one.name != old.name)
-        await tx.schedule(ctx.now, EMPTY, f"{table.arn}/index/{old.name}", id=table.id,
-                          index=old.name)  # fmt: skip
-        used = {part.name for part in table.key} | {p.name for one in kept for p in one.key}
-        types = {name: kind for name, kind in table.attributes.items() if name in used}
-        return replace(table, indexes=kept, attributes=types)
-    bought = schemas.throughput(
-        given.get("ProvisionedThroughput"), on_demand=table.on_demand, what=""
-    )
-    return replace(
-        table,
-        indexes=tuple(
-            replace(one, throughput=bought) if one.name == old.name else one
-            for one in table.indexes
-        ),
-    )
-
-
-def _check_absent(req: Mapping[str, Any]) -> None:
-    from doppio.wire.errors import NotImplementedByDoppio
-
-    for member, what in _ABSENT.items():
-        given = req.get(member)
-        if given and not (member == "StreamSpecification" and not given.get("StreamEnabled")):
-            raise NotImplementedByDoppio(
-                f"dynamodb: {what} ({member}) exist in AWS and not yet in this cloud"
-            )
-    encryption = req.get("SSESpecification") or {}
-    if encryption.get("Enabled"):
-        raise NotImplementedByDoppio(
-            "dynamodb: encryption with a KMS key (SSESpecification) exists in AWS and not yet in "
-            "this cloud"
-        )
 
 
 def _tags(given: Any, old: Mapping[str, str]) -> dict[str, str]:

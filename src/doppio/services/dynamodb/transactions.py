@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.jobs import Job
 from doppio.services.dynamodb import limits
-from doppio.services.dynamodb.access import encode_item, item_row, read_item, usable_table
+from doppio.services.dynamodb.access import (
+    decode_item,
+    encode_item,
+    item_row,
+    usable_table,
+)
 from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import (
     ConditionalCheckFailedException,
@@ -23,6 +29,7 @@ from doppio.services.dynamodb.items import (
     WRITES,
     Change,
     Done,
+    collections,
     prepare_check,
     prepare_delete,
     prepare_put,
@@ -30,12 +37,14 @@ from doppio.services.dynamodb.items import (
     projection_paths,
 )
 from doppio.services.dynamodb.records import Table, Token
-from doppio.services.dynamodb.values import checked_item, size_of
+from doppio.services.dynamodb.upkeep import FORGET
+from doppio.services.dynamodb.values import Item, checked_item, size_of
 from doppio.wire.errors import AwsError
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
 
+_TOO_LARGE = f"Transaction size cannot exceed {limits.TRANSACT_BYTES_MAX} bytes"
 _KINDS: dict[str, Callable[[Mapping[str, Any]], Change]] = {
     "Put": lambda one: prepare_put(one, one),
     "Update": prepare_update,
@@ -52,7 +61,6 @@ class Transactions:
     ) -> w.TransactWriteItemsOutput:
         """Up to 100 writes and checks, all or none; the same token again does nothing more."""
         entries: list[Mapping[str, Any]] = req["TransactItems"]  # type: ignore[assignment]
-        _check_count(entries)
         parts = [_part(entry) for entry in entries]
         token = req.get("ClientRequestToken")
         digest = hashlib.sha256(encode_item({"items": entries})).hexdigest() if token else ""
@@ -63,48 +71,45 @@ class Transactions:
                     if known.digest != digest:
                         raise IdempotentParameterMismatchException()
                     return known.answer  # type: ignore[return-value]
-            tables = [await usable_table(tx, ctx, one["TableName"]) for _, one, _ in parts]
-            changes = [change for _, _, change in parts]
-            _check_distinct(tables, changes)
+            tables = [await usable_table(tx, ctx, one["TableName"]) for one, _ in parts]
+            changes = [change for _, change in parts]
+            _check_distinct(map(_row, tables, changes))
             done = await _apply(tx, tables, changes)
             shown = _answer(req, tables, done)
-            tx.meter(WRITES, sum(one.units for one in done))
+            tx.meter(WRITES, sum(one.total for one in done))
             if token:
-                until = ctx.now + limits.TOKEN_LIFE
-                tx.put(
-                    Token(
-                        account=ctx.account, region=ctx.region, token=token, digest=digest,
-                        until=until, answer=shown,
-                    )
-                )  # fmt: skip
+                await _remember(ctx, tx, token, digest, shown)
         return shown  # type: ignore[return-value]
 
     async def transact_get_items(
         self, ctx: Context, req: w.TransactGetItemsInput
     ) -> w.TransactGetItemsOutput:
-        """Up to 100 items as they were at one moment."""
-        entries: list[Mapping[str, Any]] = req["TransactItems"]  # type: ignore[assignment]
-        _check_count(entries)
+        """Up to 100 items as they were at one moment: the store reads them all at once."""
+        gets: list[Mapping[str, Any]] = [one["Get"] for one in req["TransactItems"]]
+        reader = ctx.read()
+        tables = [await usable_table(reader, ctx, one["TableName"]) for one in gets]
+        paths = [projection_paths(one) for one in gets]
+        rows = _rows(tables, gets)
+        _check_distinct(rows)
         responses: list[dict[str, Any]] = []
         units: dict[str, tuple[Table, float]] = {}
-        # A transaction, so that the store checks that nothing changed between the first and last.
-        async with ctx.write() as tx:
-            for entry in entries:
-                one = entry["Get"]
-                table = await usable_table(tx, ctx, one["TableName"])
-                checked_item(one["Key"])
-                checked_key(table, one["Key"])
-                paths = projection_paths(one)
-                item = await read_item(tx, item_row(table, one["Key"]))
-                if item is None:
-                    responses.append({})
-                else:
-                    responses.append({"Item": item if paths is None else project(item, paths)})
-                size = 0 if item is None else size_of(item)
-                more = read_units(size, consistent=True, transactional=True)
-                units[table.name] = (table, units.get(table.name, (table, 0.0))[1] + more)
-            total = sum(amount for _, amount in units.values())
-        ctx.read().meter(READS, total)
+        total = 0
+        for table, shown_paths, raw in zip(
+            tables, paths, await reader.raw.get_many(rows), strict=True
+        ):
+            item: Item | None = None if raw is None else decode_item(raw)
+            size = 0 if item is None else size_of(item)
+            total += size
+            more = read_units(size, consistent=True, transactional=True)
+            units[table.name] = (table, units.get(table.name, (table, 0.0))[1] + more)
+            if item is None:
+                responses.append({})
+            else:
+                found = item if shown_paths is None else project(item, shown_paths)
+                responses.append({"Item": found})
+        reader.meter(READS, sum(amount for _, amount in units.values()))
+        if total > limits.TRANSACT_BYTES_MAX:
+            raise ValidationException(_TOO_LARGE)
         shown: dict[str, Any] = {"Responses": responses}
         capacities = [consumed(req, table, amount, kind="Read") for table, amount in units.values()]
         if any(capacities):
@@ -112,15 +117,38 @@ class Transactions:
         return shown  # type: ignore[return-value]
 
 
-def _check_count(entries: list[Mapping[str, Any]]) -> None:
-    if len(entries) > limits.TRANSACT_MAX:
-        raise ValidationException(
-            "1 validation error detected: Value at 'transactItems' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {limits.TRANSACT_MAX}"
+async def _remember(ctx: Context, tx: Tx, token: str, digest: str, answer: dict[str, Any]) -> None:
+    """Keep a token for its ten minutes; whoever keeps the first sees to the sweeping."""
+    until = ctx.now + limits.TOKEN_LIFE
+    tx.put(
+        Token(
+            account=ctx.account, region=ctx.region, token=token, digest=digest, until=until,
+            answer=answer,
         )
+    )  # fmt: skip
+    key = f"{ctx.account}/{ctx.region}"
+    if await tx.get(Job, FORGET, key) is None:
+        await tx.schedule(until, FORGET, key)
 
 
-def _part(entry: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Change]:
+def _rows(tables: list[Table], gets: list[Mapping[str, Any]]) -> list[bytes]:
+    """The rows to read; raise with every part's reason if one has no key of its table."""
+    rows: list[bytes] = []
+    reasons: list[dict[str, Any]] = []
+    for table, one in zip(tables, gets, strict=True):
+        try:
+            checked_item(one["Key"])
+            checked_key(table, one["Key"])
+            rows.append(item_row(table, one["Key"]))
+            reasons.append({"Code": "None"})
+        except ValidationException as error:
+            reasons.append({"Code": "ValidationError", "Message": error.message})
+    if len(rows) < len(gets):
+        raise cancelled(reasons)
+    return rows
+
+
+def _part(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], Change]:
     given = [kind for kind in _KINDS if kind in entry]
     if len(given) != 1:
         raise ValidationException(
@@ -129,18 +157,24 @@ def _part(entry: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Change]:
     kind = given[0]
     change = _KINDS[kind](entry[kind])
     change.transactional = True
-    return kind, entry[kind], change
+    return entry[kind], change
 
 
-def _check_distinct(tables: list[Table], changes: list[Change]) -> None:
-    rows = set()
-    for table, change in zip(tables, changes, strict=True):
-        row = change.row(table)
-        if row in rows:
-            raise ValidationException(
-                "Transaction request cannot include multiple operations on one item"
-            )
-        rows.add(row)
+def _row(table: Table, change: Change) -> bytes | None:
+    """The row of a part; none where it has no key of its table, which it says when it is applied."""
+    try:
+        return change.row(table)
+    except ValidationException:
+        return None
+
+
+def _check_distinct(rows: Iterable[bytes | None]) -> None:
+    """Raise where two parts name one item."""
+    named = [row for row in rows if row is not None]
+    if len(set(named)) < len(named):
+        raise ValidationException(
+            "Transaction request cannot include multiple operations on one item"
+        )
 
 
 async def _apply(tx: Tx, tables: list[Table], changes: list[Change]) -> list[Done]:
@@ -160,7 +194,7 @@ async def _apply(tx: Tx, tables: list[Table], changes: list[Change]) -> list[Don
         raise cancelled(reasons)
     total = sum(size_of(one.new) for one in done if one.new is not None)
     if total > limits.TRANSACT_BYTES_MAX:
-        raise ValidationException("Transaction size cannot exceed 4194304 bytes")
+        raise ValidationException(_TOO_LARGE)
     return done
 
 
@@ -178,7 +212,7 @@ def _answer(req: Mapping[str, Any], tables: list[Table], done: list[Done]) -> di
     for table, one in zip(tables, done, strict=True):
         _, before, indexes = units.get(table.name, (table, 0.0, {}))
         for name, more in one.indexes.items():
-            indexes[name] = indexes.get(name, 0.0) + 2 * more
+            indexes[name] = indexes.get(name, 0.0) + more
         units[table.name] = (table, before + one.units, indexes)
     shown: dict[str, Any] = {}
     capacities = [
@@ -187,4 +221,14 @@ def _answer(req: Mapping[str, Any], tables: list[Table], done: list[Done]) -> di
     ]
     if any(capacities):
         shown["ConsumedCapacity"] = capacities
+    if req.get("ReturnItemCollectionMetrics") == "SIZE":
+        by_name = {table.name: table for table in tables}
+        metrics = {
+            name: collections(
+                table, [one for of, one in zip(tables, done, strict=True) if of.name == name]
+            )
+            for name, table in by_name.items()
+        }
+        if any(metrics.values()):
+            shown["ItemCollectionMetrics"] = {name: one for name, one in metrics.items() if one}
     return shown

@@ -6,15 +6,17 @@ again.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx
+from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.services.dynamodb.access import (
+    COUNTERS,
     bytes_key,
+    count_entry,
     count_key,
     decode_item,
     encode_item,
@@ -28,13 +30,14 @@ from doppio.services.dynamodb.item_keys import (
     ITEMS,
     table_prefix,
 )
-from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.records import SecondaryIndex, Table, Token
 from doppio.services.dynamodb.values import Item, size_of
 
 SETTLE = "dynamodb.settle"
 BACKFILL = "dynamodb.backfill"
 EMPTY = "dynamodb.empty"
 EXPIRE = "dynamodb.expire"
+FORGET = "dynamodb.forget"
 ROWS_A_COMMIT = 200
 # AWS deletes expired items "within a few days"; here they are looked for every so often.
 EXPIRE_EVERY = timedelta(minutes=10)
@@ -59,22 +62,24 @@ async def backfill(ctx: Context, job: Job) -> None:
     Items that are written meanwhile reach the index by themselves: each batch is a transaction
     over the rows it reads.
     """
-    arn, _, name = job.key.partition("/index/")
+    arn, name, index_id = job.arguments["table"], job.arguments["index"], job.arguments["id"]
     lo: bytes | None = None
     while True:
 
         async def batch(tx: Tx, lo: bytes | None = lo) -> bytes | None:
             table = await find_table(tx, ctx, arn)
             index = table.index(name) if table is not None else None
-            if table is None or index is None:
+            if table is None or table.status == "DELETING" or index is None or index.id != index_id:
                 return None
             prefix = table_prefix(table)
             rows = await tx.raw.scan(lo or prefix, prefix + b"\xff", limit=ROWS_A_COMMIT)
             for _, raw in rows:
                 item: Item = decode_item(raw)
                 row = index_row(table, index, item)
-                if row is not None:
-                    tx.raw.put(row, encode_item(projected(table, index, item)))
+                if row is not None and await tx.raw.get(row) is None:
+                    entry = projected(table, index, item)
+                    tx.raw.put(row, encode_item(entry))
+                    count_entry(tx, table, index, 1, size_of(entry))
             if len(rows) < ROWS_A_COMMIT:
                 tx.put(_with_active(table, index))
                 return None
@@ -102,16 +107,17 @@ async def empty(ctx: Context, job: Job) -> None:
     for prefix in prefixes:
         while await _clear(ctx, prefix):
             pass
-    if name is not None:
-        return
 
     async def gone(tx: Tx) -> None:
-        table = await find_table(tx, ctx, job.key)
+        counters = [pack(kind, table_id, name) for kind in COUNTERS] if name is not None else []
+        table = None if name is not None else await find_table(tx, ctx, job.key)
         if table is not None and table.id == table_id:
             tx.delete(table)
             await tx.unschedule(EXPIRE, table.arn)
-            for counter in (count_key(table), bytes_key(table)):
-                tx.raw.add(counter, -await tx.raw.counter(counter))
+            for index in (None, *table.indexes):
+                counters += [count_key(table, index), bytes_key(table, index)]
+        for counter in counters:
+            tx.raw.add(counter, -await tx.raw.counter(counter))
 
     await ctx.transact(gone)
 
@@ -143,9 +149,37 @@ async def expire(ctx: Context, job: Job) -> None:
         lo = rows[-1][0] + b"\0"
 
     async def again(tx: Tx) -> None:
-        await tx.schedule(ctx.clock.now() + EXPIRE_EVERY, EXPIRE, job.key)
+        current = await find_table(tx, ctx, job.key)
+        if current is not None and current.ttl_attribute is not None:
+            await tx.schedule(ctx.clock.now() + EXPIRE_EVERY, EXPIRE, job.key)
 
     await ctx.transact(again)
+
+
+async def forget(ctx: Context, job: Job) -> None:
+    """Forget the tokens of transactions whose ten minutes are over; come again for the others."""
+    now = ctx.clock.now()
+
+    after: bytes | None = None
+    latest: datetime | None = None
+
+    async def sweep(tx: Tx) -> tuple[bytes | None, datetime | None]:
+        tokens = await tx.list(Token, (ctx.account, ctx.region), after=after, limit=ROWS_A_COMMIT)
+        for token in tokens:
+            if token.until <= now:
+                tx.delete(token)
+        left = [token.until for token in tokens if token.until > now]
+        more = row_key(tokens[-1]) if len(tokens) == ROWS_A_COMMIT else None
+        return more, max(left, default=None)
+
+    while True:
+        after, until = await ctx.transact(sweep)
+        latest = max((one for one in (latest, until) if one is not None), default=None)
+        if after is None:
+            break
+    if latest is not None:
+        due = latest
+        await ctx.transact(lambda tx: tx.schedule(due, FORGET, job.key))
 
 
 def _expired(ctx: Context, table: Table, item: Item) -> bool:
@@ -168,6 +202,6 @@ async def _delete(ctx: Context, table: Table, old: list[bytes]) -> None:
             if raw is not None:
                 item: Item = decode_item(raw)
                 if _expired(ctx, current, item):
-                    write_item(tx, current, row, item, None, -size_of(item))
+                    await write_item(tx, current, row, item, None, -size_of(item))
 
     await ctx.transact(batch)

@@ -7,6 +7,7 @@ list or map.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +23,12 @@ _MORE_TYPES = (
     "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
     "supported datatypes"
 )
+_BAD = "One or more parameter values were invalid: "
+_EMPTY_SETS = {
+    "SS": "An string set  may not be empty",
+    "NS": "An number set  may not be empty",
+    "BS": "Binary sets should not be empty",
+}
 _TYPES = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL"})
 
 
@@ -44,7 +51,7 @@ def checked(value: Value, depth: int = 1) -> int:
         return len(content) if content.isascii() else len(content.encode())
     if kind == "N":
         value["N"] = number = numbers.canonical(content)
-        return (len(number) + 1) // 2 + 1 if number.isdigit() else numbers.size(number)
+        return numbers.size(number)
     if kind == "B":
         return len(content)
     if kind == "BOOL":
@@ -52,8 +59,7 @@ def checked(value: Value, depth: int = 1) -> int:
     if kind == "NULL":
         if content is not True:
             raise ValidationException(
-                "One or more parameter values were invalid: Null attribute value types must have "
-                "the value of true"
+                f"{_BAD}Null attribute value types must have the value of true"
             )
         return 1
     if kind in ("M", "L"):
@@ -74,11 +80,8 @@ def _checked_nested(kind: str, content: Any, depth: int) -> int:
 
 
 def _checked_set(value: Value, kind: str, content: list[Any]) -> int:
-    noun = {"SS": "string", "NS": "number", "BS": "binary"}[kind]
     if not content:
-        raise ValidationException(
-            f"One or more parameter values were invalid: An {noun} set  may not be empty"
-        )
+        raise ValidationException(_BAD + _EMPTY_SETS[kind])
     if kind == "NS":
         content = value["NS"] = [numbers.canonical(one) for one in content]
         size = sum(numbers.size(one) for one in content)
@@ -87,17 +90,31 @@ def _checked_set(value: Value, kind: str, content: list[Any]) -> int:
     else:
         size = sum(map(len, content))
     if len(set(content)) < len(content):
-        shown = ", ".join(str(one) for one in content)
-        raise ValidationException(
-            "One or more parameter values were invalid: Input collection "
-            f"[{shown}] contains duplicates."
-        )
+        raise ValidationException(_BAD + _duplicates(kind, content))
     return size
+
+
+def _duplicates(kind: str, content: list[Any]) -> str:
+    if kind == "NS":
+        return "Input collection contains duplicates"
+    if kind == "SS":
+        return f"Input collection [{', '.join(content)}] contains duplicates."
+    shown = ", ".join(b64encode(one).decode() for one in content)
+    return f"Input collection [{shown}]of type BS contains duplicates."
 
 
 def size_of(item: Item) -> int:
     """The size of an item that was checked before."""
-    return sum(len(name.encode()) + _size(value) for name, value in item.items())
+    size = 0
+    for name, value in item.items():
+        size += len(name) if name.isascii() else len(name.encode())
+        # Texts are what items are mostly made of.
+        text = value.get("S")
+        if text is None:
+            size += _size(value)
+        else:
+            size += len(text) if text.isascii() else len(text.encode())
+    return size
 
 
 def _size(value: Value) -> int:

@@ -22,8 +22,14 @@ class Binding:
         self._values = values or {}
         self._used_names: set[str] = set()
         self._used_values: set[str] = set()
-        for value in self._values.values():
-            checked(value)
+        for name, value in self._values.items():
+            try:
+                checked(value)
+            except ValidationException as error:
+                raise ValidationException(
+                    "ExpressionAttributeValues contains invalid value: "
+                    f"{error.message} for key {name}"
+                ) from error
 
     def path(self, tree: Tree, kind: str) -> Path:
         """A path with its placeholders replaced."""
@@ -75,8 +81,11 @@ EXPRESSIONS = (
 )  # fmt: skip
 
 
-def bind(req: Mapping[str, Any]) -> Binding:
-    """The binding of a request. Raises ValidationException for placeholders without expressions."""
+def bind(req: Mapping[str, Any], *kinds: str) -> Binding:
+    """The binding of a request. Raises ValidationException for placeholders without expressions.
+
+    `kinds` are the expressions of this operation in which values can stand.
+    """
     names, values = req.get("ExpressionAttributeNames"), req.get("ExpressionAttributeValues")
     if names is None and values is None:
         return Binding(None, None)
@@ -84,9 +93,12 @@ def bind(req: Mapping[str, Any]) -> Binding:
     for what, given in (("Names", names), ("Values", values)):
         if given is None:
             continue
-        if not present or (what == "Values" and present == ["ProjectionExpression"]):
+        if not present or (what == "Values" and not any(kind in req for kind in kinds)):
+            missing = ""
+            if what == "Values" and kinds:
+                missing = f": {' and '.join(kinds)} {'is' if len(kinds) == 1 else 'are'} null"
             raise ValidationException(
-                f"ExpressionAttribute{what} can only be specified when using expressions"
+                f"ExpressionAttribute{what} can only be specified when using expressions{missing}"
             )
         if not given:
             raise ValidationException(f"ExpressionAttribute{what} must not be empty")

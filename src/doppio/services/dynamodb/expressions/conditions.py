@@ -8,6 +8,7 @@ from typing import Any
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.binding import Binding
 from doppio.services.dynamodb.expressions.paths import find
+from doppio.services.dynamodb.expressions.paths import text as path_text
 from doppio.services.dynamodb.expressions.syntax import Tree, condition
 from doppio.services.dynamodb.values import Item, Value, compare, equal
 
@@ -66,11 +67,8 @@ def operand(tree: Tree, binding: Binding, kind: str) -> Operand:
 
 def _comparison(tree: Tree, binding: Binding, kind: str) -> Test:
     _, sign, a, b = tree
-    if a[0] == b[0] == "path" and binding.path(a, kind) == binding.path(b, kind):
-        raise ValidationException(
-            f"Invalid {kind}: The first operand must be distinct from the remaining operands for "
-            f"this operator or function; operator: {sign}, first operand: {_shown(a, binding, kind)}"
-        )
+    if a[0] == b[0] == "path":
+        _check_distinct(sign, a, b, binding=binding, kind=kind)
     left, right = operand(a, binding, kind), operand(b, binding, kind)
     if sign == "=":
         return lambda item: _equal(left(item), right(item))
@@ -91,8 +89,13 @@ def _comparison(tree: Tree, binding: Binding, kind: str) -> Test:
     return ordered
 
 
-def _shown(tree: Tree, binding: Binding, kind: str) -> str:
-    return "[" + ", ".join(str(part) for part in binding.path(tree, kind)) + "]"
+def _check_distinct(sign: str, a: Tree, b: Tree, *, binding: Binding, kind: str) -> None:
+    path = binding.path(a, kind)
+    if path == binding.path(b, kind):
+        raise ValidationException(
+            f"Invalid {kind}: The first operand must be distinct from the remaining operands for "
+            f"this operator or function; operator: {sign}, first operand: {path_text(path)}"
+        )
 
 
 def _check_orderable(value: Value, sign: str, kind: str) -> None:
@@ -181,9 +184,7 @@ def measure(value: Value) -> int | None:
 
 def _call(tree: Tree, binding: Binding, kind: str) -> Test:
     name, arguments = tree[1], tree[2:]
-    if name in ("attribute_exists", "attribute_not_exists", "attribute_type", "begins_with",
-                "contains") and arguments[0][0] != "path" and name not in (
-                    "begins_with", "contains"):  # fmt: skip
+    if name.startswith("attribute_") and arguments[0][0] != "path":
         raise ValidationException(
             f"Invalid {kind}: Operator or function requires a document path; "
             f"operator or function: {name}"
@@ -193,6 +194,8 @@ def _call(tree: Tree, binding: Binding, kind: str) -> Test:
         return lambda item: first(item) is not None
     if name == "attribute_not_exists":
         return lambda item: first(item) is None
+    if arguments[0][0] == arguments[1][0] == "path":
+        _check_distinct(name, *arguments, binding=binding, kind=kind)
     second = operand(arguments[1], binding, kind)
     if name == "attribute_type":
         wanted = _type_name(arguments[1], binding, kind)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from doppio.services.dynamodb.errors import ValidationException
+from doppio.services.dynamodb.expressions.syntax import Made
+from doppio.services.dynamodb.values import checked
 
 _LEGACY = {
     "Expected": "ConditionExpression",
@@ -14,6 +16,14 @@ _LEGACY = {
     "ScanFilter": "FilterExpression",
     "KeyConditions": "KeyConditionExpression",
 }
+_ALL = frozenset(_LEGACY) | {"AttributesToGet", "ConditionalOperator"}
+_INDEXABLE = frozenset({"EQ", "LE", "LT", "GE", "GT", "BEGINS_WITH", "BETWEEN"})
+_SCALARS = frozenset({"S", "N", "B"})
+_TYPES = {
+    "LT": _SCALARS, "LE": _SCALARS, "GT": _SCALARS, "GE": _SCALARS, "BETWEEN": _SCALARS,
+    "IN": _SCALARS, "CONTAINS": _SCALARS, "NOT_CONTAINS": _SCALARS,
+    "BEGINS_WITH": frozenset({"S", "B"}),
+}  # fmt: skip
 _SIGNS = {"EQ": "=", "NE": "<>", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
 _COUNTS = {
     "NULL": 0, "NOT_NULL": 0, "BETWEEN": 2, "EQ": 1, "NE": 1, "LT": 1, "LE": 1, "GT": 1, "GE": 1,
@@ -36,6 +46,7 @@ class _Words:
 
     def value(self, content: Any) -> str:
         """A placeholder for a value."""
+        checked(content)
         word = f":legacy{len(self.values)}"
         self.values[word] = content
         return word
@@ -43,9 +54,9 @@ class _Words:
 
 def with_expressions(req: Mapping[str, Any]) -> Mapping[str, Any]:
     """The request with its legacy parameters turned into expressions."""
-    given = [name for name in _LEGACY if name in req]
-    if not given:
+    if _ALL.isdisjoint(req):
         return req
+    given = [name for name in req if name in _ALL]
     modern = [name for name in req if name.endswith("Expression") or name.startswith("Expression")]
     if modern:
         raise ValidationException(
@@ -53,27 +64,54 @@ def with_expressions(req: Mapping[str, Any]) -> Mapping[str, Any]:
             f"Non-expression parameters: {{{', '.join(given)}}} "
             f"Expression parameters: {{{', '.join(modern)}}}"
         )
+    _check_operator(req)
     words = _Words()
     turned = {name: value for name, value in req.items() if name not in _LEGACY}
     join = f" {req.get('ConditionalOperator', 'AND')} "
-    for name in given:
+    for name, expression in _LEGACY.items():
+        if name not in req:
+            continue
         if name == "AttributeUpdates":
             text = _updates(req[name], words)
         elif name == "Expected":
             text = join.join(_expected(key, one, words) for key, one in req[name].items())
         else:
-            text = join.join(
+            if name == "KeyConditions":
+                _check_indexable(req[name])
+            text = (" AND " if name == "KeyConditions" else join).join(
                 _compared(words.name(key), one["ComparisonOperator"],
                           one.get("AttributeValueList", []), words)
                 for key, one in req[name].items()
             )  # fmt: skip
         if text:
-            turned[_LEGACY[name]] = text
+            turned[expression] = Made(text)
     if words.names:
         turned["ExpressionAttributeNames"] = words.names
     if words.values:
         turned["ExpressionAttributeValues"] = words.values
     return turned
+
+
+def _check_operator(req: Mapping[str, Any]) -> None:
+    if "ConditionalOperator" not in req:
+        return
+    tests = [req[name] for name in ("Expected", "QueryFilter", "ScanFilter") if name in req]
+    if not tests:
+        raise ValidationException("ConditionalOperator cannot be used without Filter or Expected")
+    if len(tests[0]) < 2:
+        raise ValidationException(
+            "ConditionalOperator can only be used when Filter or Expected has two or more elements"
+        )
+
+
+def _check_indexable(conditions: Mapping[str, Any]) -> None:
+    if not 1 <= len(conditions) <= 2:
+        raise ValidationException("Conditions can be of length 1 or 2 only")
+    for one in conditions.values():
+        if one["ComparisonOperator"] not in _INDEXABLE:
+            raise ValidationException(
+                "Attempted conditional constraint is not an indexable operation"
+            )
 
 
 def _expected(name: str, one: Mapping[str, Any], words: _Words) -> str:
@@ -102,6 +140,13 @@ def _compared(word: str, operator: str, values: list[Any], words: _Words) -> str
             "One or more parameter values were invalid: Invalid number of argument(s) for the "
             f"{operator} ComparisonOperator"
         )
+    for value in values:
+        kind = next(iter(value), "")
+        if operator in _TYPES and kind not in _TYPES[operator]:
+            raise ValidationException(
+                f"One or more parameter values were invalid: ComparisonOperator {operator} is not "
+                f"valid for {kind} AttributeValue type"
+            )
     placed = [words.value(value) for value in values]
     if operator in _SIGNS:
         return f"{word} {_SIGNS[operator]} {placed[0]}"
@@ -116,7 +161,8 @@ def _compared(word: str, operator: str, values: list[Any], words: _Words) -> str
     if operator == "BEGINS_WITH":
         return f"begins_with({word}, {placed[0]})"
     text = f"contains({word}, {placed[0]})"
-    return text if operator == "CONTAINS" else f"NOT {text}"
+    # What is not there does not contain anything, and does not lack it either.
+    return text if operator == "CONTAINS" else f"(attribute_exists({word}) AND NOT {text})"
 
 
 def _updates(updates: Mapping[str, Any], words: _Words) -> str:

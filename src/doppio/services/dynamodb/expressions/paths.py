@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from doppio.services.dynamodb.errors import ValidationException
-from doppio.services.dynamodb.expressions.binding import Path
+from doppio.services.dynamodb.expressions.binding import Binding, Path
+from doppio.services.dynamodb.expressions.syntax import projection
 from doppio.services.dynamodb.values import Item, Value
 
 
@@ -51,10 +52,10 @@ def put(item: Item, path: Path, value: Value) -> None:
 def remove(item: Item, paths: Iterable[Path]) -> None:
     """Take away what is at some paths; a path that leads nowhere is no error.
 
-    Elements of one list go from behind, so that each index means what it meant in the old item.
+    Deeper ones go first, and elements of one list from behind, so that each index means what it
+    meant in the old item.
     """
-    for path in sorted(paths, key=lambda one: [p if isinstance(p, int) else -1 for p in one][::-1],
-                       reverse=True):  # fmt: skip
+    for path in sorted(paths, key=_removal_order, reverse=True):
         if len(path) == 1:
             item.pop(path[0], None)  # type: ignore[arg-type]
             continue
@@ -67,6 +68,11 @@ def remove(item: Item, paths: Iterable[Path]) -> None:
             parent["M"].pop(last, None)
         else:
             raise _invalid()
+
+
+def _removal_order(path: Path) -> tuple[int, int]:
+    last = path[-1]
+    return len(path), last if isinstance(last, int) else -1
 
 
 def _parent(item: Item, path: Path) -> Value:
@@ -124,6 +130,24 @@ def _pick(value: Value, below: Any) -> Value | None:
                     elements.append(picked)
         return {"L": elements} if elements else None
     return None
+
+
+def projected_paths(req: Mapping[str, Any], binding: Binding) -> list[Path] | None:
+    """The paths that a read asks for, in either form; None for whole items."""
+    kind = "ProjectionExpression"
+    if kind in req:
+        paths = [binding.path(tree, kind) for tree in projection(req[kind])]
+        check_overlap(paths, kind)
+        return paths
+    if "AttributesToGet" not in req:
+        return None
+    names: list[str] = req["AttributesToGet"]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise ValidationException(
+                f"One or more parameter values were invalid: Duplicate value in attribute name: {name}"
+            )
+    return [(name,) for name in names]
 
 
 def text(path: Path) -> str:

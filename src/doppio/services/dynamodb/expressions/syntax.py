@@ -7,12 +7,17 @@ Trees are nested tuples, first the kind: ("and", a, b), ("cmp", "<", x, y), ("pa
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.reserved import RESERVED
-from doppio.services.dynamodb.limits import EXPRESSION_BYTES_MAX, IN_OPERANDS_MAX
+from doppio.services.dynamodb.limits import (
+    EXPRESSION_BYTES_MAX,
+    EXPRESSION_OPERATORS_MAX,
+    IN_OPERANDS_MAX,
+)
 
 Tree = tuple[Any, ...]
 _TOKEN = re.compile(
@@ -38,7 +43,30 @@ class Token(NamedTuple):
     end: int
 
 
-@lru_cache(maxsize=CACHED_MAX)
+class Made(str):
+    """An expression that was made here, from legacy parameters: it may be longer than AWS's own."""
+
+    __slots__ = ()
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _remembered(read: Callable[P, T]) -> Callable[P, T]:
+    """Remember the trees of texts; not of those that only this service can have made so long."""
+    remembered = lru_cache(maxsize=CACHED_MAX)(read)
+
+    def reading(*args: P.args, **kwargs: P.kwargs) -> T:
+        text = args[0]
+        if isinstance(text, Made) and len(text) > EXPRESSION_BYTES_MAX:
+            return read(*args, **kwargs)
+        return remembered(*args, **kwargs)  # type: ignore[arg-type]
+
+    return reading
+
+
+@_remembered
 def condition(text: str, kind: str) -> Tree:
     """The tree of a condition; `kind` is the parameter's name, for errors."""
     reader = _Reader(text, kind)
@@ -47,7 +75,7 @@ def condition(text: str, kind: str) -> Tree:
     return tree
 
 
-@lru_cache(maxsize=CACHED_MAX)
+@_remembered
 def projection(text: str) -> tuple[Tree, ...]:
     """The paths of a projection."""
     reader = _Reader(text, "ProjectionExpression")
@@ -58,7 +86,7 @@ def projection(text: str) -> tuple[Tree, ...]:
     return tuple(paths)
 
 
-@lru_cache(maxsize=CACHED_MAX)
+@_remembered
 def update(text: str) -> dict[str, tuple[Tree, ...]]:
     """The clauses of an update, by their keyword."""
     reader = _Reader(text, "UpdateExpression")
@@ -89,7 +117,7 @@ class _Reader:
         if not text.strip():
             raise ValidationException(f"Invalid {kind}: The expression can not be empty;")
         size = len(text.encode())
-        if size > EXPRESSION_BYTES_MAX:
+        if size > EXPRESSION_BYTES_MAX and not isinstance(text, Made):
             raise ValidationException(
                 f"Invalid {kind}: Expression size has exceeded the maximum allowed size; "
                 f"expression size: {size}"
@@ -97,6 +125,9 @@ class _Reader:
         self._tokens = self._read()
         self._at = 0
         self._depth = 0
+        self._operators = 0
+        # Between which tokens the last group in parentheses stood.
+        self._group = (-1, -1)
 
     def _read(self) -> list[Token]:
         tokens: list[Token] = []
@@ -158,6 +189,7 @@ class _Reader:
         self._deeper()
         left = self.conjunction()
         while self.take("OR"):
+            self._counted()
             left = ("or", left, self.conjunction())
         self._depth -= 1
         return left
@@ -165,11 +197,13 @@ class _Reader:
     def conjunction(self) -> Tree:
         left = self.negation()
         while self.take("AND"):
+            self._counted()
             left = ("and", left, self.negation())
         return left
 
     def negation(self) -> Tree:
         if self.take("NOT"):
+            self._counted()
             self._deeper()
             inner = self.negation()
             self._depth -= 1
@@ -179,20 +213,29 @@ class _Reader:
     def primary(self) -> Tree:
         token = self.peek()
         if token.text == "(":
-            self.next()
-            inner = self.disjunction()
-            self.expect(")")
-            return inner
-        name = token.text
-        if token.kind == "word" and self._is_call():
-            if name in _CONDITIONS:
-                return self.call(_CONDITIONS)
-            if name != "size":
-                raise ValidationException(
-                    f"Invalid {self._kind}: Invalid function name; function: {name}"
-                )
+            return self.group()
+        self._counted()
+        if token.kind == "word" and token.text in _CONDITIONS and self._is_call():
+            tree = self.call(_CONDITIONS)
+            if self._compares():
+                raise self._misused(token.text)
+            return tree
         left = self.operand()
+        if left[0] == "size" and not self._compares():
+            raise self._misused("size")
         return self.comparison(left)
+
+    def group(self) -> Tree:
+        first = self._at + 1
+        self.next()
+        inner = self.disjunction()
+        if self._group == (first, self._at) and self.peek().text == ")":
+            raise ValidationException(
+                f"Invalid {self._kind}: The expression has redundant parentheses;"
+            )
+        self.expect(")")
+        self._group = (first - 1, self._at)
+        return inner
 
     def comparison(self, left: Tree) -> Tree:
         token = self.next()
@@ -222,10 +265,18 @@ class _Reader:
         if token.kind == "value":
             self.next()
             return ("value", token.text)
-        if token.kind == "word" and token.text == "size" and self._is_call():
+        if token.kind == "word" and self._is_call():
+            if token.text in _CONDITIONS:
+                raise self._misused(token.text)
+            if token.text != "size":
+                raise ValidationException(
+                    f"Invalid {self._kind}: Invalid function name; function: {token.text}"
+                )
             self.next()
             self.expect("(")
+            self._deeper()
             inner = self.operand()
+            self._depth -= 1
             self.expect(")")
             return ("size", inner)
         return self.path()
@@ -275,6 +326,26 @@ class _Reader:
         following = self._at + 1
         return following < len(self._tokens) and self._tokens[following].text == "("
 
+    def _compares(self) -> bool:
+        token = self.peek()
+        return token.text in _COMPARE or (
+            token.kind == "word" and token.text.upper() in ("BETWEEN", "IN")
+        )
+
+    def _misused(self, name: str) -> ValidationException:
+        return ValidationException(
+            f"Invalid {self._kind}: The function is not allowed to be used this way in an "
+            f"expression; function: {name}"
+        )
+
+    def _counted(self) -> None:
+        self._operators += 1
+        if self._operators > EXPRESSION_OPERATORS_MAX:
+            raise ValidationException(
+                f"Invalid {self._kind}: The expression has more than {EXPRESSION_OPERATORS_MAX} "
+                "operators;"
+            )
+
     def _deeper(self) -> None:
         self._depth += 1
         if self._depth > 100:
@@ -303,6 +374,12 @@ class _Reader:
         return left
 
     def _term(self) -> Tree:
+        self._deeper()
+        term = self._deeper_term()
+        self._depth -= 1
+        return term
+
+    def _deeper_term(self) -> Tree:
         token = self.peek()
         if token.text == "(":
             self.next()

@@ -21,12 +21,16 @@ _SETS = ("SS", "NS", "BS")
 
 
 class Update:
-    """A bound update expression. `paths` are the paths it touches, in order."""
+    """A bound update expression; none at all only makes the item. `paths` are what it touches.
 
-    __slots__ = ("_adds", "_deletes", "_removes", "_sets", "paths")
+    One that `only_removes` makes no item where there is none.
+    """
 
-    def __init__(self, text: str, binding: Binding) -> None:
-        clauses = update(text)
+    __slots__ = ("_adds", "_deletes", "_removes", "_sets", "only_removes", "paths")
+
+    def __init__(self, text: str | None, binding: Binding) -> None:
+        clauses = {} if text is None else update(text)
+        self.only_removes = bool(clauses) and not clauses.keys() & {"SET", "ADD"}
         self._sets = [
             (binding.path(path, KIND), _expression(value, binding))
             for path, value in clauses.get("SET", ())
@@ -52,20 +56,25 @@ class Update:
         """The item that the update makes of `old`, which stays as it is."""
         new = deepcopy(old) if any(len(path) > 1 for path in self.paths) else dict(old)
         changes = [(path, change(old)) for path, change in self._sets]
+        if len(changes) > 1:
+            # Elements behind the end of a list are appended in the order of their numbers.
+            changes.sort(key=lambda one: one[0][-1] if isinstance(one[0][-1], int) else -1)
         for path, value in changes:
             put(new, path, value)
         for path, value in self._adds:
             before = find(old, path)
             put(new, path, value if before is None else _added(before, value))
+        emptied: list[Path] = []
         for path, value in self._deletes:
             before = find(old, path)
             if before is not None:
                 left = _deleted(before, value)
                 if left is None:
-                    remove(new, [path])
+                    emptied.append(path)
                 else:
                     put(new, path, left)
-        remove(new, self._removes)
+        if emptied or self._removes:
+            remove(new, [*emptied, *self._removes])
         return new
 
 
@@ -126,7 +135,7 @@ def _check_number(value: Value, sign: str) -> None:
     if "N" not in value:
         raise ValidationException(
             "Invalid UpdateExpression: Incorrect operand type for operator or function; operator "
-            f"or function: {sign}, operand type: {_type_text(value)}"
+            f"or function: {sign}, operand type: {next(iter(value))}"
         )
 
 
@@ -134,7 +143,7 @@ def _check_list(value: Value) -> None:
     if "L" not in value:
         raise ValidationException(
             "Invalid UpdateExpression: Incorrect operand type for operator or function; operator "
-            f"or function: list_append, operand type: {_type_text(value)}"
+            f"or function: list_append, operand type: {next(iter(value))}"
         )
 
 
@@ -142,11 +151,6 @@ _NAMES = {
     "S": "STRING", "N": "NUMBER", "B": "BINARY", "SS": "STRING_SET", "NS": "NUMBER_SET",
     "BS": "BINARY_SET", "M": "MAP", "L": "LIST", "BOOL": "BOOLEAN", "NULL": "NULL",
 }  # fmt: skip
-
-
-def _type_text(value: Value) -> str:
-    [kind] = value
-    return _NAMES[kind]
 
 
 def _sum(a: Value, b: Value, sign: int) -> Value:
@@ -167,7 +171,8 @@ def _addend(value: Value, clause: str) -> Value:
     if kind not in allowed:
         raise ValidationException(
             "Invalid UpdateExpression: Incorrect operand type for operator or function; "
-            f"operator: {clause}, operand type: {_type_text(value)}"
+            f"operator: {clause}, operand type: {_NAMES[kind]}, "
+            f"typeSet: ALLOWED_FOR_{clause}_OPERAND"
         )
     return value
 
