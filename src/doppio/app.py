@@ -6,13 +6,16 @@ gateway, the tests and the simulation each stand on the same object.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import logging
 import os
 import pkgutil
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +35,10 @@ from doppio.kernel.jobs import JobRunner
 from doppio.kernel.meter import usage_key
 from doppio.kernel.records import record
 from doppio.kernel.service import Need, Service
-from doppio.kernel.store import Store
+from doppio.kernel.store import Conflict, Store, StoreClosed, StoreFull
 from doppio.kernel.wakers import Wakers
 
+_log = logging.getLogger("doppio.app")
 DEFAULT_ACCOUNT = "000000000000"
 SYSTEM = service_caller("doppio", DEFAULT_ACCOUNT)
 
@@ -85,6 +89,7 @@ class Cloud:
         self._runners: list[ControllerRunner] = []
         self._jobs = JobRunner(self, self._job_handlers(), self.context_for)
         self._dispatcher = Dispatcher(self, self.context_for)
+        self._tidier: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open for calls: background work goes on where it had stopped."""
@@ -105,10 +110,13 @@ class Cloud:
         self._jobs.start()
         for runner in self._runners:
             runner.start()
+        self._tidier = asyncio.create_task(self._keep_tidy())
 
     async def close(self) -> None:
         """Stop; everything acknowledged is on disk."""
         self.wakers.ring_all()
+        if self._tidier is not None:
+            self._tidier.cancel()
         for runner in self._runners:
             await runner.close()
         await self._jobs.close()
@@ -188,17 +196,24 @@ class Cloud:
     def _is_data_event(self, service: str, operation: str) -> bool:
         return operation in self.services[service].data_events
 
+    async def _keep_tidy(self) -> None:
+        while True:
+            try:
+                await self.audit.forget(self.context_for("", ""))
+            except (StoreFull, StoreClosed, Conflict) as error:
+                _log.warning("old audit rows stay for now: %s", error)
+            await self.clock.wait_until(self.clock.now() + timedelta(days=1))
+
     def _reload_clock(self) -> None:
         # Another process on the same store has set the clock: follow it.
         reader = self.context_for("", "").read()
-        from asyncio import ensure_future
 
         async def reload() -> None:
             saved = await reader.get(SavedClock, "cloud")
             if saved is not None and saved.state != self.clock.state:
                 self.clock.set(saved.state)
 
-        self._reloading = ensure_future(reload())
+        self._reloading = asyncio.ensure_future(reload())
 
 
 def discover() -> dict[str, Service]:

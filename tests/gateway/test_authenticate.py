@@ -61,6 +61,7 @@ def s3_request(body: bytes = b"coffee", **context: Any) -> Request:
 
     return signed(
         S3SigV4Auth, "PUT", "https://localhost/b/k", body=body, context=context,
+        headers={"Content-MD5": "x"} if "has_streaming_input" in context else {},
         service_name="s3", region_name="r",
     )  # fmt: skip
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from doppio.kernel.records import record
+from doppio.kernel.records import Index, record, table_of
 from doppio.kernel.store import Store, StoreClosed, StoreFull, StoreTx
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("doppio.audit")
 BATCH_SECONDS = 0.5
+# As long as CloudTrail's event history.
+KEPT = timedelta(days=90)
+CALLS_A_READ = 1_000
 GATHERED_MAX = 10_000
 LOG = "audit"
 
@@ -45,7 +48,10 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
     read_only: bool = False
 
 
-@record("kernel.denial", key=("request_id",))
+BY_TIME: Index[Denial] = Index("time", ("at",))
+
+
+@record("kernel.denial", key=("request_id",), indexes=(BY_TIME,))
 class Denial(msgspec.Struct, frozen=True, kw_only=True):
     """Why a call was refused: what was asked, and each policy that was looked at."""
 
@@ -120,11 +126,12 @@ class Audit:
 
     def denied(self, denial: Denial) -> None:
         """Keep why a call was refused."""
-        from doppio.kernel.records import table_of
-
         table = table_of(Denial)
+        key, found_by = table.key(denial), BY_TIME.row_key(denial, table.key(denial))
+        assert found_by is not None
         tx = self._store.begin()
-        tx.put(table.key(denial), table.encode(denial))
+        tx.put(key, table.encode(denial))
+        tx.put(found_by, key)
         self._spawn(tx)
 
     async def flush(self) -> None:
@@ -144,6 +151,24 @@ class Audit:
             await tx.commit()
         except (StoreFull, StoreClosed) as error:
             _log.warning("audit rows and usage of reads were lost: %s", error)
+
+    async def forget(self, context: Context) -> None:
+        """Let go of what is older than `KEPT`; once a day is often enough."""
+        before = context.now - KEPT
+        view, position = self._store.view(), 0
+        while entries := await view.log(LOG, position, limit=CALLS_A_READ):
+            old = [place for place, entry in entries if decode_call(entry).at < before]
+            if old:
+                position = old[-1]
+            if len(old) < len(entries):
+                break
+        await self._store.trim_log(LOG, position)
+        while denials := await context.read().find(BY_TIME, until=before, limit=CALLS_A_READ):
+            async with context.write() as tx:
+                for denial in denials:
+                    found = await tx.get(Denial, denial.request_id)
+                    if found is not None:
+                        tx.delete(found)
 
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()

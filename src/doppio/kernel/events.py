@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("doppio.events")
 EVENTS_A_READ = 256
+# What every subscriber has seen is forgotten each time one of them has seen so many more.
+TRIM_EVENTS = 8_192
 RETRY_SECONDS_MAX = 60.0
 
 
@@ -92,9 +94,12 @@ class Dispatcher:
         self._context_for = context_for
         self._tasks: list[asyncio.Task[None]] = []
         self._rung: list[asyncio.Event] = []
+        self._names: list[str] = []
+        self._seen = 0
 
     def start(self, subscriptions: list[Subscription]) -> None:
         """Follow the log for each subscription, from where it had come."""
+        self._names = [subscription.name for subscription in subscriptions]
         for subscription in subscriptions:
             rung = asyncio.Event()
             rung.set()
@@ -146,7 +151,18 @@ class Dispatcher:
                 await self._move(context, subscription.name, position)
         if entries:
             await self._move(context, subscription.name, entries[-1][0])
+            self._seen += len(entries)
+            if self._seen >= TRIM_EVENTS:
+                self._seen = 0
+                await self._trim(context)
         return len(entries) == EVENTS_A_READ
+
+    async def _trim(self, context: Context) -> None:
+        reader = context.read()
+        cursors = [await reader.get(Cursor, name) for name in self._names]
+        await self._kernel.store.trim_log(
+            "events", min(cursor.position if cursor else 0 for cursor in cursors)
+        )
 
     async def _move(self, context: Context, name: str, position: int) -> None:
         async with context.write() as tx:
