@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -190,6 +191,8 @@ class Clock:
             )
 
 
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
+_DURATION = re.compile(f"(?:{_PART.pattern})+")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -198,15 +201,8 @@ def duration(text: str) -> timedelta:
 
     Raises ValueError with what is allowed.
     """
-    seconds, digits = 0.0, ""
-    for char in text.strip():
-        if char.isdigit() or char == ".":
-            digits += char
-        elif char in _UNITS and digits:
-            seconds, digits = seconds + float(digits) * _UNITS[char], ""
-        else:
-            digits = "?"
-            break
-    if digits or not text.strip():
+    stripped = text.strip()
+    if not _DURATION.fullmatch(stripped):
         raise ValueError(f"{text!r} is not a duration: write for example 90s, 5m, 2h, 30d or 1d12h")
-    return timedelta(seconds=seconds)
+    parts = _PART.findall(stripped)
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))

@@ -68,8 +68,8 @@ def partition_of(region: str) -> str:
         return "aws-cn"
     if region.startswith("us-gov-"):
         return "aws-us-gov"
-    if region.startswith(("us-iso", "eu-iso", "us-isob")):
-        return regions()[region].partition if region in regions() else "aws-iso"
+    if region.startswith(("us-iso", "eu-iso", "eusc-")):
+        return regions()[region].partition if region in regions() else "aws"
     return "aws"
 
 

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from doppio.kernel.context import Context
+from doppio.kernel.jobs import DUE, Job, job_key
+from tests.services.world import World
+
+from .small import made, run_host, running
+
+HOUR = timedelta(hours=1)
+
+
+class Bell:
+    """A job that notes its runs, and fails as often as was asked for."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.fails = fails
+        self.ran: list[tuple[str, Any]] = []
+
+    async def __call__(self, ctx: Context, job: Job) -> None:
+        if self.fails > 0:
+            self.fails -= 1
+            raise RuntimeError("no")
+        self.ran.append((job.key, job.arguments))
+
+
+async def schedule(world: World, key: str, after: timedelta, **arguments: Any) -> None:
+    context = world.cloud.root_context()
+    async with context.write() as tx:
+        await tx.schedule(world.now + after, "sns.ring", key, **arguments)
+    await world.settle()
+
+
+async def waiting(world: World) -> list[Job]:
+    return await world.cloud.root_context().read().find(DUE, limit=100)
+
+
+def test_a_job_runs_when_cloud_time_says_so_and_is_forgotten() -> None:
+    async def story() -> None:
+        bell, world = Bell(), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
+            await schedule(world, "a", HOUR, loud=True)
+            await world.advance(minutes=59)
+            assert bell.ran == []
+            await world.advance(minutes=1)
+            assert bell.ran == [("a", {"loud": True})]
+            assert await waiting(world) == []
+
+    asyncio.run(story())
+
+
+def test_scheduling_again_moves_a_job_and_unscheduling_forgets_it() -> None:
+    async def story() -> None:
+        bell, world = Bell(), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
+            await schedule(world, "a", HOUR)
+            await schedule(world, "a", 3 * HOUR)
+            await schedule(world, "b", HOUR)
+            async with world.cloud.root_context().write() as tx:
+                await tx.unschedule("sns.ring", "b")
+                await tx.unschedule("sns.ring", "never there")
+            await world.advance(hours=2)
+            assert bell.ran == []
+            await world.advance(hours=1)
+            assert bell.ran == [("a", {})]
+
+    asyncio.run(story())
+
+
+def test_a_job_that_fails_is_tried_again_later_and_later(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        bell, world = Bell(fails=3), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
+            await schedule(world, "a", timedelta())
+            waits = []
+            while not bell.ran:
+                [job] = await waiting(world)
+                waits.append((job.at - world.now).total_seconds())
+                await world.advance(waits[-1])
+            assert waits == [2, 4, 8]
+
+    with caplog.at_level(logging.CRITICAL, "doppio.jobs"):
+        asyncio.run(story())
+
+
+def test_a_job_survives_a_crash_and_what_came_due_meanwhile_runs_at_the_start() -> None:
+    async def story() -> None:
+        bell, world = Bell(), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
+            await schedule(world, "a", HOUR)
+            again = world.again()
+        again.host.run_to(again.host.seconds() + 7200)
+        async with running(again, made(jobs={"sns.ring": bell})):
+            await again.settle()
+            assert bell.ran == [("a", {})]
+
+    asyncio.run(story())
+
+
+def test_a_job_whose_service_is_gone_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        world = World()
+        async with running(world, made()):
+            await schedule(world, "a", timedelta())
+            assert [job.failures for job in await waiting(world)] == [1]
+
+    with caplog.at_level(logging.CRITICAL, "doppio.jobs"):
+        asyncio.run(story())
+    assert job_key("sns.ring", "a") == "sns.ring(a)"
+
+
+def test_a_job_that_schedules_itself_runs_again() -> None:
+    async def story() -> None:
+        world = World()
+        ran: list[str] = []
+
+        async def tick(ctx: Context, job: Job) -> None:
+            ran.append(job.key)
+            async with ctx.write() as tx:
+                await tx.schedule(job.at + HOUR, "sns.ring", job.key)
+
+        async with running(world, made(jobs={"sns.ring": tick})):
+            await schedule(world, "a", HOUR)
+            for _ in range(5):
+                await run_host(world, 3600)
+            assert ran == ["a"] * 5
+            await world.advance(hours=5)
+            assert ran == ["a"] * 10
+
+    asyncio.run(story())

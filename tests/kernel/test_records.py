@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doppio.kernel.context import row_key
+from doppio.kernel.records import TABLES, Index, record, table_of
+from tests.services.world import World, told
+
+BY_PRICE: Index[Cup] = Index("price", ("shop", "price"))
+BY_SIZE: Index[Cup] = Index("size", ("size",))
+
+
+@record("test.cup", key=("shop", "number"), indexes=(BY_PRICE, BY_SIZE))
+class Cup(msgspec.Struct, frozen=True, kw_only=True):
+    shop: str
+    number: int
+    price: int
+    size: str | None = None
+    at: datetime | None = None
+    notes: dict[str, list[bytes]] = {}
+    share: float = 0.0
+
+
+MOMENTS = st.integers(0, 2**33).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+CUPS = st.builds(
+    Cup,
+    shop=st.text(max_size=10),
+    number=st.integers(-(2**62), 2**62),
+    price=st.integers(0, 2**40),
+    size=st.none() | st.text(max_size=5),
+    at=st.none() | MOMENTS,
+    notes=st.dictionaries(st.text(max_size=5), st.lists(st.binary(max_size=5)), max_size=3),
+    share=st.floats(allow_nan=False),
+)
+
+
+@given(CUPS)
+def test_every_field_comes_back(cup: Cup) -> None:
+    table = table_of(Cup)
+    assert table.decode(table.encode(cup)) == cup
+
+
+@given(CUPS, CUPS)
+def test_keys_stand_in_the_order_of_their_fields(one: Cup, other: Cup) -> None:
+    table = table_of(Cup)
+    order = (one.shop.encode(), one.number) < (other.shop.encode(), other.number)
+    assert (table.key(one) < table.key(other)) == order
+
+
+def test_a_row_without_a_later_field_has_its_default() -> None:
+    old = msgspec.msgpack.encode({"shop": "s", "number": 1, "price": 2})
+    assert table_of(Cup).decode(old) == Cup(shop="s", number=1, price=2)
+
+
+def test_a_table_has_one_class_and_an_index_one_table() -> None:
+    with pytest.raises(AssertionError, match="two record classes"):
+        record("test.cup", key=("x",))(Cup)
+    with pytest.raises(AssertionError, match="two tables"):
+        record("test.other", key=("x",), indexes=(BY_SIZE,))(Cup)
+    assert "test.other" not in TABLES
+
+
+def cup(number: int, **more: Any) -> Cup:
+    return Cup(**{"shop": "s", "number": number, "price": number, **more})
+
+
+@told
+async def test_records_are_found_by_key_and_by_index(world: World) -> None:
+    context = world.cloud.root_context()
+    async with context.write() as tx:
+        for number in range(10):
+            tx.add(cup(number, price=100 - number, size="big" if number % 2 else None))
+        tx.add(cup(1, shop="t"))
+    reader = context.read()
+    assert await reader.get(Cup, "s", 3) == cup(3, price=97, size="big")
+    assert await reader.get(Cup, "s", 99) is None
+    numbers = [c.number for c in await reader.list(Cup, ("s",), since=4, until=6, limit=10)]
+    assert numbers == [4, 5, 6]
+    last = await reader.list(Cup, ("s",), limit=2, reverse=True)
+    assert [c.number for c in last] == [9, 8]
+    before = await reader.list(Cup, ("s",), after=row_key(last[-1]), limit=2, reverse=True)
+    assert [c.number for c in before] == [7, 6]
+    cheap = await reader.find(BY_PRICE, ("s",), limit=3)
+    assert [c.price for c in cheap] == [91, 92, 93]
+    assert len(await reader.find(BY_SIZE, ("big",), limit=100)) == 5
+
+
+@told
+async def test_an_index_follows_its_records(world: World) -> None:
+    context = world.cloud.root_context()
+    async with context.write() as tx:
+        tx.add(cup(1, size="big"))
+    async with context.write() as tx:
+        found = await tx.get(Cup, "s", 1)
+        assert found is not None
+        tx.put(cup(1, size="small", price=7))
+        assert [c.price for c in await tx.find(BY_SIZE, ("small",), limit=5)] == [7]
+        assert await tx.find(BY_SIZE, ("big",), limit=5) == []
+    async with context.write() as tx:
+        [found] = await tx.find(BY_PRICE, ("s",), limit=5)
+        tx.delete(found)
+    assert await context.read().find(BY_SIZE, ("small",), limit=5) == []
+    assert [key for key in world.memory.disk if b"test.cup" in key] == []
+
+
+@told
+async def test_an_indexed_record_is_not_put_unread(world: World) -> None:
+    context = world.cloud.root_context()
+    async with context.write() as tx:
+        with pytest.raises(AssertionError, match=r"read test\.cup in this transaction"):
+            tx.put(cup(1))
