@@ -248,11 +248,12 @@ def tell(
             error.add_note(f"seed {seed}; `python -m tests.sim {seed}` tells it again\n{shown}")
             raise
         finally:
-            _quiet(loop)
+            quieten(loop)
         return world
 
 
-def _quiet(loop: asyncio.AbstractEventLoop) -> None:
+def quieten(loop: asyncio.AbstractEventLoop) -> None:
+    """End what is left of a story that was cut short."""
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
