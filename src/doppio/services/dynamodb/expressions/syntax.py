@@ -135,7 +135,10 @@ class _Reader:
         while at < len(self._text):
             found = _TOKEN.match(self._text, at)
             if found is None:
-                raise self.error(Token("bad", self._text[at], at, at + 1))
+                # What no token begins with is one that fits nowhere.
+                tokens.append(Token("bad", self._text[at], at, at + 1))
+                at += 1
+                continue
             if found.lastgroup != "space":
                 tokens.append(Token(found.lastgroup or "", found[0], at, found.end()))
             at = found.end()
@@ -173,7 +176,7 @@ class _Reader:
 
     def error(self, token: Token) -> ValidationException:
         """AWS's text: the token, and it with its neighbours."""
-        around = [one for one in getattr(self, "_tokens", ()) if one.kind != "end"]
+        around = self._tokens
         before = [one for one in around if one.end <= token.start][-1:]
         after = [one for one in around if one.start >= token.end][:1]
         first = before[0].start if before else token.start
