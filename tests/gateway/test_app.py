@@ -254,7 +254,7 @@ async def test_a_denial_is_told_in_awss_words_and_can_be_explained(front: Front)
     assert status == 400
     assert content["message"] == (
         "User: arn:aws:iam::000000000000:user/barista is not authorized to perform: "
-        "sqs:ListQueues because no identity-based policy allows the sqs:ListQueues action"
+        "sqs:listqueues because no identity-based policy allows the sqs:listqueues action"
     )
     await front.world.settle()
     why = await front.ask(

@@ -67,11 +67,18 @@ async def write(store: Store, rows: dict[bytes, bytes | None]) -> None:
 
 
 async def transact(store: Store, body: Callable[[StoreTx], Awaitable[T]]) -> T:
-    """Run `body` in a transaction until it wins."""
+    """Run `body` in a transaction until it wins, as `ctx.write()` does.
+
+    What fails in the body may rest on reads that no longer agree: `abandon` knows.
+    """
     for _ in range(1_000):
         tx = store.begin()
         try:
-            result = await body(tx)
+            try:
+                result = await body(tx)
+            except Exception:
+                await tx.abandon()
+                raise
             await tx.commit()
         except Conflict:
             continue

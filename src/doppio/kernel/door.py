@@ -30,7 +30,7 @@ _EMPTY: dict[str, Any] = {}
 class _Way:
     """One operation's way through the door, made at its first call."""
 
-    __slots__ = ("again", "name", "needs", "own_checks", "run", "validate")
+    __slots__ = ("again", "name", "needs", "run", "validate")
 
     def __init__(self, service: Service, method: str, operation: model.Operation) -> None:
         run = service.operations.get(method)
@@ -41,7 +41,6 @@ class _Way:
         self.run = run
         self.name = operation.name
         self.needs = service.needs
-        self.own_checks = service.own_checks
         self.validate: Callable[[Mapping[str, Any]], None] = validator(
             operation, model.load(service.name)
         )

@@ -58,7 +58,6 @@ class Service:
         controllers: Iterable[Controller[Any]] = (),
         subscriptions: Iterable[Subscription] = (),
         identities: Callable[[Any], Identities] | None = None,
-        own_checks: bool = False,
     ) -> None:
         self.name = name
         self.groups = tuple(groups)
@@ -69,7 +68,6 @@ class Service:
         self.controllers = tuple(controllers)
         self.subscriptions = tuple(subscriptions)
         self.identities = identities
-        self.own_checks = own_checks
         self.operations: dict[str, Operation] = {}
         for group in self.groups:
             for method, operation in _operations(group):

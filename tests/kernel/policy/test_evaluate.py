@@ -164,7 +164,7 @@ def test_not_principal_spares_whom_it_names() -> None:
 def test_a_denial_says_why_as_aws_does(policies: PolicySet, ending: str) -> None:
     request = asks()
     decision = evaluate(request, policies)
-    start = f"User: {USER} is not authorized to perform: s3:GetObject on resource: {OBJECT} "
+    start = f'User: {USER} is not authorized to perform: s3:GetObject on resource: "{OBJECT}" '
     assert denial_message(request, decision) == start + ending
 
 

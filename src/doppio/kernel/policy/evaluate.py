@@ -206,13 +206,18 @@ def _considered(layers: Iterable[tuple[str, Policy]]) -> list[str]:
 
 
 def denial_message(request: AccessRequest, decision: Decision) -> str:
-    """What AWS says of a denial."""
+    """What AWS says of a denial. S3 quotes the resource, and SQS writes actions small."""
+    action, resource = request.action, request.resource
+    if action.startswith("s3:"):
+        resource = f'"{resource}"'
+    elif action.startswith("sqs:"):
+        action = action.lower()
     who = f"User: {request.principal}" if request.kind != "anonymous" else "User: anonymous"
-    said = f"{who} is not authorized to perform: {request.action}"
+    said = f"{who} is not authorized to perform: {action}"
     if request.resource != "*":
-        said += f" on resource: {request.resource}"
+        said += f" on resource: {resource}"
     phrase = _PHRASES[decision.layer]
     article = "an" if phrase[0] in "aeiou" else "a"
     if decision.reason == "explicit-deny":
         return f"{said} with an explicit deny in {article} {phrase}"
-    return f"{said} because no {phrase} allows the {request.action} action"
+    return f"{said} because no {phrase} allows the {action} action"

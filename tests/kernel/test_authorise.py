@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from doppio.kernel.audit import Denial
+from doppio.kernel.authorise import (
+    Conditions,
+    check_policy_document,
+    forget_resource,
+    put_resource,
+    resource_policy,
+)
+from doppio.kernel.identity import ANONYMOUS, Caller, root_of, service_caller
+from doppio.kernel.policy import PolicySet, compile_policy
+from doppio.kernel.service import Need
+from doppio.wire.errors import AccessDenied
+from tests.services.world import ACCOUNT, OTHER, World, told
+
+CAFE = "arn:aws:s3:::cafe"
+MENU = f"{CAFE}/menu"
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action: str = "s3:GetObject", resource: str = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def user(*documents: str, account: str = ACCOUNT, name: str = "barista") -> Caller:
+    policies = PolicySet(
+        identity=tuple(
+            compile_policy(text, name=f"policy-{number}") for number, text in enumerate(documents)
+        )
+    )
+    return Caller(account, f"arn:aws:iam::{account}:user/{name}", "AIDA", "user", policies=policies)
+
+
+READ_MENU = Need("s3:GetObject", MENU, {}, CAFE)
+
+
+async def may(world: World, caller: Caller, need: Need = READ_MENU) -> bool:
+    context = world.cloud.context(
+        caller, account=ACCOUNT, region="us-east-1", request_id=world.cloud.ids.uuid()
+    )
+    try:
+        await world.cloud.authorise(context, need)
+    except AccessDenied:
+        return False
+    return True
+
+
+async def own(world: World, document: str | None = None, account: str = ACCOUNT) -> None:
+    """Say whose the café's bucket is, and which policy hangs on it."""
+    async with world.cloud.root_context().write() as tx:
+        from doppio.kernel.authorise import Resource
+
+        await tx.get(Resource, CAFE)
+        put_resource(tx, CAFE, account, document)
+
+
+@told
+async def test_an_accounts_root_may_do_everything_with_what_is_its_own(world: World) -> None:
+    await own(world)
+    assert await may(world, root_of(ACCOUNT))
+    assert not await may(world, root_of(OTHER))
+    assert not await may(world, ANONYMOUS)
+
+
+@told
+async def test_a_user_may_do_what_its_policies_say(world: World) -> None:
+    await own(world)
+    assert not await may(world, user())
+    assert await may(world, user(policy(allow())))
+    assert not await may(world, user(policy(allow("s3:PutObject"))))
+    denied = policy(allow("s3:*"), {"Effect": "Deny", "Action": "s3:Get*", "Resource": MENU})
+    assert not await may(world, user(denied))
+
+
+@told
+async def test_a_resources_policy_lets_in_and_shuts_out(world: World) -> None:
+    stranger = user(policy(allow()), account=OTHER, name="stranger")
+    await own(world)
+    assert not await may(world, stranger)
+    opened = policy(allow(Principal={"AWS": stranger.arn}))
+    await own(world, opened)
+    assert await may(world, stranger)
+    assert not await may(world, user(account=OTHER, name="stranger")), "both sides must allow"
+    closed = policy({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"})
+    await own(world, closed)
+    assert not await may(world, root_of(ACCOUNT))
+    await own(world, None)
+    assert await may(world, root_of(ACCOUNT))
+
+
+@told
+async def test_a_policy_counts_from_its_commit_on_and_is_forgotten_with_its_resource(
+    world: World,
+) -> None:
+    opened = policy(allow(Principal="*"))
+    await own(world, opened)
+    assert await may(world, ANONYMOUS)
+    assert await resource_policy(world.cloud.root_context().read(), CAFE) == opened
+    async with world.cloud.root_context().write() as tx:
+        from doppio.kernel.authorise import Resource
+
+        await tx.get(Resource, CAFE)
+        forget_resource(tx, CAFE)
+    assert not await may(world, ANONYMOUS)
+    assert await resource_policy(world.cloud.root_context().read(), CAFE) is None
+
+
+@told
+async def test_a_service_is_let_in_for_the_resource_it_acts_for(world: World) -> None:
+    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:news"
+    await own(
+        world,
+        policy(
+            allow(
+                Principal={"Service": "sns.amazonaws.com"},
+                Condition={"ArnEquals": {"aws:SourceArn": topic}},
+            )
+        ),
+    )
+    assert await may(world, service_caller("sns", ACCOUNT, topic))
+    assert not await may(world, service_caller("sns", ACCOUNT, topic + "paper"))
+    assert not await may(world, service_caller("s3", ACCOUNT, topic))
+
+
+@told
+async def test_a_denial_says_why_and_names_what_was_looked_at(world: World) -> None:
+    await own(world)
+    caller = user(policy({"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}))
+    assert not await may(world, caller)
+    await world.settle()
+    [denial] = await world.cloud.root_context().read().list(Denial, limit=5)
+    assert denial.message == (
+        f'User: {caller.arn} is not authorized to perform: s3:GetObject on resource: "{MENU}" '
+        "with an explicit deny in an identity-based policy"
+    )
+    assert any("policy-0" in line for line in denial.considered)
+
+
+@told
+async def test_conditions_are_worked_out_when_a_policy_asks(world: World) -> None:
+    context = world.cloud.context(
+        user(), account=ACCOUNT, region="eu-west-1", request_id="r", source_ip="10.0.0.9",
+        user_agent="cup", secure=True,
+    )  # fmt: skip
+    found = Conditions(context, {"s3:prefix": "menu/"})
+    assert found["s3:prefix"] == "menu/"
+    assert found["aws:sourceip"] == "10.0.0.9"
+    assert found["aws:securetransport"] == "true"
+    assert found["aws:requestedregion"] == "eu-west-1"
+    assert found["aws:username"] == "barista"
+    assert found["aws:currenttime"] == "2030-01-01T00:00:00Z"
+    assert "aws:sourcearn" not in found
+    assert set(found) >= {"s3:prefix", "aws:useragent", "aws:principalaccount"}
+    assert len(found) == len(list(found))
+
+
+@told
+async def test_a_session_counts_as_its_role(world: World) -> None:
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/brewing/alice"
+    caller = Caller(ACCOUNT, arn, "AROA:alice", "assumed-role")
+    context = world.cloud.context(caller, account=ACCOUNT, region="r", request_id="r")
+    assert Conditions(context, {})["aws:principalarn"] == f"arn:aws:iam::{ACCOUNT}:role/brewing"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        policy(allow()),
+        policy({"Effect": "Perhaps", "Principal": "*", "Action": "s3:*", "Resource": "*"}),
+    ],
+)
+def test_what_is_no_resource_policy_is_refused(document: str) -> None:
+    with pytest.raises(ValueError):
+        check_policy_document(document, needs_principal=True)
