@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fnmatch
 import json
 from typing import Any
@@ -66,9 +67,19 @@ class Deny:
             self._keys.append(made["AccessKey"]["AccessKeyId"])
 
     async def act(self, world: World) -> None:
+        others = asyncio.create_task(self._others(world))
         async with asyncio.TaskGroup() as group:
             for number in range(USERS):
                 group.create_task(self._user(world, number))
+        others.cancel()
+
+    async def _others(self, world: World) -> None:
+        """Other requests with the same keys, at any moment."""
+        while True:
+            await asyncio.sleep(world.random.uniform(0.0, 0.01))
+            key = world.random.choice(self._keys)
+            with contextlib.suppress(Lost):
+                await world.caller(key)
 
     async def _user(self, world: World, number: int) -> None:
         documents: dict[str, Document] = {}
@@ -112,10 +123,8 @@ class Deny:
         action, resource, service, method, req = world.random.choice(self._attempts())
         allowed = reference(documents, action, resource)
         try:
-            found = await world.until_answered(
-                lambda: world.cloud.identities.credential(self._keys[number], None)
-            )
-            await world.call(service, method, caller=found.caller, **req)
+            caller = await world.until_answered(lambda: world.caller(self._keys[number]))
+            await world.call(service, method, caller=caller, **req)
             was = True
         except AccessDenied:
             was = False

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from doppio.kernel.blobs import Blobs, BlobWriter
+from doppio.kernel.local_store import LocalStore, LocalView
 from doppio.kernel.memory_store import MemoryStore
 from doppio.kernel.store import StoreError, StoreFull
 
@@ -23,12 +24,18 @@ class Faults:
         self._full_from = chance.randint(1, 90)
         self._full_to = self._full_from + chance.randint(1, 6)
         self.slow = chance.random() < 0.3
+        # As a database at the other end of a wire: others come in between while one reads.
+        self.reads_wait = chance.random() < 0.4
 
     def pause(self) -> float:
         """How long a group takes to reach the disk, in seconds."""
         if self.slow and self._chance.random() < 0.05:
             return self._chance.uniform(0.5, 3.0)
         return self._chance.uniform(0.0, 0.01)
+
+    async def wait(self) -> None:
+        """How long a read takes."""
+        await asyncio.sleep(self._chance.uniform(0.0, 0.004))
 
     def is_full(self, number: int) -> bool:
         """Whether the disk has no room for this group."""
@@ -50,6 +57,11 @@ class SimulatedStore(MemoryStore):
         """Let things go wrong from here on."""
         self.faults, self._first = faults, self.groups
 
+    def view(self) -> LocalView:
+        """What is durable, at once or after a while."""
+        faults = self.faults
+        return _SlowView(self, faults) if faults and faults.reads_wait else super().view()
+
     def _wake(self) -> None:
         if not self._scheduled:
             self._scheduled = True
@@ -69,6 +81,33 @@ class SimulatedStore(MemoryStore):
             self._crashed()
             return False
         return StoreFull("the simulated disk is full") if faults.is_full(number) else True
+
+
+class _SlowView(LocalView):
+    """Reading takes time, before and behind the moment that is read."""
+
+    __slots__ = ("_faults",)
+
+    def __init__(self, store: LocalStore, faults: Faults) -> None:
+        super().__init__(store)
+        self._faults = faults
+
+    async def get(self, key: bytes) -> bytes | None:
+        return (await self.get_many([key]))[0]
+
+    async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        await self._faults.wait()
+        found = await super().get_many(keys)
+        await self._faults.wait()
+        return found
+
+    async def scan(
+        self, lo: bytes, hi: bytes, *, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        await self._faults.wait()
+        found = await super().scan(lo, hi, limit=limit, reverse=reverse)
+        await self._faults.wait()
+        return found
 
 
 class SimulatedBlobs(Blobs):

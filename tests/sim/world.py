@@ -184,6 +184,13 @@ class World:
         except (ServiceUnavailable, Throttled) as error:
             raise Refused(str(error)) from error
 
+    async def caller(self, access_key: str) -> Caller:
+        """Whom the cloud takes the holder of a key for. Raises Lost."""
+        if not self._up.is_set():
+            raise Lost
+        found = await self._within(self.cloud.identities.credential(access_key, None))
+        return found.caller
+
     async def surely(
         self, service: str, method: str, /, *, caller: Caller | None = None, **req: Any
     ) -> Any:

@@ -75,9 +75,12 @@ class Authoriser:
 
     def __init__(self) -> None:
         self._facts: dict[str, _Facts] = {}
+        self._changes = 0
 
     def heard(self, topic: str) -> None:
         """A resource's owner or policy has changed."""
+        # What is being read just now may be from before the change: it is not kept.
+        self._changes += 1
         self._facts.pop(topic.partition("/")[2], None)
 
     async def check(self, ctx: Context, needs: Sequence[Need]) -> None:
@@ -109,6 +112,7 @@ class Authoriser:
         return evaluate(access_request(ctx, need, owner), policies)
 
     async def _load(self, ctx: Context, arn: str) -> _Facts:
+        changes = self._changes
         resource = await ctx.read().get(Resource, arn)
         if resource is None:
             parts = arn.split(":", 5)
@@ -118,9 +122,10 @@ class Authoriser:
             facts = _Facts(
                 resource.account, compile_policy(document) if document is not None else None
             )
-        if len(self._facts) >= CACHED_MAX:
-            self._facts.clear()
-        self._facts[arn] = facts
+        if changes == self._changes:
+            if len(self._facts) >= CACHED_MAX:
+                self._facts.clear()
+            self._facts[arn] = facts
         return facts
 
     def _denied(self, ctx: Context, need: Need, decision: Decision) -> AccessDenied:

@@ -39,11 +39,12 @@ class Identities:
     def __init__(self, cloud: Any) -> None:
         self._cloud = cloud
         self._known: dict[tuple[str, str | None], Credential] = {}
+        self._changes = 0
         self.sealing_key = b""
 
     async def start(self) -> None:
         """Read, or at the first start make, the key that seals sessions."""
-        self._cloud.wakers.on("iam", lambda topic: self._known.clear())
+        self._cloud.wakers.on("iam", self._heard)
         ctx: Context = self._cloud.context_for("", "")
 
         async def key(tx: Any) -> bytes:
@@ -54,6 +55,11 @@ class Identities:
             return made
 
         self.sealing_key = await ctx.transact(key)
+
+    def _heard(self, topic: str) -> None:
+        # What is being read just now may be from before the change: it is not kept.
+        self._changes += 1
+        self._known.clear()
 
     async def root_key(self, account: str) -> tuple[str, str]:
         """The root user's first access key and its secret, made if there is none."""
@@ -79,10 +85,12 @@ class Identities:
         wanted = (access_key, token)
         found = self._known.get(wanted)
         if found is None:
+            changes = self._changes
             found = await self._find(access_key, token)
-            if len(self._known) >= CACHED_MAX:
-                self._known.clear()
-            self._known[wanted] = found
+            if changes == self._changes:
+                if len(self._known) >= CACHED_MAX:
+                    self._known.clear()
+                self._known[wanted] = found
         if found.expires_at is not None and found.expires_at <= self._cloud.clock.now():
             raise ExpiredToken()
         return found
