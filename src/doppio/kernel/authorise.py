@@ -26,6 +26,7 @@ from doppio.kernel.policy import (
 from doppio.kernel.policy.document import check
 from doppio.kernel.records import record
 from doppio.kernel.service import Need
+from doppio.kernel.store import MISSED
 from doppio.wire.errors import AccessDenied
 
 CACHED_MAX = 50_000
@@ -81,6 +82,8 @@ class Authoriser:
         """A resource's owner or policy has changed."""
         # What is being read just now may be from before the change: it is not kept.
         self._changes += 1
+        if topic == MISSED:
+            self._facts.clear()
         self._facts.pop(topic.partition("/")[2], None)
 
     async def check(self, ctx: Context, needs: Sequence[Need]) -> None:

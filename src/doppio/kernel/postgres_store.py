@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from doppio.kernel import postgres_sql as sql
 from doppio.kernel.local_store import FIRST_KEY
 from doppio.kernel.postgres_link import RETRY_SECONDS, Connection, Link
-from doppio.kernel.store import Conflict, StoreClosed, StoreError
+from doppio.kernel.store import MISSED, Conflict, StoreClosed, StoreError
 
 T = TypeVar("T")
 _log = logging.getLogger("doppio.store")
@@ -177,13 +177,15 @@ class PostgresStore:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(self._link.channel, self._hear)
                 failures = 0
+                if self._listens.is_set():
+                    # Not for the first time: what was said meanwhile, nobody says again.
+                    self._heard(MISSED)
                 self._listens.set()
                 await lost.wait()
             except Exception as problem:
                 self._listens.set()
                 if not self._link.is_lost(problem):
                     raise
-            # Wake-ups are hints: who missed one looks again at its next resync.
             _log.warning("not listening for other processes: the connection was lost")
             failures = min(failures + 1, len(RETRY_SECONDS) - 1)
             await asyncio.sleep(RETRY_SECONDS[failures])

@@ -18,6 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+# The topic of which a listener hears that has missed others: anything may have changed.
+MISSED = "*"
+
 
 class Conflict(Exception):
     """Something this transaction read was changed by another before it could commit."""
@@ -32,7 +35,7 @@ class StoreFull(StoreError):
 
 
 class StoreClosed(StoreError):
-    """The store is closing or was lost; nothing of the transaction was kept."""
+    """The store is closing or was lost. Lost in the middle of a commit, it may have made it."""
 
 
 class StoreCorrupt(StoreError):
@@ -92,7 +95,8 @@ class StoreTx(View, Protocol):
     def notify(self, topic: str) -> None:
         """Once durable, call every listener of every process on this store with `topic`.
 
-        A hint, no delivery: it is lost to a process whose connection to the store just failed.
+        A hint, no delivery: a process whose connection to the store failed hears `MISSED` instead,
+        when it has a new one.
         """
         ...
 

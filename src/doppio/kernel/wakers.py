@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from doppio.kernel.clock import Clock
+from doppio.kernel.store import MISSED
 
 # So many topics are remembered with the number of their last ring; who holds a ticket from before
 # the forgotten ones is woken once too often, never once too seldom.
@@ -57,11 +58,16 @@ class Wakers:
         return Ticket(self, topic, self._rings)
 
     def on(self, family: str, heard: Callable[[str], None]) -> None:
-        """Call `heard(topic)` at each ring of the topic `family` or of any `family/...`."""
+        """Call `heard(topic)` at each ring of the topic `family` or of any `family/...`.
+
+        And `heard(MISSED)` when some may have been missed.
+        """
         self._listeners[family].append(heard)
 
     def ring(self, topic: str) -> None:
         """Wake all who wait for `topic`; the store calls it after a durable commit."""
+        if topic == MISSED:
+            return self._ring_everything()
         self._rings += 1
         last = self._last_ring
         last.pop(topic, None)
@@ -72,6 +78,20 @@ class Wakers:
             _resolve(future)
         for heard in self._listeners.get(topic.partition("/")[0], ()):
             heard(topic)
+        return None
+
+    def _ring_everything(self) -> None:
+        # Which topics were missed nobody knows: each may have rung, and every listener is told so.
+        self._rings += 1
+        self._forgotten = self._rings
+        self._last_ring.clear()
+        for futures in list(self._waiting.values()):
+            for future in futures:
+                _resolve(future)
+        self._waiting.clear()
+        for listeners in list(self._listeners.values()):
+            for heard in listeners:
+                heard(MISSED)
 
     def ring_all(self) -> None:
         """Wake everybody, for a closing cloud."""
