@@ -119,7 +119,9 @@ class Authoriser:
         resource = await ctx.read().get(Resource, arn)
         if resource is None:
             parts = arn.split(":", 5)
-            facts = _Facts(parts[4] if len(parts) == 6 else "", None)
+            # What is AWS's own (its managed policies) is everybody's to use.
+            owner = parts[4] if len(parts) == 6 and parts[4] != "aws" else ""
+            facts = _Facts(owner, None)
         else:
             document = resource.document
             facts = _Facts(
