@@ -37,6 +37,12 @@ from doppio.services.dynamodb.values import Item, checked_item, size_of
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
 
+# What makes a write more than a plain one, and a read more than one of a whole item.
+_GUARDED = frozenset(
+    {"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues", "Expected",
+     "ConditionalOperator"}
+)  # fmt: skip
+_SHOWN = frozenset({"ProjectionExpression", "ExpressionAttributeNames", "AttributesToGet"})
 READS, WRITES = "ReadRequestUnits", "WriteRequestUnits"
 
 
@@ -211,6 +217,8 @@ class Check(Change):
 
 def prepare_put(req: Mapping[str, Any], entry: Mapping[str, Any]) -> Change:
     """The change that a put asks for."""
+    if _GUARDED.isdisjoint(req):
+        return Change(item=entry["Item"])
     req = with_expressions(req)
     binding = bind(req, "ConditionExpression")
     condition = _condition(req, binding)
@@ -247,6 +255,8 @@ def prepare_check(req: Mapping[str, Any]) -> Check:
 
 def projection_paths(req: Mapping[str, Any]) -> list[Path] | None:
     """The paths that a read of one item asks for; None for whole items."""
+    if _SHOWN.isdisjoint(req):
+        return None
     req = with_expressions(req)
     binding = bind(req)
     paths = projected_paths(req, binding)

@@ -300,12 +300,8 @@ async def _page(reader: Reader, plan: Plan) -> Page:
     while True:
         left = ROWS_A_READ if plan.limit is None else min(ROWS_A_READ, plan.limit - scanned)
         rows = await reader.raw.scan(lo, hi, limit=left, reverse=plan.reverse)
-        for row, raw in rows:
+        for _, raw in rows:
             item = decode_item(raw)
-            if plan.reverse:
-                hi = row
-            else:
-                lo = row + b"\0"
             if plan.inside is not None and not plan.inside(item):
                 continue
             if plan.fetch:
@@ -322,6 +318,10 @@ async def _page(reader: Reader, plan: Plan) -> Page:
                 return Page(items, count, scanned, size, item, fetched)
         if len(rows) < left:
             return Page(items, count, scanned, size, None, fetched)
+        if plan.reverse:
+            hi = rows[-1][0]
+        else:
+            lo = rows[-1][0] + b"\0"
 
 
 def _position(plan: Plan, item: Item) -> Item:

@@ -36,7 +36,13 @@ def checked_item(item: Item) -> int:
     """Check an item and normalise its numbers in place; its size in bytes."""
     size = 0
     for name, value in item.items():
-        size += (len(name) if name.isascii() else len(name.encode())) + checked(value, 1)
+        size += len(name) if name.isascii() else len(name.encode())
+        # Texts are what items are mostly made of.
+        text = value.get("S") if len(value) == 1 else None
+        if text is None:
+            size += checked(value, 1)
+        else:
+            size += len(text) if text.isascii() else len(text.encode())
     if size > ITEM_BYTES_MAX:
         raise ValidationException("Item size has exceeded the maximum allowed size")
     return size
@@ -108,7 +114,6 @@ def size_of(item: Item) -> int:
     size = 0
     for name, value in item.items():
         size += len(name) if name.isascii() else len(name.encode())
-        # Texts are what items are mostly made of.
         text = value.get("S")
         if text is None:
             size += _size(value)
