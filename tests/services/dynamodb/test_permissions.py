@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from doppio.kernel.identity import root_of
-from doppio.services.dynamodb.service import needs
+from doppio.kernel.identity import Caller, root_of
+from doppio.services.dynamodb.permissions import needs
 from tests.services.world import ACCOUNT, REGION, World, refusal, told
 
 from .helpers import arn, caller, index, item, make, put
@@ -51,26 +51,68 @@ def test_an_operation_needs(operation: str, req: Any, expected: list[tuple[str, 
     assert found == [(f"dynamodb:{action}", resource) for action, resource in expected]
 
 
+async def employed(world: World, **statement: Any) -> Caller:
+    """A user who is allowed what a statement says."""
+    await world.call("iam", "create_user", UserName="barista")
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+    await world.call(
+        "iam",
+        "put_user_policy",
+        UserName="barista",
+        PolicyName="work",
+        PolicyDocument=json.dumps(document),
+    )
+    made = await world.call("iam", "create_access_key", UserName="barista")
+    return await world.who({"AccessKeyId": made["AccessKey"]["AccessKeyId"]})
+
+
+@told
+async def test_conditions_see_the_request(world: World) -> None:
+    await make(world)
+    await put(world, id="1")
+    barista = await employed(
+        world,
+        Action="dynamodb:*",
+        Resource=T,
+        Condition={"StringEquals": {"dynamodb:Select": "COUNT"}},
+    )
+    call = caller(world)
+    scan = {"TableName": "orders", "caller": barista}
+    assert (await call("scan", **scan, Select="COUNT"))["Count"] == 1
+    assert (await refusal(call("scan", **scan)))[0] == "AccessDeniedException"
+    assert (await refusal(call("describe_table", **scan)))[0] == "AccessDeniedException"
+
+
+@told
+async def test_a_condition_that_cannot_be_judged_yet_allows_nothing(world: World) -> None:
+    await make(world)
+    await put(world, id="1")
+    own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["${aws:username}"]}}
+    barista = await employed(world, Action="dynamodb:*", Resource=T, Condition=own)
+    call = caller(world)
+    for method, req in (
+        ("get_item", {"Key": item(id="1")}),
+        ("put_item", {"Item": item(id="1", n=2)}),
+        ("delete_item", {"Key": item(id="1")}),
+        ("scan", {}),
+    ):
+        code, text = await refusal(call(method, TableName="orders", caller=barista, **req))
+        assert code == "NotImplemented"
+        assert "dynamodb:leadingkeys" in text
+    shown = await call("describe_table", TableName="orders", caller=barista)
+    assert shown["Table"]["ItemCount"] == 1
+
+
 @told
 async def test_a_user_does_what_a_policy_allows_and_nothing_else(world: World) -> None:
     await make(world, kinds={"id": "S", "w": "S"}, GlobalSecondaryIndexes=[index("by-w", "w")])
     await make(world, "till")
     await put(world, id="1")
-    await world.call("iam", "create_user", UserName="barista")
-    statement = {
-        "Effect": "Allow",
-        "Action": ["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:PutItem"],
-        "Resource": T,
-    }
-    await world.call(
-        "iam",
-        "put_user_policy",
-        UserName="barista",
-        PolicyName="orders",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    barista = await employed(
+        world,
+        Action=["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:PutItem"],
+        Resource=T,
     )
-    made = await world.call("iam", "create_access_key", UserName="barista")
-    barista = await world.who({"AccessKeyId": made["AccessKey"]["AccessKeyId"]})
     call = caller(world)
     key = item(id="1")
     got = await call("get_item", TableName="orders", Key=key, caller=barista)
