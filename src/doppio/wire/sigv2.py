@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
@@ -116,14 +117,20 @@ def verify(
             "The difference between the request time and the current time is too large."
         )
     text = string_to_sign(signature, request)
-    digest = hmac.digest(secret.encode(), text.encode(), "sha1")
-    expected = base64.b64encode(digest).decode()
-    if not hmac.compare_digest(expected.encode(), signature.signature.encode()):
-        raise SignatureDoesNotMatchV2(
-            AWSAccessKeyId=signature.access_key,
-            StringToSign=text,
-            SignatureProvided=signature.signature,
-        )
+    texts = [text]
+    if request.path.count("/") == 1 and request.path != "/":
+        # Some clients sign a bucket alone as a folder, however they write it on the wire.
+        folder = replace(request, path=f"{request.path}/")
+        texts.append(string_to_sign(signature, folder))
+    for one in texts:
+        digest = hmac.digest(secret.encode(), one.encode(), "sha1")
+        if hmac.compare_digest(base64.b64encode(digest), signature.signature.encode()):
+            return
+    raise SignatureDoesNotMatchV2(
+        AWSAccessKeyId=signature.access_key,
+        StringToSign=text,
+        SignatureProvided=signature.signature,
+    )
 
 
 def string_to_sign(signature: SignatureV2, request: Request) -> str:

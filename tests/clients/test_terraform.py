@@ -1,0 +1,241 @@
+"""Terraform with AWS's provider, unchanged: apply, an empty plan, destroy.
+
+The provider comes from a filesystem mirror; where there is none, the test says so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import Account
+
+TERRAFORM = shutil.which("terraform")
+PROVIDER = "registry.terraform.io/hashicorp/aws"
+PLACES = ("/opt/tf-plugins", "/usr/share/terraform/plugins", "/usr/local/share/terraform/plugins")
+
+
+def mirror() -> Path | None:
+    """A folder that holds the provider."""
+    named = os.environ.get("DOPPIO_TEST_TERRAFORM_MIRROR")
+    home = Path.home() / ".terraform.d" / "plugins"
+    for place in (*((Path(named),) if named else ()), home, *map(Path, PLACES)):
+        if (place / PROVIDER).is_dir():
+            return place
+    return None
+
+
+MIRROR = mirror()
+pytestmark = [
+    pytest.mark.skipif(TERRAFORM is None, reason="Terraform is not installed"),
+    pytest.mark.skipif(MIRROR is None, reason="there is no mirror of the provider on this machine"),
+]
+
+SETTINGS = """
+terraform {
+  required_providers { aws = { source = "hashicorp/aws" } }
+}
+provider "aws" {
+  s3_use_path_style           = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+}
+"""
+STACK = """
+resource "aws_s3_bucket" "menu" {
+  bucket        = "menu-ACCOUNT"
+  force_destroy = true
+  tags          = { team = "bar" }
+}
+resource "aws_s3_bucket_versioning" "menu" {
+  bucket = aws_s3_bucket.menu.id
+  versioning_configuration { status = "Enabled" }
+}
+resource "aws_s3_bucket_public_access_block" "menu" {
+  bucket                  = aws_s3_bucket.menu.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+resource "aws_s3_bucket_ownership_controls" "menu" {
+  bucket = aws_s3_bucket.menu.id
+  rule { object_ownership = "BucketOwnerEnforced" }
+}
+resource "aws_s3_bucket_server_side_encryption_configuration" "menu" {
+  bucket = aws_s3_bucket.menu.id
+  rule {
+    apply_server_side_encryption_by_default { sse_algorithm = "AES256" }
+  }
+}
+resource "aws_s3_object" "tea" {
+  bucket  = aws_s3_bucket.menu.id
+  key     = "tea"
+  content = "hot"
+  tags    = { kind = "drink" }
+}
+data "aws_iam_policy_document" "read" {
+  statement {
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.menu.arn}/*"]
+    principals {
+      type        = "AWS"
+      identifiers = [aws_iam_user.barista.arn]
+    }
+  }
+}
+resource "aws_s3_bucket_policy" "menu" {
+  bucket = aws_s3_bucket.menu.id
+  policy = data.aws_iam_policy_document.read.json
+}
+resource "aws_dynamodb_table" "orders" {
+  name         = "orders"
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "id"
+  range_key    = "at"
+  attribute {
+    name = "id"
+    type = "S"
+  }
+  attribute {
+    name = "at"
+    type = "N"
+  }
+  attribute {
+    name = "barista"
+    type = "S"
+  }
+  global_secondary_index {
+    name            = "by-barista"
+    hash_key        = "barista"
+    projection_type = "ALL"
+  }
+  ttl {
+    attribute_name = "expires"
+    enabled        = true
+  }
+  tags = { team = "bar" }
+}
+resource "aws_dynamodb_table" "till" {
+  name           = "till"
+  billing_mode   = "PROVISIONED"
+  read_capacity  = 2
+  write_capacity = 1
+  hash_key       = "id"
+  attribute {
+    name = "id"
+    type = "B"
+  }
+}
+resource "aws_iam_user" "barista" {
+  name = "barista"
+  path = "/bar/"
+  tags = { team = "bar" }
+}
+resource "aws_iam_access_key" "barista" { user = aws_iam_user.barista.name }
+resource "aws_iam_policy" "brew" {
+  name   = "brew"
+  policy = jsonencode({ Version = "2012-10-17", Statement = [
+    { Effect = "Allow", Action = ["sqs:ReceiveMessage"], Resource = "*" }
+  ] })
+}
+resource "aws_iam_user_policy_attachment" "barista" {
+  user       = aws_iam_user.barista.name
+  policy_arn = aws_iam_policy.brew.arn
+}
+resource "aws_iam_role" "machine" {
+  name = "machine"
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [
+    { Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "ec2.amazonaws.com" } }
+  ] })
+}
+resource "aws_iam_role_policy" "machine" {
+  role   = aws_iam_role.machine.id
+  policy = aws_iam_policy.brew.policy
+}
+resource "aws_iam_role_policy_attachment" "machine" {
+  role       = aws_iam_role.machine.name
+  policy_arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+}
+resource "aws_iam_instance_profile" "machine" {
+  name = "machine"
+  role = aws_iam_role.machine.name
+}
+resource "aws_iam_group" "bar" { name = "bar" }
+resource "aws_iam_group_policy_attachment" "bar" {
+  group      = aws_iam_group.bar.name
+  policy_arn = aws_iam_policy.brew.arn
+}
+resource "aws_iam_group_membership" "bar" {
+  name  = "bar"
+  group = aws_iam_group.bar.name
+  users = [aws_iam_user.barista.name]
+}
+"""
+# Terraform's provider waits 25 s by itself for each queue's attributes to spread.
+QUEUES = """
+resource "aws_sqs_queue" "dead" { name = "dead" }
+resource "aws_sqs_queue" "orders" {
+  name                       = "orders"
+  visibility_timeout_seconds = 45
+  message_retention_seconds  = 86400
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead.arn, maxReceiveCount = 3 })
+  tags           = { team = "bar" }
+}
+resource "aws_sqs_queue" "fifo" {
+  name                        = "orders.fifo"
+  fifo_queue                  = true
+  content_based_deduplication = true
+}
+resource "aws_sqs_queue_policy" "orders" {
+  queue_url = aws_sqs_queue.orders.id
+  policy = jsonencode({ Version = "2012-10-17", Statement = [{
+    Effect = "Allow", Principal = { AWS = aws_iam_user.barista.arn }, Action = "sqs:SendMessage",
+    Resource = aws_sqs_queue.orders.arn
+  }] })
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "stack", [STACK, pytest.param(STACK + QUEUES, marks=pytest.mark.slow)], ids=["small", "whole"]
+)
+def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
+    account: Account, tmp_path: Path, stack: str
+) -> None:
+    (tmp_path / "settings.tf").write_text(SETTINGS)
+    (tmp_path / "stack.tf").write_text(stack.replace("ACCOUNT", account.number))
+    (tmp_path / "cli.tfrc").write_text(
+        f'provider_installation {{\n  filesystem_mirror {{ path = "{MIRROR}" }}\n}}\n'
+    )
+    environment = {
+        **account.environment(),
+        "TF_CLI_CONFIG_FILE": str(tmp_path / "cli.tfrc"),
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+    }
+
+    def terraform(*words: str, status: int = 0) -> str:
+        assert TERRAFORM is not None
+        done = subprocess.run(
+            [TERRAFORM, *words, "-no-color"], cwd=tmp_path, env=environment, text=True,
+            capture_output=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == status, done.stdout[-4_000:] + done.stderr[-4_000:]
+        return done.stdout
+
+    terraform("init", "-input=false")
+    terraform("apply", "-auto-approve", "-input=false", "-parallelism=20")
+    # Status 0: the plan is empty; 2 would be a plan with changes.
+    terraform("plan", "-detailed-exitcode", "-input=false", "-parallelism=20")
+    assert account.client("s3").get_object(Bucket=f"menu-{account.number}", Key="tea")
+    terraform("destroy", "-auto-approve", "-input=false", "-parallelism=20")
+    assert account.client("s3").list_buckets()["Buckets"] == []
+    assert account.client("iam").list_users()["Users"] == []
+    assert account.client("iam").list_roles()["Roles"] == []
+    assert account.client("dynamodb").list_tables()["TableNames"] == []
+    assert "QueueUrls" not in account.client("sqs").list_queues()
