@@ -212,6 +212,17 @@ async def test_segments_together_cover_everything_once(world: World) -> None:
 
 
 @told
+async def test_a_segment_with_nothing_in_it_does_not_hold_up_others_for_long(world: World) -> None:
+    await make(world)
+    for number in range(30):
+        await put(world, id=str(number), a="x" * 300_000)
+    share = {"Segment": 0, "TotalSegments": 1_000}
+    page = await caller(world)("scan", TableName="orders", **share)
+    assert (page["Count"], "LastEvaluatedKey" in page) == (0, True)
+    assert await scanned(world, **share) == []
+
+
+@told
 async def test_segments_are_asked_for_rightly(world: World) -> None:
     await make(world)
 

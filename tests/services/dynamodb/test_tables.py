@@ -385,6 +385,24 @@ async def test_items_expire_when_cloud_time_passes_their_time_to_live(world: Wor
 
 
 @told
+async def test_a_table_of_many_rows_expires_to_the_last(world: World) -> None:
+    await make(world)
+    spec = {"AttributeName": "until", "Enabled": True}
+    call = caller(world)
+    await call("update_time_to_live", TableName="orders", TimeToLiveSpecification=spec)
+    past = int(world.now.timestamp())
+    for first in range(0, 2_100, 25):
+        entries = [
+            {"PutRequest": {"Item": item(id=f"{n:04}", until=past + (n % 2) * 10**8)}}
+            for n in range(first, first + 25)
+        ]
+        await call("batch_write_item", RequestItems={"orders": entries})
+    await world.advance(minutes=11)
+    left = await scanned(world)
+    assert [int(one["id"]["S"]) for one in left] == list(range(1, 2_100, 2))
+
+
+@told
 async def test_time_to_live_is_switched_once_each_way(world: World) -> None:
     await make(world)
     call = caller(world)

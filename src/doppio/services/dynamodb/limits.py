@@ -12,6 +12,8 @@ RANGE_KEY_BYTES_MAX = 1_024
 NESTING_MAX = 32
 NUMBER_DIGITS_MAX = 38
 PAGE_BYTES_MAX = 1_048_576
+# How much of a table a scan of one segment passes over before its page ends.
+LOOKED_BYTES_MAX = 4 * PAGE_BYTES_MAX
 BATCH_GET_MAX = 100
 BATCH_GET_BYTES_MAX = 16 * 1_048_576
 BATCH_WRITE_MAX = 25

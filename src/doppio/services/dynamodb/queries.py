@@ -30,7 +30,7 @@ from doppio.services.dynamodb.item_keys import (
     table_prefix,
 )
 from doppio.services.dynamodb.items import READS
-from doppio.services.dynamodb.limits import PAGE_BYTES_MAX, ROWS_A_READ
+from doppio.services.dynamodb.limits import LOOKED_BYTES_MAX, PAGE_BYTES_MAX, ROWS_A_READ
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
@@ -294,7 +294,7 @@ async def _read(ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan
 
 async def _page(reader: Reader, plan: Plan) -> Page:
     items: list[Item] = []
-    count = scanned = size = 0
+    count = scanned = size = looked = 0
     fetched = 0.0
     lo, hi = plan.lo, plan.hi
     while True:
@@ -302,7 +302,10 @@ async def _page(reader: Reader, plan: Plan) -> Page:
         rows = await reader.raw.scan(lo, hi, limit=left, reverse=plan.reverse)
         for _, raw in rows:
             item = decode_item(raw)
+            looked += len(raw)
             if plan.inside is not None and not plan.inside(item):
+                if looked >= LOOKED_BYTES_MAX:
+                    return Page(items, count, scanned, size, item, fetched)
                 continue
             if plan.fetch:
                 whole = await read_item(reader, item_row(plan.table, item))

@@ -136,6 +136,8 @@ class Tables:
         name, on = wish["AttributeName"], wish["Enabled"]
         async with ctx.write() as tx:
             table = await existing(tx, ctx, req["TableName"])
+            if table.status != "UPDATING":
+                check_at_rest(table)
             if on == (table.ttl_status == "ENABLED"):
                 raise ValidationException(
                     f"TimeToLive is already {'enabled' if on else 'disabled'}"

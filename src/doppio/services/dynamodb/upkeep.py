@@ -39,6 +39,8 @@ EMPTY = "dynamodb.empty"
 EXPIRE = "dynamodb.expire"
 FORGET = "dynamodb.forget"
 ROWS_A_COMMIT = 200
+# What is only looked at: a few milliseconds, then others have their turn.
+ROWS_A_RUN = 1_000
 # AWS deletes expired items "within a few days"; here they are looked for every so often.
 EXPIRE_EVERY = timedelta(minutes=10)
 # Items that expired longer ago than this are left alone, as AWS leaves them.
@@ -133,25 +135,27 @@ async def _clear(ctx: Context, prefix: bytes) -> bool:
 
 
 async def expire(ctx: Context, job: Job) -> None:
-    """Delete items whose time is over, and come again."""
+    """Delete items whose time is over, some rows a run, and come again: for the rest, or later."""
     table = await find_table(ctx.read(), ctx, job.key)
     if table is None or table.ttl_attribute is None:
         return
-    lo = table_prefix(table)
-    hi = lo + b"\xff"
-    while True:
-        rows = await ctx.read().raw.scan(lo, hi, limit=ROWS_A_COMMIT)
-        old = [row for row, raw in rows if _expired(ctx, table, decode_item(raw))]
-        if old:
-            await _delete(ctx, table, old)
-        if len(rows) < ROWS_A_COMMIT:
-            break
-        lo = rows[-1][0] + b"\0"
+    prefix = table_prefix(table)
+    after = bytes.fromhex(job.arguments.get("after", ""))
+    lo = after if after.startswith(prefix) else prefix
+    rows = await ctx.read().raw.scan(lo, prefix + b"\xff", limit=ROWS_A_RUN)
+    old = [row for row, raw in rows if _expired(ctx, table, decode_item(raw))]
+    for first in range(0, len(old), ROWS_A_COMMIT):
+        await _delete(ctx, table, old[first : first + ROWS_A_COMMIT])
 
     async def again(tx: Tx) -> None:
         current = await find_table(tx, ctx, job.key)
-        if current is not None and current.ttl_attribute is not None:
-            await tx.schedule(ctx.clock.now() + EXPIRE_EVERY, EXPIRE, job.key)
+        if current is None or current.ttl_attribute is None:
+            return
+        now = ctx.clock.now()
+        if len(rows) == ROWS_A_RUN:
+            await tx.schedule(now, EXPIRE, job.key, after=(rows[-1][0] + b"\0").hex())
+        else:
+            await tx.schedule(now + EXPIRE_EVERY, EXPIRE, job.key)
 
     await ctx.transact(again)
 
