@@ -35,7 +35,7 @@ from doppio.kernel.jobs import JobRunner
 from doppio.kernel.meter import usage_key
 from doppio.kernel.records import record
 from doppio.kernel.service import Need, Service
-from doppio.kernel.store import Conflict, Store, StoreClosed, StoreFull
+from doppio.kernel.store import Conflict, Store, StoreClosed, StoreCorrupt, StoreFull
 from doppio.kernel.wakers import Wakers
 
 _log = logging.getLogger("doppio.app")
@@ -177,8 +177,14 @@ class Cloud:
             return PostgresStore(self.settings.store_url)
         from doppio.kernel.sqlite_store import SqliteStore
 
+        store, blobs = self.data / "store", self.data / "blobs"
+        if not store.exists() and blobs.is_dir() and any(blobs.iterdir()):
+            raise StoreCorrupt(
+                f"{blobs} holds bodies, but {store} is gone: their records would be lost. Restore "
+                "it from a copy, or move the data directory away and start with an empty one"
+            )
         durable = self.settings.fsync and self._throw_away is None
-        return SqliteStore(self.data / "store", synchronous="FULL" if durable else "OFF")
+        return SqliteStore(store, synchronous="FULL" if durable else "OFF")
 
     def _find_identities(self) -> Identities:
         makers = [s.identities for s in self.services.values() if s.identities is not None]

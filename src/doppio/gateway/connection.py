@@ -450,7 +450,11 @@ class Connection(asyncio.BufferedProtocol):
         """The server is closing: an idle connection ends now, a busy one after its answer."""
         self._closing = True
         if self._current is None and self._transport is not None:
-            self._close()
+            if self._secure:
+                # TLS would wait for the client's farewell, which an idle one does not send.
+                self._transport.abort()
+            else:
+                self._close()
 
     def abort(self) -> None:
         """The server's patience is over."""

@@ -113,4 +113,4 @@ def unavailable(error: StoreFull | StoreClosed) -> ServiceUnavailable:
             "The disk that holds this cloud's data is full: nothing was written. "
             "Reading goes on; free some space and try again."
         )
-    return ServiceUnavailable(f"This cloud cannot write now, and nothing was written: {error}.")
+    return ServiceUnavailable(f"This cloud cannot write now: {error}.")

@@ -38,6 +38,6 @@ ROWS_A_READ = 256
 
 TOKEN_LIFE = timedelta(minutes=10)
 # How long a table is CREATING or DELETING, in cloud time: short, and real.
-SETTLE = timedelta(milliseconds=100)
+SETTLE = timedelta(0)
 
 TABLES = Quota("dynamodb", "L-F98FE922", "Maximum number of tables", 2_500)
