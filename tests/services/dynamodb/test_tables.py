@@ -47,6 +47,18 @@ async def test_a_table_is_creating_then_active_then_deleting_then_gone(world: Wo
 
 
 @told
+async def test_a_table_is_made_and_deleted_while_the_clock_is_paused(world: World) -> None:
+    await world.cloud.set_clock(world.cloud.clock.paused())
+    call = caller(world)
+    await call("create_table", TableName="orders", **SIMPLE)
+    await world.settle()
+    assert (await described(world))["TableStatus"] == "ACTIVE"
+    await call("delete_table", TableName="orders")
+    await world.settle()
+    assert (await call("list_tables"))["TableNames"] == []
+
+
+@told
 async def test_a_table_made_anew_does_not_see_old_items_or_counts(world: World) -> None:
     await make(world)
     await put(world, id="1")

@@ -37,7 +37,11 @@ RESOURCE_TAGS_MAX = 50
 ROWS_A_READ = 256
 
 TOKEN_LIFE = timedelta(minutes=10)
-# How long a table is CREATING or DELETING, in cloud time: short, and real.
+# How long a table is CREATING or DELETING, in cloud time: until its job has run, which is real and
+# takes a commit. Longer, and each client's waiter would sleep its 20 seconds; and a table made while
+# the clock is paused would never be ACTIVE.
 SETTLE = timedelta(0)
+# How long DescribeTable waits, at most, for a table whose change is under way.
+DESCRIBE_WAIT = timedelta(milliseconds=500)
 
 TABLES = Quota("dynamodb", "L-F98FE922", "Maximum number of tables", 2_500)

@@ -23,7 +23,7 @@ from doppio.services.dynamodb.errors import (
     table_not_found,
 )
 from doppio.services.dynamodb.records import Table
-from doppio.services.dynamodb.upkeep import EMPTY, EXPIRE, SETTLE
+from doppio.services.dynamodb.upkeep import EMPTY, EXPIRE, SETTLE, settled_topic
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
@@ -68,10 +68,18 @@ class Tables:
     async def describe_table(
         self, ctx: Context, req: w.DescribeTableInput
     ) -> w.DescribeTableOutput:
-        """A table, its indexes, and how much is in it."""
-        reader = ctx.read()
-        table = await existing(reader, ctx, req["TableName"])
-        return {"Table": await described(reader, table)}  # type: ignore[typeddict-item]
+        """A table, its indexes, and how much is in it.
+
+        A change that is under way is given a moment: clients that saw CREATING would sleep 20
+        seconds before they look again.
+        """
+        name = req["TableName"]
+        under_way = ctx.ticket(settled_topic(ctx, name))  # drawn before looking
+        table = await existing(ctx.read(), ctx, name)
+        if table.status != "ACTIVE" and ctx.clock.state.rate > 0:
+            await under_way.wait(ctx.clock, until=ctx.now + limits.DESCRIBE_WAIT)
+            table = await existing(ctx.read(), ctx, name)
+        return {"Table": await described(ctx.read(), table)}  # type: ignore[typeddict-item]
 
     async def list_tables(self, ctx: Context, req: w.ListTablesInput) -> w.ListTablesOutput:
         """Table names in order, by page."""

@@ -47,6 +47,11 @@ EXPIRE_EVERY = timedelta(minutes=10)
 EXPIRED_MAX = timedelta(days=5 * 365)
 
 
+def settled_topic(ctx: Context, name: str) -> str:
+    """What rings when a table, by its name or ARN, has become ACTIVE or is gone."""
+    return f"dynamodb.settled/{ctx.account}/{ctx.region}/{name.rpartition('/')[2]}"
+
+
 async def settle(ctx: Context, job: Job) -> None:
     """A table that was created or changed becomes ACTIVE."""
 
@@ -54,6 +59,7 @@ async def settle(ctx: Context, job: Job) -> None:
         table = await find_table(tx, ctx, job.key)
         if table is not None and table.status in ("CREATING", "UPDATING"):
             tx.put(replace(table, status="ACTIVE"))
+            tx.wake(settled_topic(ctx, job.key))
 
     await ctx.transact(step)
 
@@ -115,6 +121,7 @@ async def empty(ctx: Context, job: Job) -> None:
         table = None if name is not None else await find_table(tx, ctx, job.key)
         if table is not None and table.id == table_id:
             tx.delete(table)
+            tx.wake(settled_topic(ctx, job.key))
             await tx.unschedule(EXPIRE, table.arn)
             for index in (None, *table.indexes):
                 counters += [count_key(table, index), bytes_key(table, index)]
