@@ -55,6 +55,9 @@ format: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.s3_large
+	$(BIN)/python -m bench.scale
+	$(BIN)/python -m bench.databases
 
 coverage: .venv/runtime
 	@$(BIN)/doppio coverage

