@@ -74,7 +74,8 @@ def test_streams_and_events_are_known() -> None:
     assert s3.operations["GetObject"].streaming_output == "Body"
     assert s3.operations["PutBucketPolicy"].streaming_input is None
     assert s3.operations["SelectObjectContent"].event_output == "Payload"
-    assert s3.operations["DeleteObjects"].http_checksum["requestChecksumRequired"] is True
+    assert s3.operations["DeleteObjects"].checked_body
+    assert not s3.operations["GetObject"].checked_body
 
 
 def test_recursive_shapes_resolve_lazily() -> None:

@@ -88,7 +88,10 @@ class Gateway:
         target: Target | None = None
         try:
             signature = parse(request)
-            target = await self._route(request, signature)
+            if request.body.whole is None:
+                await self._gather_form(request)
+            scope = None if signature is None else Scope(signature.region, signature.service)
+            target = route(request, request.body.whole, scope)
             response = await self._operate(request, request_id, target, signature, line)
         except AwsError as error:
             line.error = error.code
@@ -100,13 +103,10 @@ class Gateway:
         self._log.write(line, response.status)
         return response
 
-    async def _route(self, request: Request, signature: AnySignature | None) -> Target:
-        if request.body.whole is None and request.headers.get("content-type", "").startswith(
-            "application/x-www-form-urlencoded"
-        ):
+    async def _gather_form(self, request: Request) -> None:
+        # The operation's name may stand in a form.
+        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             request.body = await gathered(request.body)
-        scope = None if signature is None else Scope(signature.region, signature.service)
-        return route(request, request.body.whole, scope)
 
     async def _operate(
         self,
@@ -132,7 +132,7 @@ class Gateway:
         line.caller = caller.arn
         if caller.kind == "anonymous":
             self._check_anonymous(target)
-        if operation.http_checksum and not streaming:
+        if operation.checked_body and not streaming:
             digests.check(request)
         speaks = self._codec(target)
         req = speaks.decode(operation, request, target.uri)

@@ -185,8 +185,8 @@ class Operation:
         self.input_ref = data.input
         self.output_ref = data.output
         self.errors = tuple(error.shape for error in data.errors)
-        self.http_checksum = data.http_checksum
-        self.http_checksum_required = data.http_checksum_required
+        # Whether its body may bring a digest, and the body is in memory.
+        self.checked_body = "requestAlgorithmMember" in data.http_checksum
         self.auth_type = data.authtype
         self.auth = tuple(data.auth)
         self.unsigned_payload = data.unsigned_payload

@@ -66,23 +66,29 @@ class _Candidate:
 class _Leaf:
     """The operations of one path, those that ask for most first.
 
-    `plain` are those that ask for no query parameter: all that matters where none was sent.
+    `plain` are those that ask for no query parameter: all that matters where none was sent. Where
+    there is but one of these, and it asks for no header either, it is the `only` one.
     """
 
-    __slots__ = ("all", "plain")
+    __slots__ = ("all", "only", "plain")
 
     def __init__(self) -> None:
         self.all: list[_Candidate] = []
         self.plain: list[_Candidate] = []
+        self.only: _Candidate | None = None
 
     def add(self, candidate: _Candidate) -> None:
         self.all.append(candidate)
         self.all.sort(key=lambda one: one.rank, reverse=True)
         self.plain = [one for one in self.all if not one.literals and not one.present]
+        alone = len(self.plain) == 1 and not self.plain[0].headers
+        self.only = self.plain[0] if alone else None
 
     def choose(
         self, query: Mapping[str, Sequence[str]], headers: Mapping[str, str]
     ) -> _Candidate | None:
+        if not query and self.only is not None:
+            return self.only
         for candidate in self.all if query else self.plain:
             for name, value in candidate.literals:
                 if name not in query or (value and value not in query[name]):
@@ -177,23 +183,25 @@ class Router:
         while segments and not segments[-1] and len(segments) <= 2:
             # One trailing slash means nothing before a key begins: `/bucket/` is the bucket.
             segments.pop()
-        found = _walk(root, segments, 0, [], query, headers)
+        found = _walk(root, segments, 0, (), query, headers)
         if found is None and segments and not segments[-1]:
-            found = _walk(root, segments[:-1], 0, [], query, headers)
+            found = _walk(root, segments[:-1], 0, (), query, headers)
         if found is None:
             return None
         candidate, values = found
-        return candidate.operation, dict(zip(candidate.labels, map(_unquoted, values), strict=True))
+        if "%" in path:
+            values = tuple(map(_unquoted, values))
+        return candidate.operation, dict(zip(candidate.labels, values, strict=True))
 
 
 def _walk(
     node: _Node,
     segments: list[str],
     at: int,
-    values: list[str],
+    values: tuple[str, ...],
     query: Mapping[str, Sequence[str]],
     headers: Mapping[str, str],
-) -> tuple[_Candidate, list[str]] | None:
+) -> tuple[_Candidate, tuple[str, ...]] | None:
     if at == len(segments):
         chosen = node.here.choose(query, headers) if node.here is not None else None
         return None if chosen is None else (chosen, values)
@@ -204,7 +212,7 @@ def _walk(
         if found is not None:
             return found
     if node.label is not None and segment:
-        found = _walk(node.label, segments, at + 1, [*values, segment], query, headers)
+        found = _walk(node.label, segments, at + 1, (*values, segment), query, headers)
         if found is not None:
             return found
     for tail, leaf in node.greedy.items():
@@ -212,7 +220,7 @@ def _walk(
         if end > at and (not tail or tuple(segments[end:]) == tail):
             chosen = leaf.choose(query, headers)
             if chosen is not None:
-                return chosen, [*values, "/".join(segments[at:end])]
+                return chosen, (*values, "/".join(segments[at:end]))
     return None
 
 

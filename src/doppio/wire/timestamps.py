@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -105,6 +106,7 @@ def format_iso8601_millis(value: datetime) -> str:
     return utc(value).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
+@lru_cache(maxsize=8_192)
 def format_rfc822(value: datetime) -> str:
     """An HTTP date: whole seconds."""
     at = utc(value)
