@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -182,6 +183,40 @@ def services(root: Path = ROOT) -> Iterator[Finding]:
         for name in STANDARD_FILES:
             if not (folder / name).exists():
                 yield Finding("services", path, 1, f"there is no {name}")
+        quality = folder / "quality.toml"
+        if quality.exists():
+            yield from _quality(f"{path}/quality.toml", quality, rules_of_quality())
+
+
+def rules_of_quality() -> dict[str, list[str]]:
+    """The rules of docs/rules, by level."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / "docs" / "rules" / "README.md").read_text().splitlines():
+        if line.startswith("## "):
+            found[line[3:]] = []
+        elif line.startswith("- **"):
+            found[list(found)[-1]].append(line[4:].partition("**")[0])
+    return found
+
+
+def _quality(path: str, file: Path, rules: Mapping[str, list[str]]) -> Iterator[Finding]:
+    """Each rule up to the service's level holds or is exempt, and none is made up."""
+    said = tomllib.loads(file.read_text())
+    exempt = set(said.get("exempt", {}))
+    levels = ["begun", *rules]
+    if said.get("level") not in levels:
+        yield Finding("services", path, 1, f"the level is one of {', '.join(levels)}")
+        return
+    for level, names in rules.items():
+        holds = set(said.get("holds", {}).get(level, []))
+        for name in sorted(holds - set(names)):
+            yield Finding("services", path, 1, f"{level} has no rule {name}")
+        if levels.index(level) <= levels.index(said["level"]):
+            for name in sorted(set(names) - holds - exempt):
+                yield Finding("services", path, 1, f"{name} neither holds nor is exempt")
+    known = {name for names in rules.values() for name in names}
+    for name in sorted(exempt - known):
+        yield Finding("services", path, 1, f"there is no rule {name} to be exempt from")
 
 
 def docstrings(path: str, text: str) -> Iterator[Finding]:

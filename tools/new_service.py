@@ -51,9 +51,11 @@ Nothing yet: every operation answers 501 `NotImplemented`.
 ## Known differences
 None yet.
 """,
-    "quality.toml": """# Which rules of the house hold for {title}; see CONTRIBUTING.md.
-[answers]
-operations = "none yet"
+    "quality.toml": """# Which rules of docs/rules hold for this service, by level; an exemption names its reason.
+service = "{name}"
+level = "begun"
+
+[holds]
 
 [exempt]
 """,

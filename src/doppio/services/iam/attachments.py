@@ -10,8 +10,21 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.iam import limits
 from doppio.services.iam.aws_managed import aws_managed
-from doppio.services.iam.common import changed, checked_document, checked_name, page
-from doppio.services.iam.errors import DeleteConflict, LimitExceeded, NoSuchEntity, missing
+from doppio.services.iam.common import (
+    changed,
+    checked_document,
+    checked_name,
+    document_chars,
+    named,
+    page,
+)
+from doppio.services.iam.errors import (
+    DeleteConflict,
+    InvalidInput,
+    LimitExceeded,
+    NoSuchEntity,
+    missing,
+)
 from doppio.services.iam.records import (
     Attachment,
     Group,
@@ -20,6 +33,7 @@ from doppio.services.iam.records import (
     Role,
     User,
 )
+from doppio.wire.errors import AccessDenied
 
 KINDS: dict[str, type[User | Group | Role]] = {"User": User, "Group": Group, "Role": Role}
 _INLINE_MAX = {
@@ -31,16 +45,27 @@ _INLINE_MAX = {
 
 async def holder(reader: Reader, ctx: Context, kind: str, name: str) -> Any:
     """The user, group or role of a name. Raises NoSuchEntity."""
-    found = await reader.get(KINDS[kind], ctx.account, name)
+    found: Any = await named(reader, KINDS[kind], ctx.account, name)
     if found is None:
         raise missing(kind.lower(), name)
     return found
 
 
-async def policy_exists(reader: Reader, arn: str) -> bool:
-    """Whether an ARN is a managed policy's, ours or AWS's."""
+def check_policy_arn(ctx: Context, arn: str) -> None:
+    """Raise InvalidInput for what is no policy's ARN, AccessDenied for another account's."""
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or parts[2] != "iam" or not parts[5].startswith("policy/"):
+        raise InvalidInput(f"ARN {arn} is not valid.")
+    if parts[4] != ctx.account:
+        raise AccessDenied("Policy is outside your own account.")
+
+
+async def policy_exists(reader: Reader, ctx: Context, arn: str) -> bool:
+    """Whether a managed policy is there for this account: its own, or AWS's."""
     if arn in aws_managed():
         return True
+    if not arn.startswith("arn:aws:iam::aws:policy/"):
+        check_policy_arn(ctx, arn)
     return await managed(reader, arn) is not None
 
 
@@ -49,20 +74,27 @@ async def managed(reader: Reader, arn: str) -> ManagedPolicy | None:
     parts = arn.split(":", 5)
     if len(parts) != 6 or not parts[5].startswith("policy/"):
         return None
-    policy = await reader.get(ManagedPolicy, parts[4], parts[5].rpartition("/")[2])
+    policy = await named(reader, ManagedPolicy, parts[4], parts[5].rpartition("/")[2])
     return policy if policy is not None and policy.arn == arn else None
 
 
 async def put_inline(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     """Write an inline policy."""
     name = checked_name(req["PolicyName"], "policyName", 128)
-    checked_document(req["PolicyDocument"], most=_INLINE_MAX[kind])
+    document = checked_document(req["PolicyDocument"])
     async with ctx.write() as tx:
         owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
+        others = await inline_of(tx, ctx.account, kind, owner.name)
+        size = sum(document_chars(one.document) for one in others if one.name != name)
+        if size + document_chars(document) > _INLINE_MAX[kind]:
+            raise LimitExceeded(
+                f"Maximum policy size of {_INLINE_MAX[kind]} bytes exceeded for "
+                f"{kind.lower()} {owner.name}"
+            )
         tx.put(
             Inline(
                 account=ctx.account, kind=kind, holder=owner.name, name=name,
-                document=req["PolicyDocument"],
+                document=document,
             )
         )  # fmt: skip
         changed(tx, ctx)
@@ -116,7 +148,7 @@ async def attach(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     arn = req["PolicyArn"]
     async with ctx.write() as tx:
         owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
-        if not await policy_exists(tx, arn):
+        if not await policy_exists(tx, ctx, arn):
             raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
         old = await attached_to(tx, ctx.account, kind, owner.name)
         if arn not in [one.policy for one in old] and len(old) >= limits.MANAGED_POLICIES_MAX:
@@ -144,7 +176,12 @@ async def list_attached(ctx: Context, kind: str, req: Mapping[str, Any]) -> dict
     reader = ctx.read()
     owner = await holder(reader, ctx, kind, req[f"{kind}Name"])
     rows = await attached_to(reader, ctx.account, kind, owner.name)
-    shown = [{"PolicyName": r.policy.rpartition("/")[2], "PolicyArn": r.policy} for r in rows]
+    prefix = req.get("PathPrefix", "/")
+    shown = [
+        {"PolicyName": row.policy.rpartition("/")[2], "PolicyArn": row.policy}
+        for row in rows
+        if row.policy.partition(":policy")[2].startswith(prefix)
+    ]
     shown.sort(key=lambda one: one["PolicyName"])
     return page(req, shown, "AttachedPolicies", lambda row: row, f"attached/{owner.arn}")
 
@@ -153,7 +190,7 @@ async def put_boundary(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     """Bound what the policies of a user or role can grant."""
     async with ctx.write() as tx:
         owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
-        boundary = await checked_boundary(tx, req["PermissionsBoundary"])
+        boundary = await checked_boundary(tx, ctx, req["PermissionsBoundary"])
         tx.put(replace(owner, boundary=boundary))
         changed(tx, ctx)
 
@@ -186,9 +223,9 @@ async def check_empty_handed(tx: Tx, ctx: Context, kind: str, name: str) -> None
         raise DeleteConflict("Cannot delete entity, must delete policies first.")
 
 
-async def checked_boundary(reader: Reader, arn: str | None) -> str | None:
+async def checked_boundary(reader: Reader, ctx: Context, arn: str | None) -> str | None:
     """The ARN of a boundary that exists. Raises NoSuchEntity."""
-    if arn is not None and not await policy_exists(reader, arn):
+    if arn is not None and not await policy_exists(reader, ctx, arn):
         raise NoSuchEntity(f"Scope ARN: {arn} does not exist or is not attachable.")
     return arn
 

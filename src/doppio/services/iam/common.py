@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Tx
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.policy import MalformedPolicy, compile_policy
 from doppio.kernel.policy.document import check
@@ -18,8 +18,10 @@ from doppio.services.iam.errors import (
     MalformedPolicyDocument,
     ValidationError,
 )
+from doppio.services.iam.records import Named
 
 T = TypeVar("T")
+N = TypeVar("N", bound=Named)
 _NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
 _PATH = re.compile(r"/|/[\x21-\x7f]{0,510}/")
 
@@ -39,9 +41,21 @@ def checked_name(name: str, member: str, most: int = 64) -> str:
     return name
 
 
-def checked_path(req: Mapping[str, Any]) -> str:
-    """The path of a request, `/` by default. Raises ValidationError."""
-    path = req.get("Path", "/")
+async def named(reader: Reader, cls: type[N], account: str, name: str) -> N | None:
+    """The user, group, role, policy or instance profile of a name."""
+    found = await reader.get(cls, account, name.lower())
+    return found if found is not None and found.name == name else None
+
+
+async def check_room(tx: Tx, account: str, cls: type[Named], quota: str, most: int) -> None:
+    """Raise LimitExceeded where an account has no room for one more."""
+    if len(await tx.list(cls, (account,), limit=most)) >= most:
+        raise LimitExceeded(f"Cannot exceed quota for {quota}: {most}")
+
+
+def checked_path(req: Mapping[str, Any], member: str = "Path", default: str = "/") -> str:
+    """The path of a request. Raises ValidationError."""
+    path = req.get(member, default)
     if not _PATH.fullmatch(path):
         raise ValidationError(
             "The specified value for path is invalid. It must begin and end with / and contain "
@@ -50,25 +64,37 @@ def checked_path(req: Mapping[str, Any]) -> str:
     return str(path)
 
 
-def checked_document(document: str, *, most: int, principal: bool | None = False) -> str:
-    """A policy document. Raises MalformedPolicyDocument and LimitExceeded."""
+def checked_document(document: str, *, principal: bool | None = False) -> str:
+    """A policy document. Raises MalformedPolicyDocument."""
     try:
         check(document, principal=principal)
         compile_policy(document)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(str(error)) from error
-    # White space does not count.
-    size = len(re.sub(r"\s", "", document))
-    if size > most:
-        raise LimitExceeded(f"Cannot exceed quota for PolicySize: {most}")
     return document
 
 
+def document_chars(document: str) -> int:
+    """The size of a document; white space does not count."""
+    return len("".join(document.split()))
+
+
 def new_tags(req: Mapping[str, Any], old: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The request's tags over the old ones. Raises InvalidInput and LimitExceeded."""
+    """The request's tags over the old ones; keys that differ in case alone are the same.
+
+    Raises InvalidInput and LimitExceeded.
+    """
+    both = dict(old or {})
+    keys = {key.lower(): key for key in both}
+    given = req.get("Tags", ())
+    if len({tag["Key"].lower() for tag in given}) < len(given):
+        raise InvalidInput(
+            "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        )
     try:
-        given = tags.from_list(req.get("Tags", ()))
-        both = {**(old or {}), **tags.checked(given)}
+        for key, value in tags.checked(tags.from_list(given)).items():
+            both.pop(keys.get(key.lower(), key), None)
+            both[key] = value
     except tags.BadTags as error:
         raise InvalidInput(str(error)) from error
     if len(both) > limits.TAGS_MAX:

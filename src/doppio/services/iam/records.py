@@ -2,12 +2,15 @@
 
 What a user, group or role holds (`Inline`, `Attachment`) is in records of its own, named by the
 holder's kind and name, so that the three share their operations.
+
+Names that differ in case alone cannot be there together: the key of a named thing is its name in
+small letters, `folded`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -20,59 +23,61 @@ BY_BOUNDARY_USER: Index[User] = Index("boundary", ("account", "boundary"))
 BY_BOUNDARY_ROLE: Index[Role] = Index("boundary", ("account", "boundary"))
 
 
-@record("iam.user", key=("account", "name"), indexes=(BY_BOUNDARY_USER,))
-class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A user."""
+def arn_of(account: str, kind: str, path: str, name: str) -> str:
+    """The ARN of a named thing."""
+    return f"arn:aws:iam::{account}:{kind}{path}{name}"
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What everything with a name and a path has; `TYPE` is its word in ARNs."""
+
+    TYPE: ClassVar[str]
 
     account: str
     name: str
     id: str
     path: str
     created_at: datetime
+
+    @property
+    def folded(self) -> str:
+        """The name as it is in keys."""
+        return self.name.lower()
+
+    @property
+    def arn(self) -> str:
+        """Its ARN: the path is part of it."""
+        return arn_of(self.account, self.TYPE, self.path, self.name)
+
+
+@record("iam.user", key=("account", "folded"), indexes=(BY_BOUNDARY_USER,))
+class User(Named, frozen=True, kw_only=True):
+    """A user."""
+
+    TYPE = "user"
+
     boundary: str | None = None
     tags: dict[str, str] = {}
 
-    @property
-    def arn(self) -> str:
-        """The user's ARN."""
-        return f"arn:aws:iam::{self.account}:user{self.path}{self.name}"
 
-
-@record("iam.group", key=("account", "name"))
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+@record("iam.group", key=("account", "folded"))
+class Group(Named, frozen=True, kw_only=True):
     """A group of users."""
 
-    account: str
-    name: str
-    id: str
-    path: str
-    created_at: datetime
-
-    @property
-    def arn(self) -> str:
-        """The group's ARN."""
-        return f"arn:aws:iam::{self.account}:group{self.path}{self.name}"
+    TYPE = "group"
 
 
-@record("iam.role", key=("account", "name"), indexes=(BY_BOUNDARY_ROLE,))
-class Role(msgspec.Struct, frozen=True, kw_only=True):
+@record("iam.role", key=("account", "folded"), indexes=(BY_BOUNDARY_ROLE,))
+class Role(Named, frozen=True, kw_only=True):
     """A role, and whom it trusts."""
 
-    account: str
-    name: str
-    id: str
-    path: str
-    created_at: datetime
+    TYPE = "role"
+
     trust: str
     description: str | None = None
     session_seconds_max: int = 3_600
     boundary: str | None = None
     tags: dict[str, str] = {}
-
-    @property
-    def arn(self) -> str:
-        """The role's ARN."""
-        return f"arn:aws:iam::{self.account}:role{self.path}{self.name}"
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -83,26 +88,18 @@ class Version(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-@record("iam.policy", key=("account", "name"))
-class ManagedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+@record("iam.policy", key=("account", "folded"))
+class ManagedPolicy(Named, frozen=True, kw_only=True):
     """A customer managed policy."""
 
-    account: str
-    name: str
-    id: str
-    path: str
-    created_at: datetime
+    TYPE = "policy"
+
     updated_at: datetime
     default: str
     versions: tuple[Version, ...]
     last_version: int = 1
     description: str | None = None
     tags: dict[str, str] = {}
-
-    @property
-    def arn(self) -> str:
-        """The policy's ARN."""
-        return f"arn:aws:iam::{self.account}:policy{self.path}{self.name}"
 
     def version(self, version_id: str) -> Version | None:
         """The version of this id."""
@@ -151,22 +148,14 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
 
 
-@record("iam.instance_profile", key=("account", "name"))
-class InstanceProfile(msgspec.Struct, frozen=True, kw_only=True):
+@record("iam.instance_profile", key=("account", "folded"))
+class InstanceProfile(Named, frozen=True, kw_only=True):
     """What hands a role to an instance."""
 
-    account: str
-    name: str
-    id: str
-    path: str
-    created_at: datetime
+    TYPE = "instance-profile"
+
     roles: tuple[str, ...] = ()
     tags: dict[str, str] = {}
-
-    @property
-    def arn(self) -> str:
-        """The instance profile's ARN."""
-        return f"arn:aws:iam::{self.account}:instance-profile{self.path}{self.name}"
 
 
 @record("iam.alias", key=("alias",))
