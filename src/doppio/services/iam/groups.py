@@ -9,9 +9,17 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context
 from doppio.services.iam import attachments, limits
 from doppio.services.iam.attachments import holder
-from doppio.services.iam.common import changed, checked_name, checked_path, page, under
-from doppio.services.iam.errors import DeleteConflict, NoSuchEntity, taken
-from doppio.services.iam.records import Group, Membership, User, entity_to_wire
+from doppio.services.iam.common import (
+    changed,
+    check_room,
+    checked_name,
+    checked_path,
+    named,
+    page,
+    under,
+)
+from doppio.services.iam.errors import DeleteConflict, LimitExceeded, NoSuchEntity, taken
+from doppio.services.iam.records import OF_USER, Group, Membership, User, entity_to_wire
 from doppio.services.iam.users import to_wire
 
 if TYPE_CHECKING:
@@ -25,8 +33,9 @@ class Groups:
         """Create a group."""
         name = checked_name(req["GroupName"], "groupName", 128)
         async with ctx.write() as tx:
-            if await tx.get(Group, ctx.account, name) is not None:
+            if await tx.get(Group, ctx.account, name.lower()) is not None:
                 raise taken("Group", name)
+            await check_room(tx, ctx.account, Group, "GroupsPerAccount", limits.GROUPS_MAX)
             group = Group(
                 account=ctx.account, name=name, id=ctx.new_id("iam-group"),
                 path=checked_path(req), created_at=ctx.now,
@@ -39,7 +48,7 @@ class Groups:
         reader = ctx.read()
         group = await holder(reader, ctx, "Group", req["GroupName"])
         rows = await reader.list(Membership, (ctx.account, group.name), limit=limits.ROWS_MAX)
-        users = [await reader.get(User, ctx.account, row.user) for row in rows]
+        users = [await named(reader, User, ctx.account, row.user) for row in rows]
         shown = page(
             req, [one for one in users if one is not None], "Users",
             lambda user: to_wire(user, whole=False), f"users/{group.arn}",
@@ -56,8 +65,10 @@ class Groups:
         async with ctx.write() as tx:
             group = await holder(tx, ctx, "Group", req["GroupName"])
             name = checked_name(req.get("NewGroupName", group.name), "newGroupName", 128)
+            path = checked_path(req, "NewPath", group.path)
             if name != group.name:
-                if await tx.get(Group, ctx.account, name) is not None:
+                there = await tx.get(Group, ctx.account, name.lower())
+                if there is not None and there.id != group.id:
                     raise taken("Group", name)
                 tx.delete(group)
                 await attachments.rename(tx, ctx.account, "Group", group.name, name)
@@ -65,7 +76,7 @@ class Groups:
                 for row in rows:
                     tx.delete(row)
                     tx.add(replace(row, group=name))
-            tx.put(replace(group, name=name, path=req.get("NewPath", group.path)))
+            tx.put(replace(group, name=name, path=path))
             changed(tx, ctx)
 
     async def delete_group(self, ctx: Context, req: w.DeleteGroupRequest) -> None:
@@ -83,8 +94,12 @@ class Groups:
             group = await holder(tx, ctx, "Group", req["GroupName"])
             user = await holder(tx, ctx, "User", req["UserName"])
             row = Membership(account=ctx.account, group=group.name, user=user.name)
-            await tx.get(Membership, ctx.account, group.name, user.name)
-            tx.put(row)
+            if await tx.get(Membership, ctx.account, group.name, user.name) is not None:
+                return
+            most = limits.GROUPS_A_USER_MAX
+            if len(await tx.find(OF_USER, (ctx.account, user.name), limit=most)) >= most:
+                raise LimitExceeded(f"Cannot exceed quota for GroupsPerUser: {most}")
+            tx.add(row)
             changed(tx, ctx)
 
     async def remove_user_from_group(self, ctx: Context, req: w.RemoveUserFromGroupRequest) -> None:

@@ -13,6 +13,7 @@ from doppio.kernel.policy import Policy, PolicySet, compile_policy
 from doppio.services.iam import limits
 from doppio.services.iam.attachments import attached_to, inline_of, managed
 from doppio.services.iam.aws_managed import aws_managed
+from doppio.services.iam.common import named
 from doppio.services.iam.errors import ExpiredToken, InvalidClientTokenId
 from doppio.services.iam.records import (
     BY_USER,
@@ -124,7 +125,7 @@ class Identities:
         access_key: str,
         session: Session | None = None,
     ) -> Caller:
-        user = await reader.get(User, account, name)
+        user = await named(reader, User, account, name)
         if user is None:
             raise InvalidClientTokenId()
         identity = await policies_of(reader, account, "User", name)
@@ -157,7 +158,7 @@ class Identities:
         return Credential(access_key, secret, caller, session.expires_at)
 
     async def _role(self, reader: Reader, session: Session, access_key: str) -> Caller:
-        role = await reader.get(Role, session.account, session.role)
+        role = await named(reader, Role, session.account, session.role)
         if role is None:
             raise InvalidClientTokenId()
         policies = PolicySet(

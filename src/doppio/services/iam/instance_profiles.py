@@ -10,7 +10,15 @@ from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader
 from doppio.services.iam import limits
 from doppio.services.iam.attachments import holder
-from doppio.services.iam.common import checked_name, checked_path, new_tags, page, under
+from doppio.services.iam.common import (
+    check_room,
+    checked_name,
+    checked_path,
+    named,
+    new_tags,
+    page,
+    under,
+)
 from doppio.services.iam.errors import (
     DeleteConflict,
     EntityAlreadyExists,
@@ -33,8 +41,10 @@ class InstanceProfiles:
         """Create an instance profile, without a role yet."""
         name = checked_name(req["InstanceProfileName"], "instanceProfileName", 128)
         async with ctx.write() as tx:
-            if await tx.get(InstanceProfile, ctx.account, name) is not None:
+            if await tx.get(InstanceProfile, ctx.account, name.lower()) is not None:
                 raise EntityAlreadyExists(f"Instance Profile {name} already exists.")
+            quota, most = "InstanceProfilesPerAccount", limits.INSTANCE_PROFILES_MAX
+            await check_room(tx, ctx.account, InstanceProfile, quota, most)
             profile = InstanceProfile(
                 account=ctx.account, name=name, id=ctx.new_id("instance-profile"),
                 path=checked_path(req), created_at=ctx.now, tags=new_tags(req),
@@ -127,7 +137,7 @@ class InstanceProfiles:
 
 
 async def _existing(reader: Reader, ctx: Context, name: str) -> InstanceProfile:
-    profile = await reader.get(InstanceProfile, ctx.account, name)
+    profile = await named(reader, InstanceProfile, ctx.account, name)
     if profile is None:
         raise NoSuchEntity(f"Instance Profile {name} cannot be found.")
     return profile
@@ -135,7 +145,7 @@ async def _existing(reader: Reader, ctx: Context, name: str) -> InstanceProfile:
 
 async def _to_wire(reader: Reader, profile: InstanceProfile) -> dict[str, Any]:
     shown = entity_to_wire("InstanceProfile", profile)
-    roles = [await reader.get(Role, profile.account, name) for name in profile.roles]
+    roles = [await named(reader, Role, profile.account, name) for name in profile.roles]
     shown["Roles"] = [role_to_wire(role, whole=False) for role in roles if role is not None]
     if profile.tags:
         shown["Tags"] = tags_to_wire(profile.tags)

@@ -12,20 +12,21 @@ from doppio.services.iam import attachments, limits
 from doppio.services.iam.attachments import boundary_to_wire, checked_boundary, holder
 from doppio.services.iam.common import (
     changed,
-    checked_document,
+    check_room,
     checked_name,
     checked_path,
     new_tags,
     page,
     under,
 )
-from doppio.services.iam.errors import DeleteConflict, ValidationError, taken
+from doppio.services.iam.errors import DeleteConflict, taken
 from doppio.services.iam.records import (
     InstanceProfile,
     Role,
     entity_to_wire,
     tags_to_wire,
 )
+from doppio.services.iam.trust import checked_trust
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w
@@ -52,15 +53,16 @@ class Roles:
     async def create_role(self, ctx: Context, req: w.CreateRoleRequest) -> w.CreateRoleResponse:
         """Create a role that trusts the principals of its document."""
         name = checked_name(req["RoleName"], "roleName")
-        trust = _trust(req["AssumeRolePolicyDocument"])
         async with ctx.write() as tx:
-            if await tx.get(Role, ctx.account, name) is not None:
+            trust = await checked_trust(tx, req["AssumeRolePolicyDocument"])
+            if await tx.get(Role, ctx.account, name.lower()) is not None:
                 raise taken("Role", name)
+            await check_room(tx, ctx.account, Role, "RolesPerAccount", limits.ROLES_MAX)
             role = Role(
                 account=ctx.account, name=name, id=ctx.new_id("iam-role"), path=checked_path(req),
                 created_at=ctx.now, trust=trust, description=req.get("Description"),
-                session_seconds_max=_seconds(req.get("MaxSessionDuration", 3_600)),
-                boundary=await checked_boundary(tx, req.get("PermissionsBoundary")),
+                session_seconds_max=req.get("MaxSessionDuration", 3_600),
+                boundary=await checked_boundary(tx, ctx, req.get("PermissionsBoundary")),
                 tags=new_tags(req),
             )  # fmt: skip
             tx.put(role)
@@ -80,7 +82,7 @@ class Roles:
         """Change a role's description and how long its sessions may last."""
         async with ctx.write() as tx:
             role = await holder(tx, ctx, "Role", req["RoleName"])
-            seconds = _seconds(req.get("MaxSessionDuration", role.session_seconds_max))
+            seconds = req.get("MaxSessionDuration", role.session_seconds_max)
             tx.put(
                 replace(
                     role,
@@ -104,8 +106,8 @@ class Roles:
         self, ctx: Context, req: w.UpdateAssumeRolePolicyRequest
     ) -> None:
         """Change whom a role trusts."""
-        trust = _trust(req["PolicyDocument"])
         async with ctx.write() as tx:
+            trust = await checked_trust(tx, req["PolicyDocument"])
             role = await holder(tx, ctx, "Role", req["RoleName"])
             tx.put(replace(role, trust=trust))
             changed(tx, ctx)
@@ -189,16 +191,3 @@ class Roles:
     ) -> None:
         """Take a role's boundary away."""
         await attachments.delete_boundary(ctx, "Role", req)
-
-
-def _trust(document: str) -> str:
-    return checked_document(document, most=limits.TRUST_POLICY_CHARS_MAX, principal=True)
-
-
-def _seconds(seconds: int) -> int:
-    if not limits.SESSION_SECONDS_MIN <= seconds <= limits.SESSION_SECONDS_MAX:
-        raise ValidationError(
-            f"1 validation error detected: Value '{seconds}' at 'maxSessionDuration' failed to "
-            "satisfy constraint: Member must have value between 3600 and 43200"
-        )
-    return seconds

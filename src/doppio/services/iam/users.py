@@ -12,8 +12,10 @@ from doppio.services.iam import attachments, limits
 from doppio.services.iam.attachments import boundary_to_wire, checked_boundary, holder
 from doppio.services.iam.common import (
     changed,
+    check_room,
     checked_name,
     checked_path,
+    named,
     new_tags,
     page,
     under,
@@ -49,12 +51,13 @@ class Users:
         """Create a user; it may do nothing yet."""
         name = checked_name(req["UserName"], "userName")
         async with ctx.write() as tx:
-            if await tx.get(User, ctx.account, name) is not None:
+            if await tx.get(User, ctx.account, name.lower()) is not None:
                 raise taken("User", name)
+            await check_room(tx, ctx.account, User, "UsersPerAccount", limits.USERS_MAX)
             user = User(
                 account=ctx.account, name=name, id=ctx.new_id("iam-user"), path=checked_path(req),
                 created_at=ctx.now, tags=new_tags(req),
-                boundary=await checked_boundary(tx, req.get("PermissionsBoundary")),
+                boundary=await checked_boundary(tx, ctx, req.get("PermissionsBoundary")),
             )  # fmt: skip
             tx.put(user)
             changed(tx, ctx)
@@ -84,9 +87,11 @@ class Users:
         async with ctx.write() as tx:
             user = await holder(tx, ctx, "User", req["UserName"])
             name = checked_name(req.get("NewUserName", user.name), "newUserName")
-            renamed = replace(user, name=name, path=req.get("NewPath", user.path))
+            path = checked_path(req, "NewPath", user.path)
+            renamed = replace(user, name=name, path=path)
             if name != user.name:
-                if await tx.get(User, ctx.account, name) is not None:
+                there = await tx.get(User, ctx.account, name.lower())
+                if there is not None and there.id != user.id:
                     raise taken("User", name)
                 tx.delete(user)
                 await attachments.rename(tx, ctx.account, "User", user.name, name)
@@ -184,7 +189,7 @@ class Users:
         reader = ctx.read()
         user = await holder(reader, ctx, "User", req["UserName"])
         rows = await reader.find(OF_USER, (ctx.account, user.name), limit=limits.ROWS_MAX)
-        groups = [await reader.get(Group, ctx.account, row.group) for row in rows]
+        groups = [await named(reader, Group, ctx.account, row.group) for row in rows]
         return page(  # type: ignore[return-value]
             req, [one for one in groups if one is not None], "Groups",
             lambda group: entity_to_wire("Group", group), f"groups/{user.arn}",
