@@ -21,3 +21,5 @@ INSTANCE_PROFILES_MAX = 1_000
 LIST_ITEMS_DEFAULT = 100
 # How many rows one request may look at where AWS sets no bound.
 ROWS_MAX = 5_000
+# Ten managed policies on each user, group and role that there may be.
+ATTACHMENTS_MAX = 63_000

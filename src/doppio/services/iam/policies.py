@@ -10,13 +10,16 @@ from msgspec.structs import replace
 from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader
 from doppio.services.iam import limits
-from doppio.services.iam.attachments import managed
+from doppio.services.iam.attachments import KINDS, check_policy_arn, managed
 from doppio.services.iam.aws_managed import AwsManaged, aws_managed
 from doppio.services.iam.common import (
     changed,
+    check_room,
     checked_document,
     checked_name,
     checked_path,
+    document_chars,
+    named,
     new_tags,
     page,
     under,
@@ -31,10 +34,8 @@ from doppio.services.iam.records import (
     BY_BOUNDARY_ROLE,
     BY_BOUNDARY_USER,
     BY_POLICY,
-    Group,
+    Attachment,
     ManagedPolicy,
-    Role,
-    User,
     Version,
     tags_to_wire,
 )
@@ -53,10 +54,12 @@ class Policies:
         name = checked_name(req["PolicyName"], "policyName", 128)
         document = _document(req["PolicyDocument"])
         async with ctx.write() as tx:
-            if await tx.get(ManagedPolicy, ctx.account, name) is not None:
+            if await tx.get(ManagedPolicy, ctx.account, name.lower()) is not None:
                 raise EntityAlreadyExists(
                     f"A policy called {name} already exists. Duplicate names are not allowed."
                 )
+            quota, most = "PoliciesPerAccount", limits.POLICIES_MAX
+            await check_room(tx, ctx.account, ManagedPolicy, quota, most)
             policy = ManagedPolicy(
                 account=ctx.account, name=name, id=ctx.new_id("iam-policy"),
                 path=checked_path(req), created_at=ctx.now, updated_at=ctx.now, default="v1",
@@ -86,15 +89,21 @@ class Policies:
             rows += await reader.list(ManagedPolicy, (ctx.account,), limit=limits.ROWS_MAX)
         if scope in ("All", "AWS"):
             rows += sorted(aws_managed().values(), key=lambda policy: policy.name)
-        shown = [await to_wire(reader, ctx, row, whole=False) for row in under(req, rows)]
-        if req.get("OnlyAttached"):
-            shown = [row for row in shown if row["AttachmentCount"]]
-        return page(req, shown, "Policies", lambda row: row, f"policies/{scope}")  # type: ignore[return-value]
+        rows = under(req, rows)
+        usage = req.get("PolicyUsageFilter")
+        if req.get("OnlyAttached") or usage is not None:
+            used = await _in_use(reader, ctx, usage)
+            rows = [row for row in rows if row.arn in used]
+        shown = page(req, rows, "Policies", lambda row: row, f"policies/{scope}/{usage}")
+        shown["Policies"] = [
+            await to_wire(reader, ctx, row, whole=False) for row in shown["Policies"]
+        ]
+        return shown  # type: ignore[return-value]
 
     async def delete_policy(self, ctx: Context, req: w.DeletePolicyRequest) -> None:
         """Delete a policy that is attached to nothing and has one version."""
         async with ctx.write() as tx:
-            policy = await existing(tx, req["PolicyArn"])
+            policy = await _own(tx, ctx, req["PolicyArn"])
             attached, bounds = await _uses(tx, ctx, policy.arn)
             if attached or bounds:
                 raise DeleteConflict("Cannot delete a policy attached to entities.")
@@ -112,7 +121,7 @@ class Policies:
         """Add a version, at most five of them."""
         document = _document(req["PolicyDocument"])
         async with ctx.write() as tx:
-            policy = await existing(tx, req["PolicyArn"])
+            policy = await _own(tx, ctx, req["PolicyArn"])
             if len(policy.versions) >= limits.VERSIONS_A_POLICY_MAX:
                 raise LimitExceeded(
                     "A managed policy can have up to 5 versions. Before you create a new version, "
@@ -169,7 +178,7 @@ class Policies:
     ) -> None:
         """Choose the version that counts."""
         async with ctx.write() as tx:
-            policy = await existing(tx, req["PolicyArn"])
+            policy = await _own(tx, ctx, req["PolicyArn"])
             if policy.version(req["VersionId"]) is None:
                 raise _no_version(policy.arn, req["VersionId"])
             tx.put(replace(policy, default=req["VersionId"], updated_at=ctx.now))
@@ -178,7 +187,7 @@ class Policies:
     async def delete_policy_version(self, ctx: Context, req: w.DeletePolicyVersionRequest) -> None:
         """Delete a version that is not the default."""
         async with ctx.write() as tx:
-            policy = await existing(tx, req["PolicyArn"])
+            policy = await _own(tx, ctx, req["PolicyArn"])
             if policy.version(req["VersionId"]) is None:
                 raise _no_version(policy.arn, req["VersionId"])
             if policy.default == req["VersionId"]:
@@ -189,35 +198,38 @@ class Policies:
     async def list_entities_for_policy(
         self, ctx: Context, req: w.ListEntitiesForPolicyRequest
     ) -> w.ListEntitiesForPolicyResponse:
-        """The users, groups and roles that a policy is attached to."""
+        """The users, groups and roles that a policy is attached to, or bounds."""
         reader = ctx.read()
         arn = req["PolicyArn"]
         if arn not in aws_managed():
             await existing(reader, arn)
-        rows = await reader.find(BY_POLICY, (ctx.account, arn), limit=limits.ROWS_MAX)
-        kinds: dict[str, type[User | Group | Role]] = {"User": User, "Group": Group, "Role": Role}
-        shown: dict[str, Any] = {"IsTruncated": False}
-        wanted = req.get("EntityFilter")
-        for kind, cls in kinds.items():
-            members = []
-            for row in rows:
-                if row.kind == kind and wanted in (None, kind):
-                    found = await reader.get(cls, ctx.account, row.holder)
-                    assert found is not None, "what is attached to is there"
-                    members.append({f"{kind}Name": found.name, f"{kind}Id": found.id})
-            shown[f"Policy{kind}s"] = members
+        wanted, prefix = req.get("EntityFilter"), req.get("PathPrefix", "/")
+        found: list[tuple[str, Any]] = []
+        for kind, name in await _entities(reader, ctx, arn, req.get("PolicyUsageFilter")):
+            entity: Any = await named(reader, KINDS[kind], ctx.account, name)
+            assert entity is not None, "what is attached to is there"
+            if wanted in (None, kind) and entity.path.startswith(prefix):
+                found.append((kind, entity))
+        shown = page(req, found, "Found", lambda one: one, f"entities/{arn}")
+        one_page: list[tuple[str, Any]] = shown.pop("Found")
+        for kind in KINDS:
+            shown[f"Policy{kind}s"] = [
+                {f"{kind}Name": entity.name, f"{kind}Id": entity.id}
+                for which, entity in one_page
+                if which == kind
+            ]
         return shown  # type: ignore[return-value]
 
     async def tag_policy(self, ctx: Context, req: w.TagPolicyRequest) -> None:
         """Put tags on a policy."""
         async with ctx.write() as tx:
-            policy = await existing(tx, req["PolicyArn"])
+            policy = await _own(tx, ctx, req["PolicyArn"])
             tx.put(replace(policy, tags=new_tags(req, policy.tags)))
 
     async def untag_policy(self, ctx: Context, req: w.UntagPolicyRequest) -> None:
         """Take tags off a policy."""
         async with ctx.write() as tx:
-            policy = await existing(tx, req["PolicyArn"])
+            policy = await _own(tx, ctx, req["PolicyArn"])
             tx.put(replace(policy, tags=tags.without(policy.tags, req["TagKeys"])))
 
     async def list_policy_tags(
@@ -234,6 +246,44 @@ async def existing(reader: Reader, arn: str) -> ManagedPolicy:
     if policy is None:
         raise NoSuchEntity(f"Policy {arn} was not found.")
     return policy
+
+
+async def _own(reader: Reader, ctx: Context, arn: str) -> ManagedPolicy:
+    """A policy that the account may change: not AWS's. Raises AccessDenied and NoSuchEntity."""
+    check_policy_arn(ctx, arn)
+    return await existing(reader, arn)
+
+
+async def _in_use(reader: Reader, ctx: Context, usage: str | None) -> set[str | None]:
+    """The ARNs of policies that are attached, or are boundaries."""
+    where = (ctx.account,)
+    used: set[str | None] = set()
+    if usage != "PermissionsBoundary":
+        attached = await reader.list(Attachment, where, limit=limits.ATTACHMENTS_MAX)
+        used.update(row.policy for row in attached)
+    if usage != "PermissionsPolicy":
+        users = await reader.find(BY_BOUNDARY_USER, where, limit=limits.ROWS_MAX)
+        roles = await reader.find(BY_BOUNDARY_ROLE, where, limit=limits.ROWS_MAX)
+        used.update(user.boundary for user in users)
+        used.update(role.boundary for role in roles)
+    return used
+
+
+async def _entities(
+    reader: Reader, ctx: Context, arn: str, usage: str | None
+) -> list[tuple[str, str]]:
+    """Kind and name of what a policy is attached to, or bounds."""
+    where = (ctx.account, arn)
+    found: set[tuple[str, str]] = set()
+    if usage != "PermissionsBoundary":
+        rows = await reader.find(BY_POLICY, where, limit=limits.ROWS_MAX)
+        found.update((row.kind, row.holder) for row in rows)
+    if usage != "PermissionsPolicy":
+        users = await reader.find(BY_BOUNDARY_USER, where, limit=limits.ROWS_MAX)
+        roles = await reader.find(BY_BOUNDARY_ROLE, where, limit=limits.ROWS_MAX)
+        found.update(("User", user.name) for user in users)
+        found.update(("Role", role.name) for role in roles)
+    return sorted(found)
 
 
 async def to_wire(
@@ -289,7 +339,12 @@ def _version(version: Version, default: str, *, whole: bool = True) -> dict[str,
 
 
 def _document(document: str) -> str:
-    return checked_document(document, most=limits.MANAGED_POLICY_CHARS_MAX)
+    checked_document(document)
+    if document_chars(document) > limits.MANAGED_POLICY_CHARS_MAX:
+        raise LimitExceeded(
+            f"Cannot exceed quota for PolicySize: {limits.MANAGED_POLICY_CHARS_MAX}"
+        )
+    return document
 
 
 def _no_version(arn: str, version_id: str) -> NoSuchEntity:

@@ -1,0 +1,135 @@
+"""What permission an operation takes.
+
+The path of a user, group or role is part of its ARN, and policies speak of paths and tags: so the
+entity is looked up before the question is asked. Who asks for one that is not there is judged by
+the ARN that it would have, and learns that it is missing only if allowed to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.kernel.context import Context
+from doppio.kernel.service import Need, Operation
+from doppio.services.iam.attachments import managed
+from doppio.services.iam.common import named
+from doppio.services.iam.errors import InvalidClientTokenId
+from doppio.services.iam.records import (
+    Group,
+    InstanceProfile,
+    ManagedPolicy,
+    Named,
+    Role,
+    User,
+    arn_of,
+)
+
+# Where a request names several things, it acts on the first of these.
+_ACTS_ON: dict[str, type[Named]] = {
+    "GroupName": Group, "InstanceProfileName": InstanceProfile, "RoleName": Role, "UserName": User,
+}  # fmt: skip
+_MAKES: dict[str, tuple[str, type[Named]]] = {
+    "CreateGroup": ("GroupName", Group),
+    "CreateInstanceProfile": ("InstanceProfileName", InstanceProfile),
+    "CreatePolicy": ("PolicyName", ManagedPolicy),
+    "CreateRole": ("RoleName", Role),
+    "CreateUser": ("UserName", User),
+}
+_LISTS: dict[str, type[Named]] = {
+    "ListGroups": Group, "ListInstanceProfiles": InstanceProfile, "ListRoles": Role,
+    "ListUsers": User,
+}  # fmt: skip
+# Without a user name these act on the caller.
+_OWN = frozenset(
+    {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey"}
+)
+_RENAMES = {"UpdateUser": "NewUserName", "UpdateGroup": "NewGroupName"}
+
+
+def guarded(operation: Operation) -> Operation:
+    """The operation, behind the question whether the caller may."""
+
+    async def run(ctx: Context, req: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        _check_session(ctx)
+        for need in await needs(ctx, req):
+            await ctx.authorise(need.action, need.resource, need.context)
+        return await operation(ctx, req)
+
+    return run
+
+
+async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
+    """The action on what the operation touches, with IAM's condition keys."""
+    operation = ctx.operation
+    action = f"iam:{operation}"
+    arn, entity = await _target(ctx, operation, req)
+    keys = _request_keys(operation, req)
+    boundary = req.get("PermissionsBoundary") or getattr(entity, "boundary", None)
+    if boundary is not None:
+        keys["iam:permissionsboundary"] = boundary
+    keys.update(_tag_keys(entity))
+    found = [Need(action, arn, keys)]
+    if entity is not None and operation in _RENAMES:
+        # Moving takes the permission at both ends.
+        path, name = req.get("NewPath", entity.path), req.get(_RENAMES[operation], entity.name)
+        found.append(Need(action, arn_of(ctx.account, entity.TYPE, path, name), keys))
+    if operation == "AddRoleToInstanceProfile":
+        role = await named(ctx.read(), Role, ctx.account, req["RoleName"])
+        passed = {"iam:passedtoservice": "ec2.amazonaws.com", **_tag_keys(role)}
+        role_arn = role.arn if role else arn_of(ctx.account, Role.TYPE, "/", req["RoleName"])
+        found.append(Need("iam:PassRole", role_arn, passed))
+    return found
+
+
+async def _target(ctx: Context, operation: str, req: Mapping[str, Any]) -> tuple[str, Named | None]:
+    if operation in _MAKES:
+        member, cls = _MAKES[operation]
+        return arn_of(ctx.account, cls.TYPE, req.get("Path", "/"), req[member]), None
+    for member, cls in _ACTS_ON.items():
+        if member in req:
+            entity = await named(ctx.read(), cls, ctx.account, req[member])
+            missing = arn_of(ctx.account, cls.TYPE, "/", req[member])
+            return (missing if entity is None else entity.arn), entity
+    if "PolicyArn" in req:
+        return req["PolicyArn"], await managed(ctx.read(), req["PolicyArn"])
+    if operation in _LISTS:
+        return arn_of(ctx.account, _LISTS[operation].TYPE, req.get("PathPrefix", "/"), ""), None
+    if operation == "ListPolicies":
+        return f"policy path {req.get('PathPrefix', '/')}", None
+    if operation in _OWN and ctx.caller.kind == "user":
+        name = ctx.caller.arn.rpartition("/")[2]
+        return ctx.caller.arn, await named(ctx.read(), User, ctx.account, name)
+    return "*", None
+
+
+def _request_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
+    keys: dict[str, Any] = {}
+    if operation.startswith(("Attach", "Detach")):
+        keys["iam:policyarn"] = req["PolicyArn"]
+    given = req.get("Tags", ())
+    keys.update({f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in given})
+    names = [tag["Key"] for tag in given] or list(req.get("TagKeys", ()))
+    if names:
+        keys["aws:tagkeys"] = names
+    return keys
+
+
+def _tag_keys(entity: Named | None) -> dict[str, str]:
+    tags: dict[str, str] = getattr(entity, "tags", {})
+    return {
+        f"{service}:resourcetag/{key.lower()}": value
+        for key, value in tags.items()
+        for service in ("aws", "iam")
+    }
+
+
+def _check_session(ctx: Context) -> None:
+    """A user's own temporary credentials may use IAM only after MFA, a federated user's never."""
+    caller = ctx.caller
+    temporary = (caller.access_key or "").startswith("ASIA")
+    with_mfa = caller.session.get("aws:multifactorauthpresent") == "true"
+    if caller.kind == "federated-user" or (
+        temporary and caller.kind in ("root", "user") and not with_mfa
+    ):
+        raise InvalidClientTokenId()
