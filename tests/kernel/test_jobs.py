@@ -115,6 +115,32 @@ def test_a_job_whose_service_is_gone_is_kept(caplog: pytest.LogCaptureFixture) -
     assert job_key("sns.ring", "a") == "sns.ring(a)"
 
 
+def test_a_long_job_does_not_keep_others_from_their_time_and_runs_once_at_a_time() -> None:
+    async def story() -> None:
+        world = World()
+        go = asyncio.Event()
+        began: list[str] = []
+
+        async def slow(ctx: Context, job: Job) -> None:
+            began.append(job.key)
+            if job.key == "slow":
+                await go.wait()
+
+        async with running(world, made(jobs={"sns.ring": slow})):
+            await schedule(world, "slow", timedelta())
+            await schedule(world, "slow", timedelta(), again=True)
+            await schedule(world, "quick", timedelta())
+            await world.advance(hours=1)
+            assert began == ["slow", "quick"]
+            go.set()
+            await world.settle()
+            # It was scheduled anew while it ran.
+            assert began == ["slow", "quick", "slow"]
+            assert await waiting(world) == []
+
+    asyncio.run(story())
+
+
 def test_a_job_that_schedules_itself_runs_again() -> None:
     async def story() -> None:
         world = World()

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from doppio.kernel.context import Context, Kernel
 
 _log = logging.getLogger("doppio.jobs")
-JOBS_A_READ = 64
+# One job that takes long does not keep the others from their time.
+AT_ONCE_MAX = 32
 RETRY_MAX = timedelta(minutes=5)
 
 DUE: Index[Job] = Index("due", ("at",))
@@ -51,7 +52,7 @@ def job_key(name: str, key: str) -> str:
 
 
 class JobRunner:
-    """Runs what is due, and sleeps until the next is."""
+    """Runs what is due, the same job never twice at a time, and sleeps until the next is."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class JobRunner:
         self._context_for = context_for
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begin; what came due while the cloud was off runs now."""
@@ -72,25 +74,36 @@ class JobRunner:
 
     async def close(self) -> None:
         """Stop; an interrupted job runs again at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [*self._running.values(), *([self._task] if self._task is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
         clock = self._kernel.clock
         while True:
             self._news.clear()
+            now = clock.now()
             reader = self._context_for("", "").read()
-            due = await reader.find(DUE, until=clock.now(), limit=JOBS_A_READ)
-            for job in due:
-                await self._one(job)
-            if due:
-                continue
-            following = await reader.find(DUE, limit=1)
+            # What runs already is among them, so there is room for as many more.
+            for job in await reader.find(DUE, until=now, limit=2 * AT_ONCE_MAX):
+                if len(self._running) < AT_ONCE_MAX and (job.name, job.key) not in self._running:
+                    self._begin(job)
+            following = await reader.find(DUE, since=now + timedelta(microseconds=1), limit=1)
             cancel = clock.call_at(following[0].at, self._news.set) if following else None
             await self._news.wait()
             if cancel is not None:
                 cancel()
+
+    def _begin(self, job: Job) -> None:
+        known = (job.name, job.key)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            del self._running[known]
+            self._news.set()
+
+        self._running[known] = task = asyncio.create_task(self._one(job))
+        task.add_done_callback(ended)
 
     async def _one(self, job: Job) -> None:
         context = self._context_for(job.account, job.region)
