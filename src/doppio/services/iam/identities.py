@@ -5,6 +5,7 @@ Asked for every request, so what was found is remembered until something in IAM 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Reader
@@ -32,6 +33,13 @@ DEFAULT_ACCOUNT = "000000000000"
 CONVENIENCE_SECRET = "test"
 _SEALING = "sessions"
 _NOBODY = Policy("", {"Statement": []})
+_EVERYTHING = compile_policy(
+    {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
+    "the account's root user",
+)
+# In a caller's session: the tags that stay when it assumes a further role. No condition key of
+# AWS's has this name.
+TRANSITIVE = "doppio:transitivetags"
 
 
 class Identities:
@@ -126,14 +134,14 @@ class Identities:
         session: Session | None = None,
     ) -> Caller:
         user = await named(reader, User, account, name)
-        if user is None:
+        if user is None or (session is not None and session.owner != user.id):
             raise InvalidClientTokenId()
         identity = await policies_of(reader, account, "User", name)
         for row in await reader.find(OF_USER, (account, name), limit=limits.ROWS_MAX):
             identity += await policies_of(reader, account, "Group", row.group)
         keys = _tag_keys(user.tags)
-        if session is not None and session.mfa:
-            keys["aws:multifactorauthpresent"] = "true"
+        if session is not None:
+            keys |= _session_keys(session)
         return Caller(
             account=account, arn=user.arn, id=user.id, kind="user", access_key=access_key,
             policies=PolicySet(
@@ -159,18 +167,15 @@ class Identities:
 
     async def _role(self, reader: Reader, session: Session, access_key: str) -> Caller:
         role = await named(reader, Role, session.account, session.role)
-        if role is None:
+        if role is None or role.id != session.owner:
             raise InvalidClientTokenId()
         policies = PolicySet(
             identity=tuple(await policies_of(reader, session.account, "Role", role.name)),
             boundary=await boundary_of(reader, role.boundary),
             session=await _session_policies(reader, session),
         )
-        keys = {**_tag_keys(role.tags), **_tag_keys(session.tags)}
-        keys["aws:tokenissuetime"] = session.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        if session.source_identity:
-            keys["aws:sourceidentity"] = session.source_identity
-        keys["aws:multifactorauthpresent"] = str(session.mfa).lower()
+        keys = _tag_keys(role.tags) | _tag_keys(session.tags) | _session_keys(session)
+        keys[TRANSITIVE] = {key: session.tags[key] for key in session.transitive}
         arn = f"arn:aws:sts::{session.account}:assumed-role/{role.name}/{session.name}"
         return Caller(
             account=session.account, arn=arn, id=f"{role.id}:{session.name}", kind="assumed-role",
@@ -178,17 +183,17 @@ class Identities:
         )  # fmt: skip
 
     async def _federated(self, reader: Reader, session: Session, access_key: str) -> Caller:
-        identity: tuple[Policy, ...] = ()
+        narrowed = await _session_policies(reader, session) or ()
+        policies = PolicySet(identity=(_EVERYTHING,), session=narrowed)
+        keys = _tag_keys(session.tags) | _session_keys(session)
         if session.user:
-            user = await self._user(reader, session.account, session.user, access_key)
-            identity = tuple(user.policies.identity)
-        policies = PolicySet(
-            identity=identity, session=await _session_policies(reader, session) or ()
-        )
+            user = await self._user(reader, session.account, session.user, access_key, session)
+            policies = replace(user.policies, session=narrowed)
+            keys = {**user.session, **keys}
         arn = f"arn:aws:sts::{session.account}:federated-user/{session.name}"
         return Caller(
             account=session.account, arn=arn, id=f"{session.account}:{session.name}",
-            kind="federated-user", access_key=access_key, policies=policies,
+            kind="federated-user", access_key=access_key, policies=policies, session=keys,
         )  # fmt: skip
 
 
@@ -231,6 +236,16 @@ async def _session_policies(reader: Reader, session: Session) -> tuple[Policy, .
         if policy is not None:
             found.append(policy)
     return tuple(found)
+
+
+def _session_keys(session: Session) -> dict[str, Any]:
+    keys: dict[str, Any] = {
+        "aws:tokenissuetime": session.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:multifactorauthpresent": str(session.mfa).lower(),
+    }
+    if session.source_identity:
+        keys["aws:sourceidentity"] = session.source_identity
+    return keys
 
 
 def _tag_keys(tags: dict[str, str]) -> dict[str, Any]:

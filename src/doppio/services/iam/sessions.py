@@ -25,6 +25,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a session token says.
 
     `kind` is `role` (of `role`, as `name`), `user` (GetSessionToken) or `federated` (`name`).
+    `owner` is the unique id of the role or user: one that is made anew under the same name is
+    another. The root user's sessions have no `user` and no `owner`.
     `policies` are session policy documents, `policy_arns` managed policies that act as such.
     """
 
@@ -35,13 +37,13 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     issued_at: datetime
     role: str = ""
     user: str = ""
+    owner: str = ""
     policies: tuple[str, ...] = ()
     policy_arns: tuple[str, ...] = ()
     tags: dict[str, str] = {}
     transitive: tuple[str, ...] = ()
     source_identity: str = ""
     mfa: bool = False
-    chained: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode

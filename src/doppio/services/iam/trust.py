@@ -45,7 +45,7 @@ async def checked_trust(reader: Reader, document: str) -> str:
         for kind, principal in _principals(statement):
             if not await _resolves(reader, kind, principal):
                 raise MalformedPolicyDocument(
-                    f'Invalid principal in policy: "{kind}":"{principal}"'
+                    f'Invalid principal in policy: "{kind.upper()}":"{principal}"'
                 )
     return document
 

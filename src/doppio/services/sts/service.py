@@ -7,14 +7,19 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
+from doppio.services.sts.grants import tag_conditions
 from doppio.services.sts.sessions import Sessions
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """Most of STS needs no permission; AssumeRole asks the role's trust policy itself."""
+    if operation == "GetAccessKeyInfo":
+        return (Need("sts:GetAccessKeyInfo"),)
     if operation == "GetFederationToken":
-        arn = f"arn:aws:sts::{ctx.account}:federated-user/{req.get('Name', '')}"
-        return (Need("sts:GetFederationToken", arn),)
+        arn = f"arn:aws:sts::{ctx.account}:federated-user/{req['Name']}"
+        keys = tag_conditions(req)
+        need = Need("sts:GetFederationToken", arn, keys)
+        return (need, Need("sts:TagSession", arn, keys)) if keys else (need,)
     return ()
 
 
