@@ -38,7 +38,8 @@ def test_an_account_has_room_for_so_many(
             "LimitExceeded", f"Cannot exceed quota for {quota}: 2",
         )  # fmt: skip
         # Another account has room of its own.
-        await world.call("iam", method, account="111111111111", **{member: "three"}, **more)
+        three: dict[str, Any] = {member: "three", **more}
+        await world.call("iam", method, account="111111111111", **three)
 
     story()
 
@@ -158,7 +159,8 @@ async def test_whom_a_policy_serves_is_narrowed_and_paged(world: World) -> None:
     await role(world, PermissionsBoundary=arn)
 
     async def served(**more: Any) -> list[str]:
-        found, marker = [], {}
+        found: list[str] = []
+        marker: dict[str, Any] = {}
         while True:
             got = await iam(world, "list_entities_for_policy", PolicyArn=arn, **more, **marker)
             for kind in ("Group", "Role", "User"):
