@@ -1,17 +1,15 @@
-"""How the operations find a queue, a message and a count."""
+"""How the operations find a queue and a message."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from doppio.kernel.context import Context, Reader, Tx, row_key
+from doppio.kernel.context import Context, Reader
 from doppio.kernel.keys import pack, unpack
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.sqs.errors import InvalidAddress, QueueDoesNotExist, ReceiptHandleIsInvalid
 from doppio.services.sqs.records import FifoMessage, Message, Queue
-
-COUNT_A_READ = 1_000
 
 
 def account_and_name(queue_url: str) -> tuple[str, str]:
@@ -39,39 +37,6 @@ async def by_arn(reader: Reader, arn: str) -> Queue | None:
     if len(parts) != 6 or parts[2] != "sqs":
         return None
     return await reader.get(Queue, parts[4], parts[3], parts[5])
-
-
-def count_key(queue_id: str) -> bytes:
-    """The counter of all messages in a queue, waiting or in flight."""
-    return pack("sqs.count", queue_id)
-
-
-def change_count(tx: Tx, queue_id: str, by: int) -> None:
-    """Count messages in or out, in the commit that moves them."""
-    tx.raw.add(count_key(queue_id), by)
-
-
-async def total(reader: Reader, queue: Queue) -> int:
-    """All messages in a queue."""
-    return int(await reader.raw.counter(count_key(queue.id)))
-
-
-async def hidden(reader: Reader, queue: Queue, now: datetime) -> tuple[int, int]:
-    """How many messages are in flight, and how many are delayed."""
-    in_flight = delayed = 0
-    # A standard queue keeps its hidden messages apart; in a FIFO queue they stand in their groups.
-    kind: type[Message | FifoMessage] = FifoMessage if queue.fifo else Message
-    since = None if queue.fifo else now + timedelta(microseconds=1)
-    after: bytes | None = None
-    while True:
-        page = await reader.list(kind, (queue.id,), since=since, after=after, limit=COUNT_A_READ)
-        for message in page:
-            if message.visible_at > now:
-                in_flight += message.receives > 0
-                delayed += message.receives == 0
-        if len(page) < COUNT_A_READ:
-            return in_flight, delayed
-        after = row_key(page[-1])
 
 
 def handle_of(message: Message | FifoMessage) -> str:

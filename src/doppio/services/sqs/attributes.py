@@ -6,6 +6,7 @@ Attributes travel as texts. Each is checked against AWS's range before anything 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from doppio.services.sqs.errors import (
 )
 from doppio.services.sqs.records import Queue, RedrivePolicy
 
+_INTEGER = re.compile(r"-?[0-9]{1,10}")
 _SECONDS = {
     "DelaySeconds": ("delay", 0, limits.DELAY_SECONDS_MAX),
     "VisibilityTimeout": ("visibility", 0, limits.VISIBILITY_SECONDS_MAX),
@@ -136,7 +138,9 @@ def _redrive_allow(text: str) -> str | None:
         raise _invalid("RedriveAllowPolicy")
     if (permission == "byQueue") != bool(sources):
         raise _invalid("RedriveAllowPolicy")
-    if sources and len(sources) > limits.REDRIVE_SOURCES_MAX:
+    if not isinstance(sources, list | None) or len(sources or ()) > limits.REDRIVE_SOURCES_MAX:
+        raise _invalid("RedriveAllowPolicy")
+    if any(not isinstance(arn, str) or arn.count(":") != 5 for arn in sources or ()):
         raise _invalid("RedriveAllowPolicy")
     return text
 
@@ -188,7 +192,7 @@ def to_wire(queue: Queue) -> dict[str, str]:
 
 
 def _integer(name: str, text: str, low: int, high: int) -> int:
-    if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+    if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
         raise _invalid(name)
     return int(text)
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.sqs import limits
-from doppio.services.sqs.access import change_count, fifo_handle
+from doppio.services.sqs.access import fifo_handle
+from doppio.services.sqs.counting import change_count
 from doppio.services.sqs.errors import InvalidParameterValue, MessageNotInflight, MissingParameter
 from doppio.services.sqs.records import (
     ATTEMPTED_UNTIL,

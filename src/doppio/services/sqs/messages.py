@@ -14,14 +14,8 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.sqs import fifo, limits
-from doppio.services.sqs.access import (
-    by_arn,
-    change_count,
-    existing,
-    hidden,
-    standard_handle,
-    total,
-)
+from doppio.services.sqs.access import by_arn, existing, standard_handle
+from doppio.services.sqs.counting import Crowds, change_count
 from doppio.services.sqs.errors import (
     MessageNotInflight,
     OverLimit,
@@ -55,8 +49,15 @@ if TYPE_CHECKING:
     )
 
 
+# The store's clock ticks in microseconds.
+MOMENT = timedelta(microseconds=1)
+
+
 class Messages:
     """The message operations."""
+
+    def __init__(self) -> None:
+        self._crowds = Crowds()
 
     async def send_message(self, ctx: Context, req: SendMessageRequest) -> SendMessageResult:
         """Accept a message: durable before the answer, visible after its delay."""
@@ -101,15 +102,32 @@ class Messages:
                 queue = await existing(tx, ctx, req["QueueUrl"])
                 arrival = ctx.ticket(queue.topic)  # drawn before looking: no arrival slips between
                 hide = _visibility(req, queue)
-                if queue.fifo:
-                    taken = await self._receive_fifo(ctx, tx, queue, now, count, hide, attempt)
-                else:
-                    taken = await self._receive_standard(ctx, tx, queue, now, count, hide)
-                tx.meter(request_type(queue))
                 if deadline is None:
                     deadline = ctx.now + _wait(req, queue)
-                next_due = deadline if taken else await _next_due(tx, queue, deadline)
+                most = limits.IN_FLIGHT_FIFO_MAX if queue.fifo else limits.IN_FLIGHT_STANDARD_MAX
+                full = await self._crowds.full(ctx, tx, queue, now, most)
+                if queue.fifo:
+                    taken = await _receive_fifo(
+                        ctx, tx, queue, now, 0 if full else count, hide, attempt
+                    )
+                elif not full:
+                    taken = await _receive_standard(ctx, tx, queue, now, count, hide)
+                elif deadline > ctx.now:
+                    # Who waits for messages is not told why there are none.
+                    taken = []
+                else:
+                    raise OverLimit(
+                        "Too many messages in flight: a queue can have at most "
+                        f"{most} of them at a time."
+                    )
+                tx.meter(request_type(queue))
+                next_due = deadline
+                if not taken:
+                    # Of a full queue, only what is hidden now can make room.
+                    since = now + MOMENT if full else None
+                    next_due = await _next_due(tx, queue, since, deadline)
             if taken:
+                self._crowds.took(ctx, queue, len(taken))
                 shown: Any = [message_to_wire(message, req) for message in taken]
                 return {"Messages": shown}
             if now >= deadline:
@@ -120,7 +138,7 @@ class Messages:
         """Remove a message by the handle of its latest receipt; one that is gone is no error."""
         async with ctx.write() as tx:
             queue = await existing(tx, ctx, req["QueueUrl"])
-            await _delete(ctx, tx, queue, req["ReceiptHandle"])
+            await self._delete(ctx, tx, queue, req["ReceiptHandle"])
             tx.meter(request_type(queue))
 
     async def delete_message_batch(
@@ -129,7 +147,7 @@ class Messages:
         """Remove up to ten messages; each succeeds or fails for itself."""
 
         async def one(tx: Tx, queue: Queue, entry: Mapping[str, Any]) -> None:
-            await _delete(ctx, tx, queue, entry["ReceiptHandle"])
+            await self._delete(ctx, tx, queue, entry["ReceiptHandle"])
 
         return await _batch(ctx, req, one)  # type: ignore[return-value]
 
@@ -153,69 +171,18 @@ class Messages:
 
         return await _batch(ctx, req, one)  # type: ignore[return-value]
 
-    async def _receive_standard(
-        self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta
-    ) -> list[Message | FifoMessage]:
-        if await _in_flight_full(tx, queue, now, limits.IN_FLIGHT_STANDARD_MAX):
-            raise OverLimit(
-                "Too many messages in flight: a queue can have at most "
-                f"{limits.IN_FLIGHT_STANDARD_MAX} of them at a time."
-            )
-        taken: list[Message | FifoMessage] = []
-        expired_before = now - queue.retention
-        while len(taken) < count:
-            due = await tx.list(Message, (queue.id,), until=now, limit=count - len(taken))
-            for message in due:
-                tx.delete(message)
-                if message.forwarded:
-                    await _unforward(tx, message)
-                if message.body.sent_at < expired_before:
-                    change_count(tx, queue.id, -1)
-                elif not await _dead(ctx, tx, queue, message, now):
-                    moved = replace(
-                        message,
-                        visible_at=now + hide,
-                        receives=message.receives + 1,
-                        first_received_at=message.first_received_at or now,
-                        forwarded=False,
-                    )
-                    taken.append(tx.put(moved))
-            if not due or hide == timedelta(0):
-                # Hidden for no time at all, a message is due again at once: one look must do.
-                break
-        return taken
-
-    async def _receive_fifo(
-        self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta,
-        attempt: str | None,
-    ) -> list[Message | FifoMessage]:  # fmt: skip
-        if await _in_flight_full(tx, queue, now, limits.IN_FLIGHT_FIFO_MAX):
-            return []
-        if attempt is not None:
-            again = await fifo.given_before(tx, queue, attempt, now, hide)
-            if again:
-                return [*again]
-        expired_before = now - queue.retention
-        taken: list[Message | FifoMessage] = []
-        while True:
-            found = await fifo.receive(ctx, tx, queue, now, count, hide)
-            for message in found:
-                if message.body.sent_at < expired_before:
-                    tx.delete(message)
-                    change_count(tx, queue.id, -1)
-                    await fifo.settle(tx, queue.id, message.group, now)
-                elif await _dead(
-                    ctx, tx, queue, replace(message, receives=message.receives - 1), now
-                ):
-                    tx.delete(message)
-                    await fifo.settle(tx, queue.id, message.group, now)
-                else:
-                    taken.append(message)
-            if taken or not found:
-                break
-        if attempt is not None and taken:
-            await fifo.remember(tx, queue, attempt, taken, now)
-        return taken
+    async def _delete(self, ctx: Context, tx: Tx, queue: Queue, handle: str) -> None:
+        self._crowds.left(ctx, tx, queue)
+        if queue.fifo:
+            return await fifo.delete(tx, queue, handle, ctx.now)
+        message = await _received(tx, queue, handle)
+        if message is None:
+            return None
+        tx.delete(message)
+        if message.forwarded:
+            await _unforward(tx, message)
+        change_count(tx, queue.id, -1)
+        return None
 
 
 class Outcome:
@@ -284,21 +251,70 @@ def _wait(req: Mapping[str, Any], queue: Queue) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-async def _next_due(tx: Tx, queue: Queue, deadline: datetime) -> datetime:
-    """When to look again if nothing arrives: the soonest hidden message, at latest the deadline."""
+async def _next_due(tx: Tx, queue: Queue, since: datetime | None, deadline: datetime) -> datetime:
+    """When to look again if nothing arrives: when a message appears, at latest the deadline."""
     if queue.fifo:
-        groups = await tx.find(READY, (queue.id,), limit=1)
+        groups = await tx.find(READY, (queue.id,), since=since, limit=1)
         return min([deadline, *(group.ready_at for group in groups)])
-    soonest = await tx.list(Message, (queue.id,), limit=1)
+    soonest = await tx.list(Message, (queue.id,), since=since, limit=1)
     return min([deadline, *(message.visible_at for message in soonest)])
 
 
-async def _in_flight_full(tx: Tx, queue: Queue, now: datetime, most: int) -> bool:
-    # Only a queue with that many messages can have that many in flight; then they are counted.
-    if await total(tx, queue) < most:
-        return False
-    in_flight, _ = await hidden(tx, queue, now)
-    return in_flight >= most
+async def _receive_standard(
+    ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta
+) -> list[Message | FifoMessage]:
+    taken: list[Message | FifoMessage] = []
+    expired_before = now - queue.retention
+    while len(taken) < count:
+        due = await tx.list(Message, (queue.id,), until=now, limit=count - len(taken))
+        for message in due:
+            tx.delete(message)
+            if message.forwarded:
+                await _unforward(tx, message)
+            if message.body.sent_at < expired_before:
+                change_count(tx, queue.id, -1)
+            elif not await _dead(ctx, tx, queue, message, now):
+                moved = replace(
+                    message,
+                    visible_at=now + hide,
+                    receives=message.receives + 1,
+                    first_received_at=message.first_received_at or now,
+                    forwarded=False,
+                )
+                taken.append(tx.put(moved))
+        if not due or hide == timedelta(0):
+            # Hidden for no time at all, a message is due again at once: one look must do.
+            break
+    return taken
+
+
+async def _receive_fifo(
+    ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta,
+    attempt: str | None,
+) -> list[Message | FifoMessage]:  # fmt: skip
+    if attempt is not None:
+        again = await fifo.given_before(tx, queue, attempt, now, hide)
+        if again:
+            return [*again]
+    expired_before = now - queue.retention
+    taken: list[Message | FifoMessage] = []
+    while count:
+        found = await fifo.receive(ctx, tx, queue, now, count, hide)
+        for message in found:
+            if message.body.sent_at < expired_before:
+                tx.delete(message)
+                change_count(tx, queue.id, -1)
+                await fifo.settle(tx, queue.id, message.group, now)
+            elif await _dead(ctx, tx, queue, replace(message, receives=message.receives - 1), now):
+                tx.delete(message)
+                await fifo.settle(tx, queue.id, message.group, now)
+            else:
+                taken.append(message)
+        if taken or not found:
+            break
+    if attempt is not None and taken:
+        await fifo.remember(tx, queue, attempt, taken, now)
+    return taken
 
 
 async def _dead(
@@ -333,19 +349,6 @@ async def bury(
         )  # fmt: skip
         change_count(tx, target.id, 1)
     tx.wake(target.topic)
-
-
-async def _delete(ctx: Context, tx: Tx, queue: Queue, handle: str) -> None:
-    if queue.fifo:
-        return await fifo.delete(tx, queue, handle, ctx.now)
-    message = await _received(tx, queue, handle)
-    if message is None:
-        return None
-    tx.delete(message)
-    if message.forwarded:
-        await _unforward(tx, message)
-    change_count(tx, queue.id, -1)
-    return None
 
 
 async def _received(tx: Tx, queue: Queue, handle: str) -> Message | None:

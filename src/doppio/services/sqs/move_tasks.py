@@ -17,7 +17,8 @@ from doppio.kernel.controller import Again, Controller, Key
 from doppio.kernel.events import Event
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.sqs import fifo, limits
-from doppio.services.sqs.access import by_arn, change_count, total
+from doppio.services.sqs.access import by_arn
+from doppio.services.sqs.counting import change_count, total
 from doppio.services.sqs.errors import (
     InvalidParameterValue,
     ResourceNotFound,

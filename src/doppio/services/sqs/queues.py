@@ -19,7 +19,7 @@ from doppio.kernel.authorise import (
 from doppio.kernel.context import Context, Reader, Tx, index_row_key, row_key
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.sqs import limits
-from doppio.services.sqs.access import by_arn, existing, hidden, total
+from doppio.services.sqs.access import by_arn, existing
 from doppio.services.sqs.attributes import (
     bad_redrive,
     known_names,
@@ -27,6 +27,7 @@ from doppio.services.sqs.attributes import (
     to_wire,
     with_attributes,
 )
+from doppio.services.sqs.counting import hidden, total
 from doppio.services.sqs.errors import (
     InvalidAttributeName,
     InvalidAttributeValue,
@@ -38,7 +39,7 @@ from doppio.services.sqs.errors import (
     QueueNameExists,
 )
 from doppio.services.sqs.records import BY_DEAD_LETTER, DELETED_AT, Deleted, Queue
-from doppio.services.sqs.rules import check_actions, queue_name_ok
+from doppio.services.sqs.rules import check_accounts, check_actions, queue_name_ok
 from doppio.services.sqs.upkeep import EMPTY, EXPIRE, expire, sweep_interval
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ class Queues:
                 raise InvalidParameterValue(
                     f"Value {req['Label']} for parameter Label is invalid. Reason: Already exists."
                 )
+            check_accounts(req["AWSAccountIds"])
             check_actions(req["Actions"])
             if len(req["Actions"]) > limits.PERMISSION_ACTIONS_MAX:
                 raise OverLimit(

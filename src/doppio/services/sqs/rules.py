@@ -21,12 +21,18 @@ from doppio.services.sqs.errors import (
 )
 
 _FORBIDDEN = re.compile("[^\x09\x0a\x0d\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_BAD_CHARACTERS = (
+    "Invalid characters found. Valid unicode characters are "
+    "#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
+)
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _BATCH_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _FIFO_NAME = re.compile(r"[A-Za-z0-9_-]{1,75}\.fifo")
 _TOKEN = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
-_TYPES = ("String", "Number", "Binary")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_TYPE = re.compile(r"(String|Number|Binary)(\.[\x21-\x7e]+)?")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 def queue_name_ok(name: str, *, fifo: bool) -> bool:
@@ -61,6 +67,15 @@ def check_actions(actions: Iterable[str]) -> None:
         )
 
 
+def check_accounts(accounts: Iterable[str]) -> None:
+    """Raises InvalidParameterValue for what cannot be an account."""
+    for account in accounts:
+        if not _ACCOUNT.fullmatch(account):
+            raise InvalidParameterValue(
+                f"Value [{account}] for parameter PrincipalId is invalid. Reason: Unable to verify."
+            )
+
+
 def body_md5(text: bytes) -> str:
     """The digest of a body."""
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
@@ -93,10 +108,7 @@ def checked_body(text: str) -> bytes:
     if not text:
         raise MissingParameter("The request must contain the parameter MessageBody.")
     if _FORBIDDEN.search(text):
-        raise InvalidMessageContents(
-            "Invalid characters found. Valid unicode characters are "
-            "#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
-        )
+        raise InvalidMessageContents(_BAD_CHARACTERS)
     return text.encode()
 
 
@@ -121,32 +133,43 @@ def _attribute_bytes(name: str, attribute: Mapping[str, Any]) -> int:
             f"Message (user) attribute name '{name}' is reserved or has a misplaced period."
         )
     kind = attribute.get("DataType", "")
-    base = kind.partition(".")[0]
-    if base not in _TYPES or len(kind) > limits.ATTRIBUTE_TYPE_CHARS_MAX:
+    if not _TYPE.fullmatch(kind) or len(kind) > limits.ATTRIBUTE_TYPE_CHARS_MAX:
         raise InvalidParameterValue(
             f"The type of message (user) attribute '{name}' is invalid. You must use only the "
             "following supported type prefixes: Binary, Number, String."
         )
+    base = kind.partition(".")[0]
     member = "BinaryValue" if base == "Binary" else "StringValue"
     value = attribute.get(member)
     if not value:
         raise InvalidParameterValue(
             f"Message (user) attribute '{name}' must contain a non-empty value of type '{base}'."
         )
-    if base == "Number" and not _is_number(value):
+    if base == "Number" and not _NUMBER.fullmatch(value):
         raise InvalidParameterValue(
             f"Can't cast the value of message (user) attribute '{name}' to a number."
         )
+    if base == "String" and _FORBIDDEN.search(value):
+        raise InvalidParameterValue(_BAD_CHARACTERS)
     size = len(value) if base == "Binary" else len(value.encode())
-    return len(name.encode()) + len(kind.encode()) + size
+    return len(name) + len(kind) + size
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def checked_trace(system: Mapping[str, Mapping[str, Any]]) -> str:
+    """The trace header, the one system attribute there is. Raises InvalidParameterValue."""
+    for name in system:
+        if name != "AWSTraceHeader":
+            raise InvalidParameterValue(
+                f"Message system attribute name '{name}' is invalid. "
+                "The only supported name is AWSTraceHeader."
+            )
+    attribute = system["AWSTraceHeader"]
+    value: str = attribute.get("StringValue") or ""
+    if attribute["DataType"] != "String" or not value or _FORBIDDEN.search(value):
+        raise InvalidParameterValue(
+            "Message system attribute 'AWSTraceHeader' must contain a non-empty string value."
+        )
+    return value
 
 
 def checked_size(size: int, most: int) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.sqs import fifo, limits
-from doppio.services.sqs.access import change_count
+from doppio.services.sqs.counting import change_count
 from doppio.services.sqs.errors import InvalidParameterValue
 from doppio.services.sqs.records import Body, Message, Queue
 from doppio.services.sqs.rules import (
@@ -20,6 +20,7 @@ from doppio.services.sqs.rules import (
     checked_body,
     checked_size,
     checked_token,
+    checked_trace,
     in_range,
 )
 
@@ -79,19 +80,9 @@ def _trace(entry: Mapping[str, Any], digests: dict[str, str]) -> str | None:
     system = entry.get("MessageSystemAttributes")
     if not system:
         return None
-    for name in system:
-        if name != "AWSTraceHeader":
-            raise InvalidParameterValue(
-                f"Message system attribute name '{name}' is invalid. "
-                "The only supported name is AWSTraceHeader."
-            )
+    trace = checked_trace(system)
     digests["MD5OfMessageSystemAttributes"] = attributes_md5(system)
-    value = system["AWSTraceHeader"].get("StringValue")
-    if not value:
-        raise InvalidParameterValue(
-            "Message system attribute 'AWSTraceHeader' must contain a non-empty string value."
-        )
-    return str(value)
+    return trace
 
 
 def request_type(queue: Queue) -> str:
