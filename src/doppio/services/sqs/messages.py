@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 # The store's clock ticks in microseconds.
 MOMENT = timedelta(microseconds=1)
+# So often a receipt looks in one transaction, where all it finds has expired or is dead.
+LOOKS_MAX = 100
 
 
 class Messages:
@@ -104,6 +106,7 @@ class Messages:
                 hide = _visibility(req, queue)
                 if deadline is None:
                     deadline = ctx.now + _wait(req, queue)
+                    tx.meter(request_type(queue))
                 most = limits.IN_FLIGHT_FIFO_MAX if queue.fifo else limits.IN_FLIGHT_STANDARD_MAX
                 full = await self._crowds.full(ctx, tx, queue, now, most)
                 if queue.fifo:
@@ -120,19 +123,18 @@ class Messages:
                         "Too many messages in flight: a queue can have at most "
                         f"{most} of them at a time."
                     )
-                tx.meter(request_type(queue))
-                next_due = deadline
-                if not taken:
-                    # Of a full queue, only what is hidden now can make room.
-                    since = now + MOMENT if full else None
-                    next_due = await _next_due(tx, queue, since, deadline)
+                # Of a full queue, only what is hidden now can make room.
+                since = now + MOMENT if full else None
+                due = None if taken else await _next_due(tx, queue, since)
             if taken:
                 self._crowds.took(ctx, queue, len(taken))
                 shown: Any = [message_to_wire(message, req) for message in taken]
                 return {"Messages": shown}
+            if due is not None and due <= now:
+                continue  # There was more to clear away than one transaction takes.
             if now >= deadline:
                 return {}
-            await arrival.wait(ctx.clock, until=next_due)
+            await arrival.wait(ctx.clock, until=min(deadline, due or deadline))
 
     async def delete_message(self, ctx: Context, req: DeleteMessageRequest) -> None:
         """Remove a message by the handle of its latest receipt; one that is gone is no error."""
@@ -251,13 +253,13 @@ def _wait(req: Mapping[str, Any], queue: Queue) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-async def _next_due(tx: Tx, queue: Queue, since: datetime | None, deadline: datetime) -> datetime:
-    """When to look again if nothing arrives: when a message appears, at latest the deadline."""
+async def _next_due(tx: Tx, queue: Queue, since: datetime | None) -> datetime | None:
+    """When the soonest message appears, of those that are not due before `since`."""
     if queue.fifo:
         groups = await tx.find(READY, (queue.id,), since=since, limit=1)
-        return min([deadline, *(group.ready_at for group in groups)])
+        return groups[0].ready_at if groups else None
     soonest = await tx.list(Message, (queue.id,), since=since, limit=1)
-    return min([deadline, *(message.visible_at for message in soonest)])
+    return soonest[0].visible_at if soonest else None
 
 
 async def _receive_standard(
@@ -265,7 +267,7 @@ async def _receive_standard(
 ) -> list[Message | FifoMessage]:
     taken: list[Message | FifoMessage] = []
     expired_before = now - queue.retention
-    while len(taken) < count:
+    for _ in range(LOOKS_MAX):
         due = await tx.list(Message, (queue.id,), until=now, limit=count - len(taken))
         for message in due:
             tx.delete(message)
@@ -282,7 +284,7 @@ async def _receive_standard(
                     forwarded=False,
                 )
                 taken.append(tx.put(moved))
-        if not due or hide == timedelta(0):
+        if not due or len(taken) == count or hide == timedelta(0):
             # Hidden for no time at all, a message is due again at once: one look must do.
             break
     return taken
@@ -298,7 +300,7 @@ async def _receive_fifo(
             return [*again]
     expired_before = now - queue.retention
     taken: list[Message | FifoMessage] = []
-    while count:
+    for _ in range(LOOKS_MAX if count else 0):
         found = await fifo.receive(ctx, tx, queue, now, count, hide)
         for message in found:
             if message.body.sent_at < expired_before:

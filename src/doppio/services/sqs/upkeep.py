@@ -13,7 +13,8 @@ from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job
 from doppio.kernel.records import Index
 from doppio.services.sqs import fifo, limits
-from doppio.services.sqs.access import by_arn, change_count
+from doppio.services.sqs.access import by_arn
+from doppio.services.sqs.counting import change_count
 from doppio.services.sqs.records import (
     ATTEMPTED_UNTIL,
     REMEMBERED_UNTIL,
