@@ -29,6 +29,7 @@ from doppio.services.sqs.rules import (
     in_range,
 )
 from doppio.services.sqs.sending import accept, draft, request_type
+from doppio.services.sqs.upkeep import forget_forward
 from doppio.services.sqs.views import message_to_wire
 from doppio.wire.errors import AwsError
 
@@ -182,7 +183,7 @@ class Messages:
             return None
         tx.delete(message)
         if message.forwarded:
-            await _unforward(tx, message)
+            await forget_forward(tx, message)
         change_count(tx, queue.id, -1)
         return None
 
@@ -272,7 +273,7 @@ async def _receive_standard(
         for message in due:
             tx.delete(message)
             if message.forwarded:
-                await _unforward(tx, message)
+                await forget_forward(tx, message)
             if message.body.sent_at < expired_before:
                 change_count(tx, queue.id, -1)
             elif not await _dead(ctx, tx, queue, message, now):
@@ -364,12 +365,6 @@ async def _received(tx: Tx, queue: Queue, handle: str) -> Message | None:
         if forward is not None and forward.receives == receives:
             message = await tx.get(Message, queue_id, forward.visible_at, message_id)
     return message if message is not None and message.receives == receives else None
-
-
-async def _unforward(tx: Tx, message: Message) -> None:
-    forward = await tx.get(Forward, message.queue, message.id)
-    if forward is not None:
-        tx.delete(forward)
 
 
 async def _change(ctx: Context, tx: Tx, queue: Queue, handle: str, seconds: int) -> None:

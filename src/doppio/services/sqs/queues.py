@@ -40,7 +40,7 @@ from doppio.services.sqs.errors import (
 )
 from doppio.services.sqs.records import BY_DEAD_LETTER, DELETED_AT, Deleted, Queue
 from doppio.services.sqs.rules import check_accounts, check_actions, queue_name_ok
-from doppio.services.sqs.upkeep import EMPTY, EXPIRE, expire, sweep_interval
+from doppio.services.sqs.upkeep import DELAY, EMPTY, EXPIRE, expire, sweep_interval
 
 if TYPE_CHECKING:
     from doppio._stubs.sqs import (
@@ -193,6 +193,8 @@ class Queues:
                 await _put_policy(tx, queue, attributes["Policy"] or None)
             if changed.retention != queue.retention:
                 await tx.schedule(ctx.now, EXPIRE, queue.arn)
+            if queue.fifo and changed.delay != queue.delay:
+                await tx.schedule(ctx.now, DELAY, queue.arn)
             tx.wake(queue.topic)
 
     async def add_permission(self, ctx: Context, req: AddPermissionRequest) -> None:

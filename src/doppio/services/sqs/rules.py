@@ -40,12 +40,12 @@ def queue_name_ok(name: str, *, fifo: bool) -> bool:
     return bool((_FIFO_NAME if fifo else _QUEUE_NAME).fullmatch(name))
 
 
-# Everybody else may be allowed these, and only the owner the rest.
+# Other accounts may be allowed these, and never the owner's.
 _GRANTABLE = frozenset({
     "*", "SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility",
     "GetQueueAttributes", "GetQueueUrl", "ListDeadLetterSourceQueues", "PurgeQueue",
 })  # fmt: skip
-_OWNERS = frozenset({
+OWNERS = frozenset({
     "AddPermission", "CancelMessageMoveTask", "CreateQueue", "DeleteQueue",
     "ListMessageMoveTasks", "ListQueues", "ListQueueTags", "RemovePermission",
     "SetQueueAttributes", "StartMessageMoveTask", "TagQueue", "UntagQueue",
@@ -59,7 +59,7 @@ def check_actions(actions: Iterable[str]) -> None:
             continue
         why = (
             "Only the queue owner is allowed to invoke this action."
-            if action in _OWNERS
+            if action in OWNERS
             else "Please refer to the appropriate WSDL for a list of valid actions."
         )
         raise InvalidParameterValue(
