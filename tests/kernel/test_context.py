@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from doppio.kernel.context import TRIES_MAX, Tx
+from doppio.kernel.context import PAUSE_SECONDS_MAX, TRIES_AT_ONCE, TRIES_MAX, Tx, step_aside
 from doppio.kernel.store import Conflict
-from tests.services.world import ACCOUNT, World, told
+from tests.services.world import ACCOUNT, World, finished, told
 
 from .small import Order
 
@@ -59,7 +59,8 @@ async def test_transact_runs_again_as_often_as_others_get_in_its_way(world: Worl
         await asyncio.sleep(0)
         tx.put(Order(name="a", cups=found.cups + 1))
 
-    await asyncio.gather(*(world.cloud.root_context().transact(more) for _ in range(20)))
+    every = [world.cloud.root_context().transact(more) for _ in range(20)]
+    await finished(world, asyncio.gather(*every))
     found = await stored(world)
     assert found is not None
     assert found.cups == 20
@@ -75,8 +76,26 @@ async def test_transact_gives_up_at_some_time(world: World) -> None:
         raise Conflict("always")
 
     with pytest.raises(Conflict):
-        await world.cloud.root_context().transact(hopeless)
+        await finished(world, world.cloud.root_context().transact(hopeless))
     assert tries == TRIES_MAX
+
+
+@told
+async def test_who_loses_again_and_again_lets_others_go_first(world: World) -> None:
+    context = world.cloud.root_context()
+    for tries in range(TRIES_AT_ONCE):
+        await step_aside(context, tries)
+    waiting = asyncio.ensure_future(step_aside(context, TRIES_MAX - 1))
+    await world.settle()
+    assert not waiting.done()
+    world.host.run_to(world.host.seconds() + PAUSE_SECONDS_MAX)
+    await waiting
+    gone = asyncio.ensure_future(step_aside(context, TRIES_MAX - 1))
+    await world.settle()
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    soonest = world.host.next_timer()
+    assert soonest is None or soonest > world.host.seconds() + 1, "the pause was cancelled"
 
 
 @told

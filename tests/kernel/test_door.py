@@ -18,7 +18,7 @@ from doppio.wire.errors import (
     Throttled,
     ValidationError,
 )
-from tests.services.world import ACCOUNT, World, refusal, refused, told
+from tests.services.world import ACCOUNT, World, finished, refusal, refused, told
 
 from .small import Order, made, running
 
@@ -95,8 +95,8 @@ def test_a_lost_race_is_run_again_and_an_endless_one_is_throttled(
             assert topics.ran == 4
             assert len(await calls(world)) == 1
             topics.conflicts = TRIES_MAX + 1
-            error = await refused(world.call("sns", "create_topic", Name="t"))
-            assert isinstance(error, Throttled)
+            call = refused(world.call("sns", "create_topic", Name="t"))
+            assert isinstance(await finished(world, call), Throttled)
 
     with caplog.at_level(logging.CRITICAL, "doppio.door"):
         asyncio.run(story())

@@ -103,6 +103,15 @@ class World:
         return sum(row.amount for row in rows if row.usage_type == usage_type)
 
 
+async def finished(world: World, work: Awaitable[Any]) -> Any:
+    """The result of work that waits for host time: it passes until the work is done."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        await world.settle()
+        world.host.run_to(world.host.seconds() + 0.01)
+    return task.result()
+
+
 async def refused(call: Awaitable[Any]) -> AwsError:
     """The error with which a call is refused."""
     try:

@@ -7,6 +7,7 @@ wake-ups) is in its one commit.
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -33,6 +34,9 @@ T = TypeVar("T")
 
 # A transaction that loses this often is fighting something that never rests.
 TRIES_MAX = 32
+# One that has lost so often lets the others go first, for a while by chance.
+TRIES_AT_ONCE = 4
+PAUSE_SECONDS_MAX = 0.064
 
 
 class Reader:
@@ -355,6 +359,7 @@ class Context:
             except Conflict:
                 if tries + 1 == TRIES_MAX:
                     raise
+            await step_aside(self, tries)
         raise AssertionError("unreachable")
 
     def ticket(self, topic: str) -> Ticket:
@@ -398,6 +403,25 @@ class Context:
             request_id=self.request_id, partition=self.partition, source_ip=self.source_ip,
             user_agent=self.user_agent, secure=self.secure,
         )  # fmt: skip
+
+
+async def step_aside(context: Context, tries: int) -> None:
+    """Wait before the next try of a transaction that has lost `tries` + 1 times.
+
+    Where reads wait (PostgreSQL), all who want the same rows would else lose to each other for ever.
+    """
+    if tries < TRIES_AT_ONCE:
+        return
+    most = min(0.001 * 2 ** (tries - TRIES_AT_ONCE), PAUSE_SECONDS_MAX)
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    cancel = context.clock.host.call_later(
+        most * context.random(), lambda: None if over.done() else over.set_result(None)
+    )
+    try:
+        await over
+    except asyncio.CancelledError:
+        cancel()
+        raise
 
 
 def row_key(record: Any) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from doppio.kernel.authorise import Authoriser
-from doppio.kernel.context import TRIES_MAX, Context
+from doppio.kernel.context import TRIES_MAX, Context, step_aside
 from doppio.kernel.service import Service
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from doppio.wire import model
@@ -77,7 +77,8 @@ class Door:
         return _EMPTY if result is None else result
 
     async def _again(self, ctx: Context, way: _Way, req: Mapping[str, Any]) -> Any:
-        for _ in range(TRIES_MAX if way.again else 0):
+        for tries in range(TRIES_MAX if way.again else 0):
+            await step_aside(ctx, tries)
             ctx.audited = False
             try:
                 result = await way.run(ctx, req)
