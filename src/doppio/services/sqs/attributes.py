@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from doppio.services.sqs import limits
@@ -106,7 +107,7 @@ def redrive_policy(text: str) -> RedrivePolicy | None:
     try:
         arn = given["deadLetterTargetArn"]
         receives = int(given["maxReceiveCount"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         missing = "deadLetterTargetArn" if "deadLetterTargetArn" not in given else "maxReceiveCount"
         why = f"Redrive policy does not contain mandatory attribute: {missing}."
         raise bad_redrive(text, why) from error
@@ -205,8 +206,9 @@ def _boolean(name: str, text: str) -> bool:
 
 def _json(text: str, name: str) -> dict[str, Any]:
     try:
-        given = json.loads(text)
-    except ValueError as error:
+        # Stricter than the standard library's: no NaN, and no halves of characters.
+        given = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
         raise _invalid(name) from error
     if not isinstance(given, dict):
         raise _invalid(name)

@@ -27,6 +27,7 @@ from doppio.services.sqs.rules import (
     checked_batch_size,
     checked_token,
     in_range,
+    payload_size,
 )
 from doppio.services.sqs.sending import accept, draft, request_type
 from doppio.services.sqs.upkeep import forget_forward
@@ -82,7 +83,11 @@ class Messages:
             for entry in req["Entries"]:
                 with outcome.of(entry["Id"]):
                     drafts.append((entry["Id"], draft(ctx, queue, entry)))
-            checked_batch_size(sum(one.size for _, one in drafts))
+            size = sum(one.size for _, one in drafts)
+            if outcome.bad:
+                # A batch is too long whether or not all of its messages could be sent.
+                size = sum(payload_size(entry) for entry in req["Entries"])
+            checked_batch_size(size)
             for entry_id, one in drafts:
                 outcome.good.append({"Id": entry_id, **await accept(ctx, tx, queue, one)})
             tx.meter(request_type(queue), billed_requests(sum(one.size for _, one in drafts)))

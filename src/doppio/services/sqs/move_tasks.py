@@ -7,7 +7,9 @@ loses nothing: a message is in one queue or in the other.
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -34,6 +36,7 @@ from doppio.services.sqs.records import (
     Queue,
 )
 from doppio.services.sqs.rules import in_range
+from doppio.services.sqs.upkeep import forget_forward
 from doppio.services.sqs.views import millis
 
 if TYPE_CHECKING:
@@ -48,7 +51,6 @@ if TYPE_CHECKING:
 
 # Without a rate AWS chooses; this is as fast as one commit at a time goes.
 MOVED_A_STEP = 100
-TASKS_READ_MAX = 1_000
 _SCOPE = "move-task"
 
 
@@ -75,12 +77,14 @@ class MoveTasks:
                 raise InvalidParameterValue(
                     "Source queue must be configured as a Dead Letter Queue."
                 )
-            running = await _tasks(tx, source)
-            if any(task.status == "RUNNING" for task in running):
+            tasks = await _tasks(tx, source)
+            if any(task.status == "RUNNING" for task in tasks):
                 raise UnsupportedOperation(
                     "There is already a task running. Only one active task is allowed for a source "
                     "queue arn at a given time."
                 )
+            for old in tasks[limits.MOVE_TASKS_LISTED_MAX - 1 :]:
+                tx.delete(old)
             task = MoveTask(
                 account=source.account, region=source.region, source=source.arn, id=ctx.new_id(),
                 started_at=ctx.now, destination=destination, rate=rate,
@@ -110,11 +114,7 @@ class MoveTasks:
         most = in_range("MaxResults", req.get("MaxResults", 1), 1, limits.MOVE_TASKS_LISTED_MAX)
         reader = ctx.read()
         source = await _queue(reader, req["SourceArn"], "SourceArn")
-        tasks = await reader.list(
-            MoveTask, (source.account, source.region, source.arn), limit=TASKS_READ_MAX
-        )
-        latest = sorted(tasks, key=lambda task: task.started_at, reverse=True)[:most]
-        shown: Any = [_to_wire(task) for task in latest]
+        shown: Any = [_to_wire(task) for task in (await _tasks(reader, source))[:most]]
         return {"Results": shown}
 
 
@@ -129,27 +129,16 @@ class Mover(Controller[MoveTask]):
 
         async def step(tx: Tx) -> MoveTask | None:
             task = await tx.get(MoveTask, *key)
-            if task is None or task.status != "RUNNING":
+            source = await by_arn(tx, task.source) if task is not None else None
+            if task is None or source is None or task.status != "RUNNING":
                 return None
-            source = await by_arn(tx, task.source)
-            if source is None:
-                tx.put(
-                    replace(
-                        task, status="FAILED", failure="AWS.SimpleQueueService.NonExistentQueue"
-                    )
-                )
-                return None
-            try:
-                moved = await _move(ctx, tx, source, task)
-            except ResourceNotFound as error:
-                tx.put(replace(task, status="FAILED", failure=error.message))
-                return None
-            if moved is None:
+            count = _allowance(task, ctx.clock.now())
+            if count <= 0:
                 return task
-            status = "RUNNING" if moved else "COMPLETED"
-            task = replace(task, moved=task.moved + moved, status=status)
-            tx.put(task)
-            return task
+            moved, task = await _move(ctx, tx, source, task, count)
+            if moved == 0 and task.status == "RUNNING":
+                task = replace(task, status="COMPLETED")
+            return tx.put(task)
 
         task = await ctx.transact(step)
         if task is None or task.status != "RUNNING":
@@ -159,38 +148,58 @@ class Mover(Controller[MoveTask]):
         return Again(at=task.started_at + timedelta(seconds=task.moved // task.rate))
 
 
-async def _move(ctx: Context, tx: Tx, source: Queue, task: MoveTask) -> int | None:
-    """Move the next few waiting messages; how many, or None while the rate allows no more."""
+def _allowance(task: MoveTask, now: datetime) -> int:
+    """How many messages may be moved now."""
+    if task.rate is None:
+        return MOVED_A_STEP
+    # Where time has leapt, all that would have been moved meanwhile is due.
+    seconds = int((now - task.started_at).total_seconds()) + 1
+    return min(MOVED_A_STEP, seconds * task.rate - task.moved)
+
+
+async def _move(
+    ctx: Context, tx: Tx, source: Queue, task: MoveTask, count: int
+) -> tuple[int, MoveTask]:
+    """Take the next few waiting messages out of the source; how many, and what the task has done.
+
+    The task has failed where a message has nowhere to go; what stands before it is moved.
+    """
     now = ctx.clock.now()
-    count = MOVED_A_STEP
-    if task.rate is not None:
-        # Where time has leapt, all that would have been moved meanwhile is due.
-        seconds = int((now - task.started_at).total_seconds()) + 1
-        count = min(count, seconds * task.rate - task.moved)
-        if count <= 0:
-            return None
-    if source.fifo:
-        found: list[Message | FifoMessage] = []
-        for group in await tx.find(READY, (source.id,), until=now, limit=count):
-            left = count - len(found)
-            found += (
-                await tx.list(FifoMessage, (source.id, group.group), limit=left) if left else []
-            )
-    else:
-        found = list(await tx.list(Message, (source.id,), until=now, limit=count))
-    for message in found:
+    expired_before = now - source.retention
+    taken = 0
+    for message in await _waiting(tx, source, now, count):
         arn = task.destination or message.dead_letter_source
         target = await by_arn(tx, arn) if arn is not None else None
         if target is None:
-            raise ResourceNotFound(f"CouldNotDetermineMessageSource: {arn or 'no source is known'}")
+            failure = f"CouldNotDetermineMessageSource: {arn or 'no source is known'}"
+            return taken, replace(task, status="FAILED", failure=failure)
         tx.delete(message)
         change_count(tx, source.id, -1)
+        taken += 1
         if isinstance(message, FifoMessage):
             await fifo.settle(tx, source.id, message.group, now)
-        # What is moved back is a new message: new id, new age.
-        anew = replace(message, id=ctx.new_id(), body=replace(message.body, sent_at=now))
-        await bury(tx, target, anew, now, None)
-    return len(found)
+        elif message.forwarded:
+            await forget_forward(tx, message)
+        if message.body.sent_at >= expired_before:
+            # What is moved back is a new message: new id, new age.
+            anew = replace(message, id=ctx.new_id(), body=replace(message.body, sent_at=now))
+            await bury(tx, target, anew, now, None)
+            task = replace(task, moved=task.moved + 1)
+    return taken, task
+
+
+async def _waiting(
+    tx: Tx, source: Queue, now: datetime, count: int
+) -> Sequence[Message | FifoMessage]:
+    if not source.fifo:
+        return await tx.list(Message, (source.id,), until=now, limit=count)
+    found: list[FifoMessage] = []
+    for group in await tx.find(READY, (source.id,), until=now, limit=count):
+        if len(found) == count:
+            break
+        page = await tx.list(FifoMessage, (source.id, group.group), limit=count - len(found))
+        found += takewhile(lambda message: message.visible_at <= now, page)
+    return found
 
 
 async def _queue(reader: Reader, arn: str, member: str) -> Queue:
@@ -202,9 +211,17 @@ async def _queue(reader: Reader, arn: str, member: str) -> Queue:
     return queue
 
 
-async def _tasks(tx: Tx, source: Queue) -> list[MoveTask]:
+async def _tasks(reader: Reader, source: Queue) -> list[MoveTask]:
+    """The tasks of a queue, latest first: no more are kept than can be listed."""
     prefix = (source.account, source.region, source.arn)
-    return await tx.list(MoveTask, prefix, limit=TASKS_READ_MAX)
+    found = await reader.list(MoveTask, prefix, limit=limits.MOVE_TASKS_LISTED_MAX)
+    return sorted(found, key=lambda task: task.started_at, reverse=True)
+
+
+async def forget_tasks(tx: Tx, source: Queue) -> None:
+    """Forget the tasks of a deleted queue; one that is running finds nothing to do."""
+    for task in await _tasks(tx, source):
+        tx.delete(task)
 
 
 def task_key(handle: str) -> list[str]:

@@ -38,6 +38,7 @@ from doppio.services.sqs.errors import (
     QueueDoesNotExist,
     QueueNameExists,
 )
+from doppio.services.sqs.move_tasks import forget_tasks
 from doppio.services.sqs.records import BY_DEAD_LETTER, DELETED_AT, Deleted, Queue
 from doppio.services.sqs.rules import check_accounts, check_actions, queue_name_ok
 from doppio.services.sqs.upkeep import DELAY, EMPTY, EXPIRE, expire, sweep_interval
@@ -142,6 +143,7 @@ class Queues:
             forget_resource(tx, queue.arn)
             await tx.unschedule(EXPIRE, queue.arn)
             await tx.schedule(ctx.now, EMPTY, queue.id, fifo=queue.fifo)
+            await forget_tasks(tx, queue)
             tx.wake(queue.topic)
 
     async def purge_queue(self, ctx: Context, req: PurgeQueueRequest) -> None:
@@ -325,8 +327,13 @@ async def _check_redrive(tx: Tx, queue: Queue) -> None:
     if queue.redrive is None:
         return
     target = await by_arn(tx, queue.redrive.arn)
+    region, account = queue.redrive.arn.split(":")[3:5]
     why = ""
-    if target is None:
+    if account != queue.account:
+        why = "Dead letter target owner should be same as the source."
+    elif region != queue.region:
+        why = "Dead-letter queue must be in same region as the source."
+    elif target is None:
         why = "Dead letter target does not exist."
     elif target.fifo != queue.fifo:
         why = "Dead-letter queue must be same type of queue as the source."

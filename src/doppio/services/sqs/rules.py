@@ -227,6 +227,16 @@ def checked_batch_size(size: int) -> None:
         )
 
 
+def payload_size(entry: Mapping[str, Any]) -> int:
+    """The bytes of a message that may be a bad one: body and attributes."""
+    size = len(entry["MessageBody"].encode(errors="replace"))
+    for name, attribute in entry.get("MessageAttributes", {}).items():
+        texts = (name, attribute.get("DataType", ""), attribute.get("StringValue", ""))
+        size += sum(len(text.encode(errors="replace")) for text in texts)
+        size += len(attribute.get("BinaryValue", b""))
+    return size
+
+
 def billed_requests(size: int) -> int:
     """Requests billed for a payload of so many bytes."""
     return max(1, -(-size // limits.BILLED_CHUNK_BYTES))
