@@ -258,3 +258,37 @@ async def test_deduplication_scope_and_throughput_limit_go_together(world: World
     url = await make(world, "p.fifo")
     shown = await attributes(world, url)
     assert (shown["DeduplicationScope"], shown["FifoThroughputLimit"]) == ("queue", "perQueue")
+
+
+@told
+async def test_a_new_delay_counts_for_what_is_in_the_queue_already(world: World) -> None:
+    url = await make(world, "q.fifo", DelaySeconds="60")
+    await put(world, url, "a1", "a")
+    await put(world, url, "b1", "b")
+    await change(world, url, DelaySeconds="5")
+    assert await counts(world, url) == (0, 0, 2)
+    await world.advance(5)
+    assert await bodies(world, url, MaxNumberOfMessages=1, VisibilityTimeout=900) == ["a1"]
+    await put(world, url, "a2", "a")
+    await change(world, url, DelaySeconds="900")
+    # What has been received is not delayed once more.
+    assert await counts(world, url) == (0, 1, 2)
+    await change(world, url, DelaySeconds="0")
+    assert await counts(world, url) == (2, 1, 0)
+    assert await bodies(world, url) == ["b1"]
+
+
+@told
+async def test_a_standard_queues_new_delay_counts_for_new_messages_alone(world: World) -> None:
+    url = await make(world, "q", DelaySeconds="60")
+    await send(world, url, "older")
+    await change(world, url, DelaySeconds="0")
+    await send(world, url, "newer")
+    assert await bodies(world, url) == ["newer"]
+    assert await counts(world, url) == (0, 1, 1)
+
+
+async def change(world: World, url: str, **attributes: str) -> None:
+    """Set attributes, and let what follows be done."""
+    await world.call("sqs", "set_queue_attributes", QueueUrl=url, Attributes=attributes)
+    await world.settle()

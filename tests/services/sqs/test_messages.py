@@ -1,16 +1,15 @@
-"""Messages of standard queues: sending, receiving, deleting, waiting, expiring."""
+"""Messages of standard queues: receiving, deleting, waiting, expiring."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import struct
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from tests.services.world import ACCOUNT, World, refusal, refused, run, told
+from doppio.services.sqs import messages
+from tests.services.world import ACCOUNT, World, refusal, refused, told
 
 from .helpers import attributes, bodies, counts, delete, hide, make, one, receive, send
 
@@ -292,158 +291,36 @@ async def test_system_attributes_tell_of_a_message(world: World) -> None:
     assert message["Attributes"] == {"SentTimestamp": sent_at}
 
 
-def digest_of(attributes: dict[str, Any]) -> str:
-    """The digest as the developer guide describes it, written anew."""
-    raw = b""
-    for name, attribute in sorted(attributes.items()):
-        value = attribute.get("BinaryValue", attribute.get("StringValue", "").encode())
-        mark = b"\x02" if "BinaryValue" in attribute else b"\x01"
-        for part in (name.encode(), attribute["DataType"].encode()):
-            raw += struct.pack("!I", len(part)) + part
-        raw += mark + struct.pack("!I", len(value)) + value
-    return hashlib.md5(raw).hexdigest()
-
-
 @told
-async def test_message_attributes_come_back_by_name_prefix_or_all(world: World) -> None:
-    url = await make(world)
-    given = {
-        "size": {"DataType": "Number.int", "StringValue": "12"},
-        "bean.origin": {"DataType": "String", "StringValue": "Äthiopien"},
-        "bean.raw": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
-    }
-    sent = await send(world, url, MessageAttributes=given)
-    assert sent["MD5OfMessageAttributes"] == digest_of(given)
-    beans = {name: value for name, value in given.items() if name.startswith("bean")}
-    for names, expected in [
-        (["All"], given),
-        ([".*"], given),
-        (["size"], {"size": given["size"]}),
-        (["bean.*"], beans),
-        (["nothing"], {}),
-        ([], {}),
-    ]:
-        message = await one(world, url, VisibilityTimeout=0, MessageAttributeNames=names)
-        assert message.get("MessageAttributes", {}) == expected
-        if expected:
-            assert message["MD5OfMessageAttributes"] == digest_of(expected)
-
-
-def test_the_digest_of_attributes_agrees_with_one_that_aws_gave() -> None:
-    async def story(world: World) -> None:
-        attribute = {"DataType": "Number", "StringValue": "1493147359900"}
-        sent = await send(world, await make(world), MessageAttributes={"timestamp": attribute})
-        assert sent["MD5OfMessageAttributes"] == "235c5c510d26fb653d073faed50ae77c"
-
-    run(story)
-
-
-STRING = {"DataType": "String", "StringValue": "v"}
-
-
-@pytest.mark.parametrize(
-    ("attributes", "text"),
-    [
-        ({f"a{n}": STRING for n in range(11)}, "exceeds the allowed maximum [10]"),
-        ({"aws.mine": STRING}, "reserved"),
-        ({"AMAZON.mine": STRING}, "reserved"),
-        ({".a": STRING}, "misplaced period"),
-        ({"a..b": STRING}, "misplaced period"),
-        ({"a b": STRING}, "can contain only alphanumeric"),
-        ({"a" * 257: STRING}, "at most 256 characters"),
-        ({"a": {"DataType": "Text", "StringValue": "v"}}, "supported type prefixes"),
-        ({"a": {"DataType": "String", "StringValue": ""}}, "non-empty value of type 'String'"),
-        ({"a": {"DataType": "Binary", "StringValue": "v"}}, "non-empty value of type 'Binary'"),
-        ({"a": {"DataType": "Number", "StringValue": "many"}}, "to a number"),
-    ],
-)
-def test_message_attributes_that_cannot_be_are_refused(
-    attributes: dict[str, Any], text: str
+async def test_a_receipt_after_a_month_clears_away_more_than_one_transaction_takes(
+    world: World,
 ) -> None:
-    async def story(world: World) -> None:
-        error = await refused(send(world, await make(world), MessageAttributes=attributes))
-        assert error.code == "InvalidParameterValueException"
-        assert text in error.message
-
-    run(story)
-
-
-@told
-async def test_bodies_that_cannot_be_are_refused(world: World) -> None:
-    url = await make(world, MaximumMessageSize="1024")
-    assert (await refused(send(world, url, ""))).code == "MissingRequiredParameterException"
-    for char in ("\x00", "\x0b", "\ufffe", "\ud800"):
-        assert (await refused(send(world, url, char))).code == "InvalidMessageContents"
-    await send(world, url, "\t\n\r \ue000\ufffd\U0001f600")
-    await send(world, url, "x" * 1024)
-    assert await refusal(send(world, url, "ä" * 513)) == (
-        "InvalidParameterValueException",
-        "One or more parameters are invalid. Reason: Message must be shorter than 1024 bytes.",
-    )
-    full = {"abc": {"DataType": "String", "StringValue": "12345"}}
-    await send(world, url, "x" * (1024 - 14), MessageAttributes=full)
-    await refused(send(world, url, "x" * (1024 - 13), MessageAttributes=full))
+    await world.cloud.set_clock(world.cloud.clock.paused())
+    url = await make(world, MessageRetentionPeriod="60")
+    for _ in range(9):
+        await send(world, url, "old")
+    clock = world.cloud.clock
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages, "LOOKS_MAX", 2)
+        await world.cloud.set_clock(clock.advanced(timedelta(seconds=61)))
+        await send(world, url, "new")
+        # No sweeper has had its turn yet.
+        assert [m["Body"] for m in await receive(world, url, MaxNumberOfMessages=1)] == ["new"]
+    assert await counts(world, url) == (0, 1, 0)
 
 
 @told
-async def test_a_batch_tells_of_each_entry(world: World) -> None:
+async def test_a_wait_is_one_request_however_often_it_wakes(world: World) -> None:
     url = await make(world)
-    entries = [
-        {"Id": "good", "MessageBody": "a"},
-        {"Id": "late", "MessageBody": "b", "DelaySeconds": 901},
-        {"Id": "empty", "MessageBody": ""},
-        {"Id": "too", "MessageBody": "c"},
-    ]
-    got = await world.call("sqs", "send_message_batch", QueueUrl=url, Entries=entries)
-    assert [one["Id"] for one in got["Successful"]] == ["good", "too"]
-    assert [(one["Id"], one["Code"], one["SenderFault"]) for one in got["Failed"]] == [
-        ("late", "InvalidParameterValue", True),
-        ("empty", "MissingParameter", True),
-    ]
-    messages = await receive(world, url)
-    assert sorted(message["Body"] for message in messages) == ["a", "c"]
-    deletions = [
-        {"Id": "1", "ReceiptHandle": messages[0]["ReceiptHandle"]},
-        {"Id": "2", "ReceiptHandle": "made up"},
-    ]
-    got = await world.call("sqs", "delete_message_batch", QueueUrl=url, Entries=deletions)
-    assert got["Successful"] == [{"Id": "1"}]
-    assert [(one["Id"], one["Code"]) for one in got["Failed"]] == [("2", "ReceiptHandleIsInvalid")]
-    changes = [
-        {"Id": "1", "ReceiptHandle": messages[0]["ReceiptHandle"], "VisibilityTimeout": 5},
-        {"Id": "2", "ReceiptHandle": messages[1]["ReceiptHandle"], "VisibilityTimeout": 5},
-    ]
-    got = await world.call("sqs", "change_message_visibility_batch", QueueUrl=url, Entries=changes)
-    assert got["Successful"] == [{"Id": "2"}]
-    assert [one["Id"] for one in got["Failed"]] == ["1"]
-    await world.advance(5)
-    assert len(await receive(world, url)) == 1
-
-
-@pytest.mark.parametrize(
-    ("entries", "code"),
-    [
-        ([], "EmptyBatchRequest"),
-        ([{"Id": str(n), "MessageBody": "x"} for n in range(11)], "TooManyEntriesInBatchRequest"),
-        ([{"Id": "a", "MessageBody": "x"}] * 2, "BatchEntryIdsNotDistinct"),
-        ([{"Id": "a b", "MessageBody": "x"}], "InvalidBatchEntryId"),
-        ([{"Id": "a" * 81, "MessageBody": "x"}], "InvalidBatchEntryId"),
-        (
-            [{"Id": str(n), "MessageBody": "x" * 600_000} for n in range(2)],
-            "BatchRequestTooLong",
-        ),
-    ],
-)
-def test_a_batch_that_cannot_be_is_refused_as_a_whole(entries: list[Any], code: str) -> None:
-    async def story(world: World) -> None:
-        url = await make(world)
-        error = await refused(
-            world.call("sqs", "send_message_batch", QueueUrl=url, Entries=entries)
-        )
-        assert error.code == code
-        assert await counts(world, url) == (0, 0, 0)
-
-    run(story)
+    before = await world.used("Requests-Tier1")
+    waiting = [asyncio.create_task(receive(world, url, WaitTimeSeconds=20)) for _ in range(2)]
+    await world.settle()
+    for _ in range(3):
+        await send(world, url)
+        await world.settle()
+    await world.advance(20)
+    await asyncio.gather(*waiting)
+    assert await world.used("Requests-Tier1") == before + 2 + 3
 
 
 @told
@@ -459,18 +336,6 @@ async def test_at_most_ten_messages_are_received_at_a_time(world: World) -> None
         )
     assert len(await receive(world, url)) == 10
     assert len(await receive(world, url)) == 1
-
-
-@told
-async def test_requests_are_metered_by_sixty_four_kibibytes_and_batches_once(
-    world: World,
-) -> None:
-    url = await make(world)
-    before = await world.used("Requests-Tier1")
-    await send(world, url, "x" * 65_537)
-    entries = [{"Id": str(n), "MessageBody": "x"} for n in range(10)]
-    await world.call("sqs", "send_message_batch", QueueUrl=url, Entries=entries)
-    assert await world.used("Requests-Tier1") == before + 2 + 1
 
 
 @told

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from doppio.kernel.records import table_of
+from doppio.services.sqs.records import MoveTask
 from tests.services.world import World, refusal, refused, told
 
 from .helpers import arn, attributes, bodies, counts, make, one, receive, send
@@ -179,3 +181,83 @@ async def test_only_a_dead_letter_queue_can_be_moved_from(world: World) -> None:
         world.call("sqs", "start_message_move_task", SourceArn=arn("none"))
     )  # fmt: skip
     assert code == "ResourceNotFoundException"
+
+
+@told
+async def test_the_ten_latest_tasks_are_kept_and_go_with_their_queue(world: World) -> None:
+    _, dead = await pair(world)
+    for _ in range(12):
+        await world.call("sqs", "start_message_move_task", SourceArn=arn("dead"))
+        await world.advance(1)
+    got = await world.call("sqs", "list_message_move_tasks", SourceArn=arn("dead"), MaxResults=10)
+    started = [shown["StartedTimestamp"] for shown in got["Results"]]
+    assert started == sorted(started, reverse=True)
+    assert len(started) == 10
+    got = await world.call("sqs", "list_message_move_tasks", SourceArn=arn("dead"))
+    assert [shown["StartedTimestamp"] for shown in got["Results"]] == started[:1]
+    rows = table_of(MoveTask).prefix
+    assert sum(key.startswith(rows) for key in world.memory.disk) == 10
+    await world.call("sqs", "delete_queue", QueueUrl=dead)
+    assert not [key for key in world.memory.disk if key.startswith(rows)]
+
+
+@told
+async def test_a_task_fails_where_a_letter_has_nowhere_to_go_and_counts_the_others(
+    world: World,
+) -> None:
+    url, dead = await pair(world, most=1)
+    for body in ("1", "2"):
+        await send(world, url, body)
+    await fail(world, url, 2)
+    await send(world, dead, "sent to the dead-letter queue itself")
+    await world.call("sqs", "start_message_move_task", SourceArn=arn("dead"))
+    await world.advance(1)
+    shown = await task(world)
+    assert (shown["Status"], shown["ApproximateNumberOfMessagesMoved"]) == ("FAILED", 2)
+    assert shown["FailureReason"].startswith("CouldNotDetermineMessageSource")
+    assert sorted(await bodies(world, url)) == ["1", "2"]
+    assert await bodies(world, dead) == ["sent to the dead-letter queue itself"]
+
+
+@told
+async def test_a_dead_letter_keeps_its_age_and_one_that_is_moved_back_is_new(
+    world: World,
+) -> None:
+    url, dead = await pair(world, most=1)
+    sent = await send(world, url)
+    sent_at = str(int(world.now.timestamp() * 1000))
+    await fail(world, url, 2)
+    message = await one(world, dead, AttributeNames=["SentTimestamp"], VisibilityTimeout=0)
+    assert message["Attributes"]["SentTimestamp"] == sent_at
+    await world.call("sqs", "start_message_move_task", SourceArn=arn("dead"))
+    await world.settle()
+    message = await one(world, url, AttributeNames=["All"])
+    assert message["MessageId"] != sent["MessageId"]
+    assert int(message["Attributes"]["SentTimestamp"]) > int(sent_at)
+    assert message["Attributes"]["ApproximateReceiveCount"] == "1"
+    assert "DeadLetterQueueSourceArn" not in message["Attributes"]
+
+
+@told
+async def test_a_fifo_queues_dead_letters_go_back_in_order(world: World) -> None:
+    dead = await make(world, "dead.fifo")
+    url = await make(world, "q.fifo", RedrivePolicy=redrive("dead.fifo", 1), VisibilityTimeout="1")
+    for body in ("1", "2", "3"):
+        await send(world, url, body, MessageGroupId="g", MessageDeduplicationId=body)
+    await fail(world, url, 2)
+    assert await counts(world, dead) == (3, 0, 0)
+    await world.call("sqs", "start_message_move_task", SourceArn=arn("dead.fifo"))
+    await world.advance(1)
+    assert await bodies(world, url) == ["1", "2", "3"]
+    assert await counts(world, dead) == (0, 0, 0)
+
+
+@told
+async def test_a_handle_of_a_move_task_is_nobodys_invention(world: World) -> None:
+    code, text = await refusal(
+        world.call("sqs", "cancel_message_move_task", TaskHandle="made up")
+    )  # fmt: skip
+    assert (code, text) == (
+        "InvalidParameterValueException",
+        "Value for parameter TaskHandle is invalid.",
+    )

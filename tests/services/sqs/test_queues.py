@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.world import ACCOUNT, OTHER, World, refusal, refused, run, told
+from tests.services.world import ACCOUNT, OTHER, REGION, World, refusal, refused, run, told
 
 from .helpers import arn, attributes, bodies, counts, make, receive, send
 
@@ -77,6 +77,12 @@ async def test_attributes_change_together_or_not_at_all(world: World) -> None:
         ("SqsManagedSseEnabled", "maybe"), ("RedriveAllowPolicy", "{"),
         ("RedriveAllowPolicy", '{"redrivePermission": "some"}'),
         ("RedriveAllowPolicy", '{"redrivePermission": "byQueue"}'), ("Policy", "no json"),
+        ("RedriveAllowPolicy", '{"redrivePermission": "byQueue", "sourceQueueArns": "a:b"}'),
+        ("RedriveAllowPolicy", '{"redrivePermission": "byQueue", "sourceQueueArns": ["q"]}'),
+        ("RedrivePolicy", "[]"), ("RedrivePolicy", '{"maxReceiveCount": NaN}'),
+        ("RedrivePolicy", '{"deadLetterTargetArn": "\\ud800"}'),
+        ("DelaySeconds", "²"), ("DelaySeconds", "--5"), ("DelaySeconds", ""),
+        ("DelaySeconds", "9" * 5000),
     ],
 )  # fmt: skip
 def test_an_attribute_out_of_its_range_is_refused(name: str, value: str) -> None:
@@ -147,6 +153,7 @@ async def test_a_queue_that_does_not_exist_is_said_not_to(world: World) -> None:
     missing = ("QueueDoesNotExist", "The specified queue does not exist.")
     url = await make(world)
     await world.call("sqs", "delete_queue", QueueUrl=url)
+    more: dict[str, Any]
     for method, more in [
         ("send_message", {"MessageBody": "x"}),
         ("receive_message", {}),
@@ -156,8 +163,8 @@ async def test_a_queue_that_does_not_exist_is_said_not_to(world: World) -> None:
         ("get_queue_attributes", {"AttributeNames": ["All"]}),
         ("list_queue_tags", {}),
     ]:
-        req: Any = {"QueueUrl": url, **more}
-        assert await refusal(world.call("sqs", method, **req)) == missing, method
+        call = world.call("sqs", method, QueueUrl=url, **more)
+        assert await refusal(call) == missing, method
     assert await refusal(world.call("sqs", "get_queue_url", QueueName="q")) == missing
 
 
@@ -314,3 +321,82 @@ def test_a_permission_for_what_cannot_be_given_is_refused(
         assert text in error.message
 
     run(story)
+
+
+@told
+async def test_a_permission_is_for_accounts_and_a_policy_has_twenty_statements(
+    world: World,
+) -> None:
+    url = await make(world)
+    grant: Any = {"QueueUrl": url, "Actions": ["SendMessage"]}
+    assert await refusal(
+        world.call("sqs", "add_permission", **grant, Label="l", AWSAccountIds=["mine"])
+    ) == (
+        "InvalidParameterValueException",
+        "Value [mine] for parameter PrincipalId is invalid. Reason: Unable to verify.",
+    )
+    for number in range(20):
+        named = {**grant, "Label": f"l{number}", "AWSAccountIds": [OTHER, ACCOUNT]}
+        await world.call("sqs", "add_permission", **named)
+    error = await refused(
+        world.call("sqs", "add_permission", **grant, Label="more", AWSAccountIds=[OTHER])
+    )
+    assert (error.code, error.message) == (
+        "OverLimit",
+        "21 policy statements were found, maximum allowed is 20.",
+    )
+
+
+LACKS = "Redrive policy does not contain mandatory attribute"
+COUNT = "Invalid value for maxReceiveCount"
+RANGE = "valid values are from 1 to 1000 both inclusive."
+
+
+def letters(
+    name: str, receives: float = 1, account: str = ACCOUNT, region: str = REGION
+) -> dict[str, Any]:
+    """A redrive policy."""
+    target = f"arn:aws:sqs:{region}:{account}:{name}"
+    return {"deadLetterTargetArn": target, "maxReceiveCount": receives}
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        ({"maxReceiveCount": 1}, f"{LACKS}: deadLetterTargetArn."),
+        ({"deadLetterTargetArn": arn("dead")}, f"{LACKS}: maxReceiveCount."),
+        (letters("dead", receives=1001), f"{COUNT}: 1001, {RANGE}"),
+        (letters("dead", receives=0), f"{COUNT}: 0, {RANGE}"),
+        ({**letters("x"), "deadLetterTargetArn": "dead"}, "Invalid value for deadLetterTargetArn."),
+        (letters("none"), "Dead letter target does not exist."),
+        (letters("dead.fifo"), "Dead-letter queue must be same type of queue as the source."),
+        (letters("dead", account=OTHER), "Dead letter target owner should be same as the source."),
+        (
+            letters("dead", region="eu-west-1"),
+            "Dead-letter queue must be in same region as the source.",
+        ),
+    ],
+)
+def test_a_redrive_policy_that_cannot_be_is_refused(policy: dict[str, Any], why: str) -> None:
+    async def story(world: World) -> None:
+        for name in ("dead", "dead.fifo"):
+            await make(world, name)
+        await world.call("sqs", "create_queue", QueueName="dead", account=OTHER)
+        await world.call("sqs", "create_queue", QueueName="dead", region="eu-west-1")
+        code, text = await refusal(make(world, RedrivePolicy=json.dumps(policy)))
+        assert code == "InvalidParameterValueException"
+        assert text.startswith('Value {"')
+        assert text.endswith(f" for parameter RedrivePolicy is invalid. Reason: {why}")
+
+    run(story)
+
+
+@told
+async def test_a_url_of_any_form_names_a_queue(world: World) -> None:
+    url = await make(world)
+    for form in (url, f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/q", f"{url}/", "q"):
+        await send(world, form)
+    assert len(await receive(world, url)) == 4
+    for form in ("http://localhost/q", "/"):
+        error = await refused(send(world, form))
+        assert error.code == "InvalidAddress"
