@@ -30,7 +30,7 @@ CACHED_COUNTERS_MAX = 50_000
 CHUNK_BITS = 20
 CHUNK_ENTRIES_MAX = 65_536
 TRIMMED_A_COMMIT = 1_000
-# Rows fetched beyond the limit, at first, where some may be hidden by pending deletions.
+# So many rows at most are fetched beyond the limit, at first, where pending deletions hide some.
 _SPARE_ROWS = 16
 _double = struct.Struct(">d")
 _u64 = struct.Struct(">Q")
@@ -285,7 +285,7 @@ def merge(
         return []
     if not changes:
         return scan(lo, hi, limit, reverse)
-    wanted = limit + (_SPARE_ROWS if None in changes.values() else 0)
+    wanted = limit + min(list(changes.values()).count(None), _SPARE_ROWS)
     while True:
         stored = scan(lo, hi, wanted, reverse)
         merged: dict[bytes, bytes | None] = dict(stored)
