@@ -153,8 +153,7 @@ async def test_a_queue_that_does_not_exist_is_said_not_to(world: World) -> None:
     missing = ("QueueDoesNotExist", "The specified queue does not exist.")
     url = await make(world)
     await world.call("sqs", "delete_queue", QueueUrl=url)
-    more: dict[str, Any]
-    for method, more in [
+    calls: list[tuple[str, dict[str, Any]]] = [
         ("send_message", {"MessageBody": "x"}),
         ("receive_message", {}),
         ("delete_message", {"ReceiptHandle": "x"}),
@@ -162,7 +161,8 @@ async def test_a_queue_that_does_not_exist_is_said_not_to(world: World) -> None:
         ("delete_queue", {}),
         ("get_queue_attributes", {"AttributeNames": ["All"]}),
         ("list_queue_tags", {}),
-    ]:
+    ]
+    for method, more in calls:
         call = world.call("sqs", method, QueueUrl=url, **more)
         assert await refusal(call) == missing, method
     assert await refusal(world.call("sqs", "get_queue_url", QueueName="q")) == missing
