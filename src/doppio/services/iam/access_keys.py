@@ -9,13 +9,11 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.iam import limits
-from doppio.services.iam.attachments import holder
-from doppio.services.iam.common import changed, page
+from doppio.services.iam.common import acting_user, changed, page
 from doppio.services.iam.errors import (
     EntityAlreadyExists,
     LimitExceeded,
     NoSuchEntity,
-    ValidationError,
     missing,
 )
 from doppio.services.iam.records import (
@@ -42,7 +40,7 @@ class AccessKeys:
     ) -> w.CreateAccessKeyResponse:
         """Create an access key, at most two a user; the secret is shown this once."""
         async with ctx.write() as tx:
-            user = await _user(tx, ctx, req)
+            user = await acting_user(tx, ctx, req)
             old = await tx.find(BY_USER, (ctx.account, user), limit=limits.ROWS_MAX)
             if len(old) >= limits.ACCESS_KEYS_A_USER_MAX:
                 raise LimitExceeded("Cannot exceed quota for AccessKeysPerUser: 2")
@@ -59,7 +57,7 @@ class AccessKeys:
     ) -> w.ListAccessKeysResponse:
         """The access keys of a user, without their secrets."""
         reader = ctx.read()
-        user = await _user(reader, ctx, req)
+        user = await acting_user(reader, ctx, req)
         rows = await reader.find(BY_USER, (ctx.account, user), limit=limits.ROWS_MAX)
         return page(req, rows, "AccessKeyMetadata", _to_wire, f"keys/{user}")  # type: ignore[return-value]
 
@@ -135,21 +133,8 @@ class Account:
         return {"SummaryMap": counts}
 
 
-async def _user(reader: Any, ctx: Context, req: Mapping[str, Any]) -> str:
-    """The user that is meant; the root user's name is empty."""
-    name = req.get("UserName")
-    if name is not None:
-        found: User = await holder(reader, ctx, "User", name)
-        return found.name
-    if ctx.caller.kind == "root":
-        return ""
-    if ctx.caller.kind == "user":
-        return ctx.caller.arn.rpartition("/")[2]
-    raise ValidationError("Must specify userName when calling with non-User credentials")
-
-
 async def _key(tx: Tx, ctx: Context, req: Mapping[str, Any]) -> AccessKey:
-    user = await _user(tx, ctx, req)
+    user = await acting_user(tx, ctx, req)
     key = await tx.get(AccessKey, req["AccessKeyId"])
     if key is None or key.account != ctx.account or key.user != user:
         raise NoSuchEntity(f"The Access Key with id {req['AccessKeyId']} cannot be found.")

@@ -17,8 +17,9 @@ from doppio.services.iam.errors import (
     LimitExceeded,
     MalformedPolicyDocument,
     ValidationError,
+    missing,
 )
-from doppio.services.iam.records import Named
+from doppio.services.iam.records import Named, User
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Named)
@@ -51,6 +52,20 @@ async def check_room(tx: Tx, account: str, cls: type[Named], quota: str, most: i
     """Raise LimitExceeded where an account has no room for one more."""
     if len(await tx.list(cls, (account,), limit=most)) >= most:
         raise LimitExceeded(f"Cannot exceed quota for {quota}: {most}")
+
+
+async def acting_user(reader: Reader, ctx: Context, req: Mapping[str, Any]) -> str:
+    """The name of the user that is meant: the caller where none is named; root's is empty."""
+    name = req.get("UserName")
+    if name is not None:
+        if await named(reader, User, ctx.account, name) is None:
+            raise missing("user", name)
+        return str(name)
+    if ctx.caller.kind == "root":
+        return ""
+    if ctx.caller.kind == "user":
+        return ctx.caller.arn.rpartition("/")[2]
+    raise ValidationError("Must specify userName when calling with non-User credentials")
 
 
 def checked_path(req: Mapping[str, Any], member: str = "Path", default: str = "/") -> str:

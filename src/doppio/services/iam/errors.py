@@ -77,6 +77,62 @@ class ExpiredToken(AwsError):
     text = "The security token included in the request is expired"
 
 
+class InvalidAuthenticationCode(AwsError):
+    """MFA codes that are not the device's."""
+
+    code = "InvalidAuthenticationCode"
+    status = 403
+
+
+class InvalidPublicKey(AwsError):
+    """What is no SSH public key."""
+
+    code = "InvalidPublicKey"
+    status = 400
+
+
+class DuplicateSSHPublicKey(AwsError):
+    """An SSH key that the user has already."""
+
+    code = "DuplicateSSHPublicKey"
+    status = 400
+
+
+class MalformedCertificate(AwsError):
+    """What is no certificate."""
+
+    code = "MalformedCertificate"
+    status = 400
+
+
+class DuplicateCertificate(AwsError):
+    """A certificate that the user has already."""
+
+    code = "DuplicateCertificate"
+    status = 409
+
+
+class NotSupportedService(AwsError):
+    """A service that has no credentials of its own."""
+
+    code = "NotSupportedService"
+    status = 404
+
+
+class PasswordPolicyViolation(AwsError):
+    """A password that is too simple."""
+
+    code = "PasswordPolicyViolation"
+    status = 400
+
+
+class InvalidUserType(AwsError):
+    """Somebody who has no password that could be changed."""
+
+    code = "InvalidUserType"
+    status = 400
+
+
 def missing(kind: str, name: str) -> NoSuchEntity:
     """`The user with name x cannot be found.`"""
     return NoSuchEntity(f"The {kind} with name {name} cannot be found.")

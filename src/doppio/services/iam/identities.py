@@ -40,6 +40,8 @@ _EVERYTHING = compile_policy(
 # In a caller's session: the tags that stay when it assumes a further role. No condition key of
 # AWS's has this name.
 TRANSITIVE = "doppio:transitivetags"
+# How long ago an MFA code was shown: such a caller is worked out anew for every request.
+AGE = "aws:multifactorauthage"
 
 
 class Identities:
@@ -96,7 +98,7 @@ class Identities:
         if found is None:
             changes = self._changes
             found = await self._find(access_key, token)
-            if changes == self._changes:
+            if changes == self._changes and AGE not in found.caller.session:
                 if len(self._known) >= CACHED_MAX:
                     self._known.clear()
                 self._known[wanted] = found
@@ -141,7 +143,7 @@ class Identities:
             identity += await policies_of(reader, account, "Group", row.group)
         keys = _tag_keys(user.tags)
         if session is not None:
-            keys |= _session_keys(session)
+            keys |= self._session_keys(session)
         return Caller(
             account=account, arn=user.arn, id=user.id, kind="user", access_key=access_key,
             policies=PolicySet(
@@ -174,7 +176,7 @@ class Identities:
             boundary=await boundary_of(reader, role.boundary),
             session=await _session_policies(reader, session),
         )
-        keys = _tag_keys(role.tags) | _tag_keys(session.tags) | _session_keys(session)
+        keys = _tag_keys(role.tags) | _tag_keys(session.tags) | self._session_keys(session)
         keys[TRANSITIVE] = {key: session.tags[key] for key in session.transitive}
         arn = f"arn:aws:sts::{session.account}:assumed-role/{role.name}/{session.name}"
         return Caller(
@@ -185,7 +187,7 @@ class Identities:
     async def _federated(self, reader: Reader, session: Session, access_key: str) -> Caller:
         narrowed = await _session_policies(reader, session) or ()
         policies = PolicySet(identity=(_EVERYTHING,), session=narrowed)
-        keys = _tag_keys(session.tags) | _session_keys(session)
+        keys = _tag_keys(session.tags) | self._session_keys(session)
         if session.user:
             user = await self._user(reader, session.account, session.user, access_key, session)
             policies = replace(user.policies, session=narrowed)
@@ -195,6 +197,18 @@ class Identities:
             account=session.account, arn=arn, id=f"{session.account}:{session.name}",
             kind="federated-user", access_key=access_key, policies=policies, session=keys,
         )  # fmt: skip
+
+    def _session_keys(self, session: Session) -> dict[str, Any]:
+        keys: dict[str, Any] = {
+            "aws:tokenissuetime": session.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "aws:multifactorauthpresent": str(session.mfa).lower(),
+        }
+        if session.mfa:
+            age = self._cloud.clock.now() - session.issued_at
+            keys[AGE] = str(int(age.total_seconds()))
+        if session.source_identity:
+            keys["aws:sourceidentity"] = session.source_identity
+        return keys
 
 
 async def policies_of(reader: Reader, account: str, kind: str, name: str) -> list[Policy]:
@@ -236,16 +250,6 @@ async def _session_policies(reader: Reader, session: Session) -> tuple[Policy, .
         if policy is not None:
             found.append(policy)
     return tuple(found)
-
-
-def _session_keys(session: Session) -> dict[str, Any]:
-    keys: dict[str, Any] = {
-        "aws:tokenissuetime": session.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "aws:multifactorauthpresent": str(session.mfa).lower(),
-    }
-    if session.source_identity:
-        keys["aws:sourceidentity"] = session.source_identity
-    return keys
 
 
 def _tag_keys(tags: dict[str, str]) -> dict[str, Any]:

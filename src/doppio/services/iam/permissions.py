@@ -15,10 +15,12 @@ from doppio.kernel.service import Need, Operation
 from doppio.services.iam.attachments import managed
 from doppio.services.iam.common import named
 from doppio.services.iam.errors import InvalidClientTokenId
+from doppio.services.iam.mfa_devices import device_of
 from doppio.services.iam.records import (
     Group,
     InstanceProfile,
     ManagedPolicy,
+    MfaDevice,
     Named,
     Role,
     User,
@@ -35,15 +37,23 @@ _MAKES: dict[str, tuple[str, type[Named]]] = {
     "CreatePolicy": ("PolicyName", ManagedPolicy),
     "CreateRole": ("RoleName", Role),
     "CreateUser": ("UserName", User),
+    "CreateVirtualMFADevice": ("VirtualMFADeviceName", MfaDevice),
 }
 _LISTS: dict[str, type[Named]] = {
     "ListGroups": Group, "ListInstanceProfiles": InstanceProfile, "ListRoles": Role,
-    "ListUsers": User,
+    "ListUsers": User, "ListVirtualMFADevices": MfaDevice,
 }  # fmt: skip
 # Without a user name these act on the caller.
-_OWN = frozenset(
-    {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey"}
-)
+_OWN = frozenset({
+    "GetUser", "ChangePassword",
+    "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey",
+    "GetMFADevice", "ListMFADevices", "DeactivateMFADevice",
+    "CreateLoginProfile", "GetLoginProfile", "DeleteLoginProfile", "ListSSHPublicKeys",
+    "UploadSigningCertificate", "ListSigningCertificates", "UpdateSigningCertificate",
+    "DeleteSigningCertificate", "ListServiceSpecificCredentials",
+    "UpdateServiceSpecificCredential", "ResetServiceSpecificCredential",
+    "DeleteServiceSpecificCredential",
+})  # fmt: skip
 _RENAMES = {"UpdateUser": "NewUserName", "UpdateGroup": "NewGroupName"}
 
 
@@ -97,9 +107,13 @@ async def _target(ctx: Context, operation: str, req: Mapping[str, Any]) -> tuple
         return arn_of(ctx.account, _LISTS[operation].TYPE, req.get("PathPrefix", "/"), ""), None
     if operation == "ListPolicies":
         return f"policy path {req.get('PathPrefix', '/')}", None
-    if operation in _OWN and ctx.caller.kind == "user":
+    if operation in _OWN:
+        if ctx.caller.kind != "user":
+            return "*", None
         name = ctx.caller.arn.rpartition("/")[2]
         return ctx.caller.arn, await named(ctx.read(), User, ctx.account, name)
+    if "SerialNumber" in req:
+        return req["SerialNumber"], await device_of(ctx.read(), ctx.account, req["SerialNumber"])
     return "*", None
 
 

@@ -8,12 +8,13 @@ from doppio.kernel.context import Context, Reader
 from doppio.kernel.policy import compile_policy
 from doppio.services.iam.common import named
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
+from doppio.services.iam.mfa_devices import code_counts
 from doppio.services.iam.records import AccessKey, Role, SealingKey
 from doppio.services.iam.sessions import NONCE_BYTES, Session, seal, secret_of
 
 __all__ = [
-    "TRANSITIVE", "AccessKey", "Role", "Session", "compile_policy", "credentials",
-    "managed_policy", "role_of",
+    "TRANSITIVE", "AccessKey", "Role", "Session", "code_counts", "compile_policy",
+    "credentials", "managed_policy", "role_of",
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from doppio.kernel.records import Index, record
 
 BY_USER: Index[AccessKey] = Index("user", ("account", "user"))
 OF_USER: Index[Membership] = Index("user", ("account", "user"))
+DEVICES_OF: Index[MfaDevice] = Index("user", ("account", "user"))
 BY_POLICY: Index[Attachment] = Index("policy", ("account", "policy"))
 BY_BOUNDARY_USER: Index[User] = Index("boundary", ("account", "boundary"))
 BY_BOUNDARY_ROLE: Index[Role] = Index("boundary", ("account", "boundary"))
@@ -156,6 +157,54 @@ class InstanceProfile(Named, frozen=True, kw_only=True):
 
     roles: tuple[str, ...] = ()
     tags: dict[str, str] = {}
+
+
+@record("iam.mfa_device", key=("account", "folded"), indexes=(DEVICES_OF,))
+class MfaDevice(Named, frozen=True, kw_only=True):
+    """A virtual MFA device; nobody's until it is enabled for a user.
+
+    Its clock is `drift_steps` before ours, and `used_step` is the last step whose code has counted.
+    """
+
+    TYPE = "mfa"
+
+    seed: bytes
+    user: str | None = None
+    enabled_at: datetime | None = None
+    drift_steps: int = 0
+    used_step: int = 0
+    tags: dict[str, str] = {}
+
+
+@record("iam.login_profile", key=("account", "user"))
+class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's password, as a salted scrypt hash."""
+
+    account: str
+    user: str
+    created_at: datetime
+    salt: bytes
+    hash: bytes
+    reset_required: bool = False
+
+
+@record("iam.belonging", key=("account", "user", "kind", "id"))
+class Belonging(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user keeps in IAM for other services: `ssh-key`, `certificate` or `service`.
+
+    `body` is the key or certificate, or the service's password; `service` names the service and
+    `service_user` is the user's name there.
+    """
+
+    account: str
+    user: str
+    kind: str
+    id: str
+    created_at: datetime
+    body: str
+    active: bool = True
+    service: str = ""
+    service_user: str = ""
 
 
 @record("iam.alias", key=("alias",))

@@ -8,9 +8,12 @@ from typing import Any
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
 from doppio.services.iam.access_keys import AccessKeys, Account
+from doppio.services.iam.belongings import Certificates, ServiceCredentials, SshKeys
 from doppio.services.iam.groups import Groups
 from doppio.services.iam.identities import Identities
 from doppio.services.iam.instance_profiles import InstanceProfiles
+from doppio.services.iam.login_profiles import LoginProfiles
+from doppio.services.iam.mfa_devices import MfaDevices
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
@@ -26,6 +29,7 @@ SERVICE = Service(
     "iam",
     groups=[
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
+        MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
     ],
     needs=needs,
     identities=Identities,

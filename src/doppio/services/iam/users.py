@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Tx
 from doppio.services.iam import attachments, limits
 from doppio.services.iam.attachments import boundary_to_wire, checked_boundary, holder
 from doppio.services.iam.common import (
@@ -23,8 +23,11 @@ from doppio.services.iam.common import (
 from doppio.services.iam.errors import DeleteConflict, ValidationError, taken
 from doppio.services.iam.records import (
     BY_USER,
+    DEVICES_OF,
     OF_USER,
+    Belonging,
     Group,
+    LoginProfile,
     User,
     entity_to_wire,
     tags_to_wire,
@@ -95,11 +98,7 @@ class Users:
                     raise taken("User", name)
                 tx.delete(user)
                 await attachments.rename(tx, ctx.account, "User", user.name, name)
-                for key in await tx.find(BY_USER, (ctx.account, user.name), limit=limits.ROWS_MAX):
-                    tx.put(replace(key, user=name))
-                for one in await tx.find(OF_USER, (ctx.account, user.name), limit=limits.ROWS_MAX):
-                    tx.delete(one)
-                    tx.add(replace(one, user=name))
+                await _rename(tx, ctx.account, user.name, name)
             tx.put(renamed)
             changed(tx, ctx)
 
@@ -111,6 +110,12 @@ class Users:
                 raise DeleteConflict("Cannot delete entity, must remove users from group first.")
             if await tx.find(BY_USER, (ctx.account, user.name), limit=1):
                 raise DeleteConflict("Cannot delete entity, must delete access keys first.")
+            if await tx.get(LoginProfile, ctx.account, user.name) is not None:
+                raise DeleteConflict("Cannot delete entity, must delete login profile first.")
+            if await tx.find(DEVICES_OF, (ctx.account, user.name), limit=1):
+                raise DeleteConflict("Cannot delete entity, must delete MFA device first.")
+            if await tx.list(Belonging, (ctx.account, user.name), limit=1):
+                raise DeleteConflict("Cannot delete entity, must remove referenced objects first.")
             await attachments.check_empty_handed(tx, ctx, "User", user.name)
             tx.delete(user)
             changed(tx, ctx)
@@ -194,6 +199,25 @@ class Users:
             req, [one for one in groups if one is not None], "Groups",
             lambda group: entity_to_wire("Group", group), f"groups/{user.arn}",
         )  # fmt: skip
+
+
+async def _rename(tx: Tx, account: str, old: str, new: str) -> None:
+    """Carry what a user has over to its new name."""
+    where, most = (account, old), limits.ROWS_MAX
+    for key in await tx.find(BY_USER, where, limit=most):
+        tx.put(replace(key, user=new))
+    for device in await tx.find(DEVICES_OF, where, limit=most):
+        tx.put(replace(device, user=new))
+    for membership in await tx.find(OF_USER, where, limit=most):
+        tx.delete(membership)
+        tx.add(replace(membership, user=new))
+    for belonging in await tx.list(Belonging, where, limit=most):
+        tx.delete(belonging)
+        tx.add(replace(belonging, user=new))
+    profile = await tx.get(LoginProfile, *where)
+    if profile is not None:
+        tx.delete(profile)
+        tx.add(replace(profile, user=new))
 
 
 def _root(ctx: Context) -> dict[str, Any]:

@@ -13,7 +13,13 @@ from doppio.kernel.context import Context
 from doppio.kernel.policy import MalformedPolicy, Policy, PolicySet, evaluate
 from doppio.kernel.policy.document import check
 from doppio.kernel.service import Need
-from doppio.services.iam.ports import TRANSITIVE, Role, compile_policy, managed_policy
+from doppio.services.iam.ports import (
+    TRANSITIVE,
+    Role,
+    code_counts,
+    compile_policy,
+    managed_policy,
+)
 from doppio.services.sts import limits
 from doppio.services.sts.errors import (
     AccessDenied,
@@ -24,13 +30,15 @@ from doppio.services.sts.errors import (
 )
 
 
-def check_trust(ctx: Context, role: Role, req: Mapping[str, Any]) -> None:
+def check_trust(ctx: Context, role: Role, req: Mapping[str, Any], *, mfa: bool) -> None:
     """Raise AccessDenied unless the role trusts the caller with all that it asks for.
 
     A session that is tagged, or has a source identity, takes a permission of its own for each,
     also where they are only handed on from the caller's session.
     """
     keys: dict[str, Any] = {"sts:rolesessionname": req["RoleSessionName"], **tag_conditions(req)}
+    if mfa:
+        keys |= {"aws:multifactorauthpresent": "true", "aws:multifactorauthage": "0"}
     if "ExternalId" in req:
         keys["sts:externalid"] = req["ExternalId"]
     if req.get("TransitiveTagKeys"):
@@ -94,18 +102,22 @@ def check_long_term(ctx: Context, operation: str) -> None:
         raise AccessDenied(f"Cannot call {operation} with session credentials")
 
 
-def check_no_mfa(req: Mapping[str, Any]) -> None:
-    """Raise AccessDenied for an MFA code: nobody has a device that could have made it."""
+async def checked_mfa(ctx: Context, req: Mapping[str, Any]) -> bool:
+    """Whether the caller comes with an MFA code. Raises AccessDenied for one that does not count."""
     if ("SerialNumber" in req) != ("TokenCode" in req):
         raise AccessDenied(
             "MultiFactorAuthentication failed, must provide both MFA serial number and one time "
             "pass code."
         )
-    if "SerialNumber" in req:
+    if "SerialNumber" not in req:
+        return False
+    user = ctx.caller.arn.rpartition("/")[2] if ctx.caller.kind == "user" else ""
+    if not await code_counts(ctx, user, req["SerialNumber"], req["TokenCode"]):
         raise AccessDenied(
             "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your "
             "MFA serial number is valid and associated with this user."
         )
+    return True
 
 
 def source_identity(ctx: Context, req: Mapping[str, Any]) -> str:

@@ -51,8 +51,8 @@ class Sessions:
         # Whether a role is missing or does not trust the caller, AWS says the same.
         if role is None or ctx.caller.kind == "federated-user":
             raise grants.refused(ctx, arn)
-        grants.check_no_mfa(req)
-        grants.check_trust(ctx, role, req)
+        mfa = await grants.checked_mfa(ctx, req)
+        grants.check_trust(ctx, role, req, mfa=mfa)
         tags, transitive = grants.session_tags(ctx, req)
         packed = grants.packed_percent(req)
         session = Session(
@@ -60,7 +60,7 @@ class Sessions:
             issued_at=ctx.now, expires_at=ctx.now + grants.role_duration(ctx, req, role),
             policies=grants.session_policies(req),
             policy_arns=await grants.session_policy_arns(ctx, req, role.account),
-            tags=tags, transitive=transitive, source_identity=grants.source_identity(ctx, req),
+            tags=tags, transitive=transitive, source_identity=grants.source_identity(ctx, req), mfa=mfa,
         )  # fmt: skip
         user_arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{name}"
         shown: dict[str, Any] = {
@@ -78,11 +78,12 @@ class Sessions:
     ) -> w.GetSessionTokenResponse:
         """Temporary credentials for the caller itself."""
         grants.check_long_term(ctx, "GetSessionToken")
-        grants.check_no_mfa(req)
+        mfa = await grants.checked_mfa(ctx, req)
         user, owner = _user(ctx)
         session = Session(
             kind="user", account=ctx.caller.account, name=user, user=user, owner=owner,
             issued_at=ctx.now, expires_at=ctx.now + grants.own_duration(ctx, req),
+            mfa=mfa,
         )  # fmt: skip
         return {"Credentials": await credentials(ctx, session)}  # type: ignore[typeddict-item]
 
