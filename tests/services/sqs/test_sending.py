@@ -93,7 +93,7 @@ def test_message_attributes_that_cannot_be_are_refused(
 async def test_bodies_that_cannot_be_are_refused(world: World) -> None:
     url = await make(world, MaximumMessageSize="1024")
     assert (await refused(send(world, url, ""))).code == "MissingRequiredParameterException"
-    for char in ("\x00", "\x0b", "\ufffe", "\ud800"):
+    for char in ("\x00", "\x0b", "\x1f\x1f", "\ufffe", "\ud800"):
         assert (await refused(send(world, url, char))).code == "InvalidMessageContents"
     await send(world, url, "\t\n\r \ue000\ufffd\U0001f600")
     await send(world, url, "x" * 1024)

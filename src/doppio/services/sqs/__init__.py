@@ -2,5 +2,5 @@
 
 Reading order: `records` (what is stored), `rules` (what is decided), `queues` and `messages` (the
 operations), `fifo` (order and deduplication), `move_tasks` (dead letters on their way back),
-`upkeep` (what time does to messages).
+`counting` (what is in flight), `upkeep` (what time does to messages), `permissions`.
 """
