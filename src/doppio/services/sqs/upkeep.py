@@ -70,6 +70,8 @@ async def expire(ctx: Context, queue: Queue, after: bytes | None = None) -> byte
     now = ctx.clock.now()
     before = now - queue.retention
     if queue.fifo:
+        if queue.created_at >= before:
+            return None  # What comes in is new here, also a dead letter: none is older.
         return await _expire_groups(ctx, queue, before, after, now)
     # A standard message is hidden for at most twelve hours at a time, so what stands later in the
     # order than that was sent too lately to have expired or will be met when it is received.
