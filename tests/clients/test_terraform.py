@@ -15,17 +15,19 @@ import pytest
 from .conftest import Account
 
 TERRAFORM = shutil.which("terraform")
-PROVIDER = "registry.terraform.io/hashicorp/aws"
-PLACES = ("/opt/tf-plugins", "/usr/share/terraform/plugins", "/usr/local/share/terraform/plugins")
+# A mirror is a folder of hosts, and below a host lie `hashicorp/aws`.
+PLACES = (Path.home() / ".terraform.d", Path("/opt"), Path("/usr/share"), Path("/usr/local/share"))
 
 
 def mirror() -> Path | None:
-    """A folder that holds the provider."""
+    """A folder that holds the provider: the one that is named, or one that lies about."""
     named = os.environ.get("DOPPIO_TEST_TERRAFORM_MIRROR")
-    home = Path.home() / ".terraform.d" / "plugins"
-    for place in (*((Path(named),) if named else ()), home, *map(Path, PLACES)):
-        if (place / PROVIDER).is_dir():
-            return place
+    if named:
+        return Path(named)
+    for place in PLACES:
+        for depth in ("*", "*/*"):
+            for found in place.glob(f"{depth}/*/hashicorp/aws"):
+                return found.parents[2]
     return None
 
 
