@@ -16,7 +16,7 @@ from doppio.services.s3.errors import (
 )
 from doppio.services.s3.limits import METADATA_BYTES_MAX, OBJECT_TAGS_MAX
 from doppio.services.s3.lookup import checked_key
-from doppio.services.s3.records import Bucket, Version
+from doppio.services.s3.records import Bucket, More, Version
 from doppio.services.s3.rules import (
     CANNED_ACLS,
     STORAGE_CLASSES,
@@ -63,6 +63,7 @@ class Attributes(NamedTuple):
     metadata: dict[str, str]
     tags: dict[str, str]
     storage_class: str
+    more: More | None = None
 
 
 _NONE: dict[str, str] = {}

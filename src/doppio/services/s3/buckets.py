@@ -35,6 +35,7 @@ from doppio.services.s3.lookup import bucket_id, checked_bucket, existing_bucket
 from doppio.services.s3.reclaim import discard_upload, keep_sweeping
 from doppio.services.s3.records import OWNED, Bucket, Current, Holdings, Older, Upload
 from doppio.services.s3.rules import name_is_allowed, owner_of
+from doppio.services.s3.settings import drop_settings
 from doppio.services.s3.tags import tags_of_set
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -171,6 +172,7 @@ class Buckets:
                 for upload in uploads:
                     tx.delete(upload)
                     await discard_upload(tx, upload.id, None)
+            await drop_settings(tx, bucket)
             await _count(tx, -1)
             tx.delete(bucket)
             forget_resource(tx, bucket.arn)

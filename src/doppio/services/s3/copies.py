@@ -204,6 +204,7 @@ async def _put_copy(
         checksum=digest.checksum,
         body=version.body,
         content=version.content,
+        cause="Copy",
     )
 
 

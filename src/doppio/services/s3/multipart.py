@@ -77,6 +77,7 @@ class Multipart:
                     expires=attributes.expires,
                     metadata=attributes.metadata,
                     tags=attributes.tags,
+                    more=attributes.more,
                 )
             )
             tx.meter("Requests-Tier1")
@@ -149,6 +150,7 @@ class Multipart:
                 checksum=checksum,
                 content=content.id,
                 parts_count=len(parts),
+                cause="CompleteMultipartUpload",
             )
             tx.delete(upload)
             await discard_upload(tx, upload.id, content.id)
@@ -315,5 +317,10 @@ def _check_said(req: Mapping[str, Any], checksum: Checksum | None) -> None:
 
 def _attributes(upload: Upload) -> Attributes:
     return Attributes(
-        upload.headers, upload.expires, upload.metadata, upload.tags, upload.storage_class
+        upload.headers,
+        upload.expires,
+        upload.metadata,
+        upload.tags,
+        upload.storage_class,
+        upload.more,
     )

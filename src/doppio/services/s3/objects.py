@@ -15,6 +15,7 @@ from doppio.services.s3.attributes import ENCRYPTION, Attributes, check_acl, hea
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
 from doppio.services.s3.errors import InvalidRequest
+from doppio.services.s3.happenings import happened
 from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_and_content, version_of
 from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Current, Piece, Version
@@ -182,10 +183,14 @@ async def new_version(
     body: bytes | None = None,
     content: str | None = None,
     parts_count: int = 0,
+    cause: str = "Put",
 ) -> Current:
-    """A new current version of a key; `old` is what it pushes down or replaces."""
+    """A new current version of a key; `old` is what it pushes down or replaces.
+
+    `cause` is S3's name of how it came, as in `ObjectCreated:Put`.
+    """
     sequence, version = await make_way(tx, bucket, key, old)
-    return tx.put(
+    current = tx.put(
         Current(
             bucket=bucket.id,
             key=key,
@@ -203,8 +208,11 @@ async def new_version(
             expires=attributes.expires,
             metadata=attributes.metadata,
             tags=attributes.tags,
+            more=attributes.more,
         )
     )
+    happened(tx, bucket, current, f"ObjectCreated:{cause}")
+    return current
 
 
 async def delete(
@@ -213,8 +221,15 @@ async def delete(
     """Delete a key or a version of it: the members of DeleteObject's result."""
     if version_id is None:
         marker = await hide(tx, bucket, key, current)
-        return {} if marker is None else {"DeleteMarker": True, "VersionId": marker.id}
+        if marker is None:
+            if current is not None:
+                happened(tx, bucket, current, "ObjectRemoved:Delete")
+            return {}
+        happened(tx, bucket, marker, "ObjectRemoved:DeleteMarkerCreated")
+        return {"DeleteMarker": True, "VersionId": marker.id}
     gone = await remove(tx, bucket, key, version_id, current)
+    if gone is not None:
+        happened(tx, bucket, gone, "ObjectRemoved:Delete")
     result: w.DeleteObjectOutput = {"VersionId": version_id}
     if gone is not None and gone.marker:
         result["DeleteMarker"] = True

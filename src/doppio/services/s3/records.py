@@ -36,7 +36,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A bucket and what it is set to.
 
     `versioning` is as on the wire, and empty while it was never set. `encryption` and the others
-    are the documents as they were put; None means that there is none.
+    are the documents as they were put; None means that there is none. `kinds` names the further
+    settings that the bucket has (`Setting`), so that a request reads none of them in vain.
     """
 
     id: str
@@ -52,10 +53,21 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cors: list[dict[str, Any]] | None = None
     policy: str | None = None
     tags: dict[str, str] = {}
+    kinds: list[str] = []
 
     @property
     def arn(self) -> str:
         return f"arn:{self.partition}:s3:::{self.name}"
+
+
+@record("s3.setting", key=("bucket", "kind", "id"))
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bucket is set to beside its record; `id` where it may have several of a kind."""
+
+    bucket: str
+    kind: str
+    id: str = ""
+    document: dict[str, Any]
 
 
 @record("s3.holdings", key=("account",))
@@ -72,6 +84,10 @@ class Checksum(msgspec.Struct, frozen=True, array_like=True):
     algorithm: str
     value: str
     kind: str = "FULL_OBJECT"
+
+
+class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What few versions have, so that the others do not pay for it."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -98,6 +114,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     expires: datetime | None = None
     metadata: dict[str, str] = {}
     tags: dict[str, str] = {}
+    more: More | None = None
 
 
 @record("s3.current", key=("bucket", "key"))
@@ -166,6 +183,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     expires: datetime | None = None
     metadata: dict[str, str] = {}
     tags: dict[str, str] = {}
+    more: More | None = None
 
 
 @record("s3.part", key=("upload", "number"))

@@ -1,0 +1,47 @@
+"""What happens to objects, said in the commit in which it happens.
+
+Notifications, replication and other consequences follow these facts; buckets that ask for none of
+them say nothing, and pay nothing.
+"""
+
+from __future__ import annotations
+
+from doppio.kernel.context import Tx
+from doppio.kernel.events import Event
+from doppio.services.s3.records import Bucket, Version
+
+# The kinds of settings that follow what happens in a bucket.
+FOLLOWING = frozenset({"notification", "replication"})
+
+
+class Happening(Event, frozen=True, kw_only=True):
+    """Something happened to a version; `key` is (bucket id, object key, version id).
+
+    `name` is S3's name of it without the `s3:` in front, such as `ObjectCreated:Put`. Size and ETag
+    are told as they were then: the version may be gone when the message is written.
+    """
+
+    name: str
+    sequence: int
+    size: int
+    etag: str
+    principal: str
+    source_ip: str
+
+
+def happened(tx: Tx, bucket: Bucket, version: Version, name: str) -> None:
+    """Say that something happened to a version, where the bucket's settings follow it."""
+    if not bucket.kinds or FOLLOWING.isdisjoint(bucket.kinds):
+        return
+    context = tx.context
+    tx.emit(
+        Happening(
+            key=(bucket.id, version.key, version.id),
+            name=name,
+            sequence=version.sequence,
+            size=version.size,
+            etag=version.etag,
+            principal=context.caller.id or context.caller.arn,
+            source_ip=context.source_ip,
+        )
+    )
