@@ -31,6 +31,13 @@ KEEP_BUFFER_BYTES = 65_536
 JOIN_BYTES_MAX = 65_536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER = float("inf")
+_LARGE_HEAD = (
+    "RequestHeaderSectionTooLarge",
+    "Your request header section exceeds the maximum allowed size.",
+)
+# Names of headers as clients write them, in lower case: there are few, and each comes all the time.
+_names: dict[bytes, str] = {}
+_NAMES_MAX = 1_000
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -148,8 +155,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._in_message and not self._headers_done and not self._closing:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes_max:
-                self._refuse(431, "RequestHeaderSectionTooLarge",
-                             "Your request header section exceeds the maximum allowed size.")  # fmt: skip
+                self._refuse(431, *_LARGE_HEAD)
 
     def _on_bad(self, error: BaseException) -> None:
         if isinstance(error, Refused):
@@ -190,27 +196,22 @@ class Connection(asyncio.BufferedProtocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header line."""
-        key = name.decode("latin-1").lower()
-        text = value.decode("utf-8", "surrogateescape")
+        """One header line. Called a dozen times a request: nothing happens here that can wait."""
+        key = _names.get(name) or _lower(name)
         headers = self._headers
         if key in headers:
             if key in ("content-length", "transfer-encoding", "host"):
                 raise Refused(400, "BadRequest", f"The header {key} came more than once.")
-            headers[key] = f"{headers[key]},{text}"
+            headers[key] = f"{headers[key]},{value.decode('utf-8', 'surrogateescape')}"
         else:
-            headers[key] = text
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > self._limits.head_bytes_max:
-            raise Refused(
-                431, "RequestHeaderSectionTooLarge",
-                "Your request header section exceeds the maximum allowed size.",
-            )  # fmt: skip
+            headers[key] = value.decode("utf-8", "surrogateescape")
 
     def on_headers_complete(self) -> None:
         """The head is there: a small body is awaited, a large one streamed."""
         self._headers_done = True
         headers = self._headers
+        if sum(map(len, headers.values())) + sum(map(len, headers)) > self._limits.head_bytes_max:
+            raise Refused(431, *_LARGE_HEAD)
         length = content_length(headers)
         chunked = "transfer-encoding" in headers
         if chunked and length is not None:
@@ -486,6 +487,13 @@ class Connection(asyncio.BufferedProtocol):
 
 def _shut(transport: asyncio.Transport) -> None:
     transport.close()
+
+
+def _lower(name: bytes) -> str:
+    key = name.decode("latin-1").lower()
+    if len(_names) < _NAMES_MAX:
+        _names[name] = key
+    return key
 
 
 def _nothing() -> None:

@@ -140,7 +140,8 @@ def route(request: Request, body: bytes | None, scope: Scope | None = None) -> T
         return _json_target(target, region or _host_region(headers))
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
         return _cbor_target(request, scope, region or _host_region(headers))
-    host = headers.get("host", "").rpartition(":")[0] or headers.get("host", "")
+    host = headers.get("host", "")
+    host = host.rpartition(":")[0] or host
     candidates = _by_signing().get(scope.service, [])
     name = candidates[0] if candidates else _host_service(host)
     region = region or _host_region(headers)

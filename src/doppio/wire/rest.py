@@ -134,6 +134,14 @@ class Router:
             self._add(operation)
         for root in self._roots.values():
             _sort(root)
+        # Where all paths of a method are `/{One}/{Rest+}` (S3's objects), what they mean.
+        self._two = {
+            method: leaf
+            for method, root in self._roots.items()
+            if not root.literal and root.label is not None and not root.label.literal
+            for tail, leaf in root.label.greedy.items()
+            if not tail and len(root.label.greedy) == 1
+        }
 
     def _add(self, operation: Operation) -> None:
         path, _, query = operation.http_uri.partition("?")
@@ -174,6 +182,13 @@ class Router:
 
         `path` is as sent, `query` what `parse_query` made of the query string.
         """
+        if not query and "%" not in path:
+            leaf = self._two.get(method)
+            if leaf is not None:
+                first, _, rest = path[1:].partition("/")
+                one = leaf.choose(_NO_QUERY, headers) if first and rest else None
+                if one is not None:
+                    return one.operation, dict(zip(one.labels, (first, rest), strict=True))
         root = self._roots.get(method)
         if root is None:
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
@@ -23,10 +24,14 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 SKEW = timedelta(minutes=15)
 EXPIRES_SECONDS_MAX = 604_800
+SIGNATURE_CHARS = 64
 CACHED_KEYS_MAX = 10_000
+CACHED_GRANTS_MAX = 2_000
+CACHED_GRANT_CHARS_MAX = 1_000
 QUERY_BYTES_MAX = 64 * 1024
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~/%-]*\Z")
+_HEX = re.compile(r"[0-9a-f]{64}\Z")
 _SPACES = re.compile(r" {2,}")
 _AUTHORIZATION = re.compile(
     r"(AWS4-HMAC-SHA256|AWS4-ECDSA-P256-SHA256)[ ,]+Credential=([^/,\s]+)/([^,\s]+)\s*,\s*"
@@ -76,18 +81,15 @@ class AuthorizationQueryParametersError(AwsError):
     status = 400
 
 
-class Signature:
-    """What a request says of its signature."""
+class Grant:
+    """The part of an authorisation that all requests of a client and a day share: all but the
+    signature itself."""
 
     __slots__ = (
-        "access_key", "algorithm", "content_sha256", "date", "expires", "presigned", "region",
-        "service", "session_token", "signature", "signed_headers", "timestamp", "when",
+        "access_key", "algorithm", "date", "names", "region", "scope", "service", "signed_headers",
     )  # fmt: skip
 
-    def __init__(
-        self, algorithm: str, access_key: str, scope: str, signed_headers: str, signature: str,
-        when: str,
-    ) -> None:  # fmt: skip
+    def __init__(self, algorithm: str, access_key: str, scope: str, signed_headers: str) -> None:
         parts = scope.split("/")
         if algorithm == ALGORITHM_A:
             parts.insert(1, "*")
@@ -98,15 +100,32 @@ class Signature:
             )
         self.algorithm = algorithm
         self.access_key = access_key
+        self.scope = scope
         self.date, self.region, self.service = parts[0], parts[1], parts[2]
         self.signed_headers = signed_headers
-        self.signature = signature.lower()
+        self.names = signed_headers.split(";")
+
+
+class Signature:
+    """What a request says of its signature."""
+
+    __slots__ = (
+        "access_key", "content_sha256", "expires", "grant", "presigned", "region", "service",
+        "session_token", "signature", "timestamp", "when",
+    )  # fmt: skip
+
+    def __init__(self, grant: Grant, signature: str, when: str) -> None:
+        self.grant = grant
+        self.access_key = grant.access_key
+        self.region = grant.region
+        self.service = grant.service
+        self.signature = signature
         self.when = when
         self.timestamp = _moment(when)
-        if not when.startswith(self.date):
+        if not when.startswith(grant.date):
             raise SignatureDoesNotMatch(
                 f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
-                f"from HTTP: '{self.date}' != '{when[:8]}', from '{when}'."
+                f"from HTTP: '{grant.date}' != '{when[:8]}', from '{when}'."
             )
         self.presigned = False
         self.expires: int | None = None
@@ -149,6 +168,22 @@ def parse(request: Request) -> Signature | sigv2.SignatureV2 | None:
 
 def _parse_header(request: Request, authorization: str) -> Signature:
     headers = request.headers
+    when = headers.get("x-amz-date") or _from_http_date(headers.get("date"))
+    grant = _grants.get(authorization[:-SIGNATURE_CHARS])
+    given = authorization[-SIGNATURE_CHARS:]
+    if grant is None or not when or _HEX.match(given) is None:
+        grant, given = _read_authorization(authorization)
+    if not when:
+        raise IncompleteSignature(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
+        )
+    signature = Signature(grant, given, when)
+    signature.session_token = headers.get("x-amz-security-token")
+    signature.content_sha256 = headers.get("x-amz-content-sha256")
+    return signature
+
+
+def _read_authorization(authorization: str) -> tuple[Grant, str]:
     found = _AUTHORIZATION.match(authorization)
     if found is None:
         kind = authorization.partition(" ")[0]
@@ -162,15 +197,17 @@ def _parse_header(request: Request, authorization: str) -> Signature:
         raise IncompleteSignature(
             " ".join(missing) + f" Authorization={authorization.partition(',')[0]}"
         )
-    when = headers.get("x-amz-date") or _from_http_date(headers.get("date"))
-    if not when:
-        raise IncompleteSignature(
-            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
-        )
-    signature = Signature(found[1], found[2], found[3], found[4], found[5], when)
-    signature.session_token = headers.get("x-amz-security-token")
-    signature.content_sha256 = headers.get("x-amz-content-sha256")
-    return signature
+    grant = Grant(found[1], found[2], found[3], found[4])
+    given = found[5].lower()
+    if (
+        len(given) == SIGNATURE_CHARS
+        and len(authorization) <= CACHED_GRANT_CHARS_MAX
+        and authorization.endswith(given)
+    ):
+        if len(_grants) >= CACHED_GRANTS_MAX:
+            _grants.clear()
+        _grants[authorization[:-SIGNATURE_CHARS]] = grant
+    return grant, given
 
 
 def _parse_query(request: Request) -> Signature:
@@ -204,7 +241,7 @@ def _parse_query(request: Request) -> Signature:
             "X-Amz-Expires must be less than 604800 seconds"
         )
     access_key, _, scope = credential.partition("/")
-    signature = Signature(algorithm, access_key, scope, signed, given, when)
+    signature = Signature(Grant(algorithm, access_key, scope, signed), given.lower(), when)
     signature.presigned = True
     signature.expires = seconds
     signature.session_token = pairs.get("X-Amz-Security-Token")
@@ -240,24 +277,24 @@ def verify(
     elif not is_s3 and body_sha256 is not None and payload != UNSIGNED:
         payload = body_sha256
     canonical = canonical_request(signature, request, payload, is_s3)
-    scope = f"{signature.date}/{signature.region}/{signature.service}/aws4_request"
-    if signature.algorithm == ALGORITHM_A:
+    grant = signature.grant
+    if grant.algorithm == ALGORITHM_A:
         from doppio.wire import sigv4a
 
-        scope = f"{signature.date}/{signature.service}/aws4_request"
-        text = _string_to_sign(ALGORITHM_A, signature.when, scope, canonical)
-        if not sigv4a.verify(signature.access_key, secret, text.encode(), signature.signature):
+        text = _string_to_sign(ALGORITHM_A, signature.when, grant.scope, canonical)
+        if not sigv4a.verify(grant.access_key, secret, text.encode(), signature.signature):
             raise _mismatch(signature, canonical, text, is_s3)
-        public = sigv4a.public_key(signature.access_key, secret)
-        return SigningKey(b"", scope, signature.signature, signature.when, public)
-    key = signing_key(secret, signature.date, signature.region, signature.service)
-    text = _string_to_sign(ALGORITHM, signature.when, scope, canonical)
+        public = sigv4a.public_key(grant.access_key, secret)
+        return SigningKey(b"", grant.scope, signature.signature, signature.when, public)
+    key = signing_key(secret, grant.date, grant.region, grant.service)
+    text = _string_to_sign(ALGORITHM, signature.when, grant.scope, canonical)
     expected = hmac.digest(key, text.encode(), "sha256").hex()
     if not hmac.compare_digest(expected, signature.signature):
         raise _mismatch(signature, canonical, text, is_s3)
-    return SigningKey(key, scope, expected, signature.when)
+    return SigningKey(key, grant.scope, expected, signature.when)
 
 
+_grants: dict[str, Grant] = {}
 _keys: dict[tuple[str, str, str, str], bytes] = {}
 
 
@@ -278,21 +315,26 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
 def canonical_request(signature: Signature, request: Request, payload: str, is_s3: bool) -> str:
     """The text over which the signature was made."""
     headers = request.headers
-    lines: list[str] = []
-    for name in signature.signed_headers.split(";"):
-        value = headers.get(name)
-        if value is None:
-            # A client that signs a header it does not send signs the empty value.
-            value = ""
-        elif "  " in value:
-            value = _SPACES.sub(" ", value)
-        lines.append(f"{name}:{value.strip()}")
+    grant = signature.grant
+    try:
+        lines = "".join([f"{name}:{headers[name]}\n" for name in grant.names])
+    except KeyError:
+        lines = _lines(grant, headers)
+    else:
+        if "  " in lines or " \n" in lines or ": " in lines:
+            lines = _lines(grant, headers)
     path = _encoded_once(request.path) if is_s3 else _encoded_twice(request.path)
     query = canonical_query(request.query, signature.presigned) if request.query else ""
-    return (
-        f"{request.method}\n{path or '/'}\n{query}\n"
-        + "\n".join(lines)
-        + f"\n\n{signature.signed_headers}\n{payload}"
+    return f"{request.method}\n{path or '/'}\n{query}\n{lines}\n{grant.signed_headers}\n{payload}"
+
+
+def _lines(grant: Grant, headers: Mapping[str, str]) -> str:
+    """The signed headers with their spaces folded.
+
+    A client that signs a header it does not send signs the empty value.
+    """
+    return "".join(
+        [f"{name}:{_SPACES.sub(' ', headers.get(name, '')).strip()}\n" for name in grant.names]
     )
 
 
