@@ -89,7 +89,12 @@ async def test_encryption_can_be_set_and_reset(world: World) -> None:
     await put(rules(SSEAlgorithm="AES256"))
     found = await world.s3("get_bucket_encryption", Bucket="bucket")
     assert found["ServerSideEncryptionConfiguration"]["Rules"][0]["BucketKeyEnabled"] is True
-    assert (await refused(put(rules(SSEAlgorithm="aws:kms")))).code == "NotImplemented"
+    await put(rules(SSEAlgorithm="aws:kms", KMSMasterKeyID="alias/beans"))
+    found = await world.s3("get_bucket_encryption", Bucket="bucket")
+    (rule,) = found["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == "alias/beans"
+    wrong = put(rules(SSEAlgorithm="AES256", KMSMasterKeyID="alias/beans"))
+    assert (await refused(wrong)).code == "InvalidArgument"
     assert (await refused(put({"Rules": []}))).code == "MalformedXML"
     await world.s3("delete_bucket_encryption", Bucket="bucket")
     found = await world.s3("get_bucket_encryption", Bucket="bucket")

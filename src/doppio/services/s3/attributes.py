@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from doppio.services.s3.encryption import encryption_of
 from doppio.services.s3.errors import (
     AccessControlListNotSupported,
     InvalidArgument,
@@ -29,7 +30,6 @@ from doppio.services.s3.tags import checked_tags
 from doppio.wire.errors import NotImplementedByDoppio
 
 ENFORCED = "BucketOwnerEnforced"
-ENCRYPTION = "AES256"
 _GRANTS = frozenset(
     {"GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"}
 )
@@ -40,18 +40,10 @@ _LOCKS = frozenset(
         "ObjectLockEventHoldDurationYears",
     }
 )  # fmt: skip
-_CUSTOMER_KEYS = frozenset(
-    {
-        "SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5",
-        "CopySourceSSECustomerAlgorithm", "CopySourceSSECustomerKey",
-    }
-)  # fmt: skip
-_KMS = frozenset({"SSEKMSKeyId", "SSEKMSEncryptionContext"})
 _SYSTEM = frozenset(SYSTEM_HEADERS)
 # Everything that costs a look: the usual request has none of them.
 _RARE = (
-    frozenset({"StorageClass", "Tagging", "ServerSideEncryption", "WriteOffsetBytes", "ACL"})
-    | _GRANTS | _LOCKS | _CUSTOMER_KEYS | _KMS
+    frozenset({"StorageClass", "Tagging", "WriteOffsetBytes", "ACL"}) | _GRANTS | _LOCKS
 )  # fmt: skip
 
 
@@ -109,21 +101,6 @@ def refuse_what_is_not_here(req: Mapping[str, Any]) -> None:
     keys = req.keys()
     if _LOCKS & keys:
         raise InvalidRequest("Bucket is missing Object Lock Configuration")
-    if _CUSTOMER_KEYS & keys:
-        raise NotImplementedByDoppio(
-            "Encryption with customer-provided keys (SSE-C) exists in AWS and not yet here"
-        )
-    asked = req.get("ServerSideEncryption", ENCRYPTION)
-    if asked in {"aws:kms", "aws:kms:dsse"} or _KMS & keys:
-        raise NotImplementedByDoppio(
-            "Encryption with KMS keys (SSE-KMS) exists in AWS and not yet here"
-        )
-    if asked != ENCRYPTION:
-        raise InvalidArgument(
-            "The encryption method specified is not supported",
-            ArgumentName="x-amz-server-side-encryption",
-            ArgumentValue=asked,
-        )
     if "WriteOffsetBytes" in keys:
         raise NotImplementedByDoppio("Appending exists in directory buckets, which are not here")
 
@@ -151,10 +128,12 @@ def head_of(bucket: Bucket, version: Version) -> dict[str, Any]:
         "LastModified": version.modified,
         "ETag": quoted(version.etag),
         "ContentType": "binary/octet-stream",
-        "ServerSideEncryption": ENCRYPTION,
+        "ServerSideEncryption": "AES256",
         "Metadata": version.metadata,
         **version.headers,
     }
+    if version.more is not None:
+        _add_more(head, version.more)
     if bucket.versioning:
         head["VersionId"] = version.id
     if version.storage_class != "STANDARD":
@@ -164,3 +143,10 @@ def head_of(bucket: Bucket, version: Version) -> dict[str, Any]:
     if version.expires is not None:
         head["Expires"] = version.expires
     return head
+
+
+def _add_more(head: dict[str, Any], more: More) -> None:
+    """What GET and HEAD say of the rare fields."""
+    if more.sealed is not None:
+        del head["ServerSideEncryption"]
+        head.update(encryption_of(more))

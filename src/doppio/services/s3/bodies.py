@@ -12,7 +12,8 @@ import asyncio
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,8 +29,9 @@ from doppio.services.s3.errors import (
 )
 from doppio.services.s3.landing import Hashes, Landing, pump
 from doppio.services.s3.limits import BODY_IN_ROW_BYTES_MAX, READ_BYTES
-from doppio.services.s3.records import Checksum, Content, Version
+from doppio.services.s3.records import Checksum, Content, Piece, Version
 from doppio.services.s3.rules import decoded_md5
+from doppio.services.s3.sealing import DataKeys, Opener, Sealer, opened_whole, sealed_whole
 from doppio.wire import checksums as wire_checksums
 from doppio.wire.errors import AwsError
 from doppio.wire.http import ByteStream, FileRange, Whole
@@ -108,11 +110,13 @@ class Bodies:
         algorithm: str,
         bytes_max: int,
         file: bool = False,
+        keys: DataKeys | None = None,
     ) -> Received:
         """Read a body to its end and check it.
 
         `algorithm` is the checksum to keep where the sender named none. With `file` every body
-        that is not empty becomes a file, which `claim` must be called for.
+        that is not empty becomes a file, which `claim` must be called for. With `keys` what is
+        kept is sealed.
         """
         whole = body.whole
         if whole is None:
@@ -128,17 +132,18 @@ class Bodies:
                 checksums.compare(kept, says.value, value)
             if says.md5 is not None:
                 _check_md5(says.md5, md5.digest())
-            return Received(len(whole), md5.hexdigest(), Checksum(kept, value), whole, None)
-        return await self._file(ctx, body, says, algorithm)
+            found = whole if keys is None else sealed_whole(keys, whole)
+            return Received(len(whole), md5.hexdigest(), Checksum(kept, value), found, None)
+        return await self._file(ctx, body, says, algorithm, keys)
 
     async def _file(
-        self, ctx: Context, body: ByteStream, says: Expected, algorithm: str
+        self, ctx: Context, body: ByteStream, says: Expected, algorithm: str, keys: DataKeys | None
     ) -> Received:
         if says.algorithm is not None and says.value is not None:
             checksums.check_value(says.algorithm, says.value)
         blob = ctx.new_id("hex32")
         hashes = Hashes(says.algorithm or algorithm)
-        landing = Landing(ctx.blobs, blob)
+        landing = Landing(ctx.blobs, blob, None if keys is None else Sealer(keys, blob))
         landed = False
         self._written.add(blob)
         try:
@@ -180,10 +185,18 @@ class Bodies:
             self._written.discard(blob)
 
     def send(
-        self, ctx: Context, version: Version, content: Content | None, offset: int, length: int
+        self,
+        ctx: Context,
+        version: Version,
+        content: Content | None,
+        offset: int,
+        length: int,
+        keys: DataKeys | None = None,
     ) -> bytes | FileRange | AsyncIterator[bytes]:
         """`length` bytes of a version from `offset`, in the form that is cheapest to send."""
         body = version.body if content is None else content.body
+        if keys is not None:
+            return self._unseal(ctx, version, content, offset, length, keys)
         if body is not None:
             return body if length == len(body) else body[offset : offset + length]
         if content is None or not length:
@@ -191,10 +204,54 @@ class Bodies:
         ranges = _ranges(ctx, content, offset, length)
         return ranges[0] if len(ranges) == 1 else self._stream(content.id, ranges)
 
-    async def _stream(self, content: str, ranges: list[FileRange]) -> AsyncIterator[bytes]:
+    def _unseal(
+        self,
+        ctx: Context,
+        version: Version,
+        content: Content | None,
+        offset: int,
+        length: int,
+        keys: DataKeys,
+    ) -> bytes | AsyncIterator[bytes]:
+        body = version.body if content is None else content.body
+        if body is not None:
+            return opened_whole(keys, body, version.size)[offset : offset + length]
+        if content is None or not length:
+            return b""
+        return self._opened(ctx, content, offset, length, keys)
+
+    async def _opened(
+        self, ctx: Context, content: Content, offset: int, length: int, keys: DataKeys
+    ) -> AsyncIterator[bytes]:
+        """A range of sealed files: read, opened and given segment by segment."""
         loop = asyncio.get_running_loop()
+        with self._reading(content.id):
+            for piece, first, count in _pieces(content, offset, length):
+                opener = Opener(keys, piece.blob, piece.size)
+                path = ctx.blobs.path(piece.blob)
+                end = first + count
+                while first < end:
+                    # Up to where a segment ends, so that none is opened twice.
+                    stop = min((first // READ_BYTES + 1) * READ_BYTES, end)
+                    yield await loop.run_in_executor(
+                        None, _read_opened, path, opener, first, stop - first
+                    )
+                    first = stop
+
+    @contextmanager
+    def _reading(self, content: str) -> Iterator[None]:
+        """Not to be reclaimed meanwhile."""
         self._read[content] += 1
         try:
+            yield
+        finally:
+            self._read[content] -= 1
+            if not self._read[content]:
+                del self._read[content]
+
+    async def _stream(self, content: str, ranges: list[FileRange]) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        with self._reading(content):
             for part in ranges:
                 done = 0
                 while done < part.length:
@@ -204,25 +261,27 @@ class Bodies:
                     )
                     yield chunk
                     done += len(chunk)
-        finally:
-            self._read[content] -= 1
-            if not self._read[content]:
-                del self._read[content]
 
     async def hashed(
         self, ctx: Context, version: Version, content: Content | None, algorithm: str
     ) -> tuple[str, Checksum]:
-        """MD5 and checksum of a version's bytes, read again from where they lie."""
+        """MD5 and checksum of a version's bytes, read again from where they lie unsealed."""
         hashes = Hashes(algorithm)
         source = self.read(ctx, version, content, 0, version.size)
         await pump(source, hashes, None)
         return hashes.md5.hexdigest(), Checksum(algorithm, hashes.checksum.base64())
 
     def read(
-        self, ctx: Context, version: Version, content: Content | None, offset: int, length: int
+        self,
+        ctx: Context,
+        version: Version,
+        content: Content | None,
+        offset: int,
+        length: int,
+        keys: DataKeys | None = None,
     ) -> ByteStream:
         """The same bytes as `send`, as a body that can be received again."""
-        sent = self.send(ctx, version, content, offset, length)
+        sent = self.send(ctx, version, content, offset, length, keys)
         if isinstance(sent, bytes):
             return Whole(sent)
         assert content is not None, "only small bodies have no content"
@@ -252,19 +311,30 @@ def read_file(path: Path, offset: int, length: int) -> bytes:
     return chunk
 
 
+def _read_opened(path: Path, opener: Opener, offset: int, length: int) -> bytes:
+    start, count = opener.place(offset, length)
+    return opener.open(read_file(path, start, count), offset, length)
+
+
 def _ranges(ctx: Context, content: Content, offset: int, length: int) -> list[FileRange]:
-    ranges: list[FileRange] = []
+    return [
+        ctx.blobs.range(piece.blob, first, count)
+        for piece, first, count in _pieces(content, offset, length)
+    ]
+
+
+def _pieces(content: Content, offset: int, length: int) -> Iterator[tuple[Piece, int, int]]:
+    """The pieces that a range touches, each with offset and length within it."""
     start = 0
     end = offset + length
     for piece in content.pieces:
         first = max(offset, start)
         last = min(end, start + piece.size)
         if first < last:
-            ranges.append(ctx.blobs.range(piece.blob, first - start, last - first))
+            yield piece, first - start, last - first
         start += piece.size
         if start >= end:
             break
-    return ranges
 
 
 def _check_md5(given: bytes, computed: bytes) -> None:

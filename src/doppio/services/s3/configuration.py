@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from doppio.kernel.context import Context
-from doppio.services.s3.attributes import ENCRYPTION, ENFORCED, check_acl
+from doppio.services.s3.attributes import ENFORCED, check_acl
+from doppio.services.s3.encryption import AES256, DSSE, KMS
 from doppio.services.s3.errors import (
     AccessControlListNotSupported,
     InvalidArgument,
@@ -31,7 +32,7 @@ _METHODS = frozenset({"GET", "PUT", "HEAD", "POST", "DELETE"})
 _DEFAULT_ENCRYPTION: w.ServerSideEncryptionConfiguration = {
     "Rules": [
         {
-            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": ENCRYPTION},
+            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": AES256},
             "BucketKeyEnabled": False,
         }
     ]
@@ -69,21 +70,21 @@ class Configuration:
         if len(rules) != 1:
             raise MalformedXML
         default = rules[0].get("ApplyServerSideEncryptionByDefault")
-        algorithm = (default or {}).get("SSEAlgorithm", ENCRYPTION)
-        if algorithm in {"aws:kms", "aws:kms:dsse"}:
-            raise NotImplementedByDoppio(
-                "Encryption with KMS keys (SSE-KMS) exists in AWS and not yet here"
-            )
-        if algorithm != ENCRYPTION:
+        algorithm = (default or {}).get("SSEAlgorithm", AES256)
+        if algorithm not in {AES256, KMS, DSSE}:
             raise MalformedXML
-        if "KMSMasterKeyID" in (default or {}):
+        key_id = (default or {}).get("KMSMasterKeyID")
+        if key_id is not None and algorithm == AES256:
             raise InvalidArgument(
                 "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms",
                 ArgumentName="ApplyServerSideEncryptionByDefault",
             )
+        applied = {"SSEAlgorithm": algorithm}
+        if key_id is not None:
+            applied["KMSMasterKeyID"] = key_id
         rule = {
             **rules[0],
-            "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": ENCRYPTION},
+            "ApplyServerSideEncryptionByDefault": applied,
             "BucketKeyEnabled": bool(rules[0].get("BucketKeyEnabled")),
         }
         await _change(ctx, req, encryption={"Rules": [rule]})

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.store import Conflict
 from doppio.services.s3 import checksums
 from doppio.services.s3.attributes import (
-    ENCRYPTION,
     Attributes,
     check_acl,
     new_attributes,
@@ -16,20 +16,34 @@ from doppio.services.s3.attributes import (
 )
 from doppio.services.s3.bodies import Bodies, Expected
 from doppio.services.s3.conditions import check_copy_source, check_write, copy_range_of
+from doppio.services.s3.encryption import (
+    Sealing,
+    encryption_of,
+    etag_of,
+    keys_to_read,
+    sealing_of,
+    sealing_of_part,
+    told_of,
+    with_sealing,
+)
 from doppio.services.s3.errors import InvalidArgument, InvalidRequest, MethodNotAllowed
 from doppio.services.s3.limits import COPY_BYTES_MAX, PART_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_and_content
 from doppio.services.s3.multipart import checked_number, existing_upload, keep_part
-from doppio.services.s3.objects import new_version
+from doppio.services.s3.objects import new_version, put_version
 from doppio.services.s3.reclaim import share
 from doppio.services.s3.records import Bucket, Checksum, Content, Current, Version
 from doppio.services.s3.rules import copy_source, quoted
+from doppio.services.s3.sealing import DataKeys
 from doppio.services.s3.versions import ENABLED
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
 
-_CHANGES = ("MetadataDirective", "StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption")
+_CHANGES = (
+    "MetadataDirective", "StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption",
+    "SSECustomerAlgorithm",
+)  # fmt: skip
 
 
 class _Source(NamedTuple):
@@ -58,6 +72,32 @@ class Copies:
                 "The specified copy source is larger than the maximum allowable size for a copy "
                 f"source: {COPY_BYTES_MAX}"
             )
+        bucket, _ = await bucket_and_current(ctx.read(), req)
+        sealing = await sealing_of(ctx, bucket, req, req["Key"])
+        keys = await keys_to_read(ctx, req, source.version.more, "CopySource")
+        if sealing is None and keys is None:
+            copied = await self._shared(ctx, req, source, attributes)
+        else:
+            copied = await self._sealed(ctx, req, source, keys, attributes, sealing)
+        bucket, again, current = copied
+        result: w.CopyObjectOutput = {
+            "CopyObjectResult": {
+                "ETag": quoted(current.etag),
+                "LastModified": current.modified,
+                **checksums.to_wire(current.checksum),
+            },
+        }
+        result.update(cast("w.CopyObjectOutput", told_of(sealing)))
+        if again.bucket.versioning:
+            result["CopySourceVersionId"] = again.version.id
+        if bucket.versioning == ENABLED:
+            result["VersionId"] = current.id
+        return result
+
+    async def _shared(
+        self, ctx: Context, req: w.CopyObjectRequest, source: _Source, attributes: Attributes
+    ) -> tuple[Bucket, _Source, Current]:
+        """Plain bytes become those of both versions."""
         digest = await self._digest(ctx, req, source)
         async with ctx.write() as tx:
             # Read again here: the source must still be what its digest was made of.
@@ -70,19 +110,46 @@ class Copies:
                 digest = await self._digest(ctx, req, again)
             current = await _put_copy(tx, req, bucket, old, again, attributes, digest)
             tx.meter("Requests-Tier1")
-        result: w.CopyObjectOutput = {
-            "CopyObjectResult": {
-                "ETag": quoted(current.etag),
-                "LastModified": current.modified,
-                **checksums.to_wire(current.checksum),
-            },
-            "ServerSideEncryption": ENCRYPTION,
-        }
-        if again.bucket.versioning:
-            result["CopySourceVersionId"] = again.version.id
-        if bucket.versioning == ENABLED:
-            result["VersionId"] = current.id
-        return result
+        return bucket, again, current
+
+    async def _sealed(
+        self,
+        ctx: Context,
+        req: w.CopyObjectRequest,
+        source: _Source,
+        keys: DataKeys | None,
+        attributes: Attributes,
+        sealing: Sealing | None,
+    ) -> tuple[Bucket, _Source, Current]:
+        """Each sealed version has bytes of its own, since it has a key of its own."""
+        version = source.version
+        algorithm, _ = checksums.said(req)
+        kept = algorithm or (version.checksum.algorithm if version.checksum else checksums.DEFAULT)
+        received = await self._bodies.receive(
+            ctx,
+            self._bodies.read(ctx, version, source.content, 0, version.size, keys),
+            Expected(None, None, None),
+            algorithm=kept,
+            bytes_max=COPY_BYTES_MAX,
+            keys=None if sealing is None else sealing.keys,
+        )
+        received = received._replace(etag=etag_of(ctx, sealing, received.etag))
+
+        async def commit(tx: Tx) -> tuple[Bucket, _Source, Current]:
+            again = await _source(tx, req)
+            if again.version.id != version.id or again.version.sequence != version.sequence:
+                raise Conflict("the source of a copy has changed")
+            bucket, old = await bucket_and_current(tx, req)
+            check_acl(bucket, req)
+            check_write(req, old)
+            _check_change(req, bucket, again)
+            wanted = _attributes(req, version, attributes)
+            wanted = wanted._replace(more=with_sealing(wanted.more, sealing))
+            tx.meter("Requests-Tier1")
+            current = await put_version(tx, bucket, req["Key"], old, wanted, received, cause="Copy")
+            return bucket, again, current
+
+        return await self._bodies.claim(ctx, received, commit)
 
     async def upload_part_copy(
         self, ctx: Context, req: w.UploadPartCopyRequest
@@ -100,21 +167,23 @@ class Copies:
                 "The specified copy source is larger than the maximum allowable size for a copy "
                 f"source: {PART_BYTES_MAX}"
             )
+        sealing = await sealing_of_part(ctx, req, upload.more)
+        keys = await keys_to_read(ctx, req, source.version.more, "CopySource")
         received = await self._bodies.receive(
             ctx,
-            self._bodies.read(ctx, source.version, source.content, offset, length),
+            self._bodies.read(ctx, source.version, source.content, offset, length, keys),
             Expected(None, None, None),
             algorithm=upload.algorithm,
             bytes_max=PART_BYTES_MAX,
             file=True,
+            keys=None if sealing is None else sealing.keys,
         )
+        received = received._replace(etag=etag_of(ctx, sealing, received.etag))
         part = await keep_part(self._bodies, ctx, req, number, received)
         copied: w.CopyPartResult = {"ETag": quoted(part.etag), "LastModified": part.modified}
         copied.update(cast("w.CopyPartResult", checksums.value_to_wire(received.checksum)))
-        result: w.UploadPartCopyOutput = {
-            "CopyPartResult": copied,
-            "ServerSideEncryption": ENCRYPTION,
-        }
+        result: w.UploadPartCopyOutput = {"CopyPartResult": copied}
+        result.update(cast("w.UploadPartCopyOutput", encryption_of(upload.more)))
         if source.bucket.versioning:
             result["CopySourceVersionId"] = source.version.id
         return result
@@ -185,20 +254,12 @@ async def _put_copy(
     if version.content is not None:
         # Before the old version lets go: it may be the source itself.
         await share(tx, version.content)
-    if _directive(req, "MetadataDirective") == "COPY":
-        attributes = attributes._replace(
-            headers=version.headers, expires=version.expires, metadata=version.metadata
-        )
-    if _directive(req, "TaggingDirective") == "COPY":
-        attributes = attributes._replace(tags=version.tags)
-    else:
-        attributes = attributes._replace(tags=tags_of_header(req.get("Tagging", "")))
     return await new_version(
         tx,
         bucket,
         req["Key"],
         old,
-        attributes,
+        _attributes(req, version, attributes),
         size=version.size,
         etag=digest.etag,
         checksum=digest.checksum,
@@ -206,6 +267,17 @@ async def _put_copy(
         content=version.content,
         cause="Copy",
     )
+
+
+def _attributes(req: Mapping[str, Any], version: Version, attributes: Attributes) -> Attributes:
+    """What a copy is stored with: the source's, where the request does not replace it."""
+    if _directive(req, "MetadataDirective") == "COPY":
+        attributes = attributes._replace(
+            headers=version.headers, expires=version.expires, metadata=version.metadata
+        )
+    if _directive(req, "TaggingDirective") == "COPY":
+        return attributes._replace(tags=version.tags)
+    return attributes._replace(tags=tags_of_header(req.get("Tagging", "")))
 
 
 def _directive(req: Mapping[str, Any], name: str) -> str:

@@ -95,6 +95,11 @@ class InvalidDigest(AwsError):
     text = "The Content-MD5 you specified was invalid."
 
 
+class InvalidEncryptionAlgorithm(AwsError):
+    code = "InvalidEncryptionAlgorithmError"
+    text = "The Encryption request you specified is not valid. Supported value: AES256."
+
+
 class InvalidLocationConstraint(AwsError):
     code = "InvalidLocationConstraint"
     text = "The specified location-constraint is not valid"

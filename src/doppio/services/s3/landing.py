@@ -15,6 +15,7 @@ from collections.abc import Callable
 from doppio.kernel.blobs import Blobs, BlobWriter
 from doppio.kernel.store import StoreFull
 from doppio.services.s3.limits import BATCH_BYTES
+from doppio.services.s3.sealing import Sealer
 from doppio.wire import checksums
 from doppio.wire.http import ByteStream
 
@@ -40,8 +41,9 @@ class Hashes:
 class Landing:
     """One file on its way. Raises StoreFull where the disk has no room for it."""
 
-    def __init__(self, blobs: Blobs, blob: str) -> None:
+    def __init__(self, blobs: Blobs, blob: str, sealer: Sealer | None = None) -> None:
         self.blob = blob
+        self._sealer = sealer
         self._lock = threading.Lock()
         self._given_up = False
         try:
@@ -71,8 +73,9 @@ class Landing:
         with self._lock:
             if self._given_up:
                 return
+            sealer = self._sealer
             try:
-                for chunk in batch:
+                for chunk in batch if sealer is None else sealer.feed(batch):
                     self._writer.write(chunk)
             except OSError as error:
                 raise _refusal(error) from error
@@ -92,6 +95,8 @@ class Landing:
             if self._given_up:
                 return
             try:
+                if self._sealer is not None:
+                    self._writer.write(self._sealer.finish())
                 self._writer.sync()
             except OSError as error:
                 raise _refusal(error) from error

@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.s3 import checksums
-from doppio.services.s3.attributes import ENCRYPTION, Attributes, check_acl, new_attributes
+from doppio.services.s3.attributes import Attributes, check_acl, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_write
+from doppio.services.s3.encryption import (
+    encryption_of,
+    etag_of,
+    sealing_of,
+    sealing_of_part,
+    told_of,
+    with_sealing,
+)
 from doppio.services.s3.errors import (
     BadDigest,
     EntityTooLarge,
@@ -58,6 +66,8 @@ class Multipart:
         """Begin an upload: what the object will be stored with is said now."""
         attributes = new_attributes(req)
         algorithm, kind = checksum_of_upload(req)
+        bucket = await existing_bucket(ctx.read(), req)
+        sealing = await sealing_of(ctx, bucket, req, req["Key"])
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
             check_acl(bucket, req)
@@ -77,7 +87,7 @@ class Multipart:
                     expires=attributes.expires,
                     metadata=attributes.metadata,
                     tags=attributes.tags,
-                    more=attributes.more,
+                    more=with_sealing(attributes.more, sealing),
                 )
             )
             tx.meter("Requests-Tier1")
@@ -85,8 +95,8 @@ class Multipart:
             "Bucket": bucket.name,
             "Key": upload.key,
             "UploadId": upload.id,
-            "ServerSideEncryption": ENCRYPTION,
         }
+        result.update(cast("w.CreateMultipartUploadOutput", told_of(sealing)))
         if upload.said_algorithm:
             result["ChecksumAlgorithm"] = upload.algorithm
             result["ChecksumType"] = upload.checksum_kind
@@ -104,14 +114,15 @@ class Multipart:
                 "Checksum Type mismatch occurred, expected checksum Type: "
                 f"{upload.algorithm.lower()}, actual checksum Type: {says.algorithm.lower()}"
             )
+        sealing = await sealing_of_part(ctx, req, upload.more)
         received = await self._bodies.receive(
-            ctx, body, says, algorithm=upload.algorithm, bytes_max=PART_BYTES_MAX, file=True
-        )
+            ctx, body, says, algorithm=upload.algorithm, bytes_max=PART_BYTES_MAX, file=True,
+            keys=None if sealing is None else sealing.keys,
+        )  # fmt: skip
+        received = received._replace(etag=etag_of(ctx, sealing, received.etag))
         await keep_part(self._bodies, ctx, req, number, received)
-        result: w.UploadPartOutput = {
-            "ETag": quoted(received.etag),
-            "ServerSideEncryption": ENCRYPTION,
-        }
+        result: w.UploadPartOutput = {"ETag": quoted(received.etag)}
+        result.update(cast("w.UploadPartOutput", encryption_of(upload.more)))
         result.update(cast("w.UploadPartOutput", checksums.value_to_wire(received.checksum)))
         return result
 
@@ -160,8 +171,8 @@ class Multipart:
             "Bucket": bucket.name,
             "Key": upload.key,
             "ETag": quoted(current.etag),
-            "ServerSideEncryption": ENCRYPTION,
         }
+        result.update(cast("w.CompleteMultipartUploadOutput", encryption_of(upload.more)))
         result.update(cast("w.CompleteMultipartUploadOutput", checksums.to_wire(checksum)))
         if bucket.versioning == ENABLED:
             result["VersionId"] = current.id

@@ -11,15 +11,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3 import checksums
-from doppio.services.s3.attributes import ENCRYPTION, Attributes, check_acl, head_of, new_attributes
+from doppio.services.s3.attributes import Attributes, check_acl, head_of, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
+from doppio.services.s3.encryption import (
+    DefaultApplies,
+    Sealing,
+    asks,
+    check_customer,
+    etag_of,
+    keys_to_read,
+    sealing_of,
+    told_of,
+    with_sealing,
+)
 from doppio.services.s3.errors import InvalidRequest
 from doppio.services.s3.happenings import happened
-from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, PUT_BYTES_MAX
+from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, BODY_IN_ROW_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_and_content, version_of
 from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Current, Piece, Version
 from doppio.services.s3.versions import ENABLED, hide, make_way, remove
+from doppio.wire.http import ByteStream
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -45,42 +57,64 @@ class Objects:
         """Store an object, whole or not at all; durable before the answer."""
         attributes = new_attributes(req)
         body = body_of(req)
-        if body.whole is None:
+        sealing: Sealing | None = None
+        if body.whole is None or len(body.whole) > BODY_IN_ROW_BYTES_MAX or asks(req):
             # Nobody should send gigabytes to hear that there is no such bucket.
             bucket, old = await bucket_and_current(ctx.read(), req)
             check_acl(bucket, req)
             check_write(req, old)
+            sealing = await sealing_of(ctx, bucket, req, req["Key"])
+        try:
+            bucket, current, received = await self._put(ctx, req, attributes, body, sealing)
+        except DefaultApplies as default:
+            sealing = await sealing_of(ctx, default.bucket, req, req["Key"])
+            bucket, current, received = await self._put(ctx, req, attributes, body, sealing)
+        result: w.PutObjectOutput = {"ETag": f'"{current.etag}"'}
+        result.update(cast("w.PutObjectOutput", told_of(sealing)))
+        result.update(cast("w.PutObjectOutput", checksums.to_wire(received.checksum)))
+        if bucket.versioning == ENABLED:
+            result["VersionId"] = current.id
+        return result
+
+    async def _put(
+        self,
+        ctx: Context,
+        req: w.PutObjectRequest,
+        attributes: Attributes,
+        body: ByteStream,
+        sealing: Sealing | None,
+    ) -> tuple[Bucket, Current, Received]:
         received = await self._bodies.receive(
             ctx,
             body,
             expected(req, body),
             algorithm=checksums.DEFAULT,
             bytes_max=PUT_BYTES_MAX,
+            keys=None if sealing is None else sealing.keys,
         )
+        if sealing is not None:
+            received = received._replace(etag=etag_of(ctx, sealing, received.etag))
+            attributes = attributes._replace(more=with_sealing(attributes.more, sealing))
 
-        async def commit(tx: Tx) -> tuple[Bucket, Current]:
+        async def commit(tx: Tx) -> tuple[Bucket, Current, Received]:
             bucket, old = await bucket_and_current(tx, req)
             check_acl(bucket, req)
             check_write(req, old)
+            if bucket.encryption is not None and sealing is None and received.blob is None:
+                raise DefaultApplies(bucket)
             tx.meter("Requests-Tier1")
-            return bucket, await put_version(tx, bucket, req["Key"], old, attributes, received)
+            current = await put_version(tx, bucket, req["Key"], old, attributes, received)
+            return bucket, current, received
 
-        bucket, current = await self._bodies.claim(ctx, received, commit)
-        result: w.PutObjectOutput = {
-            "ETag": f'"{current.etag}"',
-            "ServerSideEncryption": ENCRYPTION,
-        }
-        result.update(cast("w.PutObjectOutput", checksums.to_wire(received.checksum)))
-        if bucket.versioning == ENABLED:
-            result["VersionId"] = current.id
-        return result
+        return await self._bodies.claim(ctx, received, commit)
 
     async def get_object(self, ctx: Context, req: w.GetObjectRequest) -> w.GetObjectOutput:
         """A version's bytes, all of them or a range."""
         reader = ctx.read()
         bucket, version, content = await version_and_content(reader, req)
         result, offset, length = self._read(ctx, req, bucket, version, content)
-        result["Body"] = self._bodies.send(ctx, version, content, offset, length)
+        keys = await keys_to_read(ctx, req, version.more)
+        result["Body"] = self._bodies.send(ctx, version, content, offset, length, keys)
         reader.meter("Requests-Tier2")
         return cast("w.GetObjectOutput", result)
 
@@ -91,6 +125,7 @@ class Objects:
             bucket, version, content = await version_and_content(reader, req)
         else:
             (bucket, version), content = await version_of(reader, req), None
+        check_customer(req, version.more)
         result, _, _ = self._read(ctx, req, bucket, version, content)
         reader.meter("Requests-Tier2")
         return cast("w.HeadObjectOutput", result)
@@ -145,6 +180,7 @@ async def put_version(
     old: Current | None,
     attributes: Attributes,
     received: Received,
+    cause: str = "Put",
 ) -> Current:
     """Make what was received the current version of a key."""
     body, content = received.body, None
@@ -167,6 +203,7 @@ async def put_version(
         checksum=received.checksum,
         body=body,
         content=content,
+        cause=cause,
     )
 
 

@@ -94,6 +94,7 @@ _CONDITIONS = {
     "CopySource": "s3:x-amz-copy-source",
     "MetadataDirective": "s3:x-amz-metadata-directive",
     "ServerSideEncryption": "s3:x-amz-server-side-encryption",
+    "SSECustomerAlgorithm": "s3:x-amz-server-side-encryption-customer-algorithm",
     "SSEKMSKeyId": "s3:x-amz-server-side-encryption-aws-kms-key-id",
     "StorageClass": "s3:x-amz-storage-class",
     "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",

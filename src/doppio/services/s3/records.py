@@ -86,8 +86,38 @@ class Checksum(msgspec.Struct, frozen=True, array_like=True):
     kind: str = "FULL_OBJECT"
 
 
+class Sealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a version's bytes are encrypted.
+
+    `kind` is as on the wire, or `customer`. `keys` are wrapped data keys, or the salt of a
+    customer's key, of which `md5` and `proof` tell whether a request brings the same.
+    """
+
+    kind: str
+    keys: list[bytes]
+    key_id: str = ""
+    context: dict[str, str] = {}
+    given_context: str = ""
+    bucket_key: bool = False
+    md5: str = ""
+    proof: bytes = b""
+
+
+@record("s3.master_key", key=("name",))
+class MasterKey(msgspec.Struct, frozen=True, kw_only=True):
+    """S3's own key, under which it keeps data keys."""
+
+    name: str
+    key: bytes
+
+
 class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What few versions have, so that the others do not pay for it."""
+    """What few versions have, so that the others do not pay for it.
+
+    `sealed`: how the bytes are encrypted, where they are.
+    """
+
+    sealed: Sealed | None = None
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from doppio.kernel.context import Context
 from doppio.kernel.records import table_of
 from doppio.services.s3 import checksums
+from doppio.services.s3.encryption import check_customer
 from doppio.services.s3.errors import InvalidArgument
 from doppio.services.s3.limits import LISTED_PARTS_MAX
 from doppio.services.s3.listing import INTEGER_MAX, Page, page_of
@@ -104,6 +105,7 @@ class Uploads:
             )
         reader = ctx.read()
         bucket, version, content = await version_and_content(reader, req)
+        check_customer(req, version.more)
         result: w.GetObjectAttributesOutput = {"LastModified": version.modified}
         if bucket.versioning:
             result["VersionId"] = version.id
