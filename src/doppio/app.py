@@ -36,6 +36,7 @@ from doppio.kernel.records import record
 from doppio.kernel.service import Need, Service
 from doppio.kernel.store import Conflict, Store, StoreClosed, StoreCorrupt, StoreFull
 from doppio.kernel.wakers import Wakers
+from doppio.machine.drivers import Machine
 
 _log = logging.getLogger("doppio.app")
 DEFAULT_ACCOUNT = "000000000000"
@@ -73,7 +74,7 @@ class Cloud:
         self.ids = Ids(settings.seed)
         self.clock = Clock(settings.host_clock)
         self.wakers = Wakers()
-        self.machine: Any = None
+        self.machine = Machine()
         self.endpoint = f"http://localhost:{settings.port}"
         self._throw_away: str | None = None
         self.data = settings.data or self._temporary()
@@ -123,6 +124,7 @@ class Cloud:
         await self._dispatcher.close()
         await self.audit.flush()
         await self.store.close()
+        self.machine.close()
         if self._throw_away is not None:
             shutil.rmtree(self._throw_away, ignore_errors=True)
 

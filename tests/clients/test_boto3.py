@@ -290,3 +290,33 @@ def test_a_bucket_of_another_region_is_told_to_the_client(account: Account) -> N
     assert (
         account.client("s3").get_bucket_location(Bucket=bucket)["LocationConstraint"] == "eu-west-1"
     )
+
+
+def test_sns_tells_queues_and_confirms_by_its_link(account: Account) -> None:
+    sns, sqs = account.client("sns"), account.client("sqs")
+    topic = sns.create_topic(Name="news")["TopicArn"]
+    url = sqs.create_queue(QueueName="news")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    sns.publish(TopicArn=topic, Message="hello", Subject="News")
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    told = json.loads(message["Body"])
+    assert (told["Message"], told["Subject"]) == ("hello", "News")
+    with urllib.request.urlopen(told["SigningCertURL"]) as page:
+        assert page.read().startswith(b"-----BEGIN CERTIFICATE-----")
+    with urllib.request.urlopen(told["UnsubscribeURL"]) as answer:
+        assert answer.status == 200
+    assert sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"] == []
+    with pytest.raises(sns.exceptions.NotFoundException):
+        sns.publish(TopicArn=topic + "x", Message="hello")

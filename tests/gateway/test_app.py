@@ -42,10 +42,10 @@ async def test_an_operation_that_is_not_there_yet_is_said_to_be(front: Front) ->
     status, _, content = await front.json("kinesis", "Kinesis_20131202.ListStreams", {}, "1.1")
     assert (status, content["__type"]) == (501, "NotImplemented")
     assert content["message"] == "kinesis:ListStreams exists in AWS and not yet in this cloud"
-    status, text = await front.query("sns", "Action=ListTopics&Version=2010-03-31")
+    status, text = await front.query("autoscaling", "Action=DescribeTags&Version=2011-01-01")
     assert status == 501
     assert "<Code>NotImplemented</Code>" in text
-    assert "sns:ListTopics" in text
+    assert "autoscaling:DescribeTags" in text
     status, _, body = await front.s3("PUT", "/bucket?inventory&id=x", b"<InventoryConfiguration/>")
     assert (status, b"<Code>NotImplemented</Code>" in body) == (501, True)
     answer = await front.ask(front.signed("lambda", "GET", "/2015-03-31/functions"))

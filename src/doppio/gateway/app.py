@@ -65,7 +65,7 @@ class Gateway:
     def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Answer one request; never raises but for cancellation."""
         path = request.path
-        if path.startswith(("/_doppio/", "/_localstack/")) or path == "/_aws/health":
+        if path.startswith(("/_doppio/", "/_localstack/", "/_aws/")):
             return self.internal.answer(request)
         return self._answer(request)
 

@@ -21,6 +21,7 @@ from doppio.kernel.meter import usage
 from doppio.wire.http import Request, Response
 
 TOKEN_HEADER = "x-doppio-token"
+PAGES = "/_aws/"
 CALLS_A_READ = 2_000
 USAGE_LINES_MAX = 10_000
 
@@ -53,12 +54,25 @@ class Internal:
             if stage:
                 name = stage[1].upper()
                 return _json({"completed": name != "SHUTDOWN", "name": name, "scripts": []})
+            if path.startswith(PAGES):
+                return await self._page(path.removeprefix(PAGES))
             why = re.fullmatch(r"/_doppio/why/([0-9a-fA-F-]{1,64})", path)
             if why:
                 return await self._why(why[1])
         if request.method == "POST" and path == "/_doppio/clock":
             return await self._set_clock(request)
         return _json({"message": f"There is nothing at {request.path}."}, 404)
+
+    async def _page(self, name: str) -> Response:
+        for service in self._cloud.services.values():
+            for beginning, page in service.pages.items():
+                if name.startswith(beginning):
+                    found = await page(
+                        self._cloud.context_for("", ""), name.removeprefix(beginning)
+                    )
+                    if found is not None:
+                        return Response(200, [("content-type", found[1])], found[0])
+        return _json({"message": f"There is nothing at {PAGES}{name}."}, 404)
 
     async def _health(self, request: Request) -> Response:
         cloud = self._cloud

@@ -145,6 +145,9 @@ def route(request: Request, body: bytes | None, scope: Scope | None = None) -> T
     candidates = _by_signing().get(scope.service, [])
     name = candidates[0] if candidates else _host_service(host)
     region = region or _host_region(headers)
+    if not name and request.path == "/" and "Action=" in request.query:
+        # A link in a message, followed without a signature.
+        name = _service_of_action(request, body)
     if name in {"", "s3"} and not _is_form(request, body):
         path, uri_query = _s3_path(request.path, host), request.query
         return _rest_target(["s3", *candidates[1:]], "rest-xml", request, path, uri_query, region)

@@ -35,6 +35,9 @@ class Need(NamedTuple):
     policy: str | None = None
 
 
+# What anybody may read of a service by a plain GET below `/_aws/`: the bytes and their type, by
+# the context and what follows the page's name in the path; None where there is nothing.
+Page = Callable[["Context", str], Awaitable["tuple[bytes, str] | None"]]
 Needs = Callable[["Context", str, Mapping[str, Any]], Sequence[Need]]
 
 
@@ -44,6 +47,7 @@ class Service:
     `name` is botocore's name of its model. `needs(ctx, operation, req)` says which permissions an
     operation takes; without it, `name:Operation` on `*`. `data_events` are the operations that
     CloudTrail counts as data events. `anonymous` are those that need no signature.
+    `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Service:
         controllers: Iterable[Controller[Any]] = (),
         subscriptions: Iterable[Subscription] = (),
         identities: Callable[[Any], Identities] | None = None,
+        pages: Mapping[str, Page] | None = None,
     ) -> None:
         self.name = name
         self.groups = tuple(groups)
@@ -68,6 +73,7 @@ class Service:
         self.controllers = tuple(controllers)
         self.subscriptions = tuple(subscriptions)
         self.identities = identities
+        self.pages = dict(pages or {})
         self.operations: dict[str, Operation] = {}
         for group in self.groups:
             for method, operation in _operations(group):

@@ -92,6 +92,11 @@ _REST_JSON: _Names = {
     "IncompleteSignature": ("IncompleteSignatureException", 403),
     "ExpiredToken": ("ExpiredTokenException", 403),
 }
+# Services that call the shared errors by names of their own.
+_OWN: dict[str, _Names] = {
+    "s3": _S3,
+    "sns": {**_QUERY, "AccessDeniedException": ("AuthorizationError", 403)},
+}
 _SHARED: dict[str, _Names] = {
     "query": _QUERY,
     "ec2": _EC2,
@@ -105,7 +110,7 @@ def resolve(service: Service, operation: Operation | None, error: AwsError, prot
     """The error in the words of its service and protocol."""
     shape = service.exception(error.code, operation)
     if shape is None:
-        shared = _S3 if service.name == "s3" else _SHARED.get(protocol, {})
+        shared = _OWN.get(service.name) or _SHARED.get(protocol, {})
         name, status, *own = shared.get(error.code, (error.code, error.status))
         code = name
         if protocol == "json":

@@ -1,0 +1,79 @@
+"""Requests to HTTP servers outside this cloud, in worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import urllib3
+
+# A subscriber that is slow takes one of these, and the others go on.
+THREADS_MAX = 32
+BODY_BYTES_MAX = 64 * 1024
+
+
+class Answer(NamedTuple):
+    """What a server said; `status` is 0 and `error` says why where it said nothing."""
+
+    status: int
+    body: bytes
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class HttpClient:
+    """Posts to other people's servers. Certificates are checked where the scheme is https."""
+
+    def __init__(self) -> None:
+        self._pool = urllib3.PoolManager(num_pools=64, maxsize=THREADS_MAX, retries=False)
+        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="http client")
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        seconds_max: float,
+    ) -> Answer:
+        """One request; never raises for what the other side does, and follows no redirects."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._send, method, url, dict(headers), body, seconds_max
+        )
+
+    def close(self) -> None:
+        """Let go of connections and threads; a request under way ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.clear()
+
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], body: bytes, seconds_max: float
+    ) -> Answer:
+        parts = urlsplit(url)
+        if parts.username is not None:
+            login = f"{parts.username}:{parts.password or ''}"
+            headers.update(urllib3.make_headers(basic_auth=login))
+            url = url.replace(f"{parts.netloc.rpartition('@')[0]}@", "", 1)
+        try:
+            response = self._pool.request(
+                method,
+                url,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(total=seconds_max),
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                return Answer(response.status, response.read(BODY_BYTES_MAX))
+            finally:
+                response.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return Answer(0, b"", str(error))

@@ -1,0 +1,6 @@
+"""SNS: one message, told to everybody who subscribed.
+
+Read `records` first, then `topics` and `subscriptions`; `publishing` takes a message in, `courier`
+brings it to each subscriber by the ways of `ways` (queues, functions) and `outside` (HTTP, mail,
+phones), `notification` is what they get. `sms` and `push` are the phones' own operations.
+"""

@@ -1,0 +1,182 @@
+"""From a published message to all its subscribers.
+
+A message for queues is brought to them before the publisher is answered, so it is stored nowhere
+else, and a crash in between loses nothing that was acknowledged. Who cannot take it at once, or is
+outside this cloud, gets a `Delivery` with a timer: those are tried on their own, so that no
+subscriber holds up another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.jobs import Job, JobHandler
+from doppio.services.sns import limits
+from doppio.services.sns.attributes import checked_redrive, filter_of, retries_of
+from doppio.services.sns.lookup import existing_topic
+from doppio.services.sns.notification import filtered
+from doppio.services.sns.records import Delivery, Message, Subscription, Topic
+from doppio.services.sns.retries import delay_before
+from doppio.services.sns.topics import FORGET
+from doppio.services.sns.ways import Outcome, Ways
+from doppio.wire.errors import AwsError
+
+DELIVER = "sns.deliver"
+# A subscriber that is a service of this cloud answers at once.
+_INSIDE = frozenset({"sqs"})
+
+
+class Courier:
+    """Delivers messages, now or by its job."""
+
+    def __init__(self) -> None:
+        self._ways = Ways()
+
+    def jobs(self) -> dict[str, JobHandler]:
+        """The handlers by the names under which they are scheduled."""
+        return {DELIVER: self._job, FORGET: forget_subscriptions}
+
+    async def publish(self, ctx: Context, topic: Topic, message: Message) -> None:
+        """Bring a message to all who want it, or see to it that it will be."""
+        after = None
+        while True:
+            found = await ctx.read().list(
+                Subscription, (topic.arn,), after=after, limit=limits.SUBSCRIPTIONS_A_READ
+            )
+            wanting = [one for one in found if wants(one, message)]
+            if wanting:
+                await self._round(ctx, topic, message, wanting)
+            if len(found) < limits.SUBSCRIPTIONS_A_READ:
+                return
+            after = row_key(found[-1])
+
+    async def _round(
+        self, ctx: Context, topic: Topic, message: Message, wanting: list[Subscription]
+    ) -> None:
+        inside = [one for one in wanting if one.protocol in _INSIDE]
+        later = [one for one in wanting if one.protocol not in _INSIDE]
+        if len(inside) == 1:
+            outcomes = [await self._ways.deliver(ctx, topic, inside[0], message)]
+        else:
+            outcomes = await asyncio.gather(
+                *(self._ways.deliver(ctx, topic, one, message) for one in inside)
+            )
+        failed = [
+            (one, outcome)
+            for one, outcome in zip(inside, outcomes, strict=True)
+            if outcome is not Outcome.DONE
+        ]
+        for one, outcome in failed:
+            if outcome is Outcome.REFUSED:
+                await self._give_up(ctx, topic, one, message)
+            else:
+                later.append(one)
+        if later:
+            await keep_deliveries(ctx, message, later)
+
+    async def _job(self, ctx: Context, job: Job) -> None:
+        """Try one delivery again; when all tries are used up it is a dead letter."""
+        reader = ctx.read()
+        delivery = await reader.get(Delivery, job.key)
+        if delivery is None:
+            return None
+        subscription = await reader.get(Subscription, *delivery.subscription)
+        message = delivery.message
+        if subscription is None or (subscription.pending and message.token is None):
+            return await _done(ctx, delivery)
+        try:
+            topic = await existing_topic(reader, message.topic)
+        except AwsError:
+            topic = None
+        outcome = await self._ways.deliver(ctx, topic, subscription, message)
+        if outcome is Outcome.AGAIN:
+            wait = _wait(topic, subscription, delivery)
+            if wait is not None:
+                return await _again(ctx, delivery, wait)
+            outcome = Outcome.REFUSED
+        if outcome is Outcome.REFUSED:
+            await self._give_up(ctx, topic, subscription, message)
+        return await _done(ctx, delivery)
+
+    async def _give_up(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> None:
+        ctx.read().meter("NotificationsFailed")
+        policy = subscription.attributes.get("RedrivePolicy")
+        if not policy or message.token is not None:
+            return
+        arn = checked_redrive(policy, fifo=False)
+        await self._ways.dead_letter(ctx, topic, subscription, message, arn)
+
+
+def wants(subscription: Subscription, message: Message) -> bool:
+    """Whether a message is for a subscriber, as its filter policy says."""
+    if subscription.pending:
+        return False
+    text = subscription.attributes.get("FilterPolicy")
+    if not text:
+        return True
+    scope = subscription.attributes.get("FilterPolicyScope", "MessageAttributes")
+    pattern = filter_of(text, scope)
+    return pattern is None or pattern.matches(filtered(message, scope))
+
+
+async def keep_deliveries(ctx: Context, message: Message, to: list[Subscription]) -> None:
+    """Deliver soon, in the background and as often as it takes."""
+
+    async def keep(tx: Tx) -> None:
+        await add_deliveries(tx, message, to)
+
+    await ctx.transact(keep)
+
+
+async def add_deliveries(tx: Tx, message: Message, to: list[Subscription]) -> None:
+    """The same within a transaction."""
+    now = tx.context.clock.now()
+    for one in to:
+        delivery = Delivery(
+            id=tx.context.new_id(),
+            subscription=(one.topic, one.id),
+            message=message,
+            first_at=now,
+        )
+        tx.add(delivery)
+        await tx.schedule(now, DELIVER, delivery.id)
+
+
+def _wait(topic: Topic | None, subscription: Subscription, delivery: Delivery) -> timedelta | None:
+    """How long to wait before the next try; None: there is none."""
+    if subscription.protocol in {"http", "https"}:
+        return delay_before(retries_of(topic, subscription), delivery.tries)
+    waits = limits.SERVICE_TRIES
+    return waits[delivery.tries] if delivery.tries < len(waits) else None
+
+
+async def _again(ctx: Context, delivery: Delivery, wait: timedelta) -> None:
+    async with ctx.write() as tx:
+        tx.put(replace(delivery, tries=delivery.tries + 1))
+        await tx.schedule(ctx.clock.now() + wait, DELIVER, delivery.id)
+
+
+async def _done(ctx: Context, delivery: Delivery) -> None:
+    async with ctx.write() as tx:
+        tx.delete(delivery)
+
+
+async def forget_subscriptions(ctx: Context, job: Job) -> None:
+    """Clear away the subscriptions of a deleted topic; not those of a new one of its name."""
+    deleted_at = datetime.fromisoformat(job.arguments["deleted_at"])
+    after = None
+    while found := await ctx.read().list(
+        Subscription, (job.key,), after=after, limit=limits.SUBSCRIPTIONS_A_READ
+    ):
+        after = row_key(found[-1])
+        async with ctx.write() as tx:
+            for one in found:
+                old = await tx.get(Subscription, one.topic, one.id)
+                if old is not None and old.created_at <= deleted_at:
+                    tx.delete(old)

@@ -1,0 +1,45 @@
+"""Every number that AWS documents for SNS, with its unit last in the name.
+
+Source: "Amazon SNS endpoints and quotas", the API reference, "Amazon SNS message delivery retries".
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+KIB = 1024
+TOPIC_NAME_CHARS_MAX = 256
+DISPLAY_NAME_CHARS_MAX = 100
+SUBJECT_CHARS_MAX = 100
+MESSAGE_BYTES_MIN = KIB
+MESSAGE_BYTES_DEFAULT = 256 * KIB
+MESSAGE_BYTES_MAX = 1024 * KIB
+BATCH_ENTRIES_MAX = 10
+LISTED_MAX = 100
+LISTED_SMS_MAX = 30
+FILTER_KEYS_MAX = 5
+FILTER_COMBINATIONS_MAX = 150
+FILTER_BYTES_MAX = 256 * KIB
+POLICY_BYTES_MAX = 30 * KIB
+DATA_PROTECTION_BYTES_MAX = 30_720
+SMS_CHARS_MAX = 1_600
+GROUP_CHARS_MAX = 128
+DEDUPLICATION = timedelta(minutes=5)
+CONFIRMATION = timedelta(days=2)
+ARCHIVE_DAYS_MAX = 365
+# A requester of an HTTP endpoint waits so long for its answer.
+HTTP_SECONDS_MAX = 15.0
+# Metered by 64 KiB, as billed.
+BILLED_BYTES = 64 * KIB
+# Ours: subscriptions read at a time, and deliveries of one message under way at once.
+SUBSCRIPTIONS_A_READ = 500
+CUSTOMER_RETRIES_MAX = 100
+# What SNS does with its own services as subscribers: 100,015 tries over 23 days; here, fewer tries
+# over as long.
+SERVICE_TRIES = (
+    *([timedelta(0)] * 3),
+    *([timedelta(seconds=1)] * 2),
+    *(timedelta(seconds=2**n) for n in range(1, 6)),
+    *([timedelta(minutes=10)] * 100),
+    *([timedelta(hours=1)] * 530),
+)

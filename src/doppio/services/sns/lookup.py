@@ -1,0 +1,87 @@
+"""Finding topics and subscriptions by their ARNs, and saying as SNS does when they are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from doppio.kernel import tags
+from doppio.kernel.context import Reader
+from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.services.sns.errors import InvalidParameter, NotFound, TagLimitExceeded
+from doppio.services.sns.records import Subscription, Topic
+
+_ARN_PARTS = 6
+
+
+def arn_parts(arn: str, name: str) -> list[str]:
+    """The parts of a topic's ARN. Raises InvalidParameter, naming the member."""
+    parts = arn.split(":")
+    if len(parts) < _ARN_PARTS:
+        raise InvalidParameter(
+            f"{name} Reason: An ARN must have at least 6 elements, not {len(parts)}"
+        )
+    if parts[0] != "arn" or parts[2] != "sns" or not parts[5]:
+        raise InvalidParameter(name)
+    return parts
+
+
+async def existing_topic(reader: Reader, arn: str, name: str = "TopicArn") -> Topic:
+    """The topic of an ARN. Raises NotFound."""
+    parts = arn_parts(arn, name)
+    if len(parts) != _ARN_PARTS:
+        raise InvalidParameter(name)
+    topic = await reader.get(Topic, parts[4], parts[3], parts[5])
+    if topic is None:
+        raise NotFound
+    return topic
+
+
+async def existing_subscription(reader: Reader, arn: str) -> Subscription:
+    """The subscription of an ARN. Raises NotFound."""
+    found = await subscription_of(reader, arn)
+    if found is None:
+        raise NotFound("Subscription does not exist")
+    return found
+
+
+async def subscription_of(reader: Reader, arn: str) -> Subscription | None:
+    """The subscription of an ARN, if it is there."""
+    parts = arn_parts(arn, "SubscriptionArn")
+    if len(parts) != _ARN_PARTS + 1:
+        raise InvalidParameter("SubscriptionArn")
+    return await reader.get(Subscription, ":".join(parts[:-1]), parts[-1])
+
+
+def position(req: Mapping[str, Any], scope: str, member: str = "NextToken") -> bytes | None:
+    """Where a page begins. Raises InvalidParameter for a token that this list never gave."""
+    token = req.get(member)
+    if not token:
+        return None
+    try:
+        return token_key(token, scope)
+    except BadToken as error:
+        raise InvalidParameter(f"{member} Reason: The token is not valid") from error
+
+
+def next_token(key: bytes, scope: str) -> str:
+    """The token that `position` reads."""
+    return page_token(key, scope)
+
+
+def merged_tags(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """Tags with new ones over them, or SNS's refusal."""
+    if len({**old, **new}) > tags.TAGS_MAX:
+        raise TagLimitExceeded
+    try:
+        return tags.merged(old, new)
+    except tags.BadTags as error:
+        raise InvalidParameter(f"Tags Reason: {error}") from error
+
+
+def listed_tags(given: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
+    """Tags as requests bring them. Raises InvalidParameter."""
+    try:
+        return tags.from_list(given or [])
+    except tags.BadTags as error:
+        raise InvalidParameter(f"Tags Reason: {error}") from error

@@ -1,0 +1,3 @@
+"""SNS's decisions, pure: no clock, no store, nothing awaited."""
+
+from __future__ import annotations

@@ -1,0 +1,25 @@
+"""SNS: the table of contents."""
+
+from __future__ import annotations
+
+from doppio.kernel.service import Service
+from doppio.services.sns import signing
+from doppio.services.sns.courier import Courier
+from doppio.services.sns.permissions import ANONYMOUS, DATA_EVENTS, needs
+from doppio.services.sns.publishing import Publishing
+from doppio.services.sns.push import Applications
+from doppio.services.sns.sms import Sms
+from doppio.services.sns.subscriptions import Subscriptions
+from doppio.services.sns.topics import Topics
+
+_courier = Courier()
+
+SERVICE = Service(
+    "sns",
+    groups=[Topics(), Subscriptions(), Publishing(_courier), Applications(), Sms()],
+    needs=needs,
+    data_events=DATA_EVENTS,
+    anonymous=ANONYMOUS,
+    jobs=_courier.jobs(),
+    pages={signing.PAGE: signing.certificate_page},
+)

@@ -1,0 +1,266 @@
+"""How one message reaches one subscriber, by protocol. Each way says what became of it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.identity import service_caller
+from doppio.services.sns import limits
+from doppio.services.sns.notification import (
+    as_json,
+    envelope,
+    subscribe_url,
+    text_for,
+    unsubscribe_url,
+)
+from doppio.services.sns.push import push
+from doppio.services.sns.records import Mail, Message, Subscription, Topic
+from doppio.services.sns.signing import Signer
+from doppio.services.sns.sms import send_text
+from doppio.wire.errors import AccessDenied, AwsError, NotImplementedByDoppio
+
+SENDER = "no-reply@sns.amazonaws.com"
+_AGENT = "Amazon Simple Notification Service Agent"
+_QUEUE_ATTRIBUTES_MAX = 10
+
+
+class Outcome(Enum):
+    """What became of a delivery."""
+
+    DONE = "done"
+    AGAIN = "again"  # the subscriber may take it later
+    REFUSED = "refused"  # it never will
+
+
+class Ways:
+    """Delivers."""
+
+    def __init__(self) -> None:
+        self._signer = Signer()
+
+    async def deliver(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> Outcome:
+        """Bring a message to a subscriber, once."""
+        way = {
+            "sqs": self._to_queue,
+            "lambda": self._to_function,
+            "http": self._to_server,
+            "https": self._to_server,
+            "email": self._to_mailbox,
+            "email-json": self._to_mailbox,
+            "sms": self._to_phone,
+            "application": self._to_app,
+            "firehose": self._to_stream,
+        }[subscription.protocol]
+        try:
+            return await way(ctx, topic, subscription, message)
+        except AwsError as error:
+            return outcome_of(error)
+
+    async def dead_letter(
+        self,
+        ctx: Context,
+        topic: Topic | None,
+        subscription: Subscription,
+        message: Message,
+        arn: str,
+    ) -> Outcome:
+        """Put what could not be delivered into the subscription's dead-letter queue."""
+        body = await self._body(ctx, topic, subscription, message)
+        try:
+            return await _send(ctx, subscription, message, arn, body)
+        except AwsError as error:
+            return outcome_of(error)
+
+    async def _body(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> str:
+        raw = subscription.attributes.get("RawMessageDelivery", "").lower() == "true"
+        if raw and message.kind == "Notification":
+            return text_for(message, subscription.protocol)
+        return as_json(await self._envelope(ctx, topic, subscription, message))
+
+    async def _envelope(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> dict[str, Any]:
+        version = "1" if topic is None else topic.attributes.get("SignatureVersion", "1")
+        sign, certificate_url = await self._signer.ready(ctx, version)
+        return envelope(
+            message,
+            subscription,
+            endpoint=ctx.kernel.endpoint,
+            certificate_url=certificate_url,
+            version=version,
+            sign=sign,
+        )
+
+    async def _to_queue(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> Outcome:
+        body = await self._body(ctx, topic, subscription, message)
+        return await _send(ctx, subscription, message, subscription.endpoint, body)
+
+    async def _to_function(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> Outcome:
+        told = await self._envelope(ctx, topic, subscription, message)
+        told.setdefault("Subject", None)
+        told["SigningCertUrl"] = told.pop("SigningCertURL")
+        told["UnsubscribeUrl"] = told.pop("UnsubscribeURL")
+        told.setdefault("MessageAttributes", {})
+        event = {
+            "Records": [
+                {
+                    "EventSource": "aws:sns",
+                    "EventVersion": "1.0",
+                    "EventSubscriptionArn": subscription.arn,
+                    "Sns": told,
+                }
+            ]
+        }
+        region = subscription.endpoint.split(":")[3]
+        await _as_topic(ctx, message, region).call(
+            "lambda",
+            "invoke",
+            {
+                "FunctionName": subscription.endpoint,
+                "InvocationType": "Event",
+                "Payload": as_json(event).encode(),
+            },
+        )
+        return Outcome.DONE
+
+    async def _to_stream(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> Outcome:
+        body = await self._body(ctx, topic, subscription, message)
+        parts = subscription.endpoint.split(":")
+        await _as_topic(ctx, message, parts[3]).call(
+            "firehose",
+            "put_record",
+            {
+                "DeliveryStreamName": parts[5].partition("/")[2],
+                "Record": {"Data": f"{body}\n".encode()},
+            },
+        )
+        return Outcome.DONE
+
+    async def _to_server(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> Outcome:
+        body = await self._body(ctx, topic, subscription, message)
+        headers = {
+            "content-type": "text/plain; charset=UTF-8",
+            "user-agent": _AGENT,
+            "x-amz-sns-message-type": message.kind,
+            "x-amz-sns-message-id": message.id,
+            "x-amz-sns-topic-arn": message.topic,
+        }
+        if message.kind == "Notification":
+            headers["x-amz-sns-subscription-arn"] = subscription.arn
+        if subscription.attributes.get("RawMessageDelivery", "").lower() == "true":
+            headers["x-amz-sns-rawdelivery"] = "true"
+        answer = await ctx.machine.http.send(
+            "POST",
+            subscription.endpoint,
+            headers=headers,
+            body=body.encode(),
+            seconds_max=limits.HTTP_SECONDS_MAX,
+        )
+        if answer.ok:
+            return Outcome.DONE
+        # What a server refuses for good is not tried again; that it was too busy is.
+        final = 400 <= answer.status < 500 and answer.status not in {408, 429}
+        return Outcome.REFUSED if final else Outcome.AGAIN
+
+    async def _to_mailbox(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> Outcome:
+        subject = message.subject or "AWS Notification Message"
+        sender = topic.attributes.get("DisplayName", "") if topic is not None else ""
+        if message.kind != "Notification":
+            subject, sender = "AWS Notification - Subscription Confirmation", ""
+        if subscription.protocol == "email-json":
+            body = as_json(await self._envelope(ctx, topic, subscription, message))
+        elif message.token is not None:
+            link = subscribe_url(ctx.kernel.endpoint, message.topic, message.token)
+            body = (
+                f"You have chosen to subscribe to the topic:\n{message.topic}\n\n"
+                "To confirm this subscription, open this link (if this was in error no action is "
+                f"necessary):\n{link}\n"
+            )
+        else:
+            link = unsubscribe_url(ctx.kernel.endpoint, subscription.arn)
+            body = (
+                f"{text_for(message, 'email')}\n\n--\nIf you wish to stop receiving notifications "
+                f"from this topic, open this link to unsubscribe:\n{link}\n"
+            )
+
+        async def keep(tx: Tx) -> None:
+            tx.put(
+                Mail(
+                    account=subscription.account,
+                    at=ctx.clock.now(),
+                    id=f"{message.id}/{subscription.id}",
+                    sender=f"{sender or 'AWS Notifications'} <{SENDER}>",
+                    to=subscription.endpoint,
+                    subject=subject,
+                    body=body,
+                )
+            )
+            tx.meter("DeliveryAttempts-SMTP")
+
+        await ctx.transact(keep)
+        return Outcome.DONE
+
+    async def _to_phone(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> Outcome:
+        sender = topic.attributes.get("DisplayName", "") if topic is not None else ""
+        text = text_for(message, "sms")
+        where = (subscription.account, subscription.region)
+        sent = await send_text(ctx, where, subscription.endpoint, text, message, sender=sender)
+        return Outcome.DONE if sent else Outcome.REFUSED
+
+    async def _to_app(
+        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+    ) -> Outcome:
+        return Outcome.DONE if await push(ctx, subscription.endpoint, message) else Outcome.REFUSED
+
+
+def outcome_of(error: AwsError) -> Outcome:
+    """Whether a refusal is for good."""
+    if isinstance(error, NotImplementedByDoppio | AccessDenied):
+        return Outcome.REFUSED
+    return Outcome.AGAIN if error.status >= 500 or error.status == 429 else Outcome.REFUSED
+
+
+def _as_topic(ctx: Context, message: Message, region: str) -> Context:
+    """SNS as a principal, on behalf of a topic."""
+    account = message.topic.split(":")[4]
+    return ctx.derive(service_caller("sns", account, message.topic), region=region)
+
+
+async def _send(
+    ctx: Context, subscription: Subscription, message: Message, queue: str, body: str
+) -> Outcome:
+    parts = queue.split(":")
+    req: dict[str, Any] = {
+        "QueueUrl": f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}",
+        "MessageBody": body,
+    }
+    raw = subscription.attributes.get("RawMessageDelivery", "").lower() == "true"
+    if raw and message.attributes:
+        if len(message.attributes) > _QUEUE_ATTRIBUTES_MAX:
+            return Outcome.REFUSED
+        req["MessageAttributes"] = message.attributes
+    if parts[5].endswith(".fifo"):
+        req["MessageGroupId"] = message.group or message.id
+        req["MessageDeduplicationId"] = message.deduplication or message.id
+    elif message.group is not None:
+        req["MessageGroupId"] = message.group
+    await _as_topic(ctx, message, parts[3]).call("sqs", "send_message", req)
+    return Outcome.DONE

@@ -1,0 +1,83 @@
+"""Requests to servers outside: what they say, or why they said nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from doppio.machine.http_client import Answer, HttpClient
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with what the path says."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        status = int(self.path.strip("/") or 200)
+        self.send_response(status)
+        told = body + b"|" + (self.headers.get("authorization") or "").encode()
+        if status == 302:
+            self.send_header("location", "/200")
+        self.send_header("content-length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def post(url: str, seconds_max: float = 5.0) -> Answer:
+    """One request."""
+
+    async def send() -> Answer:
+        client = HttpClient()
+        try:
+            return await client.send(
+                "POST", url, headers={"x-a": "b"}, body=b"hello", seconds_max=seconds_max
+            )
+        finally:
+            client.close()
+
+    return asyncio.run(send())
+
+
+def test_an_answer_has_status_and_body(port: int) -> None:
+    assert post(f"http://127.0.0.1:{port}/201") == Answer(201, b"hello|")
+    assert not post(f"http://127.0.0.1:{port}/500").ok
+
+
+def test_a_redirect_is_not_followed(port: int) -> None:
+    assert post(f"http://127.0.0.1:{port}/302").status == 302
+
+
+def test_name_and_password_of_the_url_are_sent(port: int) -> None:
+    assert b"|Basic bWU6c2VjcmV0" in post(f"http://me:secret@127.0.0.1:{port}/200").body
+
+
+def test_where_nobody_listens_the_answer_says_why() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        answer = post(f"http://127.0.0.1:{taken.getsockname()[1]}/")
+    assert answer.status == 0
+    assert "refused" in answer.error
+
+
+def test_who_does_not_answer_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        answer = post(f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds_max=0.2)
+    assert (answer.status, answer.ok) == (0, False)
