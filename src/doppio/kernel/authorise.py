@@ -14,6 +14,7 @@ import msgspec
 
 from doppio.kernel.audit import Denial
 from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.identity import Caller
 from doppio.kernel.policy import (
     AccessRequest,
     Decision,
@@ -219,7 +220,7 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:principaltype": lambda ctx: _PRINCIPAL_TYPES.get(ctx.caller.kind),
     "aws:requestedregion": lambda ctx: ctx.region,
     "aws:securetransport": lambda ctx: str(ctx.secure).lower(),
-    "aws:sourceaccount": lambda ctx: _arn_account(ctx.caller.source),
+    "aws:sourceaccount": lambda ctx: _source_account(ctx.caller),
     "aws:sourcearn": lambda ctx: ctx.caller.source,
     "aws:sourceip": lambda ctx: None if ctx.caller.kind == "service" else ctx.source_ip,
     "aws:useragent": lambda ctx: ctx.user_agent or None,
@@ -234,6 +235,11 @@ def _principal_arn(arn: str) -> str:
         return arn
     role = arn.rpartition("/")[0].replace(":assumed-role/", ":role/")
     return role.replace(":sts:", ":iam:")
+
+
+def _source_account(caller: Caller) -> str | None:
+    """Whose resource a service acts for; a bucket's ARN does not say, but the service does."""
+    return None if caller.source is None else _arn_account(caller.source) or caller.account
 
 
 def _arn_account(arn: str | None) -> str | None:

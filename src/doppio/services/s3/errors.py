@@ -90,6 +90,10 @@ class InvalidBucketName(AwsError):
     text = "The specified bucket is not valid."
 
 
+class InvalidDestination(InvalidArgument):
+    text = "Unable to validate the following destination configurations"
+
+
 class InvalidDigest(AwsError):
     code = "InvalidDigest"
     text = "The Content-MD5 you specified was invalid."

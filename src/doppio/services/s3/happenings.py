@@ -6,6 +6,8 @@ them say nothing, and pay nothing.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from doppio.kernel.context import Tx
 from doppio.kernel.events import Event
 from doppio.services.s3.records import Bucket, Version
@@ -22,6 +24,8 @@ class Happening(Event, frozen=True, kw_only=True):
     """
 
     name: str
+    at: datetime
+    request_id: str
     sequence: int
     size: int
     etag: str
@@ -38,10 +42,12 @@ def happened(tx: Tx, bucket: Bucket, version: Version, name: str) -> None:
         Happening(
             key=(bucket.id, version.key, version.id),
             name=name,
+            at=context.now,
+            request_id=context.request_id,
             sequence=version.sequence,
             size=version.size,
             etag=version.etag,
-            principal=context.caller.id or context.caller.arn,
+            principal=context.caller.id,
             source_ip=context.source_ip,
         )
     )

@@ -30,6 +30,7 @@ LISTED_BUCKETS_MAX = 10_000
 DELETED_KEYS_MAX = 1000
 POLICY_BYTES_MAX = 20 * KIB
 CORS_RULES_MAX = 100
+NOTIFICATIONS_MAX = 100
 
 # Ours. A body up to the first lies in its object's row, up to the second in a row of its own, and
 # beyond that in a file. A row costs no fsync of its own, a file does not swell the store. Measured

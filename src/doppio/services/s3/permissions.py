@@ -35,6 +35,7 @@ _ON_BUCKET = {
     "GetBucketReplication": "GetReplicationConfiguration",
     "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
     "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
     "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
     "DeleteBucketLifecycle": "PutLifecycleConfiguration",
     "DeleteBucketReplication": "PutReplicationConfiguration",

@@ -10,6 +10,9 @@ from doppio.services.s3.copies import Copies
 from doppio.services.s3.deletion import Deletion
 from doppio.services.s3.listing import Listing
 from doppio.services.s3.multipart import Multipart
+from doppio.services.s3.notices import JOBS as NOTICE_JOBS
+from doppio.services.s3.notices import SUBSCRIPTION as NOTICES
+from doppio.services.s3.notifications import Notifications
 from doppio.services.s3.objects import Objects
 from doppio.services.s3.permissions import DATA_EVENTS, needs
 from doppio.services.s3.policies import Policies
@@ -35,9 +38,11 @@ SERVICE = Service(
         Tagging(),
         Configuration(),
         Policies(),
+        Notifications(),
         Unset(),
     ],
     needs=needs,
     data_events=DATA_EVENTS,
-    jobs=Reclaimer(_bodies).jobs(),
+    jobs={**Reclaimer(_bodies).jobs(), **NOTICE_JOBS},
+    subscriptions=[NOTICES],
 )

@@ -80,13 +80,6 @@ class Unset:
         await _read(ctx, req)
         return {}
 
-    async def get_bucket_notification_configuration(
-        self, ctx: Context, req: w.GetBucketNotificationConfigurationRequest
-    ) -> w.NotificationConfiguration:
-        """No notifications: empty in S3."""
-        await _read(ctx, req)
-        return {}
-
     async def get_bucket_request_payment(
         self, ctx: Context, req: w.GetBucketRequestPaymentRequest
     ) -> w.GetBucketRequestPaymentOutput:
