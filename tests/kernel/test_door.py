@@ -64,9 +64,9 @@ async def test_a_call_is_checked_before_it_runs(world: World) -> None:
 
 @told
 async def test_what_is_not_there_is_said_not_to_be(world: World) -> None:
-    error = await refused(world.call("sns", "create_topic", Name="t"))
+    error = await refused(world.call("kinesis", "list_streams"))
     assert isinstance(error, NotImplementedByDoppio)
-    assert error.message == "sns:CreateTopic exists in AWS and not yet in this cloud"
+    assert error.message == "kinesis:ListStreams exists in AWS and not yet in this cloud"
     error = await refused(world.call("iam", "generate_organizations_access_report"))
     assert (error.code, error.status) == ("NotImplemented", 501)
 

@@ -337,7 +337,8 @@ class RestCodec:
             elif name in plan.prefixes:
                 prefix = plan.prefixes[name]
                 headers += [(prefix + key.lower(), str(text)) for key, text in value.items()]
-            elif name == plan.status:
+            elif name in (plan.status, "@status"):
+                # `@status`: where AWS answers an operation with more than one, and no member says so.
                 status = value
         return status, content_type
 

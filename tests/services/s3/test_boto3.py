@@ -86,7 +86,7 @@ def test_errors_have_s3s_codes_and_statuses(s3: Any) -> None:
     )
     assert code(s3.delete_bucket, Bucket="errors") == ("BucketNotEmpty", 409)
     assert code(s3.get_bucket_policy, Bucket="errors") == ("NoSuchBucketPolicy", 404)
-    assert code(s3.restore_object, Bucket="errors", Key="k") == ("NotImplemented", 501)
+    assert code(s3.get_object_torrent, Bucket="errors", Key="k") == ("NotImplemented", 501)
 
 
 def test_versions_and_settings_come_back_as_put(s3: Any) -> None:

@@ -55,7 +55,6 @@ def test_what_is_not_set_is_said_not_to_be(method: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("method", "member"),
     [
-        ("put_bucket_lifecycle_configuration", {}),
         ("put_bucket_website", {"WebsiteConfiguration": {}}),
     ],
 )

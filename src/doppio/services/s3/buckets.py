@@ -30,6 +30,7 @@ from doppio.services.s3.errors import (
     NoSuchBucket,
     TooManyBuckets,
 )
+from doppio.services.s3.lifecycle import RUN
 from doppio.services.s3.limits import BUCKET_TAGS_MAX, BUCKETS, LISTED_BUCKETS_MAX
 from doppio.services.s3.lookup import bucket_id, checked_bucket, existing_bucket
 from doppio.services.s3.reclaim import discard_upload, keep_sweeping
@@ -173,6 +174,7 @@ class Buckets:
                     tx.delete(upload)
                     await discard_upload(tx, upload.id, None)
             await drop_settings(tx, bucket)
+            await tx.unschedule(RUN, bucket.id)
             await _count(tx, -1)
             tx.delete(bucket)
             forget_resource(tx, bucket.arn)

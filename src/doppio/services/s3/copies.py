@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.store import Conflict
 from doppio.services.s3 import checksums
+from doppio.services.s3.archives import check_readable
 from doppio.services.s3.attributes import (
     Attributes,
     check_acl,
@@ -225,6 +226,7 @@ async def _source(reader: Reader, req: Mapping[str, Any]) -> _Source:
             "version id."
         ) from error
     check_copy_source(req, version)
+    check_readable(version, reader.context.now)
     return _Source(bucket, version, content)
 
 

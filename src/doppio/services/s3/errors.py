@@ -109,6 +109,12 @@ class InvalidLocationConstraint(AwsError):
     text = "The specified location-constraint is not valid"
 
 
+class InvalidObjectState(AwsError):
+    code = "InvalidObjectState"
+    status = 403
+    text = "The operation is not valid for the object's storage class"
+
+
 class InvalidPart(AwsError):
     code = "InvalidPart"
     text = (
@@ -287,6 +293,16 @@ class ReplicationConfigurationNotFound(AwsError):
     code = "ReplicationConfigurationNotFoundError"
     status = 404
     text = "The replication configuration was not found"
+
+
+class RestoreAlreadyInProgress(AwsError):
+    code = "RestoreAlreadyInProgress"
+    status = 409
+    text = "Object restore is already in progress"
+
+
+class RestoreNotArchived(InvalidObjectState):
+    text = "Restore is not allowed for the object's current storage class"
 
 
 class TooManyBuckets(AwsError):

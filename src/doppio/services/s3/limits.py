@@ -31,6 +31,9 @@ DELETED_KEYS_MAX = 1000
 POLICY_BYTES_MAX = 20 * KIB
 CORS_RULES_MAX = 100
 NOTIFICATIONS_MAX = 100
+LIFECYCLE_RULES_MAX = 1000
+RULE_ID_CHARS_MAX = 255
+TRANSITION_BYTES_MIN = 128 * KIB
 
 # Ours. A body up to the first lies in its object's row, up to the second in a row of its own, and
 # beyond that in a file. A row costs no fsync of its own, a file does not swell the store. Measured
@@ -51,3 +54,4 @@ RECLAIM_DELAY = timedelta(minutes=5)
 ORPHAN_AGE = timedelta(hours=24)
 SWEEP_EVERY = timedelta(days=1)
 PARTS_A_STEP = 500
+LIFECYCLE_KEYS_A_STEP = 500

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3 import checksums
+from doppio.services.s3.archives import check_readable, restore_header
 from doppio.services.s3.attributes import Attributes, check_acl, head_of, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
@@ -27,6 +28,7 @@ from doppio.services.s3.encryption import (
 )
 from doppio.services.s3.errors import InvalidRequest
 from doppio.services.s3.happenings import happened
+from doppio.services.s3.lifecycle import expiration_of
 from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, BODY_IN_ROW_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_and_content, version_of
 from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Current, Piece, Version
@@ -71,6 +73,8 @@ class Objects:
             bucket, current, received = await self._put(ctx, req, attributes, body, sealing)
         result: w.PutObjectOutput = {"ETag": f'"{current.etag}"'}
         result.update(cast("w.PutObjectOutput", told_of(sealing)))
+        if bucket.kinds and (ends := await expiration_of(ctx, bucket, current)) is not None:
+            result["Expiration"] = ends
         result.update(cast("w.PutObjectOutput", checksums.to_wire(received.checksum)))
         if bucket.versioning == ENABLED:
             result["VersionId"] = current.id
@@ -112,7 +116,10 @@ class Objects:
         """A version's bytes, all of them or a range."""
         reader = ctx.read()
         bucket, version, content = await version_and_content(reader, req)
+        check_readable(version, ctx.now)
         result, offset, length = self._read(ctx, req, bucket, version, content)
+        if bucket.kinds and (ends := await expiration_of(ctx, bucket, version)) is not None:
+            result["Expiration"] = ends
         keys = await keys_to_read(ctx, req, version.more)
         result["Body"] = self._bodies.send(ctx, version, content, offset, length, keys)
         reader.meter("Requests-Tier2")
@@ -127,6 +134,8 @@ class Objects:
             (bucket, version), content = await version_of(reader, req), None
         check_customer(req, version.more)
         result, _, _ = self._read(ctx, req, bucket, version, content)
+        if bucket.kinds and (ends := await expiration_of(ctx, bucket, version)) is not None:
+            result["Expiration"] = ends
         reader.meter("Requests-Tier2")
         return cast("w.HeadObjectOutput", result)
 
@@ -140,6 +149,8 @@ class Objects:
     ) -> tuple[dict[str, Any], int, int]:
         check_read(req, version)
         result = head_of(bucket, version)
+        if version.more is not None and (restore := restore_header(version, ctx.now)) is not None:
+            result["Restore"] = restore
         offset, length = 0, version.size
         if "Range" in req or "PartNumber" in req:
             found: tuple[int, int] | None

@@ -37,6 +37,7 @@ _ON_BUCKET = {
     "GetBucketNotificationConfiguration": "GetBucketNotification",
     "PutBucketNotificationConfiguration": "PutBucketNotification",
     "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
     "DeleteBucketLifecycle": "PutLifecycleConfiguration",
     "DeleteBucketReplication": "PutReplicationConfiguration",
     "GetBucketAnalyticsConfiguration": "GetAnalyticsConfiguration",
@@ -64,6 +65,7 @@ _ON_OBJECT = {
     "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject",
     "AbortMultipartUpload": "AbortMultipartUpload",
+    "RestoreObject": "RestoreObject",
     "ListParts": "ListMultipartUploadParts",
 }
 _OF_VERSION = {

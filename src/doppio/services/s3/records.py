@@ -111,12 +111,20 @@ class MasterKey(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
 
 
+class Restored(msgspec.Struct, frozen=True, array_like=True):
+    """A readable copy of an archived version: from when, and until when."""
+
+    ready_at: datetime
+    ends_at: datetime
+
+
 class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What few versions have, so that the others do not pay for it.
 
-    `sealed`: how the bytes are encrypted, where they are.
+    `restored`: the copy of an archived one. `sealed`: how the bytes are encrypted, where they are.
     """
 
+    restored: Restored | None = None
     sealed: Sealed | None = None
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
+from doppio.services.s3 import archives
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
 from doppio.services.s3.copies import Copies
 from doppio.services.s3.deletion import Deletion
+from doppio.services.s3.lifecycle import Keeper, Lifecycle
 from doppio.services.s3.listing import Listing
 from doppio.services.s3.multipart import Multipart
 from doppio.services.s3.notices import JOBS as NOTICE_JOBS
@@ -39,10 +41,12 @@ SERVICE = Service(
         Configuration(),
         Policies(),
         Notifications(),
+        Lifecycle(),
+        archives.Archives(),
         Unset(),
     ],
     needs=needs,
     data_events=DATA_EVENTS,
-    jobs={**Reclaimer(_bodies).jobs(), **NOTICE_JOBS},
+    jobs={**Reclaimer(_bodies).jobs(), **NOTICE_JOBS, **Keeper().jobs(), **archives.jobs()},
     subscriptions=[NOTICES],
 )

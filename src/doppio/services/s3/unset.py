@@ -13,7 +13,6 @@ from doppio.kernel.context import Context
 from doppio.services.s3.errors import (
     InvalidRequest,
     NoSuchConfiguration,
-    NoSuchLifecycleConfiguration,
     NoSuchWebsiteConfiguration,
     ObjectLockConfigurationNotFound,
     ReplicationConfigurationNotFound,
@@ -37,13 +36,6 @@ _NO_LOCK = "Bucket is missing Object Lock Configuration"
 
 class Unset:
     """Reads of settings that nothing can set, and deletes, which find nothing to delete."""
-
-    async def get_bucket_lifecycle_configuration(
-        self, ctx: Context, req: w.GetBucketLifecycleConfigurationRequest
-    ) -> w.GetBucketLifecycleConfigurationOutput:
-        """No lifecycle rules: an error in S3."""
-        bucket = await _read(ctx, req)
-        raise NoSuchLifecycleConfiguration(BucketName=bucket.name)
 
     async def get_bucket_replication(
         self, ctx: Context, req: w.GetBucketReplicationRequest
@@ -142,12 +134,6 @@ class Unset:
         """No request metrics."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
-
-    async def delete_bucket_lifecycle(
-        self, ctx: Context, req: w.DeleteBucketLifecycleRequest
-    ) -> None:
-        """There are no lifecycle rules to forget."""
-        await existing_bucket(ctx.read(), req)
 
     async def delete_bucket_replication(
         self, ctx: Context, req: w.DeleteBucketReplicationRequest
