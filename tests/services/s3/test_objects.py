@@ -278,7 +278,7 @@ async def test_limits_of_keys_metadata_tags_and_classes(world: World) -> None:
         "AccessControlListNotSupported"
     )
     await world.put("key", ACL="bucket-owner-full-control", ServerSideEncryption="AES256")
-    error = await refused(world.put("key", ObjectLockMode="GOVERNANCE"))
+    error = await refused(world.put("key", ObjectLockLegalHoldStatus="ON"))
     assert error.message == "Bucket is missing Object Lock Configuration"
     error = await refused(world.put("key", ServerSideEncryption="aws:kms"))
     assert (error.code, error.status) == ("NotImplemented", 501)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from doppio.services.s3 import locks
 from doppio.services.s3.encryption import encryption_of
 from doppio.services.s3.errors import (
     AccessControlListNotSupported,
     InvalidArgument,
-    InvalidRequest,
     InvalidStorageClass,
     InvalidTag,
     MetadataTooLarge,
@@ -33,9 +33,9 @@ ENFORCED = "BucketOwnerEnforced"
 _GRANTS = frozenset(
     {"GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"}
 )
-_LOCKS = frozenset(
+_LOCKS = frozenset({"ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus"})
+_EVENT_HOLDS = frozenset(
     {
-        "ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus",
         "ObjectLockEventHold", "ObjectLockEventHoldDurationDays",
         "ObjectLockEventHoldDurationYears",
     }
@@ -43,7 +43,7 @@ _LOCKS = frozenset(
 _SYSTEM = frozenset(SYSTEM_HEADERS)
 # Everything that costs a look: the usual request has none of them.
 _RARE = (
-    frozenset({"StorageClass", "Tagging", "WriteOffsetBytes", "ACL"}) | _GRANTS | _LOCKS
+    frozenset({"StorageClass", "Tagging", "WriteOffsetBytes", "ACL"}) | _GRANTS | _LOCKS | _EVENT_HOLDS
 )  # fmt: skip
 
 
@@ -78,7 +78,8 @@ def new_attributes(req: Mapping[str, Any]) -> Attributes:
     if storage_class not in STORAGE_CLASSES:
         raise InvalidStorageClass(StorageClassRequested=storage_class)
     tags = tags_of_header(req["Tagging"]) if "Tagging" in req else _NONE
-    return Attributes(headers, req.get("Expires"), metadata, tags, storage_class)
+    more = None if _LOCKS.isdisjoint(req) else locks.more_of(req, None)
+    return Attributes(headers, req.get("Expires"), metadata, tags, storage_class, more)
 
 
 def tags_of_header(text: str) -> dict[str, str]:
@@ -99,8 +100,8 @@ def tags_of_header(text: str) -> dict[str, str]:
 def refuse_what_is_not_here(req: Mapping[str, Any]) -> None:
     """Say what AWS says of settings that cannot be, and 501 of those this cloud lacks."""
     keys = req.keys()
-    if _LOCKS & keys:
-        raise InvalidRequest("Bucket is missing Object Lock Configuration")
+    if _EVENT_HOLDS & keys:
+        raise NotImplementedByDoppio("Event holds exist in AWS and not yet here")
     if "WriteOffsetBytes" in keys:
         raise NotImplementedByDoppio("Appending exists in directory buckets, which are not here")
 
@@ -147,6 +148,7 @@ def head_of(bucket: Bucket, version: Version) -> dict[str, Any]:
 
 def _add_more(head: dict[str, Any], more: More) -> None:
     """What GET and HEAD say of the rare fields."""
+    head.update(locks.shown(more))
     if more.sealed is not None:
         del head["ServerSideEncryption"]
         head.update(encryption_of(more))

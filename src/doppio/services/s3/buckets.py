@@ -16,6 +16,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
+from doppio.services.s3 import locks
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import (
     BucketAlreadyExists,
@@ -83,6 +84,8 @@ class Buckets:
                 )
                 await _count(tx, 1)
                 tx.put(bucket)
+                if req.get("ObjectLockEnabledForBucket"):
+                    bucket = locks.enable(tx, bucket)
                 put_resource(tx, bucket.arn, bucket.account)
                 await keep_sweeping(tx)
             elif old.account != ctx.account:
@@ -204,8 +207,6 @@ def _region_of(ctx: Context, configuration: Mapping[str, Any]) -> str:
 
 
 def _ownership_of(req: Mapping[str, Any]) -> str:
-    if req.get("ObjectLockEnabledForBucket"):
-        raise NotImplementedByDoppio("Object Lock exists in AWS and not yet here")
     ownership: str = req.get("ObjectOwnership", ENFORCED)
     if ownership not in _OWNERSHIPS:
         raise InvalidArgument(

@@ -28,6 +28,7 @@ class Deletion:
         objects = wanted.get("Objects") or []
         if not 1 <= len(objects) <= DELETED_KEYS_MAX:
             raise MalformedXML
+        bypasses = bool(req.get("BypassGovernanceRetention"))
         quiet = wanted.get("Quiet", False)
         deleted: list[w.DeletedObject] = []
         errors: list[w.Error] = []
@@ -35,7 +36,7 @@ class Deletion:
             bucket = await existing_bucket(tx, req)
             for one in objects:
                 try:
-                    entry = await _delete_one(tx, bucket, one)
+                    entry = await _delete_one(tx, bucket, one, bypasses=bypasses)
                 except AwsError as error:
                     errors.append(_error(one, error))
                 else:
@@ -48,13 +49,15 @@ class Deletion:
         return result
 
 
-async def _delete_one(tx: Tx, bucket: Bucket, one: w.ObjectIdentifier) -> w.DeletedObject:
+async def _delete_one(
+    tx: Tx, bucket: Bucket, one: w.ObjectIdentifier, *, bypasses: bool
+) -> w.DeletedObject:
     key, version_id = one["Key"], one.get("VersionId")
     action = "s3:DeleteObject" if version_id is None else "s3:DeleteObjectVersion"
     await tx.context.authorise(action, f"{bucket.arn}/{key}", policy=bucket.arn)
     current = await tx.get(Current, bucket.id, key)
     check_delete({"Key": key, **({"IfMatch": one["ETag"]} if "ETag" in one else {})}, current)
-    gone = await delete(tx, bucket, key, version_id, current)
+    gone = await delete(tx, bucket, key, version_id, current, bypasses=bypasses)
     entry: w.DeletedObject = {"Key": key}
     if version_id is not None:
         entry["VersionId"] = version_id

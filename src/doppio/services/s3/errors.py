@@ -85,6 +85,11 @@ class InvalidBucketAclWithObjectOwnership(AwsError):
     text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
 
 
+class InvalidBucketState(AwsError):
+    code = "InvalidBucketState"
+    status = 409
+
+
 class InvalidBucketName(AwsError):
     code = "InvalidBucketName"
     text = "The specified bucket is not valid."
@@ -221,6 +226,12 @@ class NoSuchLifecycleConfiguration(AwsError):
     code = "NoSuchLifecycleConfiguration"
     status = 404
     text = "The lifecycle configuration does not exist"
+
+
+class NoSuchObjectLockConfiguration(AwsError):
+    code = "NoSuchObjectLockConfiguration"
+    status = 404
+    text = "The specified object does not have a ObjectLock configuration"
 
 
 class NoSuchPublicAccessBlockConfiguration(AwsError):

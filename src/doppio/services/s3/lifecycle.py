@@ -27,6 +27,7 @@ from doppio.services.s3.lifecycle_rules import (
     upload_ends_at,
 )
 from doppio.services.s3.limits import LIFECYCLE_KEYS_A_STEP
+from doppio.services.s3.locks import is_locked
 from doppio.services.s3.lookup import existing_bucket, newest_older
 from doppio.services.s3.reclaim import discard_upload
 from doppio.services.s3.records import Bucket, Current, Older, Upload, Version
@@ -219,7 +220,7 @@ class Keeper:
 
         async def move(tx: Tx) -> None:
             version = await tx.get(Older, bucket.id, seen.key, seen.newest_first)
-            if version is None:
+            if version is None or is_locked(version, now):
                 return
             if wanted.storage_class is not None:
                 _transition(tx, bucket, version, wanted.storage_class)

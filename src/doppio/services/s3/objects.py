@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3 import checksums
+from doppio.services.s3 import checksums, locks
 from doppio.services.s3.archives import check_readable, restore_header
 from doppio.services.s3.attributes import Attributes, check_acl, head_of, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
@@ -181,7 +181,10 @@ class Objects:
         async with ctx.write() as tx:
             bucket, current = await bucket_and_current(tx, req)
             check_delete(req, current)
-            return await delete(tx, bucket, req["Key"], req.get("VersionId"), current)
+            bypasses = bool(req.get("BypassGovernanceRetention"))
+            return await delete(
+                tx, bucket, req["Key"], req.get("VersionId"), current, bypasses=bypasses
+            )
 
 
 async def put_version(
@@ -237,6 +240,9 @@ async def new_version(
 
     `cause` is S3's name of how it came, as in `ObjectCreated:Put`.
     """
+    more = attributes.more
+    if more is not None or locks.KIND in bucket.kinds:
+        more = await locks.locked(tx, bucket, more)
     sequence, version = await make_way(tx, bucket, key, old)
     current = tx.put(
         Current(
@@ -256,7 +262,7 @@ async def new_version(
             expires=attributes.expires,
             metadata=attributes.metadata,
             tags=attributes.tags,
-            more=attributes.more,
+            more=more,
         )
     )
     happened(tx, bucket, current, f"ObjectCreated:{cause}")
@@ -264,7 +270,13 @@ async def new_version(
 
 
 async def delete(
-    tx: Tx, bucket: Bucket, key: str, version_id: str | None, current: Current | None
+    tx: Tx,
+    bucket: Bucket,
+    key: str,
+    version_id: str | None,
+    current: Current | None,
+    *,
+    bypasses: bool = False,
 ) -> w.DeleteObjectOutput:
     """Delete a key or a version of it: the members of DeleteObject's result."""
     if version_id is None:
@@ -275,7 +287,7 @@ async def delete(
             return {}
         happened(tx, bucket, marker, "ObjectRemoved:DeleteMarkerCreated")
         return {"DeleteMarker": True, "VersionId": marker.id}
-    gone = await remove(tx, bucket, key, version_id, current)
+    gone = await remove(tx, bucket, key, version_id, current, bypasses=bypasses)
     if gone is not None:
         happened(tx, bucket, gone, "ObjectRemoved:Delete")
     result: w.DeleteObjectOutput = {"VersionId": version_id}

@@ -37,6 +37,7 @@ _ON_BUCKET = {
     "GetBucketNotificationConfiguration": "GetBucketNotification",
     "PutBucketNotificationConfiguration": "PutBucketNotification",
     "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
+    "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
     "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
     "DeleteBucketLifecycle": "PutLifecycleConfiguration",
     "DeleteBucketReplication": "PutReplicationConfiguration",
@@ -58,6 +59,8 @@ _ON_OBJECT = {
     "PutObjectAcl": "PutObjectAcl",
     "GetObjectRetention": "GetObjectRetention",
     "GetObjectLegalHold": "GetObjectLegalHold",
+    "PutObjectRetention": "PutObjectRetention",
+    "PutObjectLegalHold": "PutObjectLegalHold",
     "GetObjectTagging": "GetObjectTagging",
     "PutObjectTagging": "PutObjectTagging",
     "DeleteObjectTagging": "DeleteObjectTagging",
@@ -102,11 +105,16 @@ _CONDITIONS = {
     "StorageClass": "s3:x-amz-storage-class",
     "WebsiteRedirectLocation": "s3:x-amz-website-redirect-location",
     "ObjectOwnership": "s3:x-amz-object-ownership",
+    "ObjectLockMode": "s3:object-lock-mode",
+    "ObjectLockRetainUntilDate": "s3:object-lock-retain-until-date",
+    "ObjectLockLegalHoldStatus": "s3:object-lock-legal-hold",
     "IfMatch": "s3:if-match",
     "IfNoneMatch": "s3:if-none-match",
 }
 _CONDITIONAL = _CONDITIONS.keys()
 _LISTINGS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions"})
+# What comes with an object and takes a permission of its own.
+_BESIDE = frozenset({"Tagging", "ACL", "ObjectLockMode", "ObjectLockLegalHoldStatus"})
 _NONE: dict[str, Any] = {}
 _object_actions = {name: f"s3:{action}" for name, action in _ON_OBJECT.items()}
 
@@ -125,7 +133,7 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if "VersionId" in req and action[3:] in _OF_VERSION:
         action = f"s3:{_OF_VERSION[action[3:]]}"
     need = Need(action, arn, context, bucket_arn)
-    if "Tagging" not in req and "ACL" not in req:
+    if _BESIDE.isdisjoint(req):
         return (need,)
     return (need, *_beside(operation, req, arn, context, bucket_arn))
 
@@ -178,6 +186,10 @@ def _beside(
     if operation in {"PutObject", "CopyObject", "CreateMultipartUpload"}:
         if "Tagging" in req:
             found.append(Need("s3:PutObjectTagging", arn, context, bucket_arn))
+        if "ObjectLockMode" in req:
+            found.append(Need("s3:PutObjectRetention", arn, context, bucket_arn))
+        if "ObjectLockLegalHoldStatus" in req:
+            found.append(Need("s3:PutObjectLegalHold", arn, context, bucket_arn))
         if "ACL" in req:
             found.append(Need("s3:PutObjectAcl", arn, context, bucket_arn))
     return found

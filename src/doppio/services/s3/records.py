@@ -118,13 +118,22 @@ class Restored(msgspec.Struct, frozen=True, array_like=True):
     ends_at: datetime
 
 
+class Retention(msgspec.Struct, frozen=True, array_like=True):
+    """Until when a version may not go, and whether that may be bypassed."""
+
+    mode: str
+    until: datetime
+
+
 class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What few versions have, so that the others do not pay for it.
 
-    `restored`: the copy of an archived one. `sealed`: how the bytes are encrypted, where they are.
+    `held`: ON or OFF, once a legal hold was put. `retention`: its lock. `restored`: the copy of an archived one. `sealed`: how the bytes are encrypted, where they are.
     """
 
+    held: str = ""
     restored: Restored | None = None
+    retention: Retention | None = None
     sealed: Sealed | None = None
 
 

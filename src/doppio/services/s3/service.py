@@ -11,6 +11,7 @@ from doppio.services.s3.copies import Copies
 from doppio.services.s3.deletion import Deletion
 from doppio.services.s3.lifecycle import Keeper, Lifecycle
 from doppio.services.s3.listing import Listing
+from doppio.services.s3.locks import Locks
 from doppio.services.s3.multipart import Multipart
 from doppio.services.s3.notices import JOBS as NOTICE_JOBS
 from doppio.services.s3.notices import SUBSCRIPTION as NOTICES
@@ -42,6 +43,7 @@ SERVICE = Service(
         Policies(),
         Notifications(),
         Lifecycle(),
+        Locks(),
         archives.Archives(),
         Unset(),
     ],

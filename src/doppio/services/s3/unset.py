@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context
 from doppio.services.s3.errors import (
-    InvalidRequest,
     NoSuchConfiguration,
     NoSuchWebsiteConfiguration,
-    ObjectLockConfigurationNotFound,
     ReplicationConfigurationNotFound,
 )
-from doppio.services.s3.lookup import existing_bucket, version_of
+from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.records import Bucket
 
 if TYPE_CHECKING:
@@ -29,9 +27,6 @@ async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
     bucket = await existing_bucket(reader, req)
     reader.meter("Requests-Tier2")
     return bucket
-
-
-_NO_LOCK = "Bucket is missing Object Lock Configuration"
 
 
 class Unset:
@@ -50,13 +45,6 @@ class Unset:
         """No website: an error in S3."""
         bucket = await _read(ctx, req)
         raise NoSuchWebsiteConfiguration(BucketName=bucket.name)
-
-    async def get_object_lock_configuration(
-        self, ctx: Context, req: w.GetObjectLockConfigurationRequest
-    ) -> w.GetObjectLockConfigurationOutput:
-        """No Object Lock: an error in S3."""
-        bucket = await _read(ctx, req)
-        raise ObjectLockConfigurationNotFound(BucketName=bucket.name)
 
     async def get_bucket_logging(
         self, ctx: Context, req: w.GetBucketLoggingRequest
@@ -144,17 +132,3 @@ class Unset:
     async def delete_bucket_website(self, ctx: Context, req: w.DeleteBucketWebsiteRequest) -> None:
         """There is no website to take down."""
         await existing_bucket(ctx.read(), req)
-
-    async def get_object_retention(
-        self, ctx: Context, req: w.GetObjectRetentionRequest
-    ) -> w.GetObjectRetentionOutput:
-        """No Object Lock in the bucket: an error in S3."""
-        await version_of(ctx.read(), req)
-        raise InvalidRequest(_NO_LOCK)
-
-    async def get_object_legal_hold(
-        self, ctx: Context, req: w.GetObjectLegalHoldRequest
-    ) -> w.GetObjectLegalHoldOutput:
-        """No Object Lock in the bucket: an error in S3."""
-        await version_of(ctx.read(), req)
-        raise InvalidRequest(_NO_LOCK)

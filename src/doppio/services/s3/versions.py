@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3.errors import InvalidArgument, MalformedXML
+from doppio.services.s3 import locks
+from doppio.services.s3.errors import InvalidArgument, InvalidBucketState, MalformedXML
 from doppio.services.s3.lookup import (
     NULL,
     existing_bucket,
@@ -44,6 +45,11 @@ class Versioning:
             raise MalformedXML
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
+            if status != ENABLED and locks.KIND in bucket.kinds:
+                raise InvalidBucketState(
+                    "An Object Lock configuration is present on this bucket, so the versioning "
+                    "state cannot be changed."
+                )
             tx.put(msgspec.structs.replace(bucket, versioning=status))
             tx.meter("Requests-Tier1")
 
@@ -107,12 +113,20 @@ async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Old
 
 
 async def remove(
-    tx: Tx, bucket: Bucket, key: str, wanted: str, current: Current | None
+    tx: Tx,
+    bucket: Bucket,
+    key: str,
+    wanted: str,
+    current: Current | None,
+    *,
+    bypasses: bool = False,
 ) -> Version | None:
     """Delete one version for good; the newest that is left becomes current if it is no marker."""
     version = await numbered(tx, bucket, key, wanted, current)
     if version is None:
         return None
+    if version.more is not None:
+        await locks.check_may_go(tx.context, bucket, version, bypasses=bypasses)
     tx.delete(version)
     await release(tx, version)
     if version is current or current is None:
