@@ -320,3 +320,71 @@ def test_sns_tells_queues_and_confirms_by_its_link(account: Account) -> None:
     assert sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"] == []
     with pytest.raises(sns.exceptions.NotFoundException):
         sns.publish(TopicArn=topic + "x", Message="hello")
+
+
+def test_kms_seals_what_s3_keeps(account: Account) -> None:
+    kms, s3 = account.client("kms"), account.client("s3")
+    key = kms.create_key(Description="recipes")["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/recipes", TargetKeyId=key)
+    sealed = kms.encrypt(KeyId="alias/recipes", Plaintext=b"beans", EncryptionContext={"a": "b"})
+    opened = kms.decrypt(CiphertextBlob=sealed["CiphertextBlob"], EncryptionContext={"a": "b"})
+    assert (opened["Plaintext"], opened["KeyId"]) == (b"beans", key)
+    bucket = f"sealed-{account.number}"
+    s3.create_bucket(Bucket=bucket)
+    body = b"x" * 300_000
+    s3.put_object(
+        Bucket=bucket, Key="k", Body=body, ServerSideEncryption="aws:kms", SSEKMSKeyId=key
+    )
+    got = s3.get_object(Bucket=bucket, Key="k")
+    assert (got["SSEKMSKeyId"], got["Body"].read()) == (key, body)
+    assert s3.get_object(Bucket=bucket, Key="k", Range="bytes=1-3")["Body"].read() == b"xxx"
+    kms.disable_key(KeyId=key)
+    assert code_of(s3.get_object, Bucket=bucket, Key="k") == ("KMS.DisabledException", 400)
+    mine = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"k" * 32}
+    s3.put_object(Bucket=bucket, Key="mine", Body=body, **mine)
+    assert s3.get_object(Bucket=bucket, Key="mine", **mine)["Body"].read() == body
+    assert code_of(s3.get_object, Bucket=bucket, Key="mine") == ("InvalidRequest", 400)
+
+
+def test_s3_locks_restores_and_tells(account: Account) -> None:
+    s3, sqs = account.client("s3"), account.client("sqs")
+    bucket = f"locked-{account.number}"
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    url = sqs.create_queue(QueueName="told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket,
+        NotificationConfiguration={
+            "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectRestore:Post"]}]
+        },
+    )
+    (first,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    assert json.loads(first["Body"])["Event"] == "s3:TestEvent"
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=first["ReceiptHandle"])
+    made = s3.put_object(Bucket=bucket, Key="k", Body=b"x", StorageClass="GLACIER")
+    where = {"Bucket": bucket, "Key": "k", "VersionId": made["VersionId"]}
+    s3.put_object_legal_hold(**where, LegalHold={"Status": "ON"})
+    assert code_of(s3.delete_object, **where) == ("AccessDenied", 403)
+    with pytest.raises(s3.exceptions.InvalidObjectState) as caught:
+        s3.get_object(**where)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    asked = {"Days": 1, "GlacierJobParameters": {"Tier": "Bulk"}}
+    answer = s3.restore_object(**where, RestoreRequest=asked)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    (record,) = json.loads(message["Body"])["Records"]
+    assert (record["eventName"], record["s3"]["object"]["key"]) == ("ObjectRestore:Post", "k")
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 1}}
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    assert 'rule-id="r"' in s3.head_object(Bucket=bucket, Key="k")["Expiration"]

@@ -159,6 +159,7 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
         resource_account=owner,
         context=Conditions(ctx, need.context),
         principal_id=caller.id,
+        decisive=need.decisive,
     )
 
 

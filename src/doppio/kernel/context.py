@@ -381,12 +381,14 @@ class Context:
         extra: Mapping[str, Any] | None = None,
         *,
         policy: str | None = None,
+        decisive: bool = False,
     ) -> None:
         """An extra check beside the door's; raises AccessDenied.
 
         `policy`: the ARN on which the resource's policy hangs, where it is not its own (a bucket's).
+        `decisive`: nothing counts that this policy does not let in (a key's).
         """
-        await self.kernel.authorise(self, Need(action, resource, extra or {}, policy))
+        await self.kernel.authorise(self, Need(action, resource, extra or {}, policy, decisive))
 
     async def call(self, service: str, method: str, req: Mapping[str, Any]) -> Any:
         """Call another service's public operation as this caller."""

@@ -26,13 +26,15 @@ class Need(NamedTuple):
     """One permission that a call needs: an action on a resource, with extra condition keys.
 
     `policy` is the ARN of the resource whose policy counts where it is not `resource` itself (the
-    bucket of an object).
+    bucket of an object). `decisive`: what other policies allow counts only where that policy lets
+    the caller's account in (KMS's keys).
     """
 
     action: str
     resource: str = "*"
     context: Mapping[str, Any] = {}
     policy: str | None = None
+    decisive: bool = False
 
 
 # What anybody may read of a service by a plain GET below `/_aws/`: the bytes and their type, by

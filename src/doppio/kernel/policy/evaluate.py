@@ -26,6 +26,7 @@ class AccessRequest:
     resource_account: str
     context: Mapping[str, Any] = field(default_factory=dict)
     principal_id: str = ""
+    decisive: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -96,6 +97,8 @@ def _granted(
 ) -> Decision:
     same = request.account == request.resource_account
     by_resource, how = _resource_allow(request, action, policies.resource)
+    if request.decisive and by_resource is None:
+        return Decision(False, "implicit-deny", "resource", considered=considered)
     if by_resource is not None and (request.kind in ("service", "anonymous")):
         return Decision(True, "allowed", "resource", by_resource, considered)
     if by_resource is not None and same and how == "exact" and request.kind == "user":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ from doppio.services.s3.errors import (
 )
 from doppio.services.s3.records import Bucket, MasterKey, More, Sealed
 from doppio.services.s3.sealing import KEY_BYTES, NONCE_BYTES, DataKeys, unwrap, wrap
+from doppio.wire.errors import AccessDenied as AccessDeniedByPolicy
+from doppio.wire.errors import AwsError, NotImplementedByDoppio
 
 AES256 = "AES256"
 KMS = "aws:kms"
@@ -136,8 +139,8 @@ async def keys_of(ctx: Context, req: Mapping[str, Any], sealed: Sealed, of: str 
         raise InvalidRequest(_NOT_APPLICABLE)
     if sealed.kind == AES256:
         return (await _unwrapped(ctx, sealed.keys[0]),)
-    answer = await _kms(ctx).call(
-        "kms",
+    answer = await _kms(
+        ctx,
         "decrypt",
         {
             "CiphertextBlob": sealed.keys[0],
@@ -379,8 +382,8 @@ async def _of_kms(
     # What CloudTrail and key policies see: which object (or bucket) a data key is for.
     context = {"aws:s3:arn": bucket.arn if bucket_key else f"{bucket.arn}/{key}"}
     context = {**_context(given), **context}
-    answer = await _kms(ctx).call(
-        "kms",
+    answer = await _kms(
+        ctx,
         "generate_data_key",
         {
             "KeyId": key_id or "alias/aws/s3",
@@ -421,6 +424,23 @@ def _context(given: str | None) -> dict[str, str]:
         raise problem from error
 
 
-def _kms(ctx: Context) -> Context:
-    """The caller, as S3 speaks for it to KMS."""
-    return ctx
+async def _kms(ctx: Context, method: str, req: Mapping[str, Any]) -> Any:
+    """Ask KMS as the caller, for whom S3 speaks. Its errors are called `KMS.…` in S3's answers."""
+    session = {**ctx.caller.session, "kms:viaservice": f"s3.{ctx.region}.amazonaws.com"}
+    caller = dataclasses.replace(ctx.caller, session=session)
+    try:
+        return await ctx.derive(caller).call("kms", method, req)
+    except (AccessDeniedByPolicy, NotImplementedByDoppio):
+        raise
+    except AwsError as error:
+        if error.status >= 500:
+            raise
+        raise KmsProblem(error) from error
+
+
+class KmsProblem(AwsError):
+    """What KMS says, as S3 passes it on."""
+
+    def __init__(self, error: AwsError) -> None:
+        super().__init__(error.message)
+        self.code = f"KMS.{error.code}"  # type: ignore[misc]

@@ -1,0 +1,232 @@
+"""Finding a key by any of its names, and asking whether the caller may use it.
+
+A key's policy is decisive: what an IAM policy allows counts only where the key's policy lets the
+account in. The question needs the key's real ARN, so operations ask it here, once they know it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.kernel.authorise import put_resource
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.services.kms import crypto
+from doppio.services.kms.errors import (
+    Disabled,
+    InvalidArn,
+    InvalidKeyUsage,
+    KmsInvalidState,
+    NotFound,
+)
+from doppio.services.kms.records import Alias, Key, Material, RootKey
+
+_ROOT = "root"
+_VIA = "kms:viaservice"
+
+
+async def named(reader: Reader, name: str) -> Key:
+    """The key of an id, an ARN or an alias. Raises NotFound."""
+    ctx = reader.context
+    account, region, rest = _parts(ctx, name)
+    if rest.startswith("alias/"):
+        alias = await reader.get(Alias, account, region, rest)
+        if alias is None:
+            raise NotFound(f"Alias arn:{ctx.partition}:kms:{region}:{account}:{rest} is not found.")
+        rest = alias.target
+    key = await reader.get(Key, account, region, rest)
+    if key is None:
+        raise NotFound(
+            f"Key 'arn:{ctx.partition}:kms:{region}:{account}:key/{rest}' does not exist"
+        )
+    return key
+
+
+async def permitted(
+    ctx: Context,
+    name: str,
+    action: str,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    context: Mapping[str, str] | None = None,
+) -> Key:
+    """The key of a name, which the caller may use so. Raises AccessDenied, NotFound."""
+    try:
+        key = await named(ctx.read(), name)
+    except NotFound:
+        key = await _managed(ctx, name)
+    await check(ctx, key, action, extra=extra, context=context)
+    return key
+
+
+async def check(
+    ctx: Context,
+    key: Key,
+    action: str,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    context: Mapping[str, str] | None = None,
+) -> None:
+    """Raise AccessDenied unless the caller may do this with the key."""
+    keys: dict[str, Any] = {
+        "kms:calleraccount": ctx.caller.account,
+        "kms:keyspec": key.spec,
+        "kms:keyusage": key.usage,
+        "kms:keyorigin": "AWS_KMS",
+        "kms:multiregion": "false",
+        **{f"aws:resourcetag/{name.lower()}": value for name, value in key.tags.items()},
+        **(extra or {}),
+    }
+    for name, value in (context or {}).items():
+        keys[f"kms:encryptioncontext:{name.lower()}"] = value
+    if context:
+        keys["kms:encryptioncontextkeys"] = list(context)
+    await ctx.authorise(f"kms:{action}", key.arn, keys, decisive=True)
+
+
+def usable(key: Key, usage: str, operation: str) -> Key:
+    """The key, if it is enabled and made for this."""
+    if key.state == "Disabled":
+        raise Disabled(f"{key.arn} is disabled.")
+    if key.state != "Enabled":
+        raise KmsInvalidState(f"{key.arn} is pending deletion.")
+    if key.usage != usage:
+        raise InvalidKeyUsage(
+            f"{key.arn} key usage is {key.usage} which is not valid for {operation}."
+        )
+    return key
+
+
+def not_pending(key: Key) -> Key:
+    """The key, if it is not about to be deleted."""
+    if key.state == "PendingDeletion":
+        raise KmsInvalidState(f"{key.arn} is pending deletion.")
+    return key
+
+
+async def material_of(ctx: Context, key: Key, material: Material | None = None) -> bytes:
+    """Key material in clear: the newest, or that of a generation."""
+    chosen = material or key.materials[-1]
+    return crypto.unseal(await root_key(ctx), chosen.sealed, f"{key.id}/{chosen.id}")
+
+
+async def new_material(
+    ctx: Context, key_id: str, secret: bytes, *, on_demand: bool = False
+) -> Material:
+    """Key material for storing."""
+    material = ctx.new_id("hex32")
+    nonce = ctx.kernel.ids.bytes(crypto.NONCE_BYTES)
+    sealed = crypto.seal(await root_key(ctx), nonce, secret, f"{key_id}/{material}")
+    return Material(material, sealed, ctx.now, on_demand)
+
+
+async def root_key(ctx: Context) -> bytes:
+    """The cloud's root key, made when it is first needed."""
+    found = await ctx.read().get(RootKey, _ROOT)
+    if found is not None:
+        return found.key
+
+    async def make(tx: Tx) -> bytes:
+        old = await tx.get(RootKey, _ROOT)
+        return (old or tx.put(RootKey(name=_ROOT, key=ctx.kernel.ids.bytes(32)))).key
+
+    return await ctx.transact(make)
+
+
+def default_policy(account: str, partition: str) -> str:
+    """AWS's default: the account's own policies decide."""
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Id": "key-default-1",
+            "Statement": [
+                {
+                    "Sid": "Enable IAM User Permissions",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                }
+            ],
+        }
+    )
+
+
+async def _managed(ctx: Context, name: str) -> Key:
+    """The key that AWS manages for a service: made when the service first needs it."""
+    account, region, alias = _parts(ctx, name)
+    via = str(ctx.caller.session.get(_VIA, ""))
+    service = via.partition(".")[0]
+    if not service or alias != f"alias/aws/{service}" or account != ctx.account:
+        return await named(ctx.read(), name)
+    key_id = ctx.new_id()
+    material = await new_material(ctx, key_id, ctx.kernel.ids.bytes(32))
+
+    async def make(tx: Tx) -> Key:
+        if await tx.get(Alias, account, region, alias) is not None:
+            return await named(tx, name)
+        policy = json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Id": f"auto-{service}-2",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"AWS": "*"},
+                        "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*",
+                                   "kms:GenerateDataKey*", "kms:DescribeKey"],
+                        "Resource": "*",
+                        "Condition": {
+                            "StringEquals": {"kms:CallerAccount": account, "kms:ViaService": via}
+                        },
+                    },
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"AWS": f"arn:{ctx.partition}:iam::{account}:root"},
+                        "Action": ["kms:Describe*", "kms:Get*", "kms:List*"],
+                        "Resource": "*",
+                    },
+                ],
+            }
+        )  # fmt: skip
+        key = tx.put(
+            Key(
+                account=account,
+                region=region,
+                id=key_id,
+                partition=ctx.partition,
+                created_at=ctx.now,
+                materials=[material],
+                description=f"Default key that protects my {service.upper()} objects",
+                manager="AWS",
+                policy=policy,
+            )
+        )
+        tx.put(
+            Alias(
+                account=account, region=region, name=alias, target=key_id, created_at=ctx.now,
+                updated_at=ctx.now, partition=ctx.partition,
+            )
+        )  # fmt: skip
+        put_resource(tx, key.arn, account, policy)
+        return key
+
+    return await ctx.transact(make)
+
+
+def _parts(ctx: Context, name: str) -> tuple[str, str, str]:
+    """Account, Region and id (or `alias/…`) that a key's name stands for."""
+    if not name.startswith("arn:"):
+        return ctx.account, ctx.region, name
+    parts = name.split(":")
+    if len(parts) != 6 or parts[2] != "kms":
+        raise InvalidArn(f"Invalid arn {name}")
+    if parts[3] != ctx.region:
+        raise NotFound(f"Invalid arn {parts[3]}")
+    rest = parts[5]
+    if rest.startswith("alias/"):
+        return parts[4], parts[3], rest
+    if not rest.startswith("key/"):
+        raise InvalidArn(f"Invalid arn {name}")
+    return parts[4], parts[3], rest.removeprefix("key/")

@@ -1,0 +1,80 @@
+"""KMS's errors: one class per AWS code that the operations raise."""
+
+from __future__ import annotations
+
+from doppio.wire.errors import AwsError
+
+
+class AlreadyExists(AwsError):
+    code = "AlreadyExistsException"
+
+
+class Disabled(AwsError):
+    code = "DisabledException"
+
+
+class DryRunOperation(AwsError):
+    code = "DryRunOperationException"
+    text = "The request would have succeeded, but the DryRun option is set."
+
+
+class IncorrectKey(AwsError):
+    code = "IncorrectKeyException"
+    text = "The key ID in the request does not identify a CMK that can perform this operation."
+
+
+class InvalidAliasName(AwsError):
+    code = "InvalidAliasNameException"
+
+
+class InvalidArn(AwsError):
+    code = "InvalidArnException"
+
+
+class InvalidCiphertext(AwsError):
+    code = "InvalidCiphertextException"
+
+
+class InvalidKeyUsage(AwsError):
+    code = "InvalidKeyUsageException"
+
+
+class InvalidMarker(AwsError):
+    code = "InvalidMarkerException"
+    text = "Could not deserialize marker"
+
+
+class KmsInvalidMac(AwsError):
+    code = "KMSInvalidMacException"
+
+
+class KmsInvalidSignature(AwsError):
+    code = "KMSInvalidSignatureException"
+
+
+class KmsInvalidState(AwsError):
+    code = "KMSInvalidStateException"
+
+
+class LimitExceeded(AwsError):
+    code = "LimitExceededException"
+
+
+class MalformedPolicyDocument(AwsError):
+    code = "MalformedPolicyDocumentException"
+
+
+class NotFound(AwsError):
+    code = "NotFoundException"
+
+
+class TagProblem(AwsError):
+    code = "TagException"
+
+
+class UnsupportedOperation(AwsError):
+    code = "UnsupportedOperationException"
+
+
+class Validation(AwsError):
+    code = "ValidationException"

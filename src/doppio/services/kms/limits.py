@@ -1,0 +1,25 @@
+"""Every number that AWS documents for KMS, with its unit last in the name.
+
+Source: "Quotas" in the KMS developer guide, and the API reference.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+PLAINTEXT_BYTES_MAX = 4096
+MESSAGE_BYTES_MAX = 4096
+RANDOM_BYTES_MAX = 1024
+DATA_KEY_BYTES_MAX = 1024
+POLICY_BYTES_MAX = 32 * 1024
+DELETION_DAYS_MIN = 7
+DELETION_DAYS_MAX = 30
+ROTATION_DAYS_MIN = 90
+ROTATION_DAYS_MAX = 2560
+ROTATION_DAYS = 365
+ROTATIONS_ON_DEMAND_MAX = 25
+LISTED_KEYS_MAX = 1000
+LISTED_KEYS = 100
+LISTED_ALIASES_MAX = 100
+LISTED_ALIASES = 50
+DAY = timedelta(days=1)

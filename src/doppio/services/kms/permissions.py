@@ -1,0 +1,36 @@
+"""Which permissions an operation takes, where no key is concerned.
+
+The operations on keys ask themselves (`access.check`), once they know the key's real ARN. Source:
+"Actions, resources, and condition keys for AWS Key Management Service".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from doppio.kernel.context import Context
+from doppio.kernel.service import Need
+
+_ON_NO_KEY = frozenset({"CreateKey", "ListKeys", "ListAliases", "GenerateRandom"})
+_ON_ALIAS = frozenset({"CreateAlias", "UpdateAlias", "DeleteAlias"})
+
+
+def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    """The action on everything, or on the alias."""
+    if operation == "CreateKey":
+        keys = {
+            "kms:keyspec": req.get("KeySpec", "SYMMETRIC_DEFAULT"),
+            "kms:keyusage": req.get("KeyUsage", "ENCRYPT_DECRYPT"),
+            **{
+                f"aws:requesttag/{tag['TagKey'].lower()}": tag["TagValue"]
+                for tag in req.get("Tags") or []
+            },
+        }
+        return (Need("kms:CreateKey", "*", keys),)
+    if operation in _ON_NO_KEY:
+        return (Need(f"kms:{operation}"),)
+    if operation in _ON_ALIAS:
+        arn = f"arn:{ctx.partition}:kms:{ctx.region}:{ctx.account}:{req['AliasName']}"
+        return (Need(f"kms:{operation}", arn),)
+    return ()
