@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from doppio.machine.http_client import HttpClient
+if TYPE_CHECKING:
+    from doppio.machine.http_client import HttpClient
 
 
 class Machine:
@@ -13,6 +15,9 @@ class Machine:
     @cached_property
     def http(self) -> HttpClient:
         """Requests to servers outside."""
+        # Imported when it is needed: it costs a start 25 ms.
+        from doppio.machine.http_client import HttpClient
+
         return HttpClient()
 
     def close(self) -> None:

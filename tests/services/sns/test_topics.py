@@ -80,6 +80,21 @@ async def test_attributes_are_set_shown_and_taken_off(world: World) -> None:
         "sns", "set_topic_attributes", TopicArn=arn, AttributeName="Colour", AttributeValue="red"
     )
     assert await refusal(wrong) == ("InvalidParameter", "Invalid parameter: AttributeName")
+    for name, value, code in (
+        ("SQSSuccessFeedbackSampleRate", "101", "InvalidParameter"),
+        ("SQSSuccessFeedbackRoleArn", "arn:aws:iam::000000000000:role/r", "NotImplemented"),
+    ):
+        wrong = world.call(
+            "sns", "set_topic_attributes", TopicArn=arn, AttributeName=name, AttributeValue=value
+        )
+        assert (await refusal(wrong))[0] == code
+    await world.call(
+        "sns",
+        "set_topic_attributes",
+        TopicArn=arn,
+        AttributeName="SQSSuccessFeedbackSampleRate",
+        AttributeValue="0",
+    )
 
 
 @told

@@ -48,9 +48,8 @@ _RAW = frozenset({"sqs", "http", "https", "firehose"})
 def checked_topic_attribute(name: str, value: str, *, fifo: bool, creating: bool = False) -> None:
     """Raise InvalidParameter unless a topic's attribute may be set to this."""
     if name in _FEEDBACK:
-        raise NotImplementedByDoppio(
-            "sns: delivery status logging exists in AWS and not yet in this cloud"
-        )
+        _check_feedback(name, value)
+        return
     if name not in _TOPIC_ATTRIBUTES or (name == "FifoTopic" and not creating):
         raise InvalidParameter("AttributeName")
     if name in _FIFO_ONLY and not fifo:
@@ -79,6 +78,17 @@ def checked_topic_attribute(name: str, value: str, *, fifo: bool, creating: bool
         raise InvalidParameter("FifoThroughputScope")
     elif name == "ArchivePolicy" and value:
         checked_archive(value)
+
+
+def _check_feedback(name: str, value: str) -> None:
+    """A rate alone does nothing; a role would let SNS write logs, which it cannot yet."""
+    if name.endswith("RoleArn"):
+        if value:
+            raise NotImplementedByDoppio(
+                "sns: delivery status logging exists in AWS and not yet in this cloud"
+            )
+    elif value and not (value.isdigit() and int(value) <= 100):
+        raise InvalidParameter(f"{name} Reason: must be a whole number from 0 to 100")
 
 
 def checked_archive(text: str) -> int:
