@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from doppio.gateway import digests, internal
+from doppio.gateway import crossorigin, digests, internal
 from doppio.gateway.authenticate import (
     AnySignature,
     MissingAuthenticationToken,
@@ -67,6 +67,8 @@ class Gateway:
         path = request.path
         if path.startswith(("/_doppio/", "/_localstack/", "/_aws/")):
             return self.internal.answer(request)
+        if request.method == "OPTIONS":
+            return self._preflight(request)
         return self._answer(request)
 
     def bad_request(self, status: int, code: str, text: str) -> Response:
@@ -100,6 +102,26 @@ class Gateway:
             _log.exception("request %s crashed", request_id)
             line.error = InternalFailure.code
             response = self._error(request, target, InternalFailure(), request_id)
+        if target is not None and "origin" in request.headers:
+            asked = crossorigin.asked_beside(request)
+            response.headers += await crossorigin.headers_for(
+                self._cloud, request, target, asked, request_id
+            )
+        self._log.write(line, response.status)
+        return response
+
+    async def _preflight(self, request: Request) -> Response:
+        request_id = self._cloud.ids.request_id()
+        line = self._log.line(request, request_id)
+        target: Target | None = None
+        try:
+            asked = crossorigin.asked_before(request)
+            target = crossorigin.target_of(request)
+            headers = await crossorigin.headers_for(self._cloud, request, target, asked, request_id)
+            response = crossorigin.allowed(headers)
+        except AwsError as error:
+            line.error = error.code
+            response = self._error(request, target, error, request_id)
         self._log.write(line, response.status)
         return response
 

@@ -37,6 +37,22 @@ class Need(NamedTuple):
     decisive: bool = False
 
 
+class CrossOrigin(NamedTuple):
+    """What a browser asks for a page of another site: before a request (`preflight`) or with it.
+
+    `headers` are the names that a preflight wants to send, in lower case.
+    """
+
+    origin: str
+    method: str
+    headers: tuple[str, ...]
+    preflight: bool
+
+
+# The headers that tell a browser what it may, by the labels of the request's path.
+CrossOrigins = Callable[
+    ["Context", Mapping[str, str], CrossOrigin], Awaitable[Sequence[tuple[str, str]]]
+]
 # What anybody may read of a service by a plain GET below `/_aws/`: the bytes and their type, by
 # the context and what follows the page's name in the path; None where there is nothing.
 Page = Callable[["Context", str], Awaitable["tuple[bytes, str] | None"]]
@@ -50,6 +66,7 @@ class Service:
     operation takes; without it, `name:Operation` on `*`. `data_events` are the operations that
     CloudTrail counts as data events. `anonymous` are those that need no signature.
     `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
+    `cross_origin` answers browsers that ask for pages of other sites.
     """
 
     def __init__(
@@ -65,6 +82,7 @@ class Service:
         subscriptions: Iterable[Subscription] = (),
         identities: Callable[[Any], Identities] | None = None,
         pages: Mapping[str, Page] | None = None,
+        cross_origin: CrossOrigins | None = None,
     ) -> None:
         self.name = name
         self.groups = tuple(groups)
@@ -76,6 +94,7 @@ class Service:
         self.subscriptions = tuple(subscriptions)
         self.identities = identities
         self.pages = dict(pages or {})
+        self.cross_origin = cross_origin
         self.operations: dict[str, Operation] = {}
         for group in self.groups:
             for method, operation in _operations(group):

@@ -24,6 +24,11 @@ class AccessControlListNotSupported(AwsError):
     text = "The bucket does not allow ACLs"
 
 
+class AccessForbidden(AwsError):
+    code = "AccessForbidden"
+    status = 403
+
+
 class BadDigest(AwsError):
     code = "BadDigest"
     text = "The Content-MD5 you specified did not match what we received."

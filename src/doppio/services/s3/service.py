@@ -8,6 +8,7 @@ from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
 from doppio.services.s3.copies import Copies
+from doppio.services.s3.cors import cross_origin
 from doppio.services.s3.deletion import Deletion
 from doppio.services.s3.lifecycle import Keeper, Lifecycle
 from doppio.services.s3.listing import Listing
@@ -51,4 +52,5 @@ SERVICE = Service(
     data_events=DATA_EVENTS,
     jobs={**Reclaimer(_bodies).jobs(), **NOTICE_JOBS, **Keeper().jobs(), **archives.jobs()},
     subscriptions=[NOTICES],
+    cross_origin=cross_origin,
 )
