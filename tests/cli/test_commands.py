@@ -195,6 +195,26 @@ def test_a_denial_is_explained_and_requests_are_listed(server: Server, tmp_path:
     assert json.loads(lines[-1])["id"] == request_id
 
 
+def test_mail_shows_what_was_sent_and_its_link_confirms(server: Server, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    sns = client(server.endpoint, "sns")
+    topic = sns.create_topic(Name="news")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
+    said = ""
+    for _ in range(100):
+        said = doppio("mail", data=data)
+        if "ConfirmSubscription" in said:
+            break
+    assert "To       a@example.com" in said
+    link = re.search(r"http://\S+ConfirmSubscription\S+", said)
+    assert link is not None
+    with urllib.request.urlopen(link[0]) as answer:
+        assert answer.status == 200
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert subscription["SubscriptionArn"].startswith(topic)
+    assert doppio("mail", "--texts", data=data) == ""
+
+
 def test_reset_deletes_what_a_cloud_keeps_and_nothing_else(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Server(data) as server:

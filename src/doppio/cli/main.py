@@ -15,6 +15,7 @@ COMMANDS = {
     "reset": "Delete everything a stopped cloud has kept.",
     "clock": "Show or change cloud time.",
     "why": "Explain what became of a request.",
+    "mail": "Show what was sent to mailboxes and phones.",
     "logs": "Show the requests of a cloud.",
     "coverage": "Count the operations that this cloud has.",
     "ca": "Show the certificate authority that `start --tls` uses.",

@@ -7,7 +7,9 @@ import json
 import re
 
 from doppio.kernel.identity import ANONYMOUS
+from doppio.services.sns import inbox
 from doppio.services.sns.records import Mail
+from doppio.services.sns.service import SERVICE
 from tests.services.sns.helpers import heard, queue, subscribe, topic
 from tests.services.world import ACCOUNT, OTHER, REGION, World, refusal, told
 
@@ -48,6 +50,19 @@ async def test_a_mailbox_confirms_and_then_hears(world: World) -> None:
     await world.call("sns", "publish", TopicArn=arn, Message="unheard")
     await world.settle()
     assert len(await mails(world)) == 2
+
+
+@told
+async def test_the_mailbox_can_be_read(world: World) -> None:
+    arn = await topic(world)
+    await world.call("sns", "subscribe", TopicArn=arn, Protocol="email", Endpoint="a@example.com")
+    await world.settle()
+    found = await SERVICE.pages[inbox.MAILS](world.cloud.root_context(), f"/{ACCOUNT}")
+    assert found is not None
+    (mail,) = json.loads(found[0])["Mails"]
+    assert (mail["to"], "ConfirmSubscription" in mail["body"]) == ("a@example.com", True)
+    found = await SERVICE.pages[inbox.TEXTS](world.cloud.root_context(), "")
+    assert found == (b'{"Texts":[]}', "application/json")
 
 
 @told

@@ -154,6 +154,11 @@ async def keys_of(ctx: Context, req: Mapping[str, Any], sealed: Sealed, of: str 
     return tuple(keys)
 
 
+def is_plain(req: Mapping[str, Any], more: More | None) -> bool:
+    """Whether reading is only reading, as it nearly always is."""
+    return more is None and _CUSTOMER_MEMBERS.isdisjoint(req)
+
+
 async def keys_to_read(
     ctx: Context, req: Mapping[str, Any], more: More | None, of: str = ""
 ) -> DataKeys | None:

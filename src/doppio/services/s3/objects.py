@@ -21,6 +21,7 @@ from doppio.services.s3.encryption import (
     asks,
     check_customer,
     etag_of,
+    is_plain,
     keys_to_read,
     sealing_of,
     told_of,
@@ -120,7 +121,8 @@ class Objects:
         result, offset, length = self._read(ctx, req, bucket, version, content)
         if bucket.kinds and (ends := await expiration_of(ctx, bucket, version)) is not None:
             result["Expiration"] = ends
-        keys = await keys_to_read(ctx, req, version.more)
+        plain = is_plain(req, version.more)
+        keys = None if plain else await keys_to_read(ctx, req, version.more)
         result["Body"] = self._bodies.send(ctx, version, content, offset, length, keys)
         reader.meter("Requests-Tier2")
         return cast("w.GetObjectOutput", result)
@@ -132,7 +134,8 @@ class Objects:
             bucket, version, content = await version_and_content(reader, req)
         else:
             (bucket, version), content = await version_of(reader, req), None
-        check_customer(req, version.more)
+        if not is_plain(req, version.more):
+            check_customer(req, version.more)
         result, _, _ = self._read(ctx, req, bucket, version, content)
         if bucket.kinds and (ends := await expiration_of(ctx, bucket, version)) is not None:
             result["Expiration"] = ends

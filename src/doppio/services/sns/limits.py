@@ -34,6 +34,7 @@ BILLED_BYTES = 64 * KIB
 # Ours: subscriptions read at a time, and deliveries of one message under way at once.
 SUBSCRIPTIONS_A_READ = 500
 CUSTOMER_RETRIES_MAX = 100
+SHOWN_MAX = 100
 # What SNS does with its own services as subscribers: 100,015 tries over 23 days; here, fewer tries
 # over as long.
 SERVICE_TRIES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.sns import signing
+from doppio.services.sns import inbox, signing
 from doppio.services.sns.courier import Courier
 from doppio.services.sns.permissions import ANONYMOUS, DATA_EVENTS, needs
 from doppio.services.sns.publishing import Publishing
@@ -21,5 +21,9 @@ SERVICE = Service(
     data_events=DATA_EVENTS,
     anonymous=ANONYMOUS,
     jobs=_courier.jobs(),
-    pages={signing.PAGE: signing.certificate_page},
+    pages={
+        signing.PAGE: signing.certificate_page,
+        inbox.MAILS: inbox.mail_page,
+        inbox.TEXTS: inbox.text_page,
+    },
 )
