@@ -157,6 +157,25 @@ async def test_filters_and_events_choose(world: World) -> None:
 
 
 @told
+async def test_tags_that_come_and_go_are_told(world: World) -> None:
+    await world.call("s3", "create_bucket", Bucket="bucket")
+    arn = await open_queue(world)
+    await ask(world, arn, "s3:ObjectTagging:*")
+    await put(world, "k")
+    where = {"Bucket": "bucket", "Key": "k"}
+    tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    await world.call("s3", "put_object_tagging", **where, Tagging=tags)
+    await world.call("s3", "delete_object_tagging", **where)
+    found = await records(world, arn)
+    assert sorted(one["eventName"] for one in found) == [
+        "ObjectTagging:Delete",
+        "ObjectTagging:Put",
+    ]
+    assert found[0]["eventVersion"] == "2.3"
+    assert "size" not in found[0]["s3"]["object"]
+
+
+@told
 async def test_a_topic_hears_too(world: World) -> None:
     await world.call("s3", "create_bucket", Bucket="bucket")
     news, to = await topic(world), await queue(world, "q")

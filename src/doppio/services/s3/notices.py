@@ -97,6 +97,8 @@ def message(bucket: Bucket, event: Happening, configuration: str) -> dict[str, A
     if event.name != "ObjectRemoved:Delete":
         told["size"] = event.size
         told["eTag"] = event.etag
+    if kind == "ObjectTagging":
+        del told["size"]
     if event.name == "ObjectRemoved:DeleteMarkerCreated":
         del told["size"]
         told["eTag"] = "d41d8cd98f00b204e9800998ecf8427e"

@@ -9,6 +9,7 @@ import msgspec
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3.errors import NoSuchTagSet
+from doppio.services.s3.happenings import happened
 from doppio.services.s3.limits import BUCKET_TAGS_MAX, OBJECT_TAGS_MAX
 from doppio.services.s3.lookup import existing_bucket, version_of
 from doppio.services.s3.records import Bucket, Version
@@ -33,7 +34,7 @@ class Tagging:
         """Replace the tags of a version."""
         tags = tags_of_set(req["Tagging"].get("TagSet") or [], OBJECT_TAGS_MAX, "Object")
         async with ctx.write() as tx:
-            return await _tag(tx, req, tags)
+            return await _tag(tx, req, tags, "ObjectTagging:Put")
 
     async def get_object_tagging(
         self, ctx: Context, req: w.GetObjectTaggingRequest
@@ -49,7 +50,7 @@ class Tagging:
     ) -> w.DeleteObjectTaggingOutput:
         """Take all tags off a version."""
         async with ctx.write() as tx:
-            return await _tag(tx, req, {})
+            return await _tag(tx, req, {}, "ObjectTagging:Delete")
 
     async def put_bucket_tagging(self, ctx: Context, req: w.PutBucketTaggingRequest) -> None:
         """Replace the tags of a bucket."""
@@ -81,9 +82,10 @@ def _tag_set(tags: Mapping[str, str]) -> list[w.Tag]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-async def _tag(tx: Tx, req: Mapping[str, Any], tags: dict[str, str]) -> _Id:
+async def _tag(tx: Tx, req: Mapping[str, Any], tags: dict[str, str], name: str) -> _Id:
     bucket, version = await version_of(tx, req)
     tx.put(msgspec.structs.replace(version, tags=tags))
+    happened(tx, bucket, version, name)
     tx.meter("Requests-Tier1")
     return _id(bucket, version)
 
