@@ -52,6 +52,8 @@ READ_BYTES = 1 * MIB
 # Bytes that nothing refers to are removed later, so that a download that is about to open them
 # still finds them.
 RECLAIM_DELAY = timedelta(minutes=5)
+# So long a completed upload is remembered, for a client that missed the answer.
+COMPLETED_KEPT = timedelta(days=1)
 # A file without a record is left alone until nobody can still be writing it.
 ORPHAN_AGE = timedelta(hours=24)
 SWEEP_EVERY = timedelta(days=1)

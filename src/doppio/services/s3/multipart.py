@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.jobs import Job
 from doppio.services.s3 import checksums
 from doppio.services.s3.attributes import Attributes, check_acl, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
@@ -35,6 +36,7 @@ from doppio.services.s3.errors import (
     NoSuchUpload,
 )
 from doppio.services.s3.limits import (
+    COMPLETED_KEPT,
     OBJECT_BYTES_MAX,
     PART_BYTES_MAX,
     PART_BYTES_MIN,
@@ -43,7 +45,16 @@ from doppio.services.s3.limits import (
 from doppio.services.s3.lookup import bucket_and_current, existing_bucket
 from doppio.services.s3.objects import new_version
 from doppio.services.s3.reclaim import discard_file, discard_upload
-from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Part, Piece, Upload
+from doppio.services.s3.records import (
+    Blob,
+    Bucket,
+    Checksum,
+    Completed,
+    Content,
+    Part,
+    Piece,
+    Upload,
+)
 from doppio.services.s3.rules import parts_etag, quoted
 from doppio.services.s3.versions import ENABLED
 
@@ -52,6 +63,7 @@ if TYPE_CHECKING:
 
 _MICROSECONDS = 1_000_000
 UPLOAD_ID_CHARS = 48
+FORGET = "s3.forget_completed"
 
 
 class Multipart:
@@ -134,6 +146,9 @@ class Multipart:
         if not wanted:
             raise MalformedXML
         async with ctx.write() as tx:
+            answered = await _answered_before(tx, req, wanted)
+            if answered is not None:
+                return answered
             upload = await existing_upload(tx, req)
             bucket, old = await bucket_and_current(tx, req)
             check_write(req, old)
@@ -166,16 +181,28 @@ class Multipart:
             tx.delete(upload)
             await discard_upload(tx, upload.id, content.id)
             tx.meter("Requests-Tier1")
-        result: w.CompleteMultipartUploadOutput = {
-            "Location": f"{ctx.kernel.endpoint}/{bucket.name}/{upload.key}",
-            "Bucket": bucket.name,
-            "Key": upload.key,
-            "ETag": quoted(current.etag),
-        }
-        result.update(cast("w.CompleteMultipartUploadOutput", encryption_of(upload.more)))
-        result.update(cast("w.CompleteMultipartUploadOutput", checksums.to_wire(checksum)))
-        if bucket.versioning == ENABLED:
-            result["VersionId"] = current.id
+            result: w.CompleteMultipartUploadOutput = {
+                "Location": f"{ctx.kernel.endpoint}/{bucket.name}/{upload.key}",
+                "Bucket": bucket.name,
+                "Key": upload.key,
+                "ETag": quoted(current.etag),
+            }
+            result.update(cast("w.CompleteMultipartUploadOutput", encryption_of(upload.more)))
+            result.update(cast("w.CompleteMultipartUploadOutput", checksums.to_wire(checksum)))
+            if bucket.versioning == ENABLED:
+                result["VersionId"] = current.id
+            tx.put(
+                Completed(
+                    bucket=bucket.id,
+                    key=upload.key,
+                    id=upload.id,
+                    parts=_named(wanted),
+                    answer=cast("dict[str, Any]", result),
+                )
+            )
+            await tx.schedule(
+                ctx.now + COMPLETED_KEPT, FORGET, upload.id, bucket=bucket.id, object=upload.key
+            )
         return result
 
     async def abort_multipart_upload(
@@ -186,6 +213,33 @@ class Multipart:
             upload = await existing_upload(tx, req)
             tx.delete(upload)
             await discard_upload(tx, upload.id, None)
+
+
+async def forget_completed(ctx: Context, job: Job) -> None:
+    """An upload was completed long enough ago."""
+    async with ctx.write() as tx:
+        where = (job.arguments["bucket"], job.arguments["object"], job.key)
+        found = await tx.get(Completed, *where)
+        if found is not None:
+            tx.delete(found)
+
+
+async def _answered_before(
+    tx: Tx, req: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]]
+) -> w.CompleteMultipartUploadOutput | None:
+    """What the same completion was answered before, if it was."""
+    bucket: Bucket = await existing_bucket(tx, req)
+    where = (bucket.id, req["Key"], req["UploadId"])
+    if await tx.get(Upload, *where) is not None:
+        return None
+    found = await tx.get(Completed, *where)
+    if found is None or found.parts != _named(wanted):
+        return None
+    return cast("w.CompleteMultipartUploadOutput", found.answer)
+
+
+def _named(wanted: Sequence[Mapping[str, Any]]) -> list[tuple[int, str]]:
+    return [(one.get("PartNumber", 0), one.get("ETag", "").strip('"')) for one in wanted]
 
 
 async def existing_upload(reader: Reader, req: Mapping[str, Any]) -> Upload:

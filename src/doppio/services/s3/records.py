@@ -233,6 +233,20 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     more: More | None = None
 
 
+@record("s3.completed", key=("bucket", "key", "id"))
+class Completed(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload that was completed lately: a client that missed the answer may ask again.
+
+    `parts` are what was asked for; `answer` is what it was told.
+    """
+
+    bucket: str
+    key: str
+    id: str
+    parts: list[tuple[int, str]]
+    answer: dict[str, Any]
+
+
 @record("s3.part", key=("upload", "number"))
 class Part(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """An uploaded part; `blob` is None where it is empty."""

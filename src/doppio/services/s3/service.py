@@ -13,7 +13,7 @@ from doppio.services.s3.deletion import Deletion
 from doppio.services.s3.lifecycle import Keeper, Lifecycle
 from doppio.services.s3.listing import Listing
 from doppio.services.s3.locks import Locks
-from doppio.services.s3.multipart import Multipart
+from doppio.services.s3.multipart import FORGET, Multipart, forget_completed
 from doppio.services.s3.notices import JOBS as NOTICE_JOBS
 from doppio.services.s3.notices import SUBSCRIPTION as NOTICES
 from doppio.services.s3.notifications import Notifications
@@ -50,7 +50,13 @@ SERVICE = Service(
     ],
     needs=needs,
     data_events=DATA_EVENTS,
-    jobs={**Reclaimer(_bodies).jobs(), **NOTICE_JOBS, **Keeper().jobs(), **archives.jobs()},
+    jobs={
+        **Reclaimer(_bodies).jobs(),
+        **NOTICE_JOBS,
+        **Keeper().jobs(),
+        **archives.jobs(),
+        FORGET: forget_completed,
+    },
     subscriptions=[NOTICES],
     cross_origin=cross_origin,
 )
