@@ -83,6 +83,7 @@ async def test_attributes_are_set_shown_and_taken_off(world: World) -> None:
     for name, value, code in (
         ("SQSSuccessFeedbackSampleRate", "101", "InvalidParameter"),
         ("SQSSuccessFeedbackRoleArn", "arn:aws:iam::000000000000:role/r", "NotImplemented"),
+        ("TracingConfig", "Active", "NotImplemented"),
     ):
         wrong = world.call(
             "sns", "set_topic_attributes", TopicArn=arn, AttributeName=name, AttributeValue=value

@@ -168,7 +168,7 @@ async def _done(ctx: Context, delivery: Delivery) -> None:
 
 
 async def forget_subscriptions(ctx: Context, job: Job) -> None:
-    """Clear away the subscriptions of a deleted topic; not those of a new one of its name."""
+    """Clear away the subscriptions of a deleted topic, not those of a new one of its name."""
     deleted_at = datetime.fromisoformat(job.arguments["deleted_at"])
     after = None
     while found := await ctx.read().list(

@@ -26,7 +26,6 @@ SMS_CHARS_MAX = 1_600
 GROUP_CHARS_MAX = 128
 DEDUPLICATION = timedelta(minutes=5)
 CONFIRMATION = timedelta(days=2)
-ARCHIVE_DAYS_MAX = 365
 # A requester of an HTTP endpoint waits so long for its answer.
 HTTP_SECONDS_MAX = 15.0
 # Metered by 64 KiB, as billed.

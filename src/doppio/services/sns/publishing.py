@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.sns import limits
-from doppio.services.sns.attributes import checked_archive
 from doppio.services.sns.courier import Courier
 from doppio.services.sns.errors import (
     BatchEntryIdsNotDistinct,
@@ -29,7 +28,6 @@ from doppio.services.sns.notification import sequence_text
 from doppio.services.sns.push import checked_endpoint, push
 from doppio.services.sns.records import (
     REMEMBERED_UNTIL,
-    Archived,
     Message,
     Sent,
     Sequence,
@@ -157,10 +155,6 @@ class Publishing:
                     until=ctx.now + limits.DEDUPLICATION,
                 )
             )
-            if topic.attributes.get("ArchivePolicy") and checked_archive(
-                topic.attributes["ArchivePolicy"]
-            ):
-                tx.put(Archived(topic=topic.arn, sequence=found, message=numbered))
 
         await ctx.transact(remember)
         return {"MessageId": message.id, "SequenceNumber": sequence_text(found)}

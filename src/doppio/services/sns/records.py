@@ -115,15 +115,6 @@ class Sequence(msgspec.Struct, frozen=True, kw_only=True):
     last: int
 
 
-@record("sns.archived", key=("topic", "sequence"))
-class Archived(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that a FIFO topic keeps for replays."""
-
-    topic: str
-    sequence: int
-    message: Message
-
-
 @record("sns.signing_key", key=("name",))
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
     """The key that signs notifications, and its certificate; both PEM."""
