@@ -14,7 +14,7 @@ from doppio.gateway.authenticate import (
 )
 from doppio.gateway.requestlog import Line, RequestLog
 from doppio.gateway.route import Scope, Target, route, scope_of, services
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Kernel
 from doppio.kernel.identity import Caller, Identities
 from doppio.kernel.regions import partition_of
 from doppio.kernel.service import Service
@@ -38,19 +38,15 @@ class RequestTooLarge(AwsError):
     text = f"The request body is larger than {BODY_BYTES_MAX} bytes."
 
 
-class Cloud(Protocol):
+class Cloud(Kernel, Protocol):
     """What the request path needs of the composition root."""
 
-    clock: Any
-    ids: Any
     identities: Identities
     services: dict[str, Service]
 
     def context(
         self, caller: Caller, *, account: str, region: str, request_id: str, **more: Any
     ) -> Context: ...
-
-    async def enter(self, context: Context, service: str, method: str, req: Any) -> Any: ...
 
 
 class Gateway:
@@ -159,7 +155,8 @@ class Gateway:
         speaks = self._codec(target)
         req = speaks.decode(operation, request, target.uri)
         region = target.region or "us-east-1"
-        context = self._cloud.context(
+        context = Context(
+            self._cloud,
             caller,
             account=caller.account,
             region=region,

@@ -59,6 +59,7 @@ class Connection(asyncio.BufferedProtocol):
         self._writable: asyncio.Future[None] | None = None
         self._buffer: bytearray | None = None
         self.deadline = _NEVER
+        self._taking = 0
         self._reset()
 
     # The request being read.
@@ -143,6 +144,7 @@ class Connection(asyncio.BufferedProtocol):
     def _take(self, data: memoryview) -> None:
         if self._closing:
             return
+        self._taking = len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -210,8 +212,11 @@ class Connection(asyncio.BufferedProtocol):
         """The head is there: a small body is awaited, a large one streamed."""
         self._headers_done = True
         headers = self._headers
-        if sum(map(len, headers.values())) + sum(map(len, headers)) > self._limits.head_bytes_max:
-            raise Refused(431, *_LARGE_HEAD)
+        # A head is no larger than the bytes it came in; only of many must it be worked out.
+        if self._head_bytes + self._taking > self._limits.head_bytes_max:
+            size = sum(map(len, headers.values())) + sum(map(len, headers))
+            if size > self._limits.head_bytes_max:
+                raise Refused(431, *_LARGE_HEAD)
         length = content_length(headers)
         chunked = "transfer-encoding" in headers
         if chunked and length is not None:

@@ -107,6 +107,8 @@ class Scope(NamedTuple):
 
 
 _NO_SCOPE = Scope("", "")
+_NO_NAMES: list[str] = []
+_S3_ALONE = ["s3"]
 
 
 def scope_of(request: Request) -> Scope:
@@ -137,20 +139,19 @@ def route(request: Request, body: bytes | None, scope: Scope | None = None) -> T
     region = scope.region if scope.region not in {"", "*", "aws-global"} else ""
     target = headers.get("x-amz-target")
     if target:
-        return _json_target(target, region or _host_region(headers))
+        return _json_target(target, region or _host(headers.get("host", "")).region)
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
-        return _cbor_target(request, scope, region or _host_region(headers))
-    host = headers.get("host", "")
-    host = host.rpartition(":")[0] or host
-    candidates = _by_signing().get(scope.service, [])
-    name = candidates[0] if candidates else _host_service(host)
-    region = region or _host_region(headers)
+        return _cbor_target(request, scope, region or _host(headers.get("host", "")).region)
+    candidates = _by_signing().get(scope.service, _NO_NAMES)
+    host = _host(headers.get("host", ""))
+    name = candidates[0] if candidates else host.service
+    region = region or host.region
     if not name and request.path == "/" and "Action=" in request.query:
         # A link in a message, followed without a signature.
         name = _service_of_action(request, body)
-    if name in {"", "s3"} and not _is_form(request, body):
-        path, uri_query = _s3_path(request.path, host), request.query
-        return _rest_target(["s3", *candidates[1:]], "rest-xml", request, path, uri_query, region)
+    if (not name or name == "s3") and not _is_form(request, body):
+        path = f"/{host.bucket}{request.path}" if host.bucket else request.path
+        return _rest_target(candidates or _S3_ALONE, request, path, request.query, region)
     if not name:
         name = _service_of_action(request, body)
     protocols = services()[name].protocols
@@ -159,9 +160,7 @@ def route(request: Request, body: bytes | None, scope: Scope | None = None) -> T
     ):
         return _query_target(candidates or [name], request, body, region)
     if protocols[0].startswith("rest"):
-        return _rest_target(
-            candidates or [name], protocols[0], request, request.path, request.query, region
-        )
+        return _rest_target(candidates or [name], request, request.path, request.query, region)
     raise UnknownOperation(f"The request names no operation of {name}.")
 
 
@@ -199,9 +198,7 @@ def _cbor_target(request: Request, scope: Scope, region: str) -> Target:
     return Target(name, "smithy-rpc-v2-cbor", operation, region, {})
 
 
-def _rest_target(
-    names: list[str], protocol: str, request: Request, path: str, query: str, region: str
-) -> Target:
+def _rest_target(names: list[str], request: Request, path: str, query: str, region: str) -> Target:
     pairs = _query_pairs(query)
     for name in names:
         found = _router(name).match(request.method, path, pairs, request.headers)
@@ -260,8 +257,21 @@ def _host_service(host: str) -> str:
     return ""
 
 
-def _host_region(headers: Mapping[str, str]) -> str:
-    host = headers.get("host", "").partition(":")[0]
+class Host(NamedTuple):
+    """What the name of a host says; empty where it says nothing."""
+
+    service: str
+    region: str
+    bucket: str
+
+
+@lru_cache(maxsize=4_096)
+def _host(header: str) -> Host:
+    name = header.rpartition(":")[0] or header
+    return Host(_host_service(name), _host_region(name), _host_bucket(name))
+
+
+def _host_region(host: str) -> str:
     if not host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".localhost")):
         return DEFAULT_REGION
     found = _S3_HOST.match(host)
@@ -271,19 +281,19 @@ def _host_region(headers: Mapping[str, str]) -> str:
     return aws[3] if aws else DEFAULT_REGION
 
 
-def _s3_path(path: str, host: str) -> str:
-    """The path with the bucket in front, also where the host names the bucket."""
+def _host_bucket(host: str) -> str:
+    """The bucket that a virtual-hosted request names."""
     if not host.endswith(
         (".localhost", ".amazonaws.com", ".amazonaws.com.cn", ".localstack.cloud")
     ):
-        return path
+        return ""
     found = _S3_HOST.match(host)
     if found:
-        return f"/{found[1]}{path}"
+        return found[1]
     short = _SHORT_HOST.match(host)
     if short and short[1] != "s3" and not _is_region_host(short[1]):
-        return f"/{short[1]}{path}"
-    return path
+        return short[1]
+    return ""
 
 
 def _is_region_host(name: str) -> bool:

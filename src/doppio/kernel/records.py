@@ -24,6 +24,7 @@ from doppio.kernel.keys import pack
 T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder().encode
+KNOWN_MAX = 2_048
 
 
 class Index(Generic[T]):
@@ -58,7 +59,7 @@ class Index(Generic[T]):
 class Table(Generic[T]):
     """How the records of one class are kept."""
 
-    __slots__ = ("cls", "decode", "indexes", "key_values", "name", "prefix")
+    __slots__ = ("_known", "cls", "decode", "indexes", "key_values", "name", "prefix")
 
     def __init__(self, cls: type[T], name: str, key: tuple[str, ...], indexes: Iterable[Index[T]]):
         self.cls = cls
@@ -66,6 +67,7 @@ class Table(Generic[T]):
         self.prefix = pack(name)
         self.key_values = _values(key)
         self.decode: Callable[[bytes], T] = msgspec.msgpack.Decoder(cls).decode
+        self._known: dict[bytes, T] = {}
         self.indexes = tuple(indexes)
         for index in self.indexes:
             index.attach(self)
@@ -77,6 +79,18 @@ class Table(Generic[T]):
     def key_of(self, parts: tuple[Any, ...]) -> bytes:
         """The row key of the record with these key fields."""
         return self.prefix + pack(*parts)
+
+    def decode_known(self, value: bytes) -> T:
+        """What `decode` gives, remembered: for definitions, which are read again and again.
+
+        They are known by their rows' bytes, and a changed one has others: nothing goes stale.
+        """
+        row = self._known.get(value)
+        if row is None:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            row = self._known[value] = self.decode(value)
+        return row
 
     def encode(self, row: T) -> bytes:
         """The record as stored."""

@@ -260,7 +260,7 @@ def verify(
     body_sha256: str | None,
     cloud_now: datetime | None = None,
 ) -> SigningKey | None:
-    """Check a signature; the key with which chunks of the body go on being checked.
+    """Check a signature; the key with which chunks of the body go on being checked, if it has any.
 
     `now` is host time, for skew; `cloud_now` is the cloud's, for the expiry of presigned requests,
     both counted from the moment of signing. `body_sha256` is the digest of the body where it is
@@ -286,30 +286,44 @@ def verify(
             raise _mismatch(signature, canonical, text, is_s3)
         public = sigv4a.public_key(grant.access_key, secret)
         return SigningKey(b"", grant.scope, signature.signature, signature.when, public)
-    key = signing_key(secret, grant.date, grant.region, grant.service)
+    wanted = (secret, grant.date, grant.region, grant.service)
+    begun = _keyed.get(wanted) or _begun(wanted)
     text = _string_to_sign(ALGORITHM, signature.when, grant.scope, canonical)
-    expected = hmac.digest(key, text.encode(), "sha256").hex()
+    # What a key adds to the two hashes of an HMAC is the same for every request: it is kept.
+    inner, outer = begun[0].copy(), begun[1].copy()
+    inner.update(text.encode())
+    outer.update(inner.digest())
+    expected: str = outer.hexdigest()
     if not hmac.compare_digest(expected, signature.signature):
         raise _mismatch(signature, canonical, text, is_s3)
-    return SigningKey(key, grant.scope, expected, signature.when)
+    if payload.startswith("STREAMING-"):
+        return SigningKey(signing_key(*wanted), grant.scope, expected, signature.when)
+    return None
 
 
 _grants: dict[str, Grant] = {}
-_keys: dict[tuple[str, str, str, str], bytes] = {}
+_keyed: dict[tuple[str, str, str, str], tuple[Any, Any]] = {}
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+_SHA256_BLOCK_BYTES = 64
 
 
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     """The key of a secret for a date, a region and a service."""
-    wanted = (secret, date, region, service)
-    key = _keys.get(wanted)
-    if key is None:
-        key = ("AWS4" + secret).encode()
-        for part in (date, region, service, "aws4_request"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        if len(_keys) >= CACHED_KEYS_MAX:
-            _keys.clear()
-        _keys[wanted] = key
+    key = ("AWS4" + secret).encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+def _begun(wanted: tuple[str, str, str, str]) -> tuple[Any, Any]:
+    """The inner and the outer hash of an HMAC, begun with the signing key (RFC 2104)."""
+    block = signing_key(*wanted).ljust(_SHA256_BLOCK_BYTES, b"\0")
+    begun = hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+    if len(_keyed) >= CACHED_KEYS_MAX:
+        _keyed.clear()
+    _keyed[wanted] = begun
+    return begun
 
 
 def canonical_request(signature: Signature, request: Request, payload: str, is_s3: bool) -> str:

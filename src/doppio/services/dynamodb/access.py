@@ -25,9 +25,6 @@ encode_item = msgspec.msgpack.Encoder().encode
 decode_item = msgspec.msgpack.Decoder(dict[str, dict[str, Any]]).decode
 
 _TABLES = table_of(Table)
-# Tables as decoded, by their rows' bytes: a changed table has other bytes, so nothing goes stale.
-_decoded: dict[bytes, Table] = {}
-_DECODED_MAX = 2_048
 
 
 async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
@@ -38,11 +35,7 @@ async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
     raw = await reader.raw.get(_TABLES.prefix + pack(ctx.account, ctx.region, name))
     if raw is None:
         return None
-    table = _decoded.get(raw)
-    if table is None:
-        if len(_decoded) >= _DECODED_MAX:
-            _decoded.clear()
-        table = _decoded[raw] = _TABLES.decode(raw)
+    table = _TABLES.decode_known(raw)
     return table if arn is None or arn == table.arn else None
 
 

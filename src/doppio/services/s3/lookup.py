@@ -76,7 +76,7 @@ async def bucket_and_current(
     found, current = await reader.raw.get_many(
         [_buckets.key_of((home,)), _currents.key_of((home, req["Key"]))]
     )
-    bucket = None if found is None else _buckets.decode(found)
+    bucket = None if found is None else _buckets.decode_known(found)
     bucket = checked_bucket(ctx, bucket, name, req.get("ExpectedBucketOwner"))
     return bucket, None if current is None else _currents.decode(current)
 
