@@ -16,7 +16,14 @@ import httptools
 
 from doppio.gateway.bodies import BadBody, IncompleteBody, RequestTimeout, StreamedBody, close_body
 from doppio.gateway.drive import Drive
-from doppio.gateway.heads import Pending, Refused, content_length, origin_form
+from doppio.gateway.heads import (
+    Pending,
+    Refused,
+    content_length,
+    known_names,
+    lower_name,
+    origin_form,
+)
 from doppio.gateway.outgoing import send_file, send_iterator
 from doppio.gateway.responses import has_no_body
 from doppio.wire.http import ByteStream, FileRange, Request, Response, Whole
@@ -35,9 +42,6 @@ _LARGE_HEAD = (
     "RequestHeaderSectionTooLarge",
     "Your request header section exceeds the maximum allowed size.",
 )
-# Names of headers as clients write them, in lower case: there are few, and each comes all the time.
-_names: dict[bytes, str] = {}
-_NAMES_MAX = 1_000
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -199,7 +203,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line. Called a dozen times a request: nothing happens here that can wait."""
-        key = _names.get(name) or _lower(name)
+        key = known_names.get(name) or lower_name(name)
         headers = self._headers
         if key in headers:
             if key in ("content-length", "transfer-encoding", "host"):
@@ -492,13 +496,6 @@ class Connection(asyncio.BufferedProtocol):
 
 def _shut(transport: asyncio.Transport) -> None:
     transport.close()
-
-
-def _lower(name: bytes) -> str:
-    key = name.decode("latin-1").lower()
-    if len(_names) < _NAMES_MAX:
-        _names[name] = key
-    return key
 
 
 def _nothing() -> None:

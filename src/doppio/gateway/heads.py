@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from doppio.wire.http import Request
 
+# Names of headers as clients write them, in lower case: there are few, and each comes all the time.
+known_names: dict[bytes, str] = {}
+NAMES_MAX = 1_000
+
 
 class Pending:
     """A request that has its head."""
@@ -39,3 +43,11 @@ def origin_form(target: str) -> str:
         rest = target.partition("://")[2]
         return "/" + rest.partition("/")[2]
     return target if target == "*" else "/" + target
+
+
+def lower_name(name: bytes) -> str:
+    """A header's name in lower case; the next time it is in `known_names`."""
+    key = name.decode("latin-1").lower()
+    if len(known_names) < NAMES_MAX:
+        known_names[name] = key
+    return key

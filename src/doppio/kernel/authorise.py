@@ -14,7 +14,7 @@ import msgspec
 
 from doppio.kernel.audit import Denial
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.kernel.identity import Caller
+from doppio.kernel.identity import Caller, principal_arn
 from doppio.kernel.policy import (
     AccessRequest,
     Decision,
@@ -160,6 +160,7 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
         context=Conditions(ctx, need.context),
         principal_id=caller.id,
         decisive=need.decisive,
+        granted=need.granted,
     )
 
 
@@ -213,7 +214,7 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:currenttime": lambda ctx: ctx.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     "aws:epochtime": lambda ctx: str(int(ctx.now.timestamp())),
     "aws:principalaccount": lambda ctx: ctx.caller.account,
-    "aws:principalarn": lambda ctx: _principal_arn(ctx.caller.arn),
+    "aws:principalarn": lambda ctx: principal_arn(ctx.caller.arn),
     "aws:principalisawsservice": lambda ctx: str(ctx.caller.kind == "service").lower(),
     "aws:principalservicename": lambda ctx: (
         ctx.caller.arn if ctx.caller.kind == "service" else None
@@ -228,14 +229,6 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:userid": lambda ctx: ctx.caller.id,
     "aws:username": _username,
 }
-
-
-def _principal_arn(arn: str) -> str:
-    """A session counts as its role in `aws:PrincipalArn`."""
-    if ":assumed-role/" not in arn:
-        return arn
-    role = arn.rpartition("/")[0].replace(":assumed-role/", ":role/")
-    return role.replace(":sts:", ":iam:")
 
 
 def _source_account(caller: Caller) -> str | None:

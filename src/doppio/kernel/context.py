@@ -382,13 +382,16 @@ class Context:
         *,
         policy: str | None = None,
         decisive: bool = False,
+        granted: bool = False,
     ) -> None:
         """An extra check beside the door's; raises AccessDenied.
 
         `policy`: the ARN on which the resource's policy hangs, where it is not its own (a bucket's).
-        `decisive`: nothing counts that this policy does not let in (a key's).
+        `decisive`: nothing counts that this policy does not let in (a key's). `granted`: a grant
+        lets in whom no policy expressly keeps out.
         """
-        await self.kernel.authorise(self, Need(action, resource, extra or {}, policy, decisive))
+        need = Need(action, resource, extra or {}, policy, decisive, granted)
+        await self.kernel.authorise(self, need)
 
     async def call(self, service: str, method: str, req: Mapping[str, Any]) -> Any:
         """Call another service's public operation as this caller."""

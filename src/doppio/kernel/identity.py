@@ -44,6 +44,14 @@ class Credential:
 ANONYMOUS = Caller(account="anonymous", arn="anonymous", id="anonymous", kind="anonymous")
 
 
+def principal_arn(arn: str) -> str:
+    """A caller as policies and grants name it: a session counts as its role."""
+    if ":assumed-role/" not in arn:
+        return arn
+    role = arn.rpartition("/")[0].replace(":assumed-role/", ":role/")
+    return role.replace(":sts:", ":iam:")
+
+
 def root_of(account: str, access_key: str | None = None) -> Caller:
     """The root user of an account."""
     return Caller(

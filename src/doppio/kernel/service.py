@@ -27,7 +27,8 @@ class Need(NamedTuple):
 
     `policy` is the ARN of the resource whose policy counts where it is not `resource` itself (the
     bucket of an object). `decisive`: what other policies allow counts only where that policy lets
-    the caller's account in (KMS's keys).
+    the caller's account in (KMS's keys). `granted`: a grant has let the caller in already, so that
+    only an explicit deny counts.
     """
 
     action: str
@@ -35,6 +36,7 @@ class Need(NamedTuple):
     context: Mapping[str, Any] = {}
     policy: str | None = None
     decisive: bool = False
+    granted: bool = False
 
 
 class CrossOrigin(NamedTuple):

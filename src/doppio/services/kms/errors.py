@@ -35,6 +35,14 @@ class InvalidCiphertext(AwsError):
     code = "InvalidCiphertextException"
 
 
+class InvalidGrantId(AwsError):
+    code = "InvalidGrantIdException"
+
+
+class InvalidGrantToken(AwsError):
+    code = "InvalidGrantTokenException"
+
+
 class InvalidKeyUsage(AwsError):
     code = "InvalidKeyUsageException"
 

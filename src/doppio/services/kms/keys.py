@@ -30,6 +30,7 @@ from doppio.services.kms.errors import (
     UnsupportedOperation,
     Validation,
 )
+from doppio.services.kms.granted import forget_grants
 from doppio.services.kms.records import BY_KEY, Key
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -207,8 +208,12 @@ class Keys:
 async def delete_key(ctx: Context, job: Job) -> None:
     """The waiting time is over: key, aliases and all that was encrypted are lost."""
     parts = job.key.split(":")
+    name = (parts[4], parts[3], parts[5].removeprefix("key/"))
+    seen = await ctx.read().get(Key, *name)
+    if seen is not None and seen.deletion_at is not None and seen.deletion_at <= ctx.clock.now():
+        await forget_grants(ctx, seen)
     async with ctx.write() as tx:
-        key = await tx.get(Key, parts[4], parts[3], parts[5].removeprefix("key/"))
+        key = await tx.get(Key, *name)
         if key is None or key.deletion_at is None or key.deletion_at > ctx.clock.now():
             return
         for alias in await tx.find(BY_KEY, (key.account, key.region, key.id), limit=1000):

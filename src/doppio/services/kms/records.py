@@ -8,6 +8,8 @@ import msgspec
 
 from doppio.kernel.records import Index, record
 
+BY_GRANTEE: Index[Grant] = Index("grantee", ("key", "grantee"))
+BY_RETIRING: Index[Grant] = Index("retiring", ("account", "region", "retiring"))
 BY_KEY: Index[Alias] = Index("key", ("account", "region", "target"))
 
 
@@ -22,7 +24,10 @@ class Material(msgspec.Struct, frozen=True, array_like=True):
 
 @record("kms.key", key=("account", "region", "id"))
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A key. `state` is as on the wire; `rotates_at` is the next yearly (or so) rotation."""
+    """A key. `state` is as on the wire; `rotates_at` is the next yearly (or so) rotation.
+
+    `grants` is how many it has: nobody looks for those of a key that has none.
+    """
 
     account: str
     region: str
@@ -40,6 +45,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rotates_at: datetime | None = None
     public: bytes = b""
     policy: str = ""
+    grants: int = 0
     tags: dict[str, str] = {}
 
     @property
@@ -62,6 +68,29 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:{self.name}"
+
+
+@record("kms.grant", key=("key", "id"), indexes=(BY_GRANTEE, BY_RETIRING))
+class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Leave to use a key, for one principal. `key` is its ARN, `account` and `region` are its.
+
+    `grantee` and `retiring` are ARNs, or a service's name. `subset` and `equals` are what the
+    encryption context must hold, or be; `source` is on whose behalf a service must come.
+    """
+
+    key: str
+    id: str
+    account: str
+    region: str
+    grantee: str
+    operations: list[str]
+    issuer: str
+    created_at: datetime
+    retiring: str | None = None
+    name: str = ""
+    subset: dict[str, str] | None = None
+    equals: dict[str, str] | None = None
+    source: str | None = None
 
 
 @record("kms.root_key", key=("name",))

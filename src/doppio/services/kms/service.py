@@ -5,6 +5,7 @@ from __future__ import annotations
 from doppio.kernel.service import Service
 from doppio.services.kms.aliases import Aliases
 from doppio.services.kms.data import Data
+from doppio.services.kms.grants import Grants
 from doppio.services.kms.keys import DELETE, Keys, delete_key
 from doppio.services.kms.permissions import needs
 from doppio.services.kms.rotation import ROTATE, Rotation, rotate
@@ -12,7 +13,7 @@ from doppio.services.kms.signing import Signing
 
 SERVICE = Service(
     "kms",
-    groups=[Keys(), Aliases(), Rotation(), Data(), Signing()],
+    groups=[Keys(), Aliases(), Rotation(), Data(), Signing(), Grants()],
     needs=needs,
     jobs={DELETE: delete_key, ROTATE: rotate},
 )
