@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -20,6 +21,7 @@ from doppio.gateway.heads import (
     Pending,
     Refused,
     content_length,
+    head_bytes,
     known_names,
     lower_name,
     origin_form,
@@ -38,6 +40,7 @@ KEEP_BUFFER_BYTES = 65_536
 JOIN_BYTES_MAX = 65_536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER = float("inf")
+_shut = methodcaller("close")
 _LARGE_HEAD = (
     "RequestHeaderSectionTooLarge",
     "Your request header section exceeds the maximum allowed size.",
@@ -217,10 +220,9 @@ class Connection(asyncio.BufferedProtocol):
         self._headers_done = True
         headers = self._headers
         # A head is no larger than the bytes it came in; only of many must it be worked out.
-        if self._head_bytes + self._taking > self._limits.head_bytes_max:
-            size = sum(map(len, headers.values())) + sum(map(len, headers))
-            if size > self._limits.head_bytes_max:
-                raise Refused(431, *_LARGE_HEAD)
+        most = self._limits.head_bytes_max
+        if self._head_bytes + self._taking > most and head_bytes(headers) > most:
+            raise Refused(431, *_LARGE_HEAD)
         length = content_length(headers)
         chunked = "transfer-encoding" in headers
         if chunked and length is not None:
@@ -492,10 +494,6 @@ class Connection(asyncio.BufferedProtocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-
-
-def _shut(transport: asyncio.Transport) -> None:
-    transport.close()
 
 
 def _nothing() -> None:

@@ -51,3 +51,8 @@ def lower_name(name: bytes) -> str:
     if len(known_names) < NAMES_MAX:
         known_names[name] = key
     return key
+
+
+def head_bytes(headers: dict[str, str]) -> int:
+    """How large a head is."""
+    return sum(map(len, headers.values())) + sum(map(len, headers))
