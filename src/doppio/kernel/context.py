@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.events import Event, encode_event
-from doppio.kernel.identity import Caller, service_caller
+from doppio.kernel.identity import Caller, Identities, service_caller
 from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
@@ -267,6 +267,7 @@ class Kernel(Protocol):
     audit: Audit
     blobs: Blobs
     ids: Ids
+    identities: Identities
     machine: Any
     endpoint: str
 
@@ -400,6 +401,21 @@ class Context:
     def as_service(self, service: str, *, source: str | None = None) -> Context:
         """The same call as a service principal: `ctx.as_service("sns", source=arn).call(...)`."""
         return self.derive(service_caller(service, self.account, source))
+
+    async def as_role(
+        self, arn: str, service: str, *, source: str, session: str, region: str | None = None
+    ) -> Context:
+        """The same call as a role that trusts `service`, in the role's account.
+
+        This is how a service does what a user has told it to do for it. `source` is the resource
+        for which it acts. Raises AccessDenied where the role does not trust the service, or is
+        gone.
+        """
+        asking = self.as_service(service, source=source)
+        caller = await self.kernel.identities.acting(asking, arn, service, session)
+        acting = self.derive(caller, region=region)
+        acting.account = caller.account
+        return acting
 
     def derive(self, caller: Caller, *, region: str | None = None) -> Context:
         """A context for another caller or region within this call."""

@@ -76,6 +76,14 @@ class Identities(Protocol):
         """The credential of an access key, or AWS's error (InvalidClientTokenId, ExpiredToken)."""
         ...
 
+    async def acting(self, context: Any, arn: str, service: str, session: str) -> Caller:
+        """The session of a role as which a service acts, or AccessDenied where that may not be.
+
+        `context` is the service's own (`Context.as_service`): the role's trust policy must let
+        that principal in.
+        """
+        ...
+
     async def start(self) -> None:
         """Get ready, before the first request."""
         ...

@@ -41,6 +41,7 @@ class World:
         self.ids = Ids(7)
         self.wakers = Wakers()
         self.machine: Any = None
+        self.identities: Any = None
         self.endpoint = "http://localhost:4566"
         self.blobs = Blobs(folder / "blobs", sync=False)
         self.audit = Audit(self.store, usage_key, lambda service, name: name in SERVICE.data_events)

@@ -19,7 +19,7 @@ from doppio.services.iam.errors import (
     ValidationError,
     missing,
 )
-from doppio.services.iam.records import Named, User
+from doppio.services.iam.records import Named, Role, User
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Named)
@@ -46,6 +46,13 @@ async def named(reader: Reader, cls: type[N], account: str, name: str) -> N | No
     """The user, group, role, policy or instance profile of a name."""
     found = await reader.get(cls, account, name.lower())
     return found if found is not None and found.name == name else None
+
+
+async def role_of(reader: Reader, arn: str) -> Role | None:
+    """The role of an ARN."""
+    account, _, path = arn.removeprefix("arn:aws:iam::").partition(":role/")
+    role = await named(reader, Role, account, path.rpartition("/")[2])
+    return role if role is not None and role.arn == arn else None
 
 
 async def check_room(tx: Tx, account: str, cls: type[Named], quota: str, most: int) -> None:

@@ -6,15 +6,18 @@ Asked for every request, so what was found is remembered until something in IAM 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from doppio.kernel.authorise import access_request
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.identity import Caller, Credential, root_of
-from doppio.kernel.policy import Policy, PolicySet, compile_policy
+from doppio.kernel.policy import Policy, PolicySet, compile_policy, evaluate
+from doppio.kernel.service import Need
 from doppio.services.iam import limits
 from doppio.services.iam.attachments import attached_to, inline_of, managed
 from doppio.services.iam.aws_managed import aws_managed
-from doppio.services.iam.common import named
+from doppio.services.iam.common import named, role_of
 from doppio.services.iam.errors import ExpiredToken, InvalidClientTokenId
 from doppio.services.iam.records import (
     BY_USER,
@@ -24,11 +27,14 @@ from doppio.services.iam.records import (
     SealingKey,
     User,
 )
+from doppio.wire.errors import AccessDenied
 
 if TYPE_CHECKING:
     from doppio.services.iam.sessions import Session
 
 CACHED_MAX = 10_000
+# How long a service may act as a role before it must ask again.
+ACTING_FOR = timedelta(hours=1)
 DEFAULT_ACCOUNT = "000000000000"
 CONVENIENCE_SECRET = "test"
 _SEALING = "sessions"
@@ -105,6 +111,24 @@ class Identities:
         if found.expires_at is not None and found.expires_at <= self._cloud.clock.now():
             raise ExpiredToken()
         return found
+
+    async def acting(self, context: Context, arn: str, service: str, session: str) -> Caller:
+        """The session of a role as which a service acts. Raises AccessDenied."""
+        from doppio.services.iam.sessions import Session
+
+        reader = context.read()
+        role = await role_of(reader, arn)
+        if role is None or not trusts(context, role):
+            raise AccessDenied(
+                f"{context.caller.arn} is not authorized to perform: sts:AssumeRole on resource: "
+                f"{arn}"
+            )
+        now = context.clock.now()
+        acted = Session(
+            kind="role", account=role.account, role=role.name, owner=role.id, name=session,
+            issued_at=now, expires_at=now + ACTING_FOR,
+        )  # fmt: skip
+        return await self._role(reader, acted, "")
 
     async def _find(self, access_key: str, token: str | None) -> Credential:
         ctx: Context = self._cloud.context_for("", "")
@@ -209,6 +233,13 @@ class Identities:
         if session.source_identity:
             keys["aws:sourceidentity"] = session.source_identity
         return keys
+
+
+def trusts(context: Context, role: Role) -> bool:
+    """Whether a role's trust policy lets the caller become it, by that policy alone."""
+    policies = PolicySet().with_resource(compile_policy(role.trust, "trust policy"), role.arn)
+    need = Need("sts:AssumeRole", role.arn)
+    return evaluate(access_request(context, need, role.account), policies).allowed
 
 
 async def policies_of(reader: Reader, account: str, kind: str, name: str) -> list[Policy]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from doppio.kernel.context import Context, Reader
+from doppio.kernel.context import Context
 from doppio.kernel.policy import compile_policy
-from doppio.services.iam.common import named
+from doppio.services.iam.common import role_of
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
 from doppio.services.iam.mfa_devices import code_counts
 from doppio.services.iam.records import AccessKey, Role, SealingKey
@@ -16,13 +16,6 @@ __all__ = [
     "TRANSITIVE", "AccessKey", "Role", "Session", "code_counts", "compile_policy",
     "credentials", "managed_policy", "role_of",
 ]  # fmt: skip
-
-
-async def role_of(reader: Reader, arn: str) -> Role | None:
-    """The role of an ARN."""
-    account, _, path = arn.removeprefix("arn:aws:iam::").partition(":role/")
-    role = await named(reader, Role, account, path.rpartition("/")[2])
-    return role if role is not None and role.arn == arn else None
 
 
 async def credentials(ctx: Context, session: Session) -> dict[str, str | datetime]:

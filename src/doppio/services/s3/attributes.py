@@ -149,6 +149,8 @@ def head_of(bucket: Bucket, version: Version) -> dict[str, Any]:
 def _add_more(head: dict[str, Any], more: More) -> None:
     """What GET and HEAD say of the rare fields."""
     head.update(locks.shown(more))
+    if more.replication:
+        head["ReplicationStatus"] = more.replication
     if more.sealed is not None:
         del head["ServerSideEncryption"]
         head.update(encryption_of(more))

@@ -20,7 +20,8 @@ class Happening(Event, frozen=True, kw_only=True):
     """Something happened to a version; `key` is (bucket id, object key, version id).
 
     `name` is S3's name of it without the `s3:` in front, such as `ObjectCreated:Put`. Size and ETag
-    are told as they were then: the version may be gone when the message is written.
+    are told as they were then: the version may be gone when the message is written. `detail` is what
+    replication has to say beside that.
     """
 
     name: str
@@ -31,9 +32,12 @@ class Happening(Event, frozen=True, kw_only=True):
     etag: str
     principal: str
     source_ip: str
+    detail: dict[str, str] | None = None
 
 
-def happened(tx: Tx, bucket: Bucket, version: Version, name: str) -> None:
+def happened(
+    tx: Tx, bucket: Bucket, version: Version, name: str, detail: dict[str, str] | None = None
+) -> None:
     """Say that something happened to a version, where the bucket's settings follow it."""
     if not bucket.kinds or FOLLOWING.isdisjoint(bucket.kinds):
         return
@@ -49,5 +53,6 @@ def happened(tx: Tx, bucket: Bucket, version: Version, name: str) -> None:
             etag=version.etag,
             principal=context.caller.id,
             source_ip=context.source_ip,
+            detail=detail,
         )
     )

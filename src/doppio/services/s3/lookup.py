@@ -124,6 +124,11 @@ async def version_and_content(
     raise Throttled("The object changes too quickly to be read; please try again.")
 
 
+async def version_content(reader: Reader, version: Version) -> Content | None:
+    """Where the bytes of a version are, if not in its record."""
+    return None if version.content is None else await reader.get(Content, version.content)
+
+
 async def numbered(
     reader: Reader, bucket: Bucket, key: str, wanted: str, current: Current | None
 ) -> Version | None:

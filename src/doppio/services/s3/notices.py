@@ -128,6 +128,8 @@ def message(bucket: Bucket, event: Happening, configuration: str) -> dict[str, A
             "object": told,
         },
     }
+    if event.detail:
+        record["replicationEventData"] = event.detail
     return {"Records": [record]}
 
 

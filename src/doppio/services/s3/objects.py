@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3 import checksums, locks
+from doppio.services.s3 import checksums, locks, replication_rules
 from doppio.services.s3.archives import check_readable, restore_header
 from doppio.services.s3.attributes import Attributes, check_acl, head_of, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
@@ -32,7 +34,17 @@ from doppio.services.s3.happenings import happened
 from doppio.services.s3.lifecycle import expiration_of
 from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, BODY_IN_ROW_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_and_content, version_of
-from doppio.services.s3.records import Blob, Bucket, Checksum, Content, Current, Piece, Version
+from doppio.services.s3.records import (
+    Blob,
+    Bucket,
+    Checksum,
+    Content,
+    Current,
+    More,
+    Piece,
+    Version,
+)
+from doppio.services.s3.settings import setting
 from doppio.services.s3.versions import ENABLED, hide, make_way, remove
 from doppio.wire.http import ByteStream
 
@@ -200,15 +212,7 @@ async def put_version(
     cause: str = "Put",
 ) -> Current:
     """Make what was received the current version of a key."""
-    body, content = received.body, None
-    if received.blob is not None:
-        content = received.blob
-        tx.add(Blob(content))
-        tx.add(Content(id=content, pieces=[Piece(1, received.size, content)]))
-    elif body is not None and len(body) > BODY_IN_RECORD_BYTES_MAX:
-        content = tx.context.new_id("hex32")
-        tx.add(Content(id=content, body=body))
-        body = None
+    body, content = keep_body(tx, received)
     return await new_version(
         tx,
         bucket,
@@ -222,6 +226,20 @@ async def put_version(
         content=content,
         cause=cause,
     )
+
+
+def keep_body(tx: Tx, received: Received) -> tuple[bytes | None, str | None]:
+    """Keep what was received: as a body for the version's record, or as a content beside it."""
+    body, content = received.body, None
+    if received.blob is not None:
+        content = received.blob
+        tx.add(Blob(content))
+        tx.add(Content(id=content, pieces=[Piece(1, received.size, content)]))
+    elif body is not None and len(body) > BODY_IN_RECORD_BYTES_MAX:
+        content = tx.context.new_id("hex32")
+        tx.add(Content(id=content, body=body))
+        body = None
+    return body, content
 
 
 async def new_version(
@@ -247,29 +265,39 @@ async def new_version(
     if more is not None or locks.KIND in bucket.kinds:
         more = await locks.locked(tx, bucket, more)
     sequence, version = await make_way(tx, bucket, key, old)
-    current = tx.put(
-        Current(
-            bucket=bucket.id,
-            key=key,
-            sequence=sequence,
-            id=version,
-            modified=tx.context.now.replace(microsecond=0),
-            size=size,
-            etag=etag,
-            checksum=checksum,
-            body=body,
-            content=content,
-            parts_count=parts_count,
-            storage_class=attributes.storage_class,
-            headers=attributes.headers,
-            expires=attributes.expires,
-            metadata=attributes.metadata,
-            tags=attributes.tags,
-            more=more,
-        )
+    current = Current(
+        bucket=bucket.id,
+        key=key,
+        sequence=sequence,
+        id=version,
+        modified=tx.context.now.replace(microsecond=0),
+        size=size,
+        etag=etag,
+        checksum=checksum,
+        body=body,
+        content=content,
+        parts_count=parts_count,
+        storage_class=attributes.storage_class,
+        headers=attributes.headers,
+        expires=attributes.expires,
+        metadata=attributes.metadata,
+        tags=attributes.tags,
+        more=more,
     )
+    if bucket.kinds and replication_rules.KIND in bucket.kinds:
+        current = await _awaiting(tx, bucket, current)
+    tx.put(current)
     happened(tx, bucket, current, f"ObjectCreated:{cause}")
     return current
+
+
+async def _awaiting(tx: Tx, bucket: Bucket, current: Current) -> Current:
+    """The version as it says that it waits for its replicas, where it is to have any."""
+    document = await setting(tx, bucket, replication_rules.KIND)
+    if document is None or not replication_rules.chosen(document, current):
+        return current
+    more = msgspec.structs.replace(current.more or More(), replication=replication_rules.PENDING)
+    return msgspec.structs.replace(current, more=more)
 
 
 async def delete(

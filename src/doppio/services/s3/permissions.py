@@ -40,6 +40,7 @@ _ON_BUCKET = {
     "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
     "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
     "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "PutBucketReplication": "PutReplicationConfiguration",
     "DeleteBucketReplication": "PutReplicationConfiguration",
     "GetBucketAnalyticsConfiguration": "GetAnalyticsConfiguration",
     "ListBucketAnalyticsConfigurations": "GetAnalyticsConfiguration",

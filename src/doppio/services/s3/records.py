@@ -128,10 +128,13 @@ class Retention(msgspec.Struct, frozen=True, array_like=True):
 class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What few versions have, so that the others do not pay for it.
 
-    `held`: ON or OFF, once a legal hold was put. `retention`: its lock. `restored`: the copy of an archived one. `sealed`: how the bytes are encrypted, where they are.
+    `held`: ON or OFF, once a legal hold was put. `replication`: how far that is, as on the wire.
+    `retention`: its lock. `restored`: the copy of an archived one. `sealed`: how the bytes are
+    encrypted, where they are.
     """
 
     held: str = ""
+    replication: str = ""
     restored: Restored | None = None
     retention: Retention | None = None
     sealed: Sealed | None = None

@@ -21,12 +21,15 @@ from doppio.services.s3.objects import Objects
 from doppio.services.s3.permissions import DATA_EVENTS, needs
 from doppio.services.s3.policies import Policies
 from doppio.services.s3.reclaim import Reclaimer
+from doppio.services.s3.replicas import Replicas
+from doppio.services.s3.replication import Replication
 from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.unset import Unset
 from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
 
 _bodies = Bodies()
+_replicas = Replicas(_bodies)
 
 SERVICE = Service(
     "s3",
@@ -45,6 +48,7 @@ SERVICE = Service(
         Notifications(),
         Lifecycle(),
         Locks(),
+        Replication(),
         archives.Archives(),
         Unset(),
     ],
@@ -55,8 +59,9 @@ SERVICE = Service(
         **NOTICE_JOBS,
         **Keeper().jobs(),
         **archives.jobs(),
+        **_replicas.jobs(),
         FORGET: forget_completed,
     },
-    subscriptions=[NOTICES],
+    subscriptions=[NOTICES, _replicas.subscription()],
     cross_origin=cross_origin,
 )

@@ -13,7 +13,6 @@ from doppio.kernel.context import Context
 from doppio.services.s3.errors import (
     NoSuchConfiguration,
     NoSuchWebsiteConfiguration,
-    ReplicationConfigurationNotFound,
 )
 from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.records import Bucket
@@ -31,13 +30,6 @@ async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
 
 class Unset:
     """Reads of settings that nothing can set, and deletes, which find nothing to delete."""
-
-    async def get_bucket_replication(
-        self, ctx: Context, req: w.GetBucketReplicationRequest
-    ) -> w.GetBucketReplicationOutput:
-        """No replication: an error in S3."""
-        bucket = await _read(ctx, req)
-        raise ReplicationConfigurationNotFound(BucketName=bucket.name)
 
     async def get_bucket_website(
         self, ctx: Context, req: w.GetBucketWebsiteRequest
@@ -122,12 +114,6 @@ class Unset:
         """No request metrics."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
-
-    async def delete_bucket_replication(
-        self, ctx: Context, req: w.DeleteBucketReplicationRequest
-    ) -> None:
-        """There is no replication to stop."""
-        await existing_bucket(ctx.read(), req)
 
     async def delete_bucket_website(self, ctx: Context, req: w.DeleteBucketWebsiteRequest) -> None:
         """There is no website to take down."""

@@ -50,6 +50,11 @@ class Versioning:
                     "An Object Lock configuration is present on this bucket, so the versioning "
                     "state cannot be changed."
                 )
+            if status != ENABLED and "replication" in bucket.kinds:
+                raise InvalidBucketState(
+                    "A replication configuration is present on this bucket, so the versioning "
+                    "state cannot be changed."
+                )
             tx.put(msgspec.structs.replace(bucket, versioning=status))
             tx.meter("Requests-Tier1")
 
