@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from doppio.gateway import crossorigin, digests, internal
+from doppio.gateway import crossorigin, digests, internal, websites
 from doppio.gateway.authenticate import (
     AnySignature,
     MissingAuthenticationToken,
@@ -69,6 +69,8 @@ class Gateway:
             return self.internal.answer(request)
         if request.method == "OPTIONS":
             return self._preflight(request)
+        if websites.is_website(request):
+            return self._page(request)
         return self._answer(request)
 
     def bad_request(self, status: int, code: str, text: str) -> Response:
@@ -102,11 +104,35 @@ class Gateway:
             _log.exception("request %s crashed", request_id)
             line.error = InternalFailure.code
             response = self._error(request, target, InternalFailure(), request_id)
+        await self._finish(request, target, response, request_id)
+        self._log.write(line, response.status)
+        return response
+
+    async def _finish(
+        self, request: Request, target: Target | None, response: Response, request_id: str
+    ) -> None:
         if target is not None and "origin" in request.headers:
             asked = crossorigin.asked_beside(request)
             response.headers += await crossorigin.headers_for(
                 self._cloud, request, target, asked, request_id
             )
+
+    async def _page(self, request: Request) -> Response:
+        target = websites.target_of(request)
+        if target is None:
+            return await self._answer(request)
+        request_id = self._cloud.ids.request_id()
+        line = self._log.line(request, request_id)
+        line.service, line.operation = target.service, target.operation.name
+        try:
+            response = await websites.answer(
+                self._cloud, request, target, self._codec(target), request_id
+            )
+        except Exception:
+            _log.exception("request %s crashed", request_id)
+            line.error = InternalFailure.code
+            response = self._error(request, target, InternalFailure(), request_id)
+        await self._finish(request, target, response, request_id)
         self._log.write(line, response.status)
         return response
 

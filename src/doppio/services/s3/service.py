@@ -25,6 +25,8 @@ from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.unset import Unset
 from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
+from doppio.services.s3.webs import Browsers
+from doppio.services.s3.website import Website
 
 _bodies = Bodies()
 
@@ -46,6 +48,7 @@ SERVICE = Service(
         Lifecycle(),
         Locks(),
         archives.Archives(),
+        Website(),
         Unset(),
     ],
     needs=needs,
@@ -59,4 +62,5 @@ SERVICE = Service(
     },
     subscriptions=[NOTICES],
     cross_origin=cross_origin,
+    web=Browsers(),
 )

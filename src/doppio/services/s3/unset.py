@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from doppio.kernel.context import Context
 from doppio.services.s3.errors import (
     NoSuchConfiguration,
-    NoSuchWebsiteConfiguration,
     ReplicationConfigurationNotFound,
 )
 from doppio.services.s3.lookup import existing_bucket
@@ -38,13 +37,6 @@ class Unset:
         """No replication: an error in S3."""
         bucket = await _read(ctx, req)
         raise ReplicationConfigurationNotFound(BucketName=bucket.name)
-
-    async def get_bucket_website(
-        self, ctx: Context, req: w.GetBucketWebsiteRequest
-    ) -> w.GetBucketWebsiteOutput:
-        """No website: an error in S3."""
-        bucket = await _read(ctx, req)
-        raise NoSuchWebsiteConfiguration(BucketName=bucket.name)
 
     async def get_bucket_logging(
         self, ctx: Context, req: w.GetBucketLoggingRequest
@@ -127,8 +119,4 @@ class Unset:
         self, ctx: Context, req: w.DeleteBucketReplicationRequest
     ) -> None:
         """There is no replication to stop."""
-        await existing_bucket(ctx.read(), req)
-
-    async def delete_bucket_website(self, ctx: Context, req: w.DeleteBucketWebsiteRequest) -> None:
-        """There is no website to take down."""
         await existing_bucket(ctx.read(), req)
