@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from doppio.gateway import crossorigin, digests, internal
+from doppio.gateway import crossorigin, digests, internal, websites
 from doppio.gateway.authenticate import (
     AnySignature,
     MissingAuthenticationToken,
@@ -65,6 +65,8 @@ class Gateway:
             return self.internal.answer(request)
         if request.method == "OPTIONS":
             return self._preflight(request)
+        if websites.is_website(request):
+            return self._page(request)
         return self._answer(request)
 
     def bad_request(self, status: int, code: str, text: str) -> Response:
@@ -99,10 +101,35 @@ class Gateway:
             line.error = InternalFailure.code
             response = self._error(request, target, InternalFailure(), request_id)
         if target is not None and "origin" in request.headers:
-            asked = crossorigin.asked_beside(request)
-            response.headers += await crossorigin.headers_for(
-                self._cloud, request, target, asked, request_id
+            await self._add_origin(request, target, response, request_id)
+        self._log.write(line, response.status)
+        return response
+
+    async def _add_origin(
+        self, request: Request, target: Target, response: Response, request_id: str
+    ) -> None:
+        asked = crossorigin.asked_beside(request)
+        response.headers += await crossorigin.headers_for(
+            self._cloud, request, target, asked, request_id
+        )
+
+    async def _page(self, request: Request) -> Response:
+        target = websites.target_of(request)
+        if target is None:
+            return await self._answer(request)
+        request_id = self._cloud.ids.request_id()
+        line = self._log.line(request, request_id)
+        line.service, line.operation = target.service, target.operation.name
+        try:
+            response = await websites.answer(
+                self._cloud, request, target, self._codec(target), request_id
             )
+        except Exception:
+            _log.exception("request %s crashed", request_id)
+            line.error = InternalFailure.code
+            response = self._error(request, target, InternalFailure(), request_id)
+        if "origin" in request.headers:
+            await self._add_origin(request, target, response, request_id)
         self._log.write(line, response.status)
         return response
 

@@ -93,7 +93,12 @@ _AWS_HOST = re.compile(
 )
 _AWS_GLOBAL_HOST = re.compile(r"^(?:(.+)\.)?([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$")
 _S3_HOST = re.compile(
-    r"^(.+?)\.s3(?:[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d))?"
+    r"^(.+?)\.s3(?:-website|-accelerate(?:\.dualstack)?)?"
+    r"(?:[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d))?"
+    r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.localstack\.cloud)?)$"
+)
+_WEBSITE_HOST = re.compile(
+    r"^(.+)\.s3-website(?:[.-]([a-z]{2}(?:-[a-z]+)+-\d))?"
     r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.localstack\.cloud)?)$"
 )
 _SHORT_HOST = re.compile(r"^(.+)\.localhost$")
@@ -294,6 +299,12 @@ def _host_bucket(host: str) -> str:
     if short and short[1] != "s3" and not _is_region_host(short[1]):
         return short[1]
     return ""
+
+
+def website_of(host: str) -> tuple[str, str] | None:
+    """The name and the Region (or none) of the website that a Host header names."""
+    found = _WEBSITE_HOST.match(host.rpartition(":")[0] or host)
+    return None if found is None else (found[1], found[2] or "")
 
 
 def _is_region_host(name: str) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from doppio.kernel.context import Context
     from doppio.kernel.controller import Controller
     from doppio.kernel.identity import Identities
+    from doppio.kernel.web import Web
 
 Operation = Callable[["Context", Any], Awaitable[Mapping[str, Any] | None]]
 
@@ -68,7 +69,8 @@ class Service:
     operation takes; without it, `name:Operation` on `*`. `data_events` are the operations that
     CloudTrail counts as data events. `anonymous` are those that need no signature.
     `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
-    `cross_origin` answers browsers that ask for pages of other sites.
+    `cross_origin` answers browsers that ask for pages of other sites; `web` is what browsers may
+    ask without speaking the service's protocol.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Service:
         identities: Callable[[Any], Identities] | None = None,
         pages: Mapping[str, Page] | None = None,
         cross_origin: CrossOrigins | None = None,
+        web: Web | None = None,
     ) -> None:
         self.name = name
         self.groups = tuple(groups)
@@ -97,6 +100,7 @@ class Service:
         self.identities = identities
         self.pages = dict(pages or {})
         self.cross_origin = cross_origin
+        self.web = web
         self.operations: dict[str, Operation] = {}
         for group in self.groups:
             for method, operation in _operations(group):

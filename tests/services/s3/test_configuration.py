@@ -55,7 +55,7 @@ def test_what_is_not_set_is_said_not_to_be(method: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("method", "member"),
     [
-        ("put_bucket_website", {"WebsiteConfiguration": {}}),
+        ("put_bucket_abac", {"AbacStatus": {"Status": "Enabled"}}),
     ],
 )
 def test_what_s3_would_act_on_is_not_merely_stored(method: str, member: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from doppio.services.s3.rules import (
     quoted,
 )
 from doppio.services.s3.tags import checked_tags
+from doppio.services.s3.website_rules import check_redirect_location
 from doppio.wire.errors import NotImplementedByDoppio
 
 ENFORCED = "BucketOwnerEnforced"
@@ -43,7 +44,9 @@ _EVENT_HOLDS = frozenset(
 _SYSTEM = frozenset(SYSTEM_HEADERS)
 # Everything that costs a look: the usual request has none of them.
 _RARE = (
-    frozenset({"StorageClass", "Tagging", "WriteOffsetBytes", "ACL"}) | _GRANTS | _LOCKS | _EVENT_HOLDS
+    frozenset(
+        {"StorageClass", "Tagging", "WriteOffsetBytes", "ACL", "WebsiteRedirectLocation"}
+    ) | _GRANTS | _LOCKS | _EVENT_HOLDS
 )  # fmt: skip
 
 
@@ -74,6 +77,8 @@ def new_attributes(req: Mapping[str, Any]) -> Attributes:
     if _RARE.isdisjoint(req):
         return Attributes(headers, req.get("Expires"), metadata, _NONE, "STANDARD")
     refuse_what_is_not_here(req)
+    if "WebsiteRedirectLocation" in headers:
+        check_redirect_location(headers["WebsiteRedirectLocation"])
     storage_class = req.get("StorageClass", "STANDARD")
     if storage_class not in STORAGE_CLASSES:
         raise InvalidStorageClass(StorageClassRequested=storage_class)

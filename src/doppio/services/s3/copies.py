@@ -274,8 +274,13 @@ async def _put_copy(
 def _attributes(req: Mapping[str, Any], version: Version, attributes: Attributes) -> Attributes:
     """What a copy is stored with: the source's, where the request does not replace it."""
     if _directive(req, "MetadataDirective") == "COPY":
+        # Where a website sends its visitors is each object's own, and never copied.
+        place = attributes.headers.get("WebsiteRedirectLocation")
+        headers = {**version.headers, "WebsiteRedirectLocation": place}
         attributes = attributes._replace(
-            headers=version.headers, expires=version.expires, metadata=version.metadata
+            headers={name: text for name, text in headers.items() if text is not None},
+            expires=version.expires,
+            metadata=version.metadata,
         )
     if _directive(req, "TaggingDirective") == "COPY":
         return attributes._replace(tags=version.tags)

@@ -80,6 +80,14 @@ class IncompleteBody(AwsError):
     text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
 
 
+class IncorrectEndpoint(AwsError):
+    code = "IncorrectEndpoint"
+    text = (
+        "The specified bucket exists in another region. Please direct requests to the specified "
+        "endpoint."
+    )
+
+
 class InvalidArgument(AwsError):
     code = "InvalidArgument"
     text = "Invalid Argument"
@@ -148,6 +156,10 @@ class InvalidRange(AwsError):
     code = "InvalidRange"
     status = 416
     text = "The requested range is not satisfiable"
+
+
+class InvalidRedirectLocation(AwsError):
+    code = "InvalidRedirectLocation"
 
 
 class InvalidRequest(AwsError):

@@ -27,6 +27,8 @@ from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.unset import Unset
 from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
+from doppio.services.s3.webs import Browsers
+from doppio.services.s3.website import Website
 
 _bodies = Bodies()
 _replicas = Replicas(_bodies)
@@ -50,6 +52,7 @@ SERVICE = Service(
         Locks(),
         Replication(),
         archives.Archives(),
+        Website(),
         Unset(),
     ],
     needs=needs,
@@ -64,4 +67,5 @@ SERVICE = Service(
     },
     subscriptions=[NOTICES, _replicas.subscription()],
     cross_origin=cross_origin,
+    web=Browsers(),
 )

@@ -10,10 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context
-from doppio.services.s3.errors import (
-    NoSuchConfiguration,
-    NoSuchWebsiteConfiguration,
-)
+from doppio.services.s3.errors import NoSuchConfiguration
 from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.records import Bucket
 
@@ -29,14 +26,7 @@ async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
 
 
 class Unset:
-    """Reads of settings that nothing can set, and deletes, which find nothing to delete."""
-
-    async def get_bucket_website(
-        self, ctx: Context, req: w.GetBucketWebsiteRequest
-    ) -> w.GetBucketWebsiteOutput:
-        """No website: an error in S3."""
-        bucket = await _read(ctx, req)
-        raise NoSuchWebsiteConfiguration(BucketName=bucket.name)
+    """Reads of settings that nothing can set."""
 
     async def get_bucket_logging(
         self, ctx: Context, req: w.GetBucketLoggingRequest
@@ -114,7 +104,3 @@ class Unset:
         """No request metrics."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
-
-    async def delete_bucket_website(self, ctx: Context, req: w.DeleteBucketWebsiteRequest) -> None:
-        """There is no website to take down."""
-        await existing_bucket(ctx.read(), req)
