@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -401,6 +402,13 @@ class Context:
     def as_service(self, service: str, *, source: str | None = None) -> Context:
         """The same call as a service principal: `ctx.as_service("sns", source=arn).call(...)`."""
         return self.derive(service_caller(service, self.account, source))
+
+    def via(self, service: str) -> Context:
+        """The same call and caller, for whom `service` speaks: how others ask KMS."""
+        session = {
+            **self.caller.session, "kms:viaservice": f"{service}.{self.region}.amazonaws.com"
+        }  # fmt: skip
+        return self.derive(replace(self.caller, session=session))
 
     async def as_role(
         self, arn: str, service: str, *, source: str, session: str, region: str | None = None

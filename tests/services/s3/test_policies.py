@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from doppio.kernel.identity import ANONYMOUS, Caller
-from doppio.services.s3.rules import policy_is_public
+from doppio.kernel.policy.public import is_public
 
 from .world import ACCOUNT, OTHER, World, refused, told
 
@@ -181,7 +181,7 @@ def test_malformed_policies_are_refused(text: str) -> None:
     ],
 )
 def test_public_means_what_s3_says(one: dict[str, Any], public: bool) -> None:
-    assert policy_is_public(json.loads(policy(one))) is public
+    assert is_public(json.loads(policy(one))) is public
 
 
 @told

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -431,10 +430,8 @@ def _context(given: str | None) -> dict[str, str]:
 
 async def _kms(ctx: Context, method: str, req: Mapping[str, Any]) -> Any:
     """Ask KMS as the caller, for whom S3 speaks. Its errors are called `KMS.…` in S3's answers."""
-    session = {**ctx.caller.session, "kms:viaservice": f"s3.{ctx.region}.amazonaws.com"}
-    caller = dataclasses.replace(ctx.caller, session=session)
     try:
-        return await ctx.derive(caller).call("kms", method, req)
+        return await ctx.via("s3").call("kms", method, req)
     except (AccessDeniedByPolicy, NotImplementedByDoppio):
         raise
     except AwsError as error:

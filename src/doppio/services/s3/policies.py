@@ -15,6 +15,7 @@ import msgspec
 from doppio.kernel import policy
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.policy.public import is_public
 from doppio.services.s3.errors import (
     AccessDenied,
     MalformedPolicy,
@@ -24,7 +25,7 @@ from doppio.services.s3.errors import (
 from doppio.services.s3.limits import POLICY_BYTES_MAX
 from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.records import Bucket
-from doppio.services.s3.rules import effective_policy, policy_is_public, policy_problem
+from doppio.services.s3.rules import policy_problem
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -45,7 +46,7 @@ class Policies:
             bucket = await existing_bucket(tx, req)
             document = _checked(bucket, text)
             block = bucket.public_access_block or {}
-            if block.get("BlockPublicPolicy") and policy_is_public(document):
+            if block.get("BlockPublicPolicy") and is_public(document):
                 raise AccessDenied(
                     f"User: {ctx.caller.arn} is not authorized to perform: s3:PutBucketPolicy on "
                     f'resource: "{bucket.arn}" because public policies are prevented by the '
@@ -70,7 +71,7 @@ class Policies:
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
         reader.meter("Requests-Tier2")
-        return {"PolicyStatus": {"IsPublic": policy_is_public(json.loads(_policy(bucket)))}}
+        return {"PolicyStatus": {"IsPublic": is_public(json.loads(_policy(bucket)))}}
 
     async def delete_bucket_policy(self, ctx: Context, req: w.DeleteBucketPolicyRequest) -> None:
         """Take the policy off; no policy is no error."""
@@ -116,6 +117,30 @@ def _set(tx: Tx, bucket: Bucket) -> None:
     effective = effective_policy(bucket, document)
     text = None if effective is None else json.dumps(effective)
     put_resource(tx, bucket.arn, bucket.account, text)
+
+
+def effective_policy(
+    bucket: Bucket, document: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """What the authoriser goes by: the policy, with a denial of strangers where
+    RestrictPublicBuckets narrows a public one to the owner's account and to AWS services."""
+    block = bucket.public_access_block or {}
+    if document is None or not block.get("RestrictPublicBuckets") or not is_public(document):
+        return document
+    given = document.get("Statement") or []
+    statements = given if isinstance(given, list) else [given]
+    denial = {
+        "Sid": "RestrictPublicBuckets",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket.arn, f"{bucket.arn}/*"],
+        "Condition": {
+            "StringNotEquals": {"aws:PrincipalAccount": bucket.account},
+            "Bool": {"aws:PrincipalIsAWSService": "false"},
+        },
+    }
+    return {**document, "Statement": [*statements, denial]}
 
 
 def _policy(bucket: Bucket) -> str:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, unquote
 
-from doppio.services.s3.records import Bucket, Version
+from doppio.services.s3.records import Version
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -176,69 +176,10 @@ def part_span(sizes: Sequence[int], number: int) -> tuple[int, int]:
     return sum(sizes[: number - 1]), sizes[number - 1]
 
 
-# Conditions that tie a policy to known principals or places, so that it is not public. Source:
-# "The meaning of public" in S3's documentation of Block Public Access.
-_FIXING = frozenset(
-    {
-        "aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceowner", "aws:sourceaccount",
-        "aws:userid", "aws:principalorgid", "aws:principalarn", "aws:principalaccount",
-        "s3:dataaccesspointarn", "s3:dataaccesspointaccount", "aws:sourceip", "aws:principalorgpaths", "aws:sourceorgid",
-    }
-)  # fmt: skip
-
-
-def policy_is_public(document: Mapping[str, Any]) -> bool:
-    """Whether a bucket policy lets the world in, as S3 defines it."""
-    return any(_statement_is_public(statement) for statement in _listed(document.get("Statement")))
-
-
-def _statement_is_public(statement: Mapping[str, Any]) -> bool:
-    if statement.get("Effect") != "Allow":
-        return False
-    principal = statement.get("Principal")
-    if "NotPrincipal" not in statement and not (
-        principal == "*" or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS")))
-    ):
-        return False
-    for operator, keys in (statement.get("Condition") or {}).items():
-        if operator.lower().endswith("ifexists") or "not" in operator.lower():
-            continue
-        for key, values in keys.items():
-            if key.lower() in _FIXING and all(_is_fixed(str(value)) for value in _listed(values)):
-                return False
-    return True
-
-
-def _is_fixed(value: str) -> bool:
-    return "*" not in value and "?" not in value and "${" not in value and not value.endswith("/0")
-
-
 def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-def effective_policy(
-    bucket: Bucket, document: Mapping[str, Any] | None
-) -> Mapping[str, Any] | None:
-    """What the authoriser goes by: the policy, with a denial of strangers where
-    RestrictPublicBuckets narrows a public one to the owner's account and to AWS services."""
-    block = bucket.public_access_block or {}
-    if document is None or not block.get("RestrictPublicBuckets") or not policy_is_public(document):
-        return document
-    denial = {
-        "Sid": "RestrictPublicBuckets",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket.arn, f"{bucket.arn}/*"],
-        "Condition": {
-            "StringNotEquals": {"aws:PrincipalAccount": bucket.account},
-            "Bool": {"aws:PrincipalIsAWSService": "false"},
-        },
-    }
-    return {**document, "Statement": [*_listed(document.get("Statement")), denial]}
 
 
 def policy_problem(document: Mapping[str, Any], arn: str) -> str | None:
