@@ -1,0 +1,5 @@
+"""SSM: Systems Manager's Parameter Store, where configuration lives in a hierarchy of names.
+
+Reading order: `records` (what is stored), `rules` (names, values, selectors, filters), `sealing` (how
+SecureStrings are kept), `parameters` (written and deleted), `reading`, `labels`, `tagging`.
+"""
