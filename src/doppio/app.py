@@ -7,10 +7,8 @@ gateway, the tests and the simulation each stand on the same object.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import os
-import pkgutil
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from doppio.catalog import Catalog, service_of
 from doppio.kernel.audit import Audit
 from doppio.kernel.authorise import Authoriser
 from doppio.kernel.blobs import Blobs
@@ -30,7 +29,8 @@ from doppio.kernel.door import Door
 from doppio.kernel.events import Dispatcher
 from doppio.kernel.identity import Caller, Identities, root_of, service_caller
 from doppio.kernel.ids import Ids
-from doppio.kernel.jobs import JobRunner
+from doppio.kernel.jobs import JobHandler, JobRunner
+from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
 from doppio.kernel.records import record
 from doppio.kernel.service import Need, Service
@@ -40,6 +40,8 @@ from doppio.machine.drivers import Machine
 
 _log = logging.getLogger("doppio.app")
 DEFAULT_ACCOUNT = "000000000000"
+# Who says who calls: needed before anybody can.
+IDENTITIES = "iam"
 SYSTEM = service_caller("doppio", DEFAULT_ACCOUNT)
 
 
@@ -79,7 +81,9 @@ class Cloud:
         self._throw_away: str | None = None
         self.data = settings.data or self._temporary()
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.services: dict[str, Service] = discover()
+        self._started = False
+        self._runners: list[ControllerRunner] = []
+        self.services = Catalog(self._join)
         self.store: Store = store if store is not None else self._open_store()
         self.blobs = Blobs(self.data / "blobs")
         self.audit = Audit(self.store, usage_key, self._is_data_event)
@@ -87,10 +91,9 @@ class Cloud:
         self.identities: Identities = self._find_identities()
         # Every call passes here.
         self.enter = Door(self.services, self._authoriser).enter
-        self._runners: list[ControllerRunner] = []
-        self._jobs = JobRunner(self, self._job_handlers(), self.context_for)
+        self._jobs = JobRunner(self, self._job_handler, self.context_for)
         self._dispatcher = Dispatcher(self, self.context_for)
-        self._tidier: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Open for calls: background work goes on where it had stopped."""
@@ -101,23 +104,22 @@ class Cloud:
         if saved is not None:
             self.clock.set(saved.state)
         await self.identities.start()
-        subscriptions = [s for service in self.services.values() for s in service.subscriptions]
-        for service in self.services.values():
-            for controller in service.controllers:
-                runner = ControllerRunner(self, controller, self.context_for)
-                self._runners.append(runner)
-                subscriptions.append(runner.subscription())
-        self._dispatcher.start(subscriptions)
+        self._dispatcher.start()
+        self._started = True
+        for service in self.services.imported:
+            self._begin(service)
         self._jobs.start()
-        for runner in self._runners:
-            runner.start()
-        self._tidier = asyncio.create_task(self._keep_tidy())
+        self._tasks = [
+            asyncio.create_task(self._find_work()),
+            asyncio.create_task(self._keep_tidy()),
+        ]
 
     async def close(self) -> None:
         """Stop; everything acknowledged is on disk."""
         self.wakers.ring_all()
-        if self._tidier is not None:
-            self._tidier.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for runner in self._runners:
             await runner.close()
         await self._jobs.close()
@@ -183,17 +185,40 @@ class Cloud:
         return SqliteStore(store, synchronous="FULL" if durable else "OFF")
 
     def _find_identities(self) -> Identities:
-        makers = [s.identities for s in self.services.values() if s.identities is not None]
-        assert len(makers) == 1, "exactly one service provides identities"
-        identities: Identities = makers[0](self)
+        make = self.services[IDENTITIES].identities
+        assert make is not None, f"{IDENTITIES} knows who calls"
+        identities: Identities = make(self)
         return identities
 
-    def _job_handlers(self) -> dict[str, Any]:
-        return {
-            name: handler
-            for service in self.services.values()
-            for name, handler in service.jobs.items()
-        }
+    def _join(self, service: Service) -> None:
+        if self._started:
+            self._begin(service)
+
+    def _begin(self, service: Service) -> None:
+        """Start a service's background work."""
+        for subscription in service.subscriptions:
+            self._dispatcher.follow(subscription)
+        for controller in service.controllers:
+            runner = ControllerRunner(self, controller, self.context_for)
+            self._runners.append(runner)
+            self._dispatcher.follow(runner.subscription())
+            runner.start()
+
+    async def _find_work(self) -> None:
+        """Ask for each service that may have work: it has rows, or a fact of its is in the log."""
+        view = self.store.view()
+        said = {service_of(kind) for kind in await self._dispatcher.kinds()}
+        for name in self.services:
+            # Tables are named SERVICE.NOUN, and a slash is what follows a dot.
+            rows = await view.scan(pack(f"{name}."), pack(f"{name}/"), limit=1)
+            if rows or name in said:
+                self.services[name]
+                await asyncio.sleep(0)
+        self._dispatcher.complete = True
+
+    def _job_handler(self, job: str) -> JobHandler | None:
+        service = self.services.get(job.partition(".")[0])
+        return None if service is None else service.jobs.get(job)
 
     def _is_data_event(self, service: str, operation: str) -> bool:
         return operation in self.services[service].data_events
@@ -216,19 +241,6 @@ class Cloud:
                 self.clock.set(saved.state)
 
         self._reloading = asyncio.ensure_future(reload())
-
-
-def discover() -> dict[str, Service]:
-    """All services in `doppio.services`, by model name."""
-    import doppio.services as home
-
-    found: dict[str, Service] = {}
-    for package in pkgutil.iter_modules(home.__path__):
-        if package.ispkg:
-            module = importlib.import_module(f"{home.__name__}.{package.name}.service")
-            service: Service = module.SERVICE
-            found[service.name] = service
-    return found
 
 
 def default_data() -> Path:

@@ -91,8 +91,7 @@ def made(
 def add(world: World, service: Service) -> Cloud:
     """Join a service to a world that has not started."""
     cloud = world.cloud
-    cloud.services[service.name] = service
-    cloud._jobs._handlers = cloud._job_handlers()
+    cloud.services.join(service)
     return cloud
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from doppio.app import discover
+from doppio.catalog import Catalog
 from doppio.kernel.service import Service
 from doppio.wire import model
 
 
-@pytest.mark.parametrize("service", discover().values(), ids=lambda service: service.name)
+@pytest.mark.parametrize("service", Catalog().values(), ids=lambda service: service.name)
 def test_the_readme_names_every_operation_and_no_other(service: Service) -> None:
     package = importlib.import_module(f"doppio.services.{service.name.replace('-', '_')}")
     assert package.__file__ is not None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import click
 
-from doppio.app import discover
+from doppio.catalog import Catalog
 from doppio.wire import model
 
 
@@ -21,7 +21,7 @@ class Count(NamedTuple):
 def counts() -> list[Count]:
     """The operations of every service that this cloud has."""
     found = []
-    for name, service in sorted(discover().items()):
+    for name, service in sorted(Catalog().items()):
         by_method = model.load(name).by_method
         present = [by_method[method].name for method in by_method if method in service.operations]
         missing = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from doppio.gateway import crossorigin, digests, internal, websites
@@ -42,7 +42,9 @@ class Cloud(Kernel, Protocol):
     """What the request path needs of the composition root."""
 
     identities: Identities
-    services: dict[str, Service]
+
+    @property
+    def services(self) -> Mapping[str, Service]: ...
 
     def context(
         self, caller: Caller, *, account: str, region: str, request_id: str, **more: Any

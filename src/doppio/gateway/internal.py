@@ -64,14 +64,12 @@ class Internal:
         return _json({"message": f"There is nothing at {request.path}."}, 404)
 
     async def _page(self, name: str) -> Response:
-        for service in self._cloud.services.values():
-            for beginning, page in service.pages.items():
-                if name.startswith(beginning):
-                    found = await page(
-                        self._cloud.context_for("", ""), name.removeprefix(beginning)
-                    )
-                    if found is not None:
-                        return Response(200, [("content-type", found[1])], found[0])
+        service = self._cloud.services.get(name.partition("/")[0])
+        for beginning, page in service.pages.items() if service is not None else ():
+            if name.startswith(beginning):
+                found = await page(self._cloud.context_for("", ""), name.removeprefix(beginning))
+                if found is not None:
+                    return Response(200, [("content-type", found[1])], found[0])
         return _json({"message": f"There is nothing at {PAGES}{name}."}, 404)
 
     async def _health(self, request: Request) -> Response:

@@ -96,16 +96,29 @@ class Dispatcher:
         self._rung: list[asyncio.Event] = []
         self._names: list[str] = []
         self._seen = 0
+        # Nothing is forgotten before every subscriber there is has been named.
+        self.complete = False
 
-    def start(self, subscriptions: list[Subscription]) -> None:
-        """Follow the log for each subscription, from where it had come."""
-        self._names = [subscription.name for subscription in subscriptions]
-        for subscription in subscriptions:
-            rung = asyncio.Event()
-            rung.set()
-            self._rung.append(rung)
-            self._tasks.append(asyncio.create_task(self._follow(subscription, rung)))
+    def start(self) -> None:
+        """Hear of news."""
         self._kernel.wakers.on("events", lambda _: self.ring())
+
+    def follow(self, subscription: Subscription) -> None:
+        """Follow the log for a subscription, from where it had come."""
+        rung = asyncio.Event()
+        rung.set()
+        self._names.append(subscription.name)
+        self._rung.append(rung)
+        self._tasks.append(asyncio.create_task(self._follow(subscription, rung)))
+
+    async def kinds(self) -> set[str]:
+        """The types of all events in the log."""
+        view, position = self._kernel.store.view(), 0
+        found: set[str] = set()
+        while entries := await view.log("events", position, limit=EVENTS_A_READ):
+            position = entries[-1][0]
+            found.update(_decode(entry).type for _, entry in entries)
+        return found
 
     def ring(self) -> None:
         """There may be news."""
@@ -152,7 +165,7 @@ class Dispatcher:
         if entries:
             await self._move(context, subscription.name, entries[-1][0])
             self._seen += len(entries)
-            if self._seen >= TRIM_EVENTS:
+            if self._seen >= TRIM_EVENTS and self.complete:
                 self._seen = 0
                 await self._trim(context)
         return len(entries) == EVENTS_A_READ

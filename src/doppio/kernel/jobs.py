@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +57,11 @@ class JobRunner:
     def __init__(
         self,
         kernel: Kernel,
-        handlers: Mapping[str, JobHandler],
+        handler_of: Callable[[str], JobHandler | None],
         context_for: Callable[[str, str], Context],
     ) -> None:
         self._kernel = kernel
-        self._handlers = handlers
+        self._handler_of = handler_of
         self._context_for = context_for
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -107,7 +107,7 @@ class JobRunner:
 
     async def _one(self, job: Job) -> None:
         context = self._context_for(job.account, job.region)
-        handler = self._handlers.get(job.name)
+        handler = self._handler_of(job.name)
         if handler is None:
             _log.warning("no service knows job %s; it is kept", job_key(job.name, job.key))
             return await self._settle(context, job, failed=True)

@@ -1,8 +1,9 @@
 """What a service is to the rest: its operations, what each needs permission for, its background work.
 
 A package `doppio.services.NAME` with a `service.py` that defines `SERVICE` is a service; there is
-nothing else to register (`app.discover` finds it). Operations are the public async methods of its groups; an operation that
-no group has is answered 501 by the door.
+nothing else to register (`doppio.catalog` finds it). Its tables and jobs are called `NAME.noun`, and
+its pages `NAME/noun`: by that name it is imported when it is needed. Operations are the public async
+methods of its groups; an operation that no group has is answered 501 by the door.
 """
 
 from __future__ import annotations

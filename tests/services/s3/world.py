@@ -47,7 +47,7 @@ class World:
         self.audit = Audit(self.store, usage_key, lambda service, name: name in SERVICE.data_events)
         self.authoriser = Authoriser()
         self.door = Door({"s3": SERVICE}, self.authoriser)
-        self.jobs = JobRunner(self, SERVICE.jobs, self.context_for)
+        self.jobs = JobRunner(self, SERVICE.jobs.get, self.context_for)
 
     async def start(self) -> None:
         self.store.listen(self.wakers.ring)
