@@ -202,6 +202,26 @@ def test_a_table_is_queried_scanned_and_changed(account: Account) -> None:
     assert sum(page["Count"] for page in counted) == 30
 
 
+def test_a_tables_stream_is_read_to_its_end(account: Account) -> None:
+    tables, streams = account.client("dynamodb"), account.client("dynamodbstreams")
+    made = tables.create_table(
+        TableName="orders", BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )  # fmt: skip
+    arn = made["TableDescription"]["LatestStreamArn"]
+    tables.get_waiter("table_exists").wait(TableName="orders")
+    tables.put_item(TableName="orders", Item={"id": {"S": "1"}, "raw": {"B": b"mocha"}})
+    [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    begin = streams.get_shard_iterator(
+        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )
+    [record] = streams.get_records(ShardIterator=begin["ShardIterator"])["Records"]
+    assert record["dynamodb"]["NewImage"] == {"id": {"S": "1"}, "raw": {"B": b"mocha"}}
+    assert record["eventName"] == "INSERT"
+
+
 def test_a_users_keys_open_what_its_policy_says(account: Account) -> None:
     iam, sts = account.client("iam"), account.client("sts")
     iam.create_user(UserName="barista")

@@ -336,6 +336,23 @@ async def test_a_log_keeps_the_order_within_and_between_commits(store: Store) ->
 
 
 @on_store
+async def test_a_log_knows_its_end_and_can_be_dropped(store: Store) -> None:
+    assert await store.view().log_end("log") == 0
+    for number in range(3):
+        tx = store.begin()
+        for _ in range(2):
+            tx.append("log", b"%d" % number)
+        tx.append("other", b"x")
+        await tx.commit()
+    entries = await store.view().log("log", 0, limit=100)
+    assert await store.view().log_end("log") == entries[-1][0]
+    await store.drop_log("log")
+    assert await store.view().log("log", 0, limit=100) == []
+    assert await store.view().log_end("log") == 0
+    assert len(await store.view().log("other", 0, limit=100)) == 3
+
+
+@on_store
 async def test_a_trimmed_log_forgets_its_beginning_and_its_positions_still_rise(
     store: Store,
 ) -> None:

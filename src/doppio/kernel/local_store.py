@@ -121,7 +121,16 @@ class LocalStore:
         last = self._scan(prefix, prefix + b"\xff" * 9, 1, True)
         if last:
             hi = min(hi, last[0][0])
-        while rows := self._scan(prefix, hi, TRIMMED_A_COMMIT, False):
+        await self._clear(prefix, hi)
+
+    async def drop_log(self, name: str) -> None:
+        """Forget a log to which nothing will be added again."""
+        prefix = LOG + name.encode() + b"\0"
+        await self._clear(prefix, prefix + b"\xff" * 9)
+        self._chunks.pop(name, None)
+
+    async def _clear(self, lo: bytes, hi: bytes) -> None:
+        while rows := self._scan(lo, hi, TRIMMED_A_COMMIT, False):
             tx = self.begin()
             for key, _ in rows:
                 tx.writes[key] = None
@@ -349,6 +358,16 @@ class LocalView:
                 break
             lo = rows[-1][0] + b"\0"
         return found[:limit]
+
+    async def log_end(self, name: str) -> int:
+        """The position of a log's newest entry."""
+        prefix = LOG + name.encode() + b"\0"
+        rows = self._store._scan(prefix, prefix + b"\xff" * 9, 1, True)
+        if not rows:
+            return 0
+        key, value = rows[0]
+        base: int = _u64.unpack(key[-8:])[0] << CHUNK_BITS
+        return base + len(_decode(value))
 
 
 class LocalTx(LocalView):

@@ -53,7 +53,11 @@ COUNTERS = "SELECT k, total FROM counter WHERE k >= $1 AND k < $2 ORDER BY k LIM
 
 LOG = "SELECT position, entry FROM log WHERE name = $1 AND position > $2 ORDER BY 1 LIMIT $3"
 
+LOG_END = "SELECT max(position) FROM log WHERE name = $1"
+
 TRIM = "DELETE FROM log WHERE name = $1 AND position <= $2"
+
+DROP = "DELETE FROM log WHERE name = $1"
 
 # The group's number and transaction, and which of the rows and ranges read are not as they were:
 # a row is known by its key and version, 0 where there was none.

@@ -74,6 +74,10 @@ class PostgresStore:
         """Forget entries with positions up to and including `before`."""
         await self.ask(_question(sql.TRIM, name, before))
 
+    async def drop_log(self, name: str) -> None:
+        """Forget a log to which nothing will be added again."""
+        await self.ask(_question(sql.DROP, name))
+
     async def close(self) -> None:
         """Finish what was asked, then close the connections."""
         self._closed = True
@@ -339,6 +343,11 @@ class PostgresView:
         """Entries of a log behind a position, oldest first."""
         rows = await self._store.ask(_question(sql.LOG, name, after, limit))
         return [(row[0], row[1]) for row in rows]
+
+    async def log_end(self, name: str) -> int:
+        """The position of a log's newest entry."""
+        rows = await self._store.ask(_question(sql.LOG_END, name))
+        return rows[0][0] or 0
 
 
 class PostgresTx(PostgresView):

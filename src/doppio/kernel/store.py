@@ -76,6 +76,10 @@ class View(Protocol):
         """
         ...
 
+    async def log_end(self, name: str) -> int:
+        """The position of a log's newest durable entry; 0 where it has none."""
+        ...
+
 
 class StoreTx(View, Protocol):
     """Reading and writing; reads see this transaction's own writes."""
@@ -131,6 +135,10 @@ class Store(Protocol):
 
         Some may stay for a while: those that were committed together with later ones.
         """
+        ...
+
+    async def drop_log(self, name: str) -> None:
+        """Forget a log to which nothing will be added again."""
         ...
 
     async def close(self) -> None:

@@ -320,7 +320,6 @@ async def test_an_update_needs_something_to_change_and_a_table_at_rest(world: Wo
 @pytest.mark.parametrize(
     "setting",
     [
-        {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}},
         {"SSESpecification": {"Enabled": True, "SSEType": "KMS"}},
         {"OnDemandThroughput": {"MaxReadRequestUnits": 5}},
         {"ResourcePolicy": "{}"},

@@ -19,6 +19,7 @@ from doppio.services.dynamodb.item_keys import (
     table_prefix,
 )
 from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
 
 encode_item = msgspec.msgpack.Encoder().encode
@@ -91,11 +92,19 @@ def _of(index: SecondaryIndex | None) -> tuple[str, ...]:
 
 
 async def write_item(
-    tx: Tx, table: Table, row: bytes, old: Item | None, new: Item | None, growth: int
+    tx: Tx,
+    table: Table,
+    row: bytes,
+    old: Item | None,
+    new: Item | None,
+    growth: int,
+    *,
+    expired: bool = False,
 ) -> dict[str, float]:
-    """Replace an item's row and its index rows in one commit; the write units of each index.
+    """Replace an item's row and its index rows in one commit, and tell the table's stream.
 
-    `growth` is by how many bytes the item grows.
+    `growth` is by how many bytes the item grows; `expired`: it goes since its time is over. Gives
+    the write units of each index.
     """
     raw = tx.raw
     if new is None:
@@ -106,6 +115,8 @@ async def write_item(
         raw.add(count_key(table), 1.0 if old is None else -1.0)
     if growth:
         raw.add(bytes_key(table), float(growth))
+    if table.stream is not None:
+        tell(tx, table, old, new, expired=expired)
     units: dict[str, float] = {}
     for index in table.indexes:
         taken = await _write_index(tx, table, index, old, new)

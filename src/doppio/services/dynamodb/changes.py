@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.dynamodb import schemas
+from doppio.services.dynamodb import schemas, streams
 from doppio.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
@@ -21,7 +21,6 @@ from doppio.wire.errors import NotImplementedByDoppio
 
 # Settings that AWS acts on and this cloud does not yet: refused rather than only stored.
 _ABSENT = {
-    "StreamSpecification": "streams",
     "ReplicaUpdates": "global tables",
     "GlobalTableSourceArn": "global tables",
     "GlobalTableWitnessUpdates": "global tables",
@@ -37,8 +36,7 @@ _ABSENT = {
 def check_absent(req: Mapping[str, Any]) -> None:
     """Raise NotImplementedByDoppio for settings that AWS acts on and this cloud does not yet."""
     for member, what in _ABSENT.items():
-        given = req.get(member)
-        if given and not (member == "StreamSpecification" and not given.get("StreamEnabled")):
+        if req.get(member):
             raise NotImplementedByDoppio(
                 f"dynamodb: {what} ({member}) exist in AWS and not yet in this cloud"
             )
@@ -64,6 +62,8 @@ async def changed_table(ctx: Context, tx: Tx, table: Table, req: Mapping[str, An
             "simultaneously per table"
         )
     changed = _with_settings(ctx, table, req)
+    if "StreamSpecification" in req:
+        changed = await streams.switched(ctx, tx, changed, req["StreamSpecification"])
     for update in updates:
         [(action, given)] = update.items()
         if action == "Create":

@@ -36,6 +36,9 @@ RESOURCE_TAGS_MAX = 50
 # How many rows one read of the store asks for.
 ROWS_A_READ = 256
 
+STREAM_LIFE = timedelta(hours=24)
+STREAM_TRIM_EVERY = timedelta(hours=1)
+
 TOKEN_LIFE = timedelta(minutes=10)
 # How long a table is CREATING or DELETING, in cloud time: until its job has run, which is real and
 # takes a commit. Longer, and each client's waiter would sleep its 20 seconds; and a table made while

@@ -42,6 +42,18 @@ class SecondaryIndex(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
 
 
+class StreamSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """A table's latest stream: what of a change it tells, while it is `enabled`.
+
+    `id` names the log of its records.
+    """
+
+    id: str
+    label: str
+    view: str
+    enabled: bool = True
+
+
 @record("dynamodb.table", key=("account", "region", "name"))
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table. `id` begins its items' rows, so a table that is made anew does not see old ones."""
@@ -63,6 +75,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     ttl_attribute: str | None = None
     ttl_status: str = "DISABLED"
     tags: dict[str, str] = {}
+    stream: StreamSetting | None = None
 
     @property
     def arn(self) -> str:
@@ -72,6 +85,30 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     def index(self, name: str) -> SecondaryIndex | None:
         """The secondary index of a name."""
         return next((one for one in self.indexes if one.name == name), None)
+
+
+@record("dynamodb.stream", key=("account", "region", "table", "label"))
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """A stream, which can be read for a day after it was closed, and its table deleted.
+
+    `trimmed` is the position in its log up to which it was forgotten.
+    """
+
+    account: str
+    region: str
+    table: str
+    label: str
+    id: str
+    view: str
+    key: tuple[KeyPart, ...]
+    created_at: datetime
+    closed_at: datetime | None = None
+    trimmed: int = 0
+
+    @property
+    def arn(self) -> str:
+        """The stream's ARN."""
+        return f"{table_arn(self.account, self.region, self.table)}/stream/{self.label}"
 
 
 @record("dynamodb.token", key=("account", "region", "token"))

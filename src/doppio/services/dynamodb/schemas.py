@@ -222,6 +222,14 @@ def to_wire(table: Table, counts: Counts) -> dict[str, Any]:
         }
     if table.table_class is not None:
         shown["TableClassSummary"] = {"TableClass": table.table_class}
+    if table.stream is not None:
+        if table.stream.enabled:
+            shown["StreamSpecification"] = {
+                "StreamEnabled": True,
+                "StreamViewType": table.stream.view,
+            }
+        shown["LatestStreamLabel"] = table.stream.label
+        shown["LatestStreamArn"] = f"{table.arn}/stream/{table.stream.label}"
     for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
         found = [_index(table, one, counts) for one in table.indexes if one.is_global == is_global]
         if found:

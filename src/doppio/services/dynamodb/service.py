@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.dynamodb import upkeep
+from doppio.services.dynamodb import streams, upkeep
 from doppio.services.dynamodb.batches import Batches
 from doppio.services.dynamodb.items import Items
 from doppio.services.dynamodb.permissions import needs
@@ -25,5 +25,6 @@ SERVICE = Service(
         upkeep.EMPTY: upkeep.empty,
         upkeep.EXPIRE: upkeep.expire,
         upkeep.FORGET: upkeep.forget,
+        streams.TRIM: streams.trim,
     },
 )  # fmt: skip

@@ -12,7 +12,7 @@ from doppio.kernel.context import Context, Reader
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.records import table_of
-from doppio.services.dynamodb import changes, limits, schemas
+from doppio.services.dynamodb import changes, limits, schemas, streams
 from doppio.services.dynamodb.access import bytes_key, count_key, find_table
 from doppio.services.dynamodb.changes import check_absent
 from doppio.services.dynamodb.errors import (
@@ -61,6 +61,8 @@ class Tables:
                 deletion_protection=req.get("DeletionProtectionEnabled", False),
                 tags=_tags(req.get("Tags", ()), {}),
             )  # fmt: skip
+            if streams.wanted(req.get("StreamSpecification", {})):
+                table = await streams.opened(ctx, tx, table, req["StreamSpecification"])
             tx.put(table)
             await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
         return {"TableDescription": schemas.to_wire(table, {})}  # type: ignore[typeddict-item]
@@ -121,6 +123,8 @@ class Tables:
                     "Resource cannot be deleted as it is currently protected against deletion. "
                     "Disable deletion protection first."
                 )
+            if table.stream is not None and table.stream.enabled:
+                table = await streams.closed(ctx, tx, table)
             table = tx.put(replace(table, status="DELETING"))
             await tx.schedule(ctx.now + limits.SETTLE, EMPTY, table.arn, id=table.id)
             shown = await described(tx, table)

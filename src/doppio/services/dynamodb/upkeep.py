@@ -213,6 +213,6 @@ async def _delete(ctx: Context, table: Table, old: list[bytes]) -> None:
             if raw is not None:
                 item: Item = decode_item(raw)
                 if _expired(ctx, current, item):
-                    await write_item(tx, current, row, item, None, -size_of(item))
+                    await write_item(tx, current, row, item, None, -size_of(item), expired=True)
 
     await ctx.transact(batch)

@@ -1,0 +1,10 @@
+"""Doors to DynamoDB where AWS has no public operation: what DynamoDB Streams reads."""
+
+from __future__ import annotations
+
+from doppio.services.dynamodb.limits import STREAM_LIFE
+from doppio.services.dynamodb.records import Stream
+from doppio.services.dynamodb.streams import Told, decode_told, find_stream, log_name
+from doppio.services.dynamodb.values import size_of
+
+__all__ = ["STREAM_LIFE", "Stream", "Told", "decode_told", "find_stream", "log_name", "size_of"]
