@@ -95,3 +95,35 @@ def test_resync_looks_at_everything_again_and_again() -> None:
             assert restless.looks == ["a"] * 4
 
     asyncio.run(story())
+
+
+def test_a_wake_up_of_its_family_makes_a_controller_look_without_any_event() -> None:
+    class Listening(Brewing):
+        family: ClassVar[str] = "test.order"
+
+    async def story() -> None:
+        listening, world = Listening(), World()
+        async with running(world, made(controllers=[listening])):
+            async with world.cloud.root_context().write() as tx:
+                tx.wake("test.order/a")
+                tx.wake("test.tea/b")
+            await world.settle()
+            assert listening.looks == ["a"]
+
+    asyncio.run(story())
+
+
+def test_asking_again_and_again_for_the_same_time_leaves_one_timer() -> None:
+    async def story() -> None:
+        brewing, world = Brewing(), World()
+        brewing.again = Again(at=world.now + timedelta(hours=1))
+        async with running(world, made(controllers=[brewing])):
+            for _ in range(5):
+                await order(world.cloud.root_context(), "a")
+                await world.settle()
+            assert brewing.looks == ["a"] * 5
+            brewing.again = None
+            await world.advance(hours=2)
+            assert brewing.looks == ["a"] * 6
+
+    asyncio.run(story())

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -19,7 +18,7 @@ import msgspec
 from doppio.kernel.events import Event, Subscription
 from doppio.kernel.keys import unpack
 from doppio.kernel.records import Table, table_of
-from doppio.kernel.store import Conflict
+from doppio.kernel.store import MISSED, Conflict
 
 if TYPE_CHECKING:
     from doppio.kernel.context import Context, Kernel
@@ -40,10 +39,16 @@ class Again(msgspec.Struct, frozen=True):
 
 
 class Controller(Generic[T]):
-    """Base: name the record class and the events that say "look here", write `reconcile`."""
+    """Base: name the record class and what says "look here", write `reconcile`.
+
+    That are events, which the log keeps for every subscriber; or a family of wake-ups, which cost
+    nothing: `tx.wake("family/key")` looks at the record of that one key once the commit is durable.
+    """
 
     record: ClassVar[type[Any]]
     wakes_on: ClassVar[tuple[type[Event], ...]] = ()
+    family: ClassVar[str] = ""
+    keys_at_once: ClassVar[int] = AT_ONCE_MAX
     resync: ClassVar[timedelta | None] = None
 
     def where(self, row: T) -> tuple[str, str]:
@@ -72,8 +77,10 @@ class ControllerRunner:
         self._running: set[Key] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
-        self._room = asyncio.Semaphore(AT_ONCE_MAX)
+        self._room = asyncio.Semaphore(controller.keys_at_once)
         self._failures: dict[Key, int] = {}
+        self._stale: set[Key] = set()
+        self._timers: dict[Key, tuple[datetime, Callable[[], None]]] = {}
 
     def subscription(self) -> Subscription:
         """How the controller hears of keys."""
@@ -85,6 +92,8 @@ class ControllerRunner:
 
     def start(self) -> None:
         """Begin with every key there is."""
+        if self._controller.family:
+            self._kernel.wakers.on(self._controller.family, self._rung)
         self._loop_task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -103,17 +112,22 @@ class ControllerRunner:
     async def _heard(self, ctx: Context, event: Event) -> None:
         self.look(event.key)
 
+    def _rung(self, topic: str) -> None:
+        if topic == MISSED:
+            self._again()
+        else:
+            self.look((topic.partition("/")[2],))
+
     async def _run(self) -> None:
         await self._look_at_all()
         while True:
             key = await self._queue.get()
-            await self._room.acquire()
+            self._queued.discard(key)
             if key in self._running:
                 # It is being looked at with older eyes: once more, when that is over.
-                self._room.release()
-                self._kernel.clock.host.call_later(0.01, partial(self._queue.put_nowait, key))
+                self._stale.add(key)
                 continue
-            self._queued.discard(key)
+            await self._room.acquire()
             self._running.add(key)
             task = asyncio.create_task(self._one(key))
             self._tasks.add(task)
@@ -127,7 +141,7 @@ class ControllerRunner:
             again = await self._controller.reconcile(self._context_for(account, region), key)
             self._failures.pop(key, None)
             if again is not None:
-                clock.call_at(again.at, lambda: self.look(key))
+                self._look_at(again.at, key)
         except Conflict:
             self.look(key)
         except Exception:
@@ -138,6 +152,23 @@ class ControllerRunner:
         finally:
             self._running.discard(key)
             self._room.release()
+            if key in self._stale:
+                self._stale.discard(key)
+                self.look(key)
+
+    def _look_at(self, at: datetime, key: Key) -> None:
+        """One timer a key: the soonest that was asked for."""
+        known = self._timers.get(key)
+        if known is not None:
+            if known[0] <= at:
+                return
+            known[1]()
+
+        def due() -> None:
+            self._timers.pop(key, None)
+            self.look(key)
+
+        self._timers[key] = at, self._kernel.clock.call_at(at, due)
 
     async def _look_at_all(self) -> None:
         table: Table[Any] = table_of(self._controller.record)
