@@ -1,0 +1,21 @@
+"""CloudWatch Logs: the table of contents."""
+
+from __future__ import annotations
+
+from doppio.kernel.service import Service
+from doppio.services.logs.groups import Groups
+from doppio.services.logs.intake import Intake
+from doppio.services.logs.permissions import needs
+from doppio.services.logs.policies import Policies
+from doppio.services.logs.reading import Reading
+from doppio.services.logs.retention import EXPIRE, PURGE, REMOVE, expire, purge, remove
+from doppio.services.logs.streams import Streams
+from doppio.services.logs.tagging import Tagging
+
+SERVICE = Service(
+    "logs",
+    groups=[Groups(), Streams(), Intake(), Reading(), Policies(), Tagging()],
+    needs=needs,
+    data_events=["PutLogEvents", "GetLogEvents", "FilterLogEvents"],
+    jobs={EXPIRE: expire, PURGE: purge, REMOVE: remove},
+)
