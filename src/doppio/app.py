@@ -64,6 +64,7 @@ class Settings:
     strict_auth: bool = False
     tls: bool = False
     fsync: bool = True
+    smtp_server: tuple[str, int] | None = None
     seed: int | None = None
     host_clock: HostClock = field(default_factory=MachineClock)
 
@@ -76,7 +77,7 @@ class Cloud:
         self.ids = Ids(settings.seed)
         self.clock = Clock(settings.host_clock)
         self.wakers = Wakers()
-        self.machine = Machine()
+        self.machine = Machine(settings.smtp_server)
         self.endpoint = f"http://localhost:{settings.port}"
         self._throw_away: str | None = None
         self.data = settings.data or self._temporary()

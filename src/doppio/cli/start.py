@@ -24,6 +24,17 @@ READY_SECONDS_MAX = 30.0
 GC_OBJECTS = 20_000
 
 
+def _host_and_port(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise click.BadParameter("give a host and a port, like localhost:1025")
+    return host.strip("[]"), int(port)
+
+
 @click.command()
 @data_option
 @click.option("--port", type=click.IntRange(0, 65535), default=4566, show_default=True,
@@ -37,6 +48,9 @@ GC_OBJECTS = 20_000
               help="strict: refuse test/test and account ids as access keys.")  # fmt: skip
 @click.option("--store", "store_url", metavar="URL",
               help="postgresql://… keeps state in PostgreSQL instead of SQLite.")  # fmt: skip
+@click.option("--smtp", "smtp_server", metavar="HOST:PORT", callback=_host_and_port,
+              help="A mail server that takes SNS's mails; without one they stay in a local "
+              "mailbox (doppio mail).")  # fmt: skip
 def command(
     data: Path | None,
     port: int,
@@ -46,6 +60,7 @@ def command(
     tls: bool,
     auth: str,
     store_url: str | None,
+    smtp_server: tuple[str, int] | None,
 ) -> None:
     """Start a cloud."""
     if ephemeral and data is not None:
@@ -59,6 +74,7 @@ def command(
         hosts=hosts or ("127.0.0.1", "::1"),
         strict_auth=auth == "strict",
         tls=tls,
+        smtp_server=smtp_server,
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

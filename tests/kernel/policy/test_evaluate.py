@@ -111,6 +111,13 @@ def test_a_role_is_named_by_its_role_arn() -> None:
     assert allowed(PolicySet(resource=resource), **session)
 
 
+def test_a_service_is_in_no_account() -> None:
+    service = {"kind": "service", "principal": "sns.amazonaws.com"}
+    resource = policy(Principal={"AWS": "arn:aws:iam::111111111111:root"})
+    assert allowed(PolicySet(identity=[policy()], resource=resource), account="111111111111")
+    assert not allowed(PolicySet(resource=resource), account="111111111111", **service)
+
+
 def test_a_service_is_allowed_by_the_resource_alone() -> None:
     service = {"kind": "service", "principal": "sns.amazonaws.com"}
     resource = policy(

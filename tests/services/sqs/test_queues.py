@@ -113,7 +113,11 @@ def test_an_attribute_out_of_its_range_is_refused(name: str, value: str) -> None
             {"FifoQueue": "true", "FifoThroughputLimit": "perMessageGroupId"},
             "InvalidAttributeValue",
         ),
-        ("q", {"KmsMasterKeyId": "alias/mine"}, "KmsNotFound"),
+        (
+            "q",
+            {"KmsMasterKeyId": "alias/mine", "SqsManagedSseEnabled": "true"},
+            "InvalidAttributeValue",
+        ),
     ],
 )
 def test_a_queue_that_cannot_be_is_refused(
@@ -400,3 +404,27 @@ async def test_a_url_of_any_form_names_a_queue(world: World) -> None:
     for form in ("http://localhost/q", "/"):
         error = await refused(send(world, form))
         assert error.code == "InvalidAddress"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "http://localhost:4566/{account}/q",
+        "https://sqs.us-east-1.amazonaws.com/{account}/q",
+        "https://queue.amazonaws.com/{account}/q",
+        "https://us-east-1.queue.amazonaws.com/{account}/q/",
+        "http://us-east-1.queue.localhost:4566/{account}/q",
+        "http://sqs.us-east-1.localhost:4566/{account}/q",
+        "http://localhost:4566/queue/us-east-1/{account}/q",
+        "q",
+    ],
+)
+def test_a_queue_is_found_by_every_form_of_its_url(form: str) -> None:
+    async def story(world: World) -> None:
+        await world.call("sqs", "create_queue", QueueName="q")
+        url = form.format(account=ACCOUNT)
+        await world.call("sqs", "send_message", QueueUrl=url, MessageBody="x")
+        found = await world.call("sqs", "receive_message", QueueUrl=url)
+        assert [one["Body"] for one in found["Messages"]] == ["x"]
+
+    run(story)

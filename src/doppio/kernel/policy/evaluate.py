@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from doppio.kernel.policy.document import Policy, Statement
+from doppio.kernel.policy.document import Policy, Statement, Who
 
 
 @dataclass(slots=True, frozen=True)
@@ -163,9 +163,15 @@ def _explicit_deny(
     return None
 
 
+def _named(who: Who, request: AccessRequest) -> str | None:
+    """How a policy names the caller. A service is in no account, whoever it acts for."""
+    account = "" if request.kind == "service" else request.account
+    return who.kind(request.principal, account, request.principal_id)
+
+
 def _speaks(statement: Statement, layer: str, request: AccessRequest, action: str) -> bool:
     if layer == "resource" and statement.principal is not None:
-        named = statement.principal.kind(request.principal, request.account, request.principal_id)
+        named = _named(statement.principal, request)
         if named is None:
             return False
     return statement.applies(action, request.resource, request.context)
@@ -194,7 +200,7 @@ def _resource_allow(
     for statement in policy.statements:
         if not statement.allows or statement.principal is None:
             continue
-        named = statement.principal.kind(request.principal, request.account, request.principal_id)
+        named = _named(statement.principal, request)
         if named is None or not statement.applies(action, request.resource, request.context):
             continue
         text = f"{policy.name or 'resource policy'}: {statement}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from doppio.kernel.event_patterns import BadPattern, Pattern
 from doppio.services.sns import limits
+from doppio.services.sns.archive import archive_days, checked_replay, kept_since
 from doppio.services.sns.errors import FilterPolicyLimitExceeded, InvalidParameter
+from doppio.services.sns.notification import timestamp
 from doppio.services.sns.records import Subscription, Topic
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -78,8 +81,8 @@ def checked_topic_attribute(name: str, value: str, *, fifo: bool, creating: bool
             raise InvalidParameter(f"Attributes Reason: {name} must be true or false")
     elif name == "FifoThroughputScope" and value not in {"Topic", "MessageGroup"}:
         raise InvalidParameter("FifoThroughputScope")
-    elif name == "ArchivePolicy" and value:
-        raise NotImplementedByDoppio("sns: archives exist in AWS and not yet in this cloud")
+    elif name == "ArchivePolicy":
+        archive_days(value)
 
 
 def _check_feedback(name: str, value: str) -> None:
@@ -100,7 +103,9 @@ def checked_subscription_attribute(
     if name not in _SUBSCRIPTION_ATTRIBUTES:
         raise InvalidParameter("AttributeName")
     if name == "ReplayPolicy" and value:
-        raise NotImplementedByDoppio("sns: replays exist in AWS and not yet in this cloud")
+        if not fifo:
+            raise InvalidParameter("ReplayPolicy: only FIFO topics have archives")
+        checked_replay(value)
     if name == "RawMessageDelivery":
         if value.lower() not in {"true", "false"}:
             raise InvalidParameter(
@@ -217,7 +222,9 @@ def _object(text: str, name: str) -> dict[str, Any]:
     return document
 
 
-def shown_topic(topic: Topic, policy: str, confirmed: int, pending: int) -> Mapping[str, str]:
+def shown_topic(
+    topic: Topic, policy: str, confirmed: int, pending: int, now: datetime
+) -> Mapping[str, str]:
     """A topic's attributes as GetTopicAttributes answers them."""
     effective = {
         "http": {
@@ -243,6 +250,9 @@ def shown_topic(topic: Topic, policy: str, confirmed: int, pending: int) -> Mapp
     if topic.fifo:
         shown["FifoTopic"] = "true"
         shown.setdefault("ContentBasedDeduplication", "false")
+        begins = kept_since(topic, now)
+        if begins is not None:
+            shown["BeginningArchiveTime"] = timestamp(begins)
     return shown
 
 
@@ -263,6 +273,8 @@ def shown_subscription(topic: Topic | None, subscription: Subscription) -> Mappi
         shown["EffectiveDeliveryPolicy"] = json.dumps(
             {"healthyRetryPolicy": retries_of(topic, subscription)}
         )
+    if subscription.replay is not None:
+        shown["ReplayStatus"] = subscription.replay.status
     if "FilterPolicy" in shown:
         shown.setdefault("FilterPolicyScope", "MessageAttributes")
     return shown

@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Reader, Tx, row_key
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.services.sns import limits
+from doppio.services.sns.archive import REPLAY, is_replaying, next_page, told
 from doppio.services.sns.attributes import checked_redrive, filter_of, retries_of
-from doppio.services.sns.lookup import existing_topic
+from doppio.services.sns.lookup import existing_topic, subscription_of
 from doppio.services.sns.notification import filtered
+from doppio.services.sns.protection import delivered
 from doppio.services.sns.records import Delivery, Message, Subscription, Topic
 from doppio.services.sns.retries import delay_before
 from doppio.services.sns.topics import FORGET
@@ -38,7 +40,7 @@ class Courier:
 
     def jobs(self) -> dict[str, JobHandler]:
         """The handlers by the names under which they are scheduled."""
-        return {DELIVER: self._job, FORGET: forget_subscriptions}
+        return {DELIVER: self._job, FORGET: forget_subscriptions, REPLAY: self._replay}
 
     async def publish(self, ctx: Context, topic: Topic, message: Message) -> None:
         """Bring a message to all who want it, or see to it that it will be."""
@@ -48,8 +50,13 @@ class Courier:
                 Subscription, (topic.arn,), after=after, limit=limits.SUBSCRIPTIONS_A_READ
             )
             wanting = [one for one in found if wants(one, message)]
-            if wanting:
+            if topic.archived_since is not None:
+                wanting = await _without_replays(ctx, message, wanting)
+            if wanting and topic.data_protection is None:
                 await self._round(ctx, topic, message, wanting)
+            elif wanting:
+                for changed, some in delivered(topic, message, wanting):
+                    await self._round(ctx, topic, changed, some)
             if len(found) < limits.SUBSCRIPTIONS_A_READ:
                 return
             after = row_key(found[-1])
@@ -88,10 +95,7 @@ class Courier:
         message = delivery.message
         if subscription is None or (subscription.pending and message.token is None):
             return await _done(ctx, delivery)
-        try:
-            topic = await existing_topic(reader, message.topic)
-        except AwsError:
-            topic = None
+        topic = await _topic(reader, message.topic)
         outcome = await self._ways.deliver(ctx, topic, subscription, message)
         if outcome is Outcome.AGAIN:
             wait = _wait(topic, subscription, delivery)
@@ -101,6 +105,44 @@ class Courier:
         if outcome is Outcome.REFUSED:
             await self._give_up(ctx, topic, subscription, message)
         return await _done(ctx, delivery)
+
+    async def _replay(self, ctx: Context, job: Job) -> None:
+        """Tell a subscription the archive, page by page, until it has caught up."""
+        reader = ctx.read()
+        while True:
+            subscription = await subscription_of(reader, job.key)
+            if subscription is None or subscription.replay is None:
+                return None
+            topic = await _topic(reader, subscription.topic)
+            if topic is None:
+                return None
+            page = await next_page(reader, topic, subscription.replay, ctx.clock.now())
+            last = None
+            for one in page:
+                if not await self._replayed(ctx, topic, subscription, one.message):
+                    # It cannot take it now: on from here in a while, in order.
+                    if last is not None:
+                        await told(ctx, subscription, last)
+                    return await _look_later(ctx, job)
+                last = one
+            if not await told(ctx, subscription, last):
+                return None
+
+    async def _replayed(
+        self, ctx: Context, topic: Topic, subscription: Subscription, message: Message
+    ) -> bool:
+        if not wants(subscription, message):
+            return True
+        message = replace(message, replayed=True)
+        if topic.data_protection is not None:
+            changed = delivered(topic, message, [subscription])
+            if not changed:
+                return True
+            message = changed[0][0]
+        outcome = await self._ways.deliver(ctx, topic, subscription, message)
+        if outcome is Outcome.REFUSED:
+            await self._give_up(ctx, topic, subscription, message)
+        return outcome is not Outcome.AGAIN
 
     async def _give_up(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
@@ -123,6 +165,36 @@ def wants(subscription: Subscription, message: Message) -> bool:
     scope = subscription.attributes.get("FilterPolicyScope", "MessageAttributes")
     pattern = filter_of(text, scope)
     return pattern is None or pattern.matches(filtered(message, scope))
+
+
+async def _topic(reader: Reader, arn: str) -> Topic | None:
+    try:
+        return await existing_topic(reader, arn)
+    except AwsError:
+        return None
+
+
+async def _look_later(ctx: Context, job: Job) -> None:
+    async def later(tx: Tx) -> None:
+        await tx.schedule(ctx.clock.now() + limits.REPLAY_PAUSE, REPLAY, job.key)
+
+    await ctx.transact(later)
+
+
+async def _without_replays(
+    ctx: Context, message: Message, wanting: list[Subscription]
+) -> list[Subscription]:
+    """Those that hear what is published; who replays the archive is told of the news in it."""
+    replaying = [one for one in wanting if is_replaying(one)]
+    if replaying:
+
+        async def look(tx: Tx) -> None:
+            for one in replaying:
+                if one.replay is not None and one.replay.status != "Completed":
+                    await tx.schedule(ctx.clock.now(), REPLAY, one.arn, message=message.id)
+
+        await ctx.transact(look)
+    return [one for one in wanting if not is_replaying(one)]
 
 
 async def keep_deliveries(ctx: Context, message: Message, to: list[Subscription]) -> None:
@@ -152,7 +224,8 @@ def _wait(topic: Topic | None, subscription: Subscription, delivery: Delivery) -
     """How long to wait before the next try; None: there is none."""
     if subscription.protocol in {"http", "https"}:
         return delay_before(retries_of(topic, subscription), delivery.tries)
-    waits = limits.SERVICE_TRIES
+    mail = subscription.protocol in {"email", "email-json", "sms", "application"}
+    waits = limits.MAIL_TRIES if mail else limits.SERVICE_TRIES
     return waits[delivery.tries] if delivery.tries < len(waits) else None
 
 

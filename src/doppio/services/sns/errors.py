@@ -58,6 +58,11 @@ class FilterPolicyLimitExceeded(AwsError):
     status = 403
 
 
+class InvalidState(AwsError):
+    code = "InvalidState"
+    text = "A topic with an ArchivePolicy cannot be deleted: take the policy off first"
+
+
 class InvalidBatchEntryId(AwsError):
     code = "InvalidBatchEntryId"
     text = "The Id of a batch entry in a batch request doesn't abide by the specification."

@@ -22,6 +22,8 @@ FILTER_COMBINATIONS_MAX = 150
 FILTER_BYTES_MAX = 256 * KIB
 POLICY_BYTES_MAX = 30 * KIB
 DATA_PROTECTION_BYTES_MAX = 30_720
+AUDIT_PERCENT_MAX = 99
+ARCHIVE_DAYS_MAX = 365
 SMS_CHARS_MAX = 1_600
 GROUP_CHARS_MAX = 128
 DEDUPLICATION = timedelta(minutes=5)
@@ -43,3 +45,13 @@ SERVICE_TRIES = (
     *([timedelta(minutes=10)] * 100),
     *([timedelta(hours=1)] * 530),
 )
+# Source: the same page, for SMTP, SMS and mobile push: 50 tries over six hours.
+MAIL_TRIES = (
+    *([timedelta(seconds=10)] * 2),
+    *(timedelta(seconds=10 * (600 / 10) ** (step / 9)) for step in range(10)),
+    *([timedelta(minutes=10)] * 38),
+)
+MAIL_SECONDS_MAX = 30.0
+# Ours: archived messages read, replayed or forgotten at a time.
+ARCHIVED_A_READ = 100
+REPLAY_PAUSE = timedelta(seconds=10)

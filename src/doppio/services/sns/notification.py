@@ -77,6 +77,8 @@ def envelope(
             name: {"Type": one["DataType"], "Value": _value(one)}
             for name, one in message.attributes.items()
         }
+    if message.replayed:
+        told["Replayed"] = "true"
     return told
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.sns import limits
+from doppio.services.sns.archive import archived
 from doppio.services.sns.courier import Courier
 from doppio.services.sns.errors import (
     BatchEntryIdsNotDistinct,
@@ -25,6 +26,7 @@ from doppio.services.sns.errors import (
 )
 from doppio.services.sns.lookup import existing_topic
 from doppio.services.sns.notification import sequence_text
+from doppio.services.sns.protection import published
 from doppio.services.sns.push import checked_endpoint, push
 from doppio.services.sns.records import (
     REMEMBERED_UNTIL,
@@ -104,6 +106,8 @@ class Publishing:
 
     async def _told(self, ctx: Context, topic: Topic, message: Message) -> w.PublishResponse:
         ctx.read().meter("Requests-Tier1", math.ceil(_bytes(message) / limits.BILLED_BYTES) or 1)
+        if topic.data_protection is not None:
+            message = await published(ctx, topic, message)
         if not topic.fifo:
             await self._courier.publish(ctx, topic, message)
             return {"MessageId": message.id}
@@ -127,7 +131,10 @@ class Publishing:
                 return sent
             last = await tx.get(Sequence, topic.arn)
             following = 1 if last is None else last.last + 1
-            tx.put(Sequence(topic=topic.arn, last=following))
+            at = None
+            if topic.archived_since is not None:
+                at = archived(tx, last, _numbered(message, following, key))
+            tx.put(Sequence(topic=topic.arn, last=following, at=at))
             return following
 
         found = await ctx.transact(number)

@@ -29,6 +29,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     partition: str = "aws"
     attributes: dict[str, str] = {}
     data_protection: str | None = None
+    archived_since: datetime | None = None
     tags: dict[str, str] = {}
     deleted_subscriptions: int = 0
 
@@ -41,9 +42,22 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.name.endswith(".fifo")
 
 
+class Replay(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a subscription has heard the archive again; `status` is AWS's word."""
+
+    id: str
+    since: datetime
+    until: datetime | None = None
+    after: bytes | None = None
+    status: str = "Pending"
+
+
 @record("sns.subscription", key=("topic", "id"), indexes=(OWNED, BY_ENDPOINT))
 class Subscription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who hears of a topic's messages, and how. `token` confirms one that is pending."""
+    """Who hears of a topic's messages, and how. `token` confirms one that is pending.
+
+    `subscriber` is who made it. One with a `replay` hears the archive, not what is published now.
+    """
 
     topic: str
     id: str
@@ -57,6 +71,8 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     token_at: datetime | None = None
     authenticated: bool = False
     owner_only: bool = False
+    subscriber: str = ""
+    replay: Replay | None = None
 
     @property
     def arn(self) -> str:
@@ -82,6 +98,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deduplication: str | None = None
     sequence: int | None = None
     token: str | None = None
+    replayed: bool = False
 
 
 @record("sns.delivery", key=("id",))
@@ -113,6 +130,17 @@ class Sequence(msgspec.Struct, frozen=True, kw_only=True):
 
     topic: str
     last: int
+    at: datetime | None = None
+
+
+@record("sns.archived", key=("topic", "at", "sequence"))
+class Archived(msgspec.Struct, frozen=True, kw_only=True):
+    """A message in a FIFO topic's archive. `at` never goes back where `sequence` goes on."""
+
+    topic: str
+    at: datetime
+    sequence: int
+    message: Message
 
 
 @record("sns.signing_key", key=("name",))

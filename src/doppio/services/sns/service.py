@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from doppio.kernel.service import Service
 from doppio.services.sns import inbox, signing
+from doppio.services.sns.archive import EXPIRE, expire_job
 from doppio.services.sns.courier import Courier
 from doppio.services.sns.permissions import ANONYMOUS, DATA_EVENTS, needs
+from doppio.services.sns.protection import AUDIT, Protection, audit_job
 from doppio.services.sns.publishing import Publishing
 from doppio.services.sns.push import Applications
 from doppio.services.sns.sms import Sms
@@ -16,11 +18,11 @@ _courier = Courier()
 
 SERVICE = Service(
     "sns",
-    groups=[Topics(), Subscriptions(), Publishing(_courier), Applications(), Sms()],
+    groups=[Topics(), Subscriptions(), Publishing(_courier), Applications(), Sms(), Protection()],
     needs=needs,
     data_events=DATA_EVENTS,
     anonymous=ANONYMOUS,
-    jobs=_courier.jobs(),
+    jobs={**_courier.jobs(), AUDIT: audit_job, EXPIRE: expire_job},
     pages={
         signing.PAGE: signing.certificate_page,
         inbox.MAILS: inbox.mail_page,

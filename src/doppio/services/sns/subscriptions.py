@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx, index_row_key, row_key
 from doppio.services.sns import limits
+from doppio.services.sns.archive import with_replay
 from doppio.services.sns.attributes import checked_subscription_attribute, shown_subscription
 from doppio.services.sns.courier import add_deliveries
 from doppio.services.sns.errors import AuthorizationError, InvalidParameter
@@ -21,6 +22,7 @@ from doppio.services.sns.lookup import (
     position,
     subscription_of,
 )
+from doppio.services.sns.protection import subscriber_of
 from doppio.services.sns.records import BY_ENDPOINT, OWNED, Endpoint, Message, Subscription, Topic
 from doppio.services.sns.sms import checked_number
 
@@ -60,7 +62,10 @@ class Subscriptions:
                 if subscription.pending:
                     await _ask(tx, subscription)
             else:
-                subscription = tx.add(_new(ctx, topic, protocol, endpoint, attributes))
+                subscription = _new(ctx, topic, protocol, endpoint, attributes)
+                if "ReplayPolicy" in attributes:
+                    subscription = await with_replay(tx, topic, subscription)
+                tx.add(subscription)
                 if subscription.pending:
                     await _ask(tx, subscription)
         if subscription.pending and not req.get("ReturnSubscriptionArn"):
@@ -178,7 +183,11 @@ class Subscriptions:
             attributes = {**found.attributes, name: value}
             if not value or (name == "FilterPolicy" and value.strip() == "{}"):
                 del attributes[name]
-            tx.put(replace(found, attributes=attributes))
+            changed = replace(found, attributes=attributes)
+            if name == "ReplayPolicy":
+                topic = await existing_topic(tx, found.topic)
+                changed = await with_replay(tx, topic, changed)
+            tx.put(changed)
 
 
 def _new(
@@ -197,6 +206,7 @@ def _new(
         token=None if confirmed else ctx.kernel.ids.bytes(128).hex(),
         token_at=None if confirmed else ctx.now,
         authenticated=confirmed,
+        subscriber=subscriber_of(ctx.caller),
     )
 
 

@@ -18,8 +18,9 @@ from doppio.kernel.authorise import (
 )
 from doppio.kernel.context import Context, Tx, row_key
 from doppio.services.sns import limits
+from doppio.services.sns.archive import with_archive
 from doppio.services.sns.attributes import checked_topic_attribute, shown_topic
-from doppio.services.sns.errors import InvalidParameter, ResourceNotFound
+from doppio.services.sns.errors import InvalidParameter, InvalidState, ResourceNotFound
 from doppio.services.sns.lookup import (
     arn_parts,
     existing_topic,
@@ -28,8 +29,8 @@ from doppio.services.sns.lookup import (
     next_token,
     position,
 )
+from doppio.services.sns.protection import checked
 from doppio.services.sns.records import Subscription, Topic
-from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import sns as w
@@ -56,8 +57,8 @@ class Topics:
         _check_name(name, fifo=fifo)
         for attribute, value in given.items():
             checked_topic_attribute(attribute, value, fifo=fifo, creating=True)
-        if req.get("DataProtectionPolicy"):
-            raise _no_protection()
+        protection = checked(req.get("DataProtectionPolicy", ""))
+        archive = given.pop("ArchivePolicy", "")
         policy = given.pop("Policy", None)
         wanted = Topic(
             account=ctx.account,
@@ -65,13 +66,17 @@ class Topics:
             name=name,
             partition=ctx.partition,
             attributes={key: value for key, value in given.items() if value},
+            data_protection=protection,
             tags=merged_tags({}, listed_tags(req.get("Tags"))),
         )
         async with ctx.write() as tx:
             old = await tx.get(Topic, ctx.account, ctx.region, name)
             if old is not None:
-                _check_same(old, wanted, given, tagged="Tags" in req)
+                same = {**given, "ArchivePolicy": archive} if archive else given
+                _check_same(old, wanted, same, tagged="Tags" in req)
                 return {"TopicArn": old.arn}
+            if archive:
+                wanted = await with_archive(tx, wanted, archive)
             tx.put(wanted)
             put_policy(tx, wanted, policy)
             tx.meter("Requests-Tier1")
@@ -84,6 +89,8 @@ class Topics:
             topic = await tx.get(Topic, parts[4], parts[3], parts[5])
             if topic is None:
                 return
+            if topic.archived_since is not None:
+                raise InvalidState
             tx.delete(topic)
             forget_resource(tx, topic.arn)
             await tx.schedule(ctx.now, FORGET, topic.arn, deleted_at=ctx.now.isoformat())
@@ -119,7 +126,7 @@ class Topics:
             confirmed += sum(1 for one in found if not one.pending)
             after = row_key(found[-1])
         policy = await resource_policy(reader, topic.arn) or default_policy(topic)
-        return {"Attributes": dict(shown_topic(topic, policy, confirmed, pending))}
+        return {"Attributes": dict(shown_topic(topic, policy, confirmed, pending, ctx.now))}
 
     async def set_topic_attributes(self, ctx: Context, req: w.SetTopicAttributesInput) -> None:
         """Set one attribute; an empty value takes it off."""
@@ -129,6 +136,9 @@ class Topics:
             checked_topic_attribute(name, value, fifo=topic.fifo)
             if name == "Policy":
                 put_policy(tx, topic, value or None)
+                return
+            if name == "ArchivePolicy":
+                tx.put(await with_archive(tx, topic, value))
                 return
             attributes = {**topic.attributes, name: value}
             if not value:
@@ -249,10 +259,4 @@ def default_policy(topic: Topic) -> str:
                 }
             ],
         }
-    )
-
-
-def _no_protection() -> NotImplementedByDoppio:
-    return NotImplementedByDoppio(
-        "sns: message data protection exists in AWS (for its older customers) and not here"
     )

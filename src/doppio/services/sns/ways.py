@@ -199,13 +199,17 @@ class Ways:
                 f"from this topic, open this link to unsubscribe:\n{link}\n"
             )
 
+        sender = f"{sender or 'AWS Notifications'} <{SENDER}>"
+        if ctx.machine.smtp is not None:
+            return await self._by_smtp(ctx, sender, subscription.endpoint, subject, body)
+
         async def keep(tx: Tx) -> None:
             tx.put(
                 Mail(
                     account=subscription.account,
                     at=ctx.clock.now(),
                     id=f"{message.id}/{subscription.id}",
-                    sender=f"{sender or 'AWS Notifications'} <{SENDER}>",
+                    sender=sender,
                     to=subscription.endpoint,
                     subject=subject,
                     body=body,
@@ -215,6 +219,23 @@ class Ways:
 
         await ctx.transact(keep)
         return Outcome.DONE
+
+    async def _by_smtp(
+        self, ctx: Context, sender: str, to: str, subject: str, body: str
+    ) -> Outcome:
+        """Hand a mail to the mail server; what that refuses for now is tried again."""
+        ctx.read().meter("DeliveryAttempts-SMTP")
+        sent = await ctx.machine.smtp.send(
+            sender=sender,
+            to=to,
+            subject=subject,
+            body=body,
+            seconds_max=limits.MAIL_SECONDS_MAX,
+            at=ctx.clock.now(),
+        )
+        if sent.ok:
+            return Outcome.DONE
+        return Outcome.REFUSED if sent.final else Outcome.AGAIN
 
     async def _to_phone(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message

@@ -19,7 +19,6 @@ from doppio.services.sqs.errors import (
     InvalidAttributeName,
     InvalidAttributeValue,
     InvalidParameterValue,
-    KmsNotFound,
 )
 from doppio.services.sqs.records import Queue, RedrivePolicy
 
@@ -71,15 +70,28 @@ def with_attributes(queue: Queue, attributes: Mapping[str, str]) -> Queue:
         elif name == "SqsManagedSseEnabled":
             changed["managed_encryption"] = _boolean(name, text)
         elif name == "KmsMasterKeyId":
-            if text:
-                raise KmsNotFound(f"Key '{text}' does not exist")
+            changed["kms_key"] = text or None
         elif name != "Policy":
             changed.update(_fifo_attribute(queue, name, text))
+    _check_encryption(changed)
     made = replace(queue, **changed)
     if made.throughput_limit == "perMessageGroupId" and made.deduplication_scope == "queue":
         # Its documentation: allowed only when the scope of deduplication is the message group.
         raise _invalid("FifoThroughputLimit")
     return made
+
+
+def _check_encryption(changed: dict[str, Any]) -> None:
+    """A queue is encrypted in one way at a time; the one that is asked for takes the other off."""
+    if changed.get("kms_key"):
+        if changed.get("managed_encryption"):
+            raise InvalidAttributeValue(
+                "You can use one type of server-side encryption (SSE) at one time. You can either "
+                "enable KMS SSE or SQS SSE."
+            )
+        changed["managed_encryption"] = False
+    elif changed.get("managed_encryption"):
+        changed["kms_key"] = None
 
 
 def _fifo_attribute(queue: Queue, name: str, text: str) -> dict[str, Any]:
@@ -184,6 +196,9 @@ def to_wire(queue: Queue) -> dict[str, str]:
         )
     if queue.redrive_allow is not None:
         shown["RedriveAllowPolicy"] = queue.redrive_allow
+    if queue.kms_key is not None:
+        shown["KmsMasterKeyId"] = queue.kms_key
+        shown["KmsDataKeyReusePeriodSeconds"] = str(queue.kms_reuse_seconds)
     if queue.fifo:
         shown["FifoQueue"] = "true"
         shown["ContentBasedDeduplication"] = str(queue.content_deduplication).lower()

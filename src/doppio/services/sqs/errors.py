@@ -76,6 +76,26 @@ class ResourceNotFound(AwsError):
     status = 404
 
 
+class KmsAccessDenied(AwsError):
+    code = "KmsAccessDenied"
+
+
+class KmsDisabled(AwsError):
+    code = "KmsDisabled"
+
+
+class KmsInvalidKeyUsage(AwsError):
+    code = "KmsInvalidKeyUsage"
+
+
+class KmsInvalidState(AwsError):
+    code = "KmsInvalidState"
+
+
+class KmsThrottled(AwsError):
+    code = "KmsThrottled"
+
+
 class KmsNotFound(AwsError):
     code = "KmsNotFound"
 

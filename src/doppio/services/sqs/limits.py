@@ -30,6 +30,13 @@ TAG_COUNT_MAX = 50
 IN_FLIGHT_STANDARD_MAX = 120_000
 IN_FLIGHT_FIFO_MAX = 120_000
 LIST_COUNT_MAX = 1_000
+# Ours: a group is noisy with so many messages in flight, and so many times its equal share.
+NOISY_IN_FLIGHT_MIN = 10
+NOISY_SHARES = 1.5
+GROUPS_LOOKED_AT_MAX = 50
+IN_FLIGHT_LOOKED_AT_MAX = 1_000
+# Ours: data keys held in memory.
+DATA_KEYS_HELD_MAX = 10_000
 TOKEN_CHARS_MAX = 128
 MOVE_RATE_MAX = 500
 MOVE_TASKS_LISTED_MAX = 10

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.sqs import fifo, limits
+from doppio.services.sqs import fair, fifo, limits
 from doppio.services.sqs.access import by_arn, existing, standard_handle
 from doppio.services.sqs.counting import Crowds, change_count
 from doppio.services.sqs.errors import (
@@ -29,6 +29,7 @@ from doppio.services.sqs.rules import (
     in_range,
     payload_size,
 )
+from doppio.services.sqs.sealing import DataKeys
 from doppio.services.sqs.sending import accept, draft, request_type
 from doppio.services.sqs.upkeep import forget_forward
 from doppio.services.sqs.views import message_to_wire
@@ -62,12 +63,15 @@ class Messages:
 
     def __init__(self) -> None:
         self._crowds = Crowds()
+        self._keys = DataKeys()
 
     async def send_message(self, ctx: Context, req: SendMessageRequest) -> SendMessageResult:
         """Accept a message: durable before the answer, visible after its delay."""
         async with ctx.write() as tx:
             queue = await existing(tx, ctx, req["QueueUrl"])
             sent = draft(ctx, queue, req)
+            if queue.kms_key is not None:
+                sent = replace(sent, body=await self._keys.sealed(ctx, queue, sent.body))
             tx.meter(request_type(queue), billed_requests(sent.size))
             return await accept(ctx, tx, queue, sent)  # type: ignore[return-value]
 
@@ -89,6 +93,8 @@ class Messages:
                 size = sum(payload_size(entry) for entry in req["Entries"])
             checked_batch_size(size)
             for entry_id, one in drafts:
+                if queue.kms_key is not None:
+                    one = replace(one, body=await self._keys.sealed(ctx, queue, one.body))
                 outcome.good.append({"Id": entry_id, **await accept(ctx, tx, queue, one)})
             tx.meter(request_type(queue), billed_requests(sum(one.size for _, one in drafts)))
         return outcome.to_wire()  # type: ignore[return-value]
@@ -129,6 +135,9 @@ class Messages:
                         "Too many messages in flight: a queue can have at most "
                         f"{most} of them at a time."
                     )
+                if any(message.body.seal is not None for message in taken):
+                    # Within the transaction: what cannot be opened is not received.
+                    taken = [await self._keys.opened(ctx, queue, message) for message in taken]
                 # Of a full queue, only what is hidden now can make room.
                 since = now + MOMENT if full else None
                 due = None if taken else await _next_due(tx, queue, since)
@@ -187,6 +196,7 @@ class Messages:
         if message is None:
             return None
         tx.delete(message)
+        fair.stands_no_more(tx, message)
         if message.forwarded:
             await forget_forward(tx, message)
         change_count(tx, queue.id, -1)
@@ -275,8 +285,11 @@ async def _receive_standard(
     expired_before = now - queue.retention
     for _ in range(LOOKS_MAX):
         due = await tx.list(Message, (queue.id,), until=now, limit=count - len(taken))
+        if due:
+            due = await fair.chosen(ctx, tx, queue, now, due, count - len(taken))
         for message in due:
             tx.delete(message)
+            fair.stands_no_more(tx, message)
             if message.forwarded:
                 await forget_forward(tx, message)
             if message.body.sent_at < expired_before:
@@ -289,6 +302,7 @@ async def _receive_standard(
                     first_received_at=message.first_received_at or now,
                     forwarded=False,
                 )
+                fair.stands(tx, moved)
                 taken.append(tx.put(moved))
         if not due or len(taken) == count or hide == timedelta(0):
             # Hidden for no time at all, a message is due again at once: one look must do.
@@ -349,12 +363,12 @@ async def bury(
         body = replace(message.body, sent_at=now)
         await fifo.append(tx, target, group, message.id, body, now, now, source)
     else:
-        tx.add(
-            Message(
-                queue=target.id, visible_at=now, id=message.id, body=message.body,
-                dead_letter_source=source,
-            )
+        moved = Message(
+            queue=target.id, visible_at=now, id=message.id, body=message.body,
+            dead_letter_source=source,
         )  # fmt: skip
+        tx.add(moved)
+        fair.stands(tx, moved)
         change_count(tx, target.id, 1)
     tx.wake(target.topic)
 
@@ -384,7 +398,8 @@ async def _change(ctx: Context, tx: Tx, queue: Queue, handle: str, seconds: int)
             raise MessageNotInflight()
         until = fifo.hidden_until(message, ctx.now, seconds)
         tx.delete(message)
-        tx.put(replace(message, visible_at=until, forwarded=True))
+        fair.stands_no_more(tx, message)
+        fair.stands(tx, tx.put(replace(message, visible_at=until, forwarded=True)))
         tx.put(Forward(queue=queue.id, id=message.id, receives=message.receives, visible_at=until))
     if seconds == 0:
         tx.wake(queue.topic)

@@ -18,7 +18,7 @@ from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.controller import Again, Controller, Key
 from doppio.kernel.events import Event
 from doppio.kernel.paging import BadToken, page_token, token_key
-from doppio.services.sqs import fifo, limits
+from doppio.services.sqs import fair, fifo, limits
 from doppio.services.sqs.access import by_arn
 from doppio.services.sqs.counting import change_count, total
 from doppio.services.sqs.errors import (
@@ -178,8 +178,10 @@ async def _move(
         taken += 1
         if isinstance(message, FifoMessage):
             await fifo.settle(tx, source.id, message.group, now)
-        elif message.forwarded:
-            await forget_forward(tx, message)
+        else:
+            fair.stands_no_more(tx, message)
+            if message.forwarded:
+                await forget_forward(tx, message)
         if message.body.sent_at >= expired_before:
             # What is moved back is a new message: new id, new age.
             anew = replace(message, id=ctx.new_id(), body=replace(message.body, sent_at=now))

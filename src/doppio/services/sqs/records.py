@@ -12,7 +12,7 @@ its head may be received next, and is gone when the group is empty.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -57,6 +57,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     throughput_limit: str = "perQueue"
     managed_encryption: bool = True
     kms_reuse_seconds: int = 300
+    kms_key: str | None = None
     tags: dict[str, str] = {}
 
     @property
@@ -65,9 +66,21 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
         return queue_arn(self.account, self.region, self.name)
 
     @property
+    def kms_reuse(self) -> timedelta:
+        """How long a data key may be used again."""
+        return timedelta(seconds=self.kms_reuse_seconds)
+
+    @property
     def topic(self) -> str:
         """What rings when a message arrives."""
         return f"sqs/{self.id}"
+
+
+class Seal(NamedTuple):
+    """The data key under which a body lies, wrapped by KMS for the queue with this ARN."""
+
+    wrapped: bytes
+    queue: str
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -80,6 +93,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     trace: str | None = None
     group: str | None = None
     deduplication: str | None = None
+    seal: Seal | None = None
 
 
 @record("sqs.message", key=("queue", "visible_at", "id"))
@@ -94,6 +108,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     first_received_at: datetime | None = None
     dead_letter_source: str | None = None
     forwarded: bool = False
+
+
+@record("sqs.waiting", key=("queue", "group", "visible_at", "id"))
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a message of a standard queue that has a group stands; a hint (see `fair`)."""
+
+    queue: str
+    group: str
+    visible_at: datetime
+    id: str
 
 
 @record("sqs.forward", key=("queue", "id"))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.sqs import fifo, limits
+from doppio.services.sqs import fair, fifo, limits
 from doppio.services.sqs.counting import change_count
 from doppio.services.sqs.errors import InvalidParameterValue
 from doppio.services.sqs.records import Body, Message, Queue
@@ -96,9 +96,11 @@ async def accept(ctx: Context, tx: Tx, queue: Queue, sent: Draft) -> dict[str, A
         told = await fifo.accept(ctx, tx, queue, sent.body, sent.delay)
     else:
         message_id = ctx.new_id()
-        tx.add(
-            Message(queue=queue.id, visible_at=ctx.now + sent.delay, id=message_id, body=sent.body)
+        message = Message(
+            queue=queue.id, visible_at=ctx.now + sent.delay, id=message_id, body=sent.body
         )
+        tx.add(message)
+        fair.stands(tx, message)
         change_count(tx, queue.id, 1)
         told = {"MessageId": message_id}
     tx.wake(queue.topic)

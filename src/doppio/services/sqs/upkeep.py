@@ -15,7 +15,7 @@ from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.kernel.records import Index, table_of
-from doppio.services.sqs import fifo, limits
+from doppio.services.sqs import fair, fifo, limits
 from doppio.services.sqs.access import by_arn
 from doppio.services.sqs.counting import change_count
 from doppio.services.sqs.records import (
@@ -26,6 +26,7 @@ from doppio.services.sqs.records import (
     Group,
     Message,
     Queue,
+    Waiting,
 )
 
 EXPIRE = "sqs.expire"
@@ -119,6 +120,7 @@ async def _remove(ctx: Context, queue: Queue, old: list[Message]) -> None:
             still = await tx.get(Message, message.queue, message.visible_at, message.id)
             if still is not None:
                 tx.delete(still)
+                fair.stands_no_more(tx, still)
                 change_count(tx, queue.id, -1)
                 if still.forwarded:
                     await forget_forward(tx, still)
@@ -176,7 +178,7 @@ async def _delay_group(ctx: Context, tx: Tx, arn: str, name: str) -> None:
 
 async def empty_job(ctx: Context, job: Job) -> None:
     """Clear away everything of a deleted queue, or of a purged queue's earlier life."""
-    for kind in (Message, Forward, FifoMessage, Group):
+    for kind in (Message, Waiting, Forward, FifoMessage, Group):
         while await _clear(ctx, kind, job.key):
             pass
     indexes: tuple[Index[Any], ...] = (REMEMBERED_UNTIL, ATTEMPTED_UNTIL)
