@@ -108,6 +108,11 @@ class InvalidBucketName(AwsError):
     text = "The specified bucket is not valid."
 
 
+class InvalidConfigurationId(AwsError):
+    code = "InvalidConfigurationId"
+    text = "The configuration ID specified is invalid"
+
+
 class InvalidDestination(InvalidArgument):
     text = "Unable to validate the following destination configurations"
 
@@ -164,6 +169,11 @@ class InvalidRedirectLocation(AwsError):
 
 class InvalidRequest(AwsError):
     code = "InvalidRequest"
+
+
+class InvalidS3DestinationBucket(AwsError):
+    code = "InvalidS3DestinationBucket"
+    text = "Invalid bucket ARN."
 
 
 class InvalidStorageClass(AwsError):
@@ -336,3 +346,11 @@ class RestoreNotArchived(InvalidObjectState):
 class TooManyBuckets(AwsError):
     code = "TooManyBuckets"
     text = "You have attempted to create more buckets than allowed"
+
+
+class TooManyConfigurations(AwsError):
+    code = "TooManyConfigurations"
+    text = (
+        "You are attempting to create a new configuration but have already reached the "
+        "1,000-configuration limit."
+    )

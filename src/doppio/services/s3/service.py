@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.s3 import archives
+from doppio.services.s3 import archives, inventories
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
@@ -52,6 +52,7 @@ SERVICE = Service(
         Locks(),
         Replication(),
         archives.Archives(),
+        inventories.Inventories(),
         Website(),
         Unset(),
     ],
@@ -62,6 +63,7 @@ SERVICE = Service(
         **NOTICE_JOBS,
         **Keeper().jobs(),
         **archives.jobs(),
+        **inventories.jobs(),
         **_replicas.jobs(),
         FORGET: forget_completed,
     },

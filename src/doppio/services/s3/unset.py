@@ -77,20 +77,6 @@ class Unset:
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
 
-    async def list_bucket_inventory_configurations(
-        self, ctx: Context, req: w.ListBucketInventoryConfigurationsRequest
-    ) -> w.ListBucketInventoryConfigurationsOutput:
-        """No inventories."""
-        await _read(ctx, req)
-        return {"IsTruncated": False}
-
-    async def get_bucket_inventory_configuration(
-        self, ctx: Context, req: w.GetBucketInventoryConfigurationRequest
-    ) -> w.GetBucketInventoryConfigurationOutput:
-        """No inventories."""
-        bucket = await _read(ctx, req)
-        raise NoSuchConfiguration(BucketName=bucket.name)
-
     async def list_bucket_metrics_configurations(
         self, ctx: Context, req: w.ListBucketMetricsConfigurationsRequest
     ) -> w.ListBucketMetricsConfigurationsOutput:
