@@ -61,6 +61,12 @@ class BucketNotEmptyOfVersions(BucketNotEmpty):
     )
 
 
+class CrossLocationLoggingProhibited(AwsError):
+    code = "CrossLocationLoggingProhibited"
+    status = 403
+    text = "Cross S3 location logging not allowed."
+
+
 class EntityTooLarge(AwsError):
     code = "EntityTooLarge"
     text = "Your proposed upload exceeds the maximum allowed size"
@@ -179,6 +185,14 @@ class InvalidS3DestinationBucket(AwsError):
 class InvalidStorageClass(AwsError):
     code = "InvalidStorageClass"
     text = "The storage class you specified is not valid"
+
+
+class InvalidTargetBucketForLogging(AwsError):
+    code = "InvalidTargetBucketForLogging"
+    text = (
+        "The target bucket for logging does not exist, is not owned by you, or does not have the "
+        "appropriate grants for the log-delivery group."
+    )
 
 
 class InvalidTag(AwsError):

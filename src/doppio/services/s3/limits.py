@@ -69,3 +69,6 @@ LIFECYCLE_KEYS_A_STEP = 500
 CENSUS_KEYS_A_STEP = 500
 # A file of a report holds about so much, and so does the memory of who writes it.
 REPORT_FILE_BYTES = 4 * MIB
+# Access logs are written so often, or when so many lines are in hand for one bucket.
+LOG_EVERY = timedelta(seconds=60)
+LOG_LINES_MAX = 20_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.s3 import archives, inventories
+from doppio.services.s3 import acceleration, access_logs, analytics, archives, inventories
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
@@ -53,6 +53,9 @@ SERVICE = Service(
         Replication(),
         archives.Archives(),
         inventories.Inventories(),
+        access_logs.Logging(),
+        acceleration.Acceleration(),
+        analytics.Analytics(),
         Website(),
         Unset(),
     ],
@@ -70,4 +73,5 @@ SERVICE = Service(
     subscriptions=[NOTICES, _replicas.subscription()],
     cross_origin=cross_origin,
     web=Browsers(),
+    witness=access_logs.AccessLog,
 )
