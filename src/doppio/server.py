@@ -50,6 +50,7 @@ class Running:
         """Stop taking requests, finish those under way, then stop the cloud."""
         self.cloud.wakers.ring_all()
         await self.server.close(GRACE_SECONDS)
+        await self.gateway.close()
         self.log.flush()
         self._forget_state()
         await self.cloud.close()

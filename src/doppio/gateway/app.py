@@ -15,9 +15,10 @@ from doppio.gateway.authenticate import (
 from doppio.gateway.requestlog import Line, RequestLog
 from doppio.gateway.route import Scope, Target, route, scope_of, services
 from doppio.kernel.context import Context, Kernel
-from doppio.kernel.identity import Caller, Identities
+from doppio.kernel.identity import ANONYMOUS, Caller, Identities
 from doppio.kernel.regions import partition_of
 from doppio.kernel.service import Service
+from doppio.kernel.witness import Exchange, Witness
 from doppio.wire import model
 from doppio.wire.codec import Codec, codec
 from doppio.wire.errors import AwsError, InternalFailure
@@ -50,6 +51,8 @@ class Cloud(Kernel, Protocol):
         self, caller: Caller, *, account: str, region: str, request_id: str, **more: Any
     ) -> Context: ...
 
+    def context_for(self, account: str, region: str) -> Context: ...
+
 
 class Gateway:
     """Answers requests."""
@@ -58,6 +61,7 @@ class Gateway:
         self._cloud = cloud
         self._log = log
         self._codecs: dict[tuple[str, str], Codec] = {}
+        self._witnesses: dict[str, Witness | None] = {}
         self.internal = internal.Internal(cloud)
 
     def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
@@ -105,7 +109,56 @@ class Gateway:
         if target is not None and "origin" in request.headers:
             await self._add_origin(request, target, response, request_id)
         self._log.write(line, response.status)
+        if target is not None:
+            witness = self._witness(target.service)
+            if witness is not None:
+                await self._tell(witness, request, response, target, line)
         return response
+
+    def _witness(self, name: str) -> Witness | None:
+        if name not in self._witnesses:
+            service = self._cloud.services.get(name)
+            make = None if service is None else service.witness
+            self._witnesses[name] = None if make is None else make(self._cloud)
+        return self._witnesses[name]
+
+    async def _tell(
+        self,
+        witness: Witness,
+        request: Request,
+        response: Response,
+        target: Target,
+        line: Line,
+        way: str = "REST",
+    ) -> None:
+        """Tell a service's witness of an exchange, where anybody wants to know of it."""
+        if witness.watched is None:
+            await witness.look(self._cloud.context_for("", ""))
+        if not witness.watched or target.uri.get(witness.label) not in witness.watched:
+            return
+        region = target.region or "us-east-1"
+        context = self._cloud.context(
+            ANONYMOUS,
+            account=ANONYMOUS.account,
+            region=region,
+            request_id=line.id,
+            partition=partition_of(region),
+            source_ip=request.peer,
+            user_agent=request.headers.get("user-agent", ""),
+            secure=request.secure,
+        )
+        seconds = self._cloud.clock.host.seconds() - line.at
+        exchange = Exchange(
+            request, response, target.uri, target.operation.name, line.caller, line.error,
+            seconds, way,
+        )  # fmt: skip
+        witness.saw(context, exchange)
+
+    async def close(self) -> None:
+        """Put away what the witnesses have in hand; no request comes any more."""
+        for witness in self._witnesses.values():
+            if witness is not None:
+                await witness.close()
 
     async def _add_origin(
         self, request: Request, target: Target, response: Response, request_id: str
@@ -133,6 +186,9 @@ class Gateway:
         if "origin" in request.headers:
             await self._add_origin(request, target, response, request_id)
         self._log.write(line, response.status)
+        witness = self._witness(target.service)
+        if witness is not None:
+            await self._tell(witness, request, response, target, line, "WEBSITE")
         return response
 
     async def _preflight(self, request: Request) -> Response:
@@ -195,6 +251,10 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             secure=request.secure,
         )
+        if target.service == "s3" and ".s3-accelerate" in request.headers.get("host", ""):
+            web = self._cloud.services["s3"].web
+            assert web is not None, "S3 answers browsers, too"
+            await web.reached(context, target.uri, operation.name)
         result = await self._cloud.enter(context, target.service, operation.method, req)
         return speaks.encode(operation, result, request_id)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from doppio.kernel.controller import Controller
     from doppio.kernel.identity import Identities
     from doppio.kernel.web import Web
+    from doppio.kernel.witness import Witness
 
 Operation = Callable[["Context", Any], Awaitable[Mapping[str, Any] | None]]
 
@@ -71,7 +72,7 @@ class Service:
     CloudTrail counts as data events. `anonymous` are those that need no signature.
     `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
     `cross_origin` answers browsers that ask for pages of other sites; `web` is what browsers may
-    ask without speaking the service's protocol.
+    ask without speaking the service's protocol. `witness` makes what keeps a cloud's access logs.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Service:
         pages: Mapping[str, Page] | None = None,
         cross_origin: CrossOrigins | None = None,
         web: Web | None = None,
+        witness: Callable[[Any], Witness] | None = None,
     ) -> None:
         self.name = name
         self.groups = tuple(groups)
@@ -102,6 +104,7 @@ class Service:
         self.pages = dict(pages or {})
         self.cross_origin = cross_origin
         self.web = web
+        self.witness = witness
         self.operations: dict[str, Operation] = {}
         for group in self.groups:
             for method, operation in _operations(group):

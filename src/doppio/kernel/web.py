@@ -49,3 +49,7 @@ class Web(Protocol):
     async def visit(self, ctx: Context, visit: Visit) -> Shown:
         """A page of a website; errors are pages, too."""
         ...
+
+    async def reached(self, ctx: Context, labels: Mapping[str, str], operation: str) -> None:
+        """A call came by an accelerated host: raise AwsError where that may not be."""
+        ...

@@ -130,6 +130,12 @@ def test_a_service_is_allowed_by_the_resource_alone() -> None:
     assert not allowed(PolicySet(identity=[policy()]), **service, context=source)
 
 
+def test_a_service_is_not_of_the_account_that_it_acts_for() -> None:
+    service = {"kind": "service", "principal": "sns.amazonaws.com"}
+    resource = policy(Principal={"AWS": "arn:aws:iam::111111111111:root"})
+    assert not allowed(PolicySet(resource=resource), **service)
+
+
 def test_the_anonymous_need_a_policy_for_everyone() -> None:
     anyone = {"kind": "anonymous", "principal": "anonymous", "account": "anonymous"}
     assert allowed(PolicySet(resource=policy(Principal="*")), **anyone)

@@ -198,7 +198,8 @@ class Who:
             return "exact"
         if any(test(arn) or test(role) for test in self._patterns):
             return "exact"
-        if account in self._accounts:
+        # A service acts for an account, and is not of it.
+        if account in self._accounts and not arn.endswith(".amazonaws.com"):
             return "account"
         return "anyone" if self._anyone else None
 

@@ -16,7 +16,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
-from doppio.services.s3 import locks
+from doppio.services.s3 import access_logs, locks
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import (
     BucketAlreadyExists,
@@ -176,6 +176,7 @@ class Buckets:
                 for upload in uploads:
                     tx.delete(upload)
                     await discard_upload(tx, upload.id, None)
+            access_logs.forget(tx, bucket)
             await drop_settings(tx, bucket)
             await tx.unschedule(RUN, bucket.id)
             await _count(tx, -1)

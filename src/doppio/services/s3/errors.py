@@ -61,6 +61,12 @@ class BucketNotEmptyOfVersions(BucketNotEmpty):
     )
 
 
+class CrossLocationLoggingProhibited(AwsError):
+    code = "CrossLocationLoggingProhibited"
+    status = 403
+    text = "Cross S3 location logging not allowed."
+
+
 class EntityTooLarge(AwsError):
     code = "EntityTooLarge"
     text = "Your proposed upload exceeds the maximum allowed size"
@@ -106,6 +112,11 @@ class InvalidBucketState(AwsError):
 class InvalidBucketName(AwsError):
     code = "InvalidBucketName"
     text = "The specified bucket is not valid."
+
+
+class InvalidConfigurationId(AwsError):
+    code = "InvalidConfigurationId"
+    text = "The configuration ID specified is invalid"
 
 
 class InvalidDestination(InvalidArgument):
@@ -166,9 +177,22 @@ class InvalidRequest(AwsError):
     code = "InvalidRequest"
 
 
+class InvalidS3DestinationBucket(AwsError):
+    code = "InvalidS3DestinationBucket"
+    text = "Invalid bucket ARN."
+
+
 class InvalidStorageClass(AwsError):
     code = "InvalidStorageClass"
     text = "The storage class you specified is not valid"
+
+
+class InvalidTargetBucketForLogging(AwsError):
+    code = "InvalidTargetBucketForLogging"
+    text = (
+        "The target bucket for logging does not exist, is not owned by you, or does not have the "
+        "appropriate grants for the log-delivery group."
+    )
 
 
 class InvalidTag(AwsError):
@@ -336,3 +360,11 @@ class RestoreNotArchived(InvalidObjectState):
 class TooManyBuckets(AwsError):
     code = "TooManyBuckets"
     text = "You have attempted to create more buckets than allowed"
+
+
+class TooManyConfigurations(AwsError):
+    code = "TooManyConfigurations"
+    text = (
+        "You are attempting to create a new configuration but have already reached the "
+        "1,000-configuration limit."
+    )

@@ -72,7 +72,7 @@ class Lifecycle:
         if found is None:
             raise NoSuchLifecycleConfiguration(BucketName=bucket.name)
         return {
-            "Rules": cast("list[w.LifecycleRule]", _dated(found["Rules"])),
+            "Rules": cast("list[w.LifecycleRule]", dated(found["Rules"])),
             "TransitionDefaultMinimumObjectSize": found["Sizes"],
         }
 
@@ -91,7 +91,7 @@ async def expiration_of(ctx: Context, bucket: Bucket, version: Version) -> str |
     if KIND not in bucket.kinds or not isinstance(version, Current):
         return None
     found = await setting(ctx.read(), bucket, KIND)
-    ends = None if found is None else expiry(enabled({"Rules": _dated(found["Rules"])}), version)
+    ends = None if found is None else expiry(enabled({"Rules": dated(found["Rules"])}), version)
     if ends is None:
         return None
     at, rule = ends
@@ -113,7 +113,7 @@ class Keeper:
         document = None if bucket is None else await setting(reader, bucket, KIND)
         if bucket is None or document is None:
             return
-        rules = enabled({"Rules": _dated(document["Rules"])})
+        rules = enabled({"Rules": dated(document["Rules"])})
         if rules:
             await self._currents(ctx, bucket, rules, document["Sizes"], now)
             await self._olders(ctx, bucket, rules, document["Sizes"], now)
@@ -296,10 +296,10 @@ def _plain(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", found)
 
 
-def _dated(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def dated(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Stored rules with their dates as moments again."""
 
-    def dated(action: Mapping[str, Any]) -> dict[str, Any]:
+    def moment(action: Mapping[str, Any]) -> dict[str, Any]:
         if "Date" not in action:
             return dict(action)
         return {**action, "Date": datetime.fromisoformat(action["Date"])}
@@ -308,8 +308,8 @@ def _dated(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for rule in rules:
         one = dict(rule)
         if one.get("Expiration"):
-            one["Expiration"] = dated(one["Expiration"])
+            one["Expiration"] = moment(one["Expiration"])
         if one.get("Transitions"):
-            one["Transitions"] = [dated(each) for each in one["Transitions"]]
+            one["Transitions"] = [moment(each) for each in one["Transitions"]]
         found.append(one)
     return found

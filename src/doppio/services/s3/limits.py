@@ -40,6 +40,9 @@ REPLICATION_RULES_MAX = 1000
 RTC_MINUTES = 15
 RULE_ID_CHARS_MAX = 255
 TRANSITION_BYTES_MIN = 128 * KIB
+CONFIGURATIONS_MAX = 1000  # of each kind: inventories, analytics, metrics
+CONFIGURATIONS_LISTED_MAX = 100
+CONFIGURATION_ID_CHARS_MAX = 64
 
 # Ours. A body up to the first lies in its object's row, up to the second in a row of its own, and
 # beyond that in a file. A row costs no fsync of its own, a file does not swell the store. Measured
@@ -63,3 +66,9 @@ ORPHAN_AGE = timedelta(hours=24)
 SWEEP_EVERY = timedelta(days=1)
 PARTS_A_STEP = 500
 LIFECYCLE_KEYS_A_STEP = 500
+CENSUS_KEYS_A_STEP = 500
+# A file of a report holds about so much, and so does the memory of who writes it.
+REPORT_FILE_BYTES = 4 * MIB
+# Access logs are written so often, or when so many lines are in hand for one bucket.
+LOG_EVERY = timedelta(seconds=60)
+LOG_LINES_MAX = 20_000

@@ -42,12 +42,17 @@ _ON_BUCKET = {
     "DeleteBucketLifecycle": "PutLifecycleConfiguration",
     "PutBucketReplication": "PutReplicationConfiguration",
     "DeleteBucketReplication": "PutReplicationConfiguration",
+    "PutBucketAccelerateConfiguration": "PutAccelerateConfiguration",
+    "PutBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
+    "DeleteBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
     "GetBucketAnalyticsConfiguration": "GetAnalyticsConfiguration",
     "ListBucketAnalyticsConfigurations": "GetAnalyticsConfiguration",
     "GetBucketIntelligentTieringConfiguration": "GetIntelligentTieringConfiguration",
     "ListBucketIntelligentTieringConfigurations": "GetIntelligentTieringConfiguration",
     "GetBucketInventoryConfiguration": "GetInventoryConfiguration",
     "ListBucketInventoryConfigurations": "GetInventoryConfiguration",
+    "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
+    "DeleteBucketInventoryConfiguration": "PutInventoryConfiguration",
     "GetBucketMetricsConfiguration": "GetMetricsConfiguration",
     "ListBucketMetricsConfigurations": "GetMetricsConfiguration",
 }
@@ -134,7 +139,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if "VersionId" in req and action[3:] in _OF_VERSION:
         action = f"s3:{_OF_VERSION[action[3:]]}"
     need = Need(action, arn, context, bucket_arn)
-    if _BESIDE.isdisjoint(req):
+    if _BESIDE.isdisjoint(req) or ctx.caller.kind == "service":
+        # The policies that let S3's own deliveries in name s3:PutObject alone.
         return (need,)
     return (need, *_beside(operation, req, arn, context, bucket_arn))
 
@@ -157,6 +163,9 @@ def _other(
             Need(f"s3:GetObject{kind}", arn, context, bucket_arn),
             Need(f"s3:GetObject{kind}Attributes", arn, context, bucket_arn),
         )
+    if operation == "PutBucketInventoryConfiguration":
+        fields = req.get("InventoryConfiguration", _NONE).get("OptionalFields") or []
+        context = {**context, "s3:inventoryaccessibleoptionalfields": list(fields)}
     if operation == "CreateBucket":
         configuration = req.get("CreateBucketConfiguration") or {}
         constraint = configuration.get("LocationConstraint")

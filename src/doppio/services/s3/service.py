@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.s3 import archives
+from doppio.services.s3 import acceleration, access_logs, analytics, archives, inventories
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
@@ -52,6 +52,10 @@ SERVICE = Service(
         Locks(),
         Replication(),
         archives.Archives(),
+        inventories.Inventories(),
+        access_logs.Logging(),
+        acceleration.Acceleration(),
+        analytics.Analytics(),
         Website(),
         Unset(),
     ],
@@ -62,10 +66,12 @@ SERVICE = Service(
         **NOTICE_JOBS,
         **Keeper().jobs(),
         **archives.jobs(),
+        **inventories.jobs(),
         **_replicas.jobs(),
         FORGET: forget_completed,
     },
     subscriptions=[NOTICES, _replicas.subscription()],
     cross_origin=cross_origin,
     web=Browsers(),
+    witness=access_logs.AccessLog,
 )

@@ -28,40 +28,12 @@ async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
 class Unset:
     """Reads of settings that nothing can set."""
 
-    async def get_bucket_logging(
-        self, ctx: Context, req: w.GetBucketLoggingRequest
-    ) -> w.GetBucketLoggingOutput:
-        """No access logs: empty in S3."""
-        await _read(ctx, req)
-        return {}
-
-    async def get_bucket_accelerate_configuration(
-        self, ctx: Context, req: w.GetBucketAccelerateConfigurationRequest
-    ) -> w.GetBucketAccelerateConfigurationOutput:
-        """Never accelerated: empty in S3."""
-        await _read(ctx, req)
-        return {}
-
     async def get_bucket_request_payment(
         self, ctx: Context, req: w.GetBucketRequestPaymentRequest
     ) -> w.GetBucketRequestPaymentOutput:
         """The owner pays."""
         await _read(ctx, req)
         return {"Payer": "BucketOwner"}
-
-    async def list_bucket_analytics_configurations(
-        self, ctx: Context, req: w.ListBucketAnalyticsConfigurationsRequest
-    ) -> w.ListBucketAnalyticsConfigurationsOutput:
-        """No analytics."""
-        await _read(ctx, req)
-        return {"IsTruncated": False}
-
-    async def get_bucket_analytics_configuration(
-        self, ctx: Context, req: w.GetBucketAnalyticsConfigurationRequest
-    ) -> w.GetBucketAnalyticsConfigurationOutput:
-        """No analytics."""
-        bucket = await _read(ctx, req)
-        raise NoSuchConfiguration(BucketName=bucket.name)
 
     async def list_bucket_intelligent_tiering_configurations(
         self, ctx: Context, req: w.ListBucketIntelligentTieringConfigurationsRequest
@@ -74,20 +46,6 @@ class Unset:
         self, ctx: Context, req: w.GetBucketIntelligentTieringConfigurationRequest
     ) -> w.GetBucketIntelligentTieringConfigurationOutput:
         """No archiving by access."""
-        bucket = await _read(ctx, req)
-        raise NoSuchConfiguration(BucketName=bucket.name)
-
-    async def list_bucket_inventory_configurations(
-        self, ctx: Context, req: w.ListBucketInventoryConfigurationsRequest
-    ) -> w.ListBucketInventoryConfigurationsOutput:
-        """No inventories."""
-        await _read(ctx, req)
-        return {"IsTruncated": False}
-
-    async def get_bucket_inventory_configuration(
-        self, ctx: Context, req: w.GetBucketInventoryConfigurationRequest
-    ) -> w.GetBucketInventoryConfigurationOutput:
-        """No inventories."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
 

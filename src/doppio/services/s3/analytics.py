@@ -1,0 +1,72 @@
+"""Analytics: which objects a bucket's storage class analysis is to look at.
+
+An analysis that is not exported shows only in S3's console. One that is exported would need to know
+how often objects of each age are read: it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from doppio.kernel.context import Context
+from doppio.services.s3.configurations import (
+    check_id,
+    delete_configuration,
+    get_configuration,
+    list_configurations,
+    put_configuration,
+)
+from doppio.services.s3.errors import MalformedXML
+from doppio.wire.errors import NotImplementedByDoppio
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
+
+KIND = "analytics"
+
+
+class Analytics:
+    """A bucket's analytics configurations."""
+
+    async def put_bucket_analytics_configuration(
+        self, ctx: Context, req: w.PutBucketAnalyticsConfigurationRequest
+    ) -> None:
+        """Set what is to be analysed."""
+        document = cast("dict[str, Any]", req["AnalyticsConfiguration"])
+        check_id(req, document)
+        _check(document)
+        async with ctx.write() as tx:
+            await put_configuration(tx, req, KIND, document)
+
+    async def get_bucket_analytics_configuration(
+        self, ctx: Context, req: w.GetBucketAnalyticsConfigurationRequest
+    ) -> w.GetBucketAnalyticsConfigurationOutput:
+        """A configuration, as it was put."""
+        found = await get_configuration(ctx, req, KIND)
+        return {"AnalyticsConfiguration": cast("w.AnalyticsConfiguration", found)}
+
+    async def list_bucket_analytics_configurations(
+        self, ctx: Context, req: w.ListBucketAnalyticsConfigurationsRequest
+    ) -> w.ListBucketAnalyticsConfigurationsOutput:
+        """All configurations, in pages of a hundred."""
+        found = await list_configurations(ctx, req, KIND, "AnalyticsConfigurationList")
+        return cast("w.ListBucketAnalyticsConfigurationsOutput", found)
+
+    async def delete_bucket_analytics_configuration(
+        self, ctx: Context, req: w.DeleteBucketAnalyticsConfigurationRequest
+    ) -> None:
+        """Forget a configuration."""
+        async with ctx.write() as tx:
+            await delete_configuration(tx, req, KIND)
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    given = document.get("Filter")
+    if given is not None and len(given) != 1:
+        raise MalformedXML
+    export = (document.get("StorageClassAnalysis") or {}).get("DataExport")
+    if export is not None:
+        raise NotImplementedByDoppio(
+            "Exports of the storage class analysis exist in AWS and not yet here"
+        )
