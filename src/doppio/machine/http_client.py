@@ -42,10 +42,15 @@ class HttpClient:
         headers: Mapping[str, str],
         body: bytes,
         seconds_max: float,
+        fingerprint: str | None = None,
     ) -> Answer:
-        """One request; never raises for what the other side does, and follows no redirects."""
+        """One request; never raises for what the other side does, and follows no redirects.
+
+        `fingerprint`: the SHA-1 or SHA-256 of the one certificate that the server may have, in
+        hexadecimal; no authority is asked then.
+        """
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._send, method, url, dict(headers), body, seconds_max
+            self._threads, self._send, method, url, dict(headers), body, seconds_max, fingerprint
         )
 
     def close(self) -> None:
@@ -54,15 +59,22 @@ class HttpClient:
         self._pool.clear()
 
     def _send(
-        self, method: str, url: str, headers: dict[str, str], body: bytes, seconds_max: float
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes,
+        seconds_max: float,
+        fingerprint: str | None,
     ) -> Answer:
         parts = urlsplit(url)
         if parts.username is not None:
             login = f"{parts.username}:{parts.password or ''}"
             headers.update(urllib3.make_headers(basic_auth=login))
             url = url.replace(f"{parts.netloc.rpartition('@')[0]}@", "", 1)
+        pool = self._pool if fingerprint is None else _pinned(fingerprint)
         try:
-            response = self._pool.request(
+            response = pool.request(
                 method,
                 url,
                 body=body,
@@ -77,3 +89,12 @@ class HttpClient:
                 response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return Answer(0, b"", str(error))
+        finally:
+            if fingerprint is not None:
+                pool.clear()
+
+
+def _pinned(fingerprint: str) -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        retries=False, cert_reqs="CERT_NONE", assert_hostname=False, assert_fingerprint=fingerprint
+    )

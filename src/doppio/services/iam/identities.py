@@ -224,6 +224,7 @@ class Identities:
 
     def _session_keys(self, session: Session) -> dict[str, Any]:
         keys: dict[str, Any] = {
+            **session.claims,
             "aws:tokenissuetime": session.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "aws:multifactorauthpresent": str(session.mfa).lower(),
         }

@@ -29,3 +29,6 @@ LIST_ITEMS_DEFAULT = 100
 ROWS_MAX = 5_000
 # Ten managed policies on each user, group and role that there may be.
 ATTACHMENTS_MAX = 63_000
+OIDC_PROVIDERS_MAX = 100
+OIDC_CLIENT_IDS_MAX = 100
+OIDC_THUMBPRINTS_MAX = 5

@@ -16,12 +16,14 @@ from doppio.services.iam.attachments import managed
 from doppio.services.iam.common import named
 from doppio.services.iam.errors import InvalidClientTokenId
 from doppio.services.iam.mfa_devices import device_of
+from doppio.services.iam.oidc_providers import provider_arn, provider_of
 from doppio.services.iam.records import (
     Group,
     InstanceProfile,
     ManagedPolicy,
     MfaDevice,
     Named,
+    OidcProvider,
     Role,
     User,
     arn_of,
@@ -80,7 +82,7 @@ async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
         keys["iam:permissionsboundary"] = boundary
     keys.update(_tag_keys(entity))
     found = [Need(action, arn, keys)]
-    if entity is not None and operation in _RENAMES:
+    if operation in _RENAMES and isinstance(entity, User | Group):
         # Moving takes the permission at both ends.
         path, name = req.get("NewPath", entity.path), req.get(_RENAMES[operation], entity.name)
         found.append(Need(action, arn_of(ctx.account, entity.TYPE, path, name), keys))
@@ -92,7 +94,9 @@ async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
     return found
 
 
-async def _target(ctx: Context, operation: str, req: Mapping[str, Any]) -> tuple[str, Named | None]:
+async def _target(
+    ctx: Context, operation: str, req: Mapping[str, Any]
+) -> tuple[str, Named | OidcProvider | None]:
     if operation in _MAKES:
         member, cls = _MAKES[operation]
         return arn_of(ctx.account, cls.TYPE, req.get("Path", "/"), req[member]), None
@@ -112,6 +116,11 @@ async def _target(ctx: Context, operation: str, req: Mapping[str, Any]) -> tuple
             return "*", None
         name = ctx.caller.arn.rpartition("/")[2]
         return ctx.caller.arn, await named(ctx.read(), User, ctx.account, name)
+    if operation == "CreateOpenIDConnectProvider":
+        return provider_arn(ctx.account, req["Url"]), None
+    if "OpenIDConnectProviderArn" in req:
+        arn = req["OpenIDConnectProviderArn"]
+        return arn, await provider_of(ctx.read(), ctx.account, arn)
     if "SerialNumber" in req:
         return req["SerialNumber"], await device_of(ctx.read(), ctx.account, req["SerialNumber"])
     return "*", None
@@ -129,7 +138,7 @@ def _request_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
     return keys
 
 
-def _tag_keys(entity: Named | None) -> dict[str, str]:
+def _tag_keys(entity: object) -> dict[str, str]:
     tags: dict[str, str] = getattr(entity, "tags", {})
     return {
         f"{service}:resourcetag/{key.lower()}": value

@@ -9,12 +9,13 @@ from doppio.kernel.policy import compile_policy
 from doppio.services.iam.common import role_of
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
 from doppio.services.iam.mfa_devices import code_counts
-from doppio.services.iam.records import AccessKey, Role, SealingKey
+from doppio.services.iam.oidc_providers import provider_arn, provider_of
+from doppio.services.iam.records import AccessKey, OidcProvider, Role, SealingKey
 from doppio.services.iam.sessions import NONCE_BYTES, Session, seal, secret_of
 
 __all__ = [
-    "TRANSITIVE", "AccessKey", "Role", "Session", "code_counts", "compile_policy",
-    "credentials", "managed_policy", "role_of",
+    "TRANSITIVE", "AccessKey", "OidcProvider", "Role", "Session", "code_counts", "compile_policy",
+    "credentials", "managed_policy", "provider_arn", "provider_of", "role_of",
 ]  # fmt: skip
 
 

@@ -245,3 +245,20 @@ def entity_to_wire(kind: str, entity: Any) -> dict[str, Any]:
         "Arn": entity.arn,
         "CreateDate": entity.created_at,
     }
+
+
+@record("iam.oidc_provider", key=("account", "url"))
+class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
+    """An issuer of identity tokens whom an account believes. `url` is without its scheme."""
+
+    account: str
+    url: str
+    created_at: datetime
+    client_ids: tuple[str, ...] = ()
+    thumbprints: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """The provider's ARN."""
+        return f"arn:aws:iam::{self.account}:oidc-provider/{self.url}"

@@ -14,6 +14,7 @@ from doppio.services.iam.identities import Identities
 from doppio.services.iam.instance_profiles import InstanceProfiles
 from doppio.services.iam.login_profiles import LoginProfiles
 from doppio.services.iam.mfa_devices import MfaDevices
+from doppio.services.iam.oidc_providers import OidcProviders
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
@@ -30,6 +31,7 @@ SERVICE = Service(
     groups=[
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
+        OidcProviders(),
     ],
     needs=needs,
     identities=Identities,

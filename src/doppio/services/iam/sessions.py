@@ -27,6 +27,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `kind` is `role` (of `role`, as `name`), `user` (GetSessionToken) or `federated` (`name`).
     `owner` is the unique id of the role or user: one that is made anew under the same name is
     another. The root user's sessions have no `user` and no `owner`.
+    `claims` are the condition keys by which an identity provider has vouched for the session.
     `policies` are session policy documents, `policy_arns` managed policies that act as such.
     """
 
@@ -44,6 +45,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     transitive: tuple[str, ...] = ()
     source_identity: str = ""
     mfa: bool = False
+    claims: dict[str, str] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -34,3 +34,25 @@ class InvalidParameterValue(AwsError):
     """Tags that cannot be."""
 
     code = "InvalidParameterValue"
+
+
+class InvalidIdentityToken(AwsError):
+    """A token that is none, or that its issuer has not given to one of the account's clients."""
+
+    code = "InvalidIdentityToken"
+
+
+class ExpiredToken(AwsError):
+    """A token whose time is over."""
+
+    code = "ExpiredTokenException"
+
+
+class IdpCommunicationError(AwsError):
+    """An issuer that does not answer."""
+
+    code = "IDPCommunicationError"
+    text = (
+        "Error communicating with the identity provider: it could not be reached, or its "
+        "certificate is not one that is trusted."
+    )

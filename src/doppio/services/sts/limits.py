@@ -12,3 +12,6 @@ SESSION_POLICY_ARNS_MAX = 10
 SESSION_TAGS_MAX = 50
 # Policies and tags together, packed.
 PACKED_CHARS_MAX = 2_048
+# Ours: how far an issuer's clock may be ahead, and how long it may take to show its keys.
+TOKEN_SKEW_SECONDS_MAX = 300
+ISSUER_SECONDS_MAX = 5.0

@@ -9,10 +9,11 @@ from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
 from doppio.services.sts.grants import tag_conditions
 from doppio.services.sts.sessions import Sessions
+from doppio.services.sts.web_identity import WebIdentities
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
-    """Most of STS needs no permission; AssumeRole asks the role's trust policy itself."""
+    """Most of STS needs no permission; roles' trust policies are asked by the operations."""
     if operation == "GetAccessKeyInfo":
         return (Need("sts:GetAccessKeyInfo"),)
     if operation == "GetFederationToken":
@@ -23,4 +24,9 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     return ()
 
 
-SERVICE = Service("sts", groups=[Sessions()], needs=needs)
+SERVICE = Service(
+    "sts",
+    groups=[Sessions(), WebIdentities()],
+    needs=needs,
+    anonymous=["AssumeRoleWithWebIdentity"],
+)
