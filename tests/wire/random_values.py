@@ -22,6 +22,8 @@ TEXT = st.text(
     max_size=12,
 )
 TOKEN = st.text("abcXYZ019-._", min_size=1, max_size=8)
+# What may become part of a host's name.
+LABEL = st.text("abcXYZ019-.", min_size=1, max_size=8)
 TIMES = st.datetimes(
     datetime.fromisoformat("1971-01-01"), datetime.fromisoformat("2100-01-01")
 ).map(lambda at: at.replace(microsecond=0, tzinfo=UTC))
@@ -54,6 +56,8 @@ def values_of(draw: st.DrawFn, member: Member, depth: int = 0) -> Any:
         return draw(TIMES)
     if shape.type == "blob":
         return draw(st.binary(min_size=1, max_size=20))
+    if member.host_label:
+        return draw(LABEL)
     return draw(TOKEN if outside or shape.enum else TEXT)
 
 
@@ -63,6 +67,7 @@ class _Placed:
     def __init__(self, member: Member, outer: Member) -> None:
         self.shape = member.shape
         self.location = outer.location
+        self.host_label = outer.host_label
 
 
 def _placed(member: Member, outer: Member) -> Any:
