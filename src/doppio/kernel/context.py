@@ -272,6 +272,11 @@ class Kernel(Protocol):
     machine: Any
     endpoint: str
 
+    @property
+    def services(self) -> Mapping[str, Any]:
+        """By model name: for who is told by a user which service to call."""
+        ...
+
     async def enter(
         self, context: Context, service: str, method: str, req: Mapping[str, Any]
     ) -> Any:
