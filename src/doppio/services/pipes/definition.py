@@ -1,0 +1,92 @@
+"""What a pipe may be. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.kernel.event_patterns import BadPattern, Pattern
+from doppio.services.pipes import limits
+from doppio.services.pipes.errors import Validation
+from doppio.wire.errors import NotImplementedByDoppio
+
+_SOURCE = frozenset({"FilterCriteria", "SqsQueueParameters"})
+# Parameters of these targets that are not acted on yet.
+_NOT_HERE = frozenset({"EndpointId", "Time", "Timestamp"})
+_TARGETS = {
+    "sqs": "SqsQueueParameters",
+    "sns": "",
+    "events": "EventBridgeEventBusParameters",
+    "logs": "CloudWatchLogsParameters",
+}
+
+
+def check(given: Mapping[str, Any], available: frozenset[str]) -> None:
+    """Raise unless this cloud can be such a pipe."""
+    if given.get("Enrichment"):
+        raise _absent("enrichments")
+    for name in ("LogConfiguration", "KmsKeyIdentifier"):
+        if given.get(name):
+            raise _absent(f"a pipe's {name}")
+    if service_of(given["Source"], "Source") != "sqs":
+        raise _absent(f"sources of {service_of(given['Source'], 'Source')}")
+    parameters = given.get("SourceParameters") or {}
+    if set(parameters) - _SOURCE:
+        raise Validation("SourceParameters do not go with the source.")
+    for one in filters_of(given):
+        pattern_of(one)
+    batch = (parameters.get("SqsQueueParameters") or {}).get("BatchSize", 1)
+    window = (parameters.get("SqsQueueParameters") or {}).get("MaximumBatchingWindowInSeconds", 0)
+    fifo = given["Source"].endswith(".fifo")
+    if batch > limits.BATCH_WITHOUT_WINDOW_MAX and (fifo or not window):
+        raise Validation(
+            "A BatchSize of more than 10 takes a MaximumBatchingWindowInSeconds of at least 1, "
+            "and a standard queue."
+        )
+    if fifo and window:
+        raise Validation("A FIFO queue takes no MaximumBatchingWindowInSeconds.")
+    target = service_of(given["Target"], "Target")
+    if target not in _TARGETS or target not in available:
+        raise _absent(f"targets of {target}")
+    own = set(given.get("TargetParameters") or {}) - {"InputTemplate"}
+    if own - {_TARGETS[target]}:
+        raise Validation("TargetParameters do not go with the target.")
+    if target == "logs" and _TARGETS["logs"] not in own:
+        raise Validation("CloudWatchLogsParameters must be given for a log group.")
+    if given["Target"].endswith(".fifo") and target == "sqs" and not own:
+        raise Validation("SqsQueueParameters must be given for a FIFO queue.")
+    for name in own:
+        unknown = _NOT_HERE & set(given["TargetParameters"][name])
+        if unknown:
+            raise _absent(f"{name}.{min(unknown)}")
+
+
+def service_of(arn: str, member: str) -> str:
+    """The service of an ARN. Raises ValidationException."""
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or not parts[5]:
+        raise Validation(f"Invalid {member}: {arn}")
+    return parts[2]
+
+
+def filters_of(given: Mapping[str, Any]) -> list[str]:
+    """The patterns of which a message must match one; none lets all pass."""
+    criteria = (given.get("SourceParameters") or {}).get("FilterCriteria") or {}
+    found = [one.get("Pattern", "") for one in criteria.get("Filters") or []]
+    if len(found) > limits.FILTERS_MAX:
+        raise Validation(f"At most {limits.FILTERS_MAX} filters are allowed.")
+    return found
+
+
+def pattern_of(text: str) -> Pattern:
+    """A filter's pattern. Raises ValidationException."""
+    try:
+        document = json.loads(text)
+        return Pattern(document)
+    except (ValueError, BadPattern, AttributeError) as error:
+        raise Validation(f"Invalid filter pattern: {error}") from error
+
+
+def _absent(what: str) -> NotImplementedByDoppio:
+    return NotImplementedByDoppio(f"pipes: {what} exist in AWS and not yet in this cloud")

@@ -1,0 +1,19 @@
+"""EventBridge Pipes' errors: one class per AWS code that the operations raise."""
+
+from __future__ import annotations
+
+from doppio.wire.errors import AwsError
+
+
+class Conflict(AwsError):
+    code = "ConflictException"
+    status = 409
+
+
+class NotFound(AwsError):
+    code = "NotFoundException"
+    status = 404
+
+
+class Validation(AwsError):
+    code = "ValidationException"

@@ -1,0 +1,194 @@
+"""What moves: a controller that brings each pipe to the state its user wants, and lets it flow.
+
+Everything is in the source until the target has it: a message is deleted when it has arrived, or
+was not wanted. What the target does not take appears again after its visibility timeout, and the
+queue's own redrive policy ends that. So a crash at any point brings a message twice at worst.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.controller import Again, Controller, Key
+from doppio.services.pipes import limits
+from doppio.services.pipes.events import event_of, passes, shaped
+from doppio.services.pipes.records import Pipe, PipeChanged
+from doppio.services.pipes.targets import send
+from doppio.wire.errors import AwsError
+
+_SETTLED = {"RUNNING": "RUNNING", "STOPPED": "STOPPED"}
+_FAILED = {
+    "CREATING": "CREATE_FAILED",
+    "UPDATING": "UPDATE_FAILED",
+    "STARTING": "START_FAILED",
+}
+
+
+def changed(arn: str) -> str:
+    """What rings when a pipe is changed."""
+    return f"pipe-changed/{arn}"
+
+
+class Flow(Controller[Pipe]):
+    """Lets pipes flow."""
+
+    record = Pipe
+    wakes_on = (PipeChanged,)
+    keys_at_once = limits.RUNNING_MAX
+
+    async def reconcile(self, ctx: Context, key: Key) -> Again | None:
+        """One step of a pipe: to its wanted state, or a batch from its source to its target."""
+        pipe = await ctx.read().get(Pipe, *key)
+        if pipe is None:
+            return None
+        ticket = ctx.ticket(changed(pipe.arn))
+        if pipe.desired == "DELETED":
+            await _gone(ctx, pipe)
+            return None
+        if pipe.current != _SETTLED[pipe.desired]:
+            return await _settle(ctx, pipe)
+        if pipe.desired == "STOPPED":
+            return None
+        flowing = asyncio.ensure_future(_flow(ctx, pipe))
+        ends = asyncio.ensure_future(ticket.wait(ctx.clock, ctx.clock.now() + timedelta(days=1)))
+        try:
+            # Who stops or changes a pipe does not wait until its long poll is over.
+            await asyncio.wait({flowing, ends}, return_when=asyncio.FIRST_COMPLETED)
+            at = flowing.result() if flowing.done() else None
+            return Again(at=ctx.clock.now() + (at or timedelta(0)))
+        finally:
+            for one in (flowing, ends):
+                one.cancel()
+            await asyncio.gather(flowing, ends, return_exceptions=True)
+
+
+async def _settle(ctx: Context, pipe: Pipe) -> Again | None:
+    """Reach the wanted state, or say why not: a running pipe's role must be there."""
+    current, reason = _SETTLED[pipe.desired], None
+    if pipe.desired == "RUNNING":
+        try:
+            await acting_for(ctx, pipe, pipe.given["Source"])
+        except AwsError as error:
+            failed = pipe.current if pipe.current.endswith("_FAILED") else "START_FAILED"
+            current = _FAILED.get(pipe.current, failed)
+            reason = error.message[: limits.STATE_REASON_CHARS_MAX]
+    if (pipe.current, pipe.reason) == (current, reason):
+        return None
+
+    async def settle(tx: Tx) -> None:
+        now = await tx.get(Pipe, pipe.account, pipe.region, pipe.name)
+        if now == pipe:
+            tx.put(replace(pipe, current=current, reason=reason))
+
+    await ctx.transact(settle)
+    return Again(at=ctx.clock.now()) if reason is None else None
+
+
+async def _gone(ctx: Context, pipe: Pipe) -> None:
+    async def delete(tx: Tx) -> None:
+        now = await tx.get(Pipe, pipe.account, pipe.region, pipe.name)
+        if now is not None and now.desired == "DELETED":
+            tx.delete(now)
+
+    await ctx.transact(delete)
+
+
+async def _flow(ctx: Context, pipe: Pipe) -> timedelta | None:
+    """Bring one batch from the source to the target; how long to rest where that failed."""
+    source = pipe.given["Source"]
+    try:
+        acting = await acting_for(ctx, pipe, source)
+        url = _url(ctx, source)
+        messages = await _received(acting, pipe, url)
+        if not messages:
+            return None
+        done, wanted = _sorted(messages, pipe)
+        if wanted:
+            batch = [(event, shaped(event, pipe, ctx.clock.now())) for event, _ in wanted]
+            to = await acting_for(ctx, pipe, pipe.given["Target"])
+            try:
+                failed = await send(ctx, to, pipe, batch)
+            except AwsError:
+                failed = set(range(len(batch)))
+            done += [handle for at, (_, handle) in enumerate(wanted) if at not in failed]
+            ctx.read().meter("Invocations", len(wanted))
+            if failed:
+                ctx.read().meter("ExecutionFailed", len(failed))
+        await _delete(acting, url, done)
+    except AwsError:
+        # The queue is gone, or the role may not any more: look again in a while.
+        return limits.PAUSE
+    return None
+
+
+async def _received(acting: Context, pipe: Pipe, url: str) -> list[Mapping[str, Any]]:
+    given = (pipe.given.get("SourceParameters") or {}).get("SqsQueueParameters") or {}
+    size = given.get("BatchSize", limits.BATCH_DEFAULT)
+    window = timedelta(seconds=given.get("MaximumBatchingWindowInSeconds", 0))
+    found: list[Mapping[str, Any]] = []
+    until = None
+    while len(found) < size:
+        now = acting.clock.now()
+        wait = limits.POLL_SECONDS
+        if until is not None:
+            wait = min(wait, int((until - now).total_seconds()))
+            if wait <= 0 and now >= until:
+                break
+        answer = await acting.call(
+            "sqs",
+            "receive_message",
+            {
+                "QueueUrl": url,
+                "MaxNumberOfMessages": min(limits.RECEIVE_COUNT_MAX, size - len(found)),
+                "WaitTimeSeconds": max(wait, 0),
+                "MessageAttributeNames": ["All"],
+                "MessageSystemAttributeNames": ["All"],
+            },
+        )
+        page = answer.get("Messages", [])
+        found += page
+        if not window or (not page and until is None) or wait <= 0:
+            break
+        until = until or acting.clock.now() + window
+    return found
+
+
+def _sorted(
+    messages: Sequence[Mapping[str, Any]], pipe: Pipe
+) -> tuple[list[str], list[tuple[Mapping[str, Any], str]]]:
+    """The handles of what nobody wants, and the events that go on, with theirs."""
+    done: list[str] = []
+    wanted: list[tuple[Mapping[str, Any], str]] = []
+    for message in messages:
+        event = event_of(message, pipe.given["Source"])
+        if passes(event, pipe.given):
+            wanted.append((event, message["ReceiptHandle"]))
+        else:
+            done.append(message["ReceiptHandle"])
+    return done, wanted
+
+
+async def _delete(acting: Context, url: str, handles: Sequence[str]) -> None:
+    for first in range(0, len(handles), limits.RECEIVE_COUNT_MAX):
+        part = handles[first : first + limits.RECEIVE_COUNT_MAX]
+        entries = [{"Id": str(at), "ReceiptHandle": one} for at, one in enumerate(part)]
+        await acting.call("sqs", "delete_message_batch", {"QueueUrl": url, "Entries": entries})
+
+
+async def acting_for(ctx: Context, pipe: Pipe, arn: str) -> Context:
+    """The pipe's role, where a source or target is. Raises AccessDenied."""
+    return await ctx.as_role(
+        pipe.given["RoleArn"], "pipes", source=pipe.arn, session=pipe.name,
+        region=arn.split(":")[3],
+    )  # fmt: skip
+
+
+def _url(ctx: Context, arn: str) -> str:
+    parts = arn.split(":")
+    return f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"
