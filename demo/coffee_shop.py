@@ -25,6 +25,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from demo.newsletter import newsletter
+
 ORDERS_BEFORE = 24
 ORDERS_IN_THE_STORM = 40
 DRINKS = ("espresso", "cappuccino", "flat white", "americano")
@@ -304,9 +306,11 @@ def main() -> None:
             denied(shop)
             say("5. The plug is pulled")
             storm(shop)
-            say("6. A week goes by")
+            say("6. News: one newsletter against one topic per interest")
+            newsletter(shop.client, say)
+            say("7. A week goes by")
             a_week(shop)
-            say(f"7. The reckoning, after {time.monotonic() - began:.0f} s")
+            say(f"8. The reckoning, after {time.monotonic() - began:.0f} s")
             lost = reckon(shop)
         finally:
             cloud.stop()
