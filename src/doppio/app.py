@@ -120,6 +120,8 @@ class Cloud:
     async def close(self) -> None:
         """Stop; everything acknowledged is on disk."""
         self.wakers.ring_all()
+        # First, since CloudWatch may have to be joined for it.
+        await self.metrics.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -127,7 +129,6 @@ class Cloud:
             await runner.close()
         await self._jobs.close()
         await self._dispatcher.close()
-        await self.metrics.flush()
         await self.audit.flush()
         await self.store.close()
         self.machine.close()

@@ -28,8 +28,6 @@ _log = logging.getLogger("doppio.metrics")
 FLUSH_SECONDS = 5.0
 # As many as CloudWatch takes at once.
 DATA_A_CALL = 1_000
-# So many sums are gathered before they are handed over out of turn.
-GATHERED_MAX = 10_000
 
 # How a resource that was measured comes to be looked at: by its owner's context and its dimensions.
 Sampling = Callable[["Context", tuple[str, ...]], Awaitable[None]]
@@ -65,6 +63,7 @@ class Metrics:
         self._sampling = sampling
         self._sums: dict[Any, list[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._flush: asyncio.Task[None] | None = None
 
     def count(
@@ -81,7 +80,7 @@ class Metrics:
         sums = self._sums.get(key)
         if sums is None:
             self._sums[key] = [now, 1.0, amount, amount, amount]
-            if self._timer is None:
+            if self._timer is None and not self._closed:
                 self._arm()
             return
         sums[1] += 1.0
@@ -90,6 +89,13 @@ class Metrics:
             sums[3] = amount
         elif amount > sums[4]:
             sums[4] = amount
+
+    async def close(self) -> None:
+        """Hand over the last of it; what is measured from now on nobody hears."""
+        self._closed = True
+        if self._flush is not None:
+            await self._flush
+        await self.flush()
 
     async def flush(self) -> None:
         """Hand over what has been gathered."""
