@@ -32,6 +32,7 @@ from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import JobHandler, JobRunner
 from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
+from doppio.kernel.metrics import Metrics, Sampling
 from doppio.kernel.records import record
 from doppio.kernel.service import Need, Service
 from doppio.kernel.store import Conflict, Store, StoreClosed, StoreCorrupt, StoreFull
@@ -88,6 +89,7 @@ class Cloud:
         self.store: Store = store if store is not None else self._open_store()
         self.blobs = Blobs(self.data / "blobs")
         self.audit = Audit(self.store, usage_key, self._is_data_event)
+        self.metrics = Metrics(self.context_for, self._sampling)
         self._authoriser = Authoriser()
         self.identities: Identities = self._find_identities()
         # Every call passes here.
@@ -118,6 +120,8 @@ class Cloud:
     async def close(self) -> None:
         """Stop; everything acknowledged is on disk."""
         self.wakers.ring_all()
+        # First, since CloudWatch may have to be joined for it.
+        await self.metrics.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -190,6 +194,9 @@ class Cloud:
         assert make is not None, f"{IDENTITIES} knows who calls"
         identities: Identities = make(self)
         return identities
+
+    def _sampling(self, service: str) -> Sampling | None:
+        return self.services[service].sampling
 
     def _join(self, service: Service) -> None:
         if self._started:

@@ -289,15 +289,111 @@ resource "aws_s3_bucket_notification" "recipes" {
 }
 """
 
+WATCH = """
+resource "aws_cloudwatch_log_group" "orders" {
+  name              = "/shop/orders"
+  retention_in_days = 14
+  tags              = { team = "bar" }
+}
+resource "aws_cloudwatch_log_stream" "orders" {
+  name           = "till"
+  log_group_name = aws_cloudwatch_log_group.orders.name
+}
+resource "aws_cloudwatch_log_metric_filter" "errors" {
+  name           = "errors"
+  pattern        = "{ $.level = \\"error\\" }"
+  log_group_name = aws_cloudwatch_log_group.orders.name
+  metric_transformation {
+    name          = "Errors"
+    namespace     = "Shop"
+    value         = "1"
+    default_value = "0"
+  }
+}
+resource "aws_cloudwatch_log_resource_policy" "bus" {
+  policy_name = "bus"
+  policy_document = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource  = "${aws_cloudwatch_log_group.orders.arn}:*"
+    }]
+  })
+}
+resource "aws_sns_topic" "bell" {
+  name = "bell"
+}
+resource "aws_cloudwatch_metric_alarm" "errors" {
+  alarm_name          = "errors"
+  namespace           = "Shop"
+  metric_name         = "Errors"
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 3
+  datapoints_to_alarm = 2
+  threshold           = 5
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.bell.arn]
+  tags                = { team = "bar" }
+}
+resource "aws_cloudwatch_metric_alarm" "share" {
+  alarm_name          = "share"
+  evaluation_periods  = 1
+  threshold           = 10
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  metric_query {
+    id          = "e1"
+    expression  = "100 * m1 / m2"
+    label       = "Share"
+    return_data = true
+  }
+  metric_query {
+    id = "m1"
+    metric {
+      namespace   = "Shop"
+      metric_name = "Errors"
+      period      = 60
+      stat        = "Sum"
+    }
+  }
+  metric_query {
+    id = "m2"
+    metric {
+      namespace   = "Shop"
+      metric_name = "Orders"
+      period      = 60
+      stat        = "Sum"
+    }
+  }
+}
+resource "aws_cloudwatch_composite_alarm" "both" {
+  alarm_name = "both"
+  alarm_rule = "ALARM(${aws_cloudwatch_metric_alarm.errors.alarm_name}) AND ALARM(${aws_cloudwatch_metric_alarm.share.alarm_name})"
+}
+resource "aws_cloudwatch_dashboard" "shop" {
+  dashboard_name = "shop"
+  dashboard_body = jsonencode({
+    widgets = [{
+      type = "metric", x = 0, y = 0, width = 12, height = 6
+      properties = { metrics = [["Shop", "Errors"]], period = 60, region = "us-east-1" }
+    }]
+  })
+}
+"""
+
 
 @pytest.mark.parametrize(
     "stack",
     [
         STACK,
         pytest.param(NEWS, marks=pytest.mark.slow),
+        pytest.param(WATCH, marks=pytest.mark.slow),
         pytest.param(STACK + QUEUES, marks=pytest.mark.slow),
     ],
-    ids=["small", "news", "whole"],
+    ids=["small", "news", "watch", "whole"],
 )
 def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     account: Account, tmp_path: Path, stack: str
@@ -327,7 +423,7 @@ def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     terraform("apply", "-auto-approve", "-input=false", "-parallelism=20")
     # Status 0: the plan is empty; 2 would be a plan with changes.
     terraform("plan", "-detailed-exitcode", "-input=false", "-parallelism=20")
-    if stack is not NEWS:
+    if stack not in {NEWS, WATCH}:
         assert account.client("s3").get_object(Bucket=f"menu-{account.number}", Key="tea")
     terraform("destroy", "-auto-approve", "-input=false", "-parallelism=20")
     assert account.client("s3").list_buckets()["Buckets"] == []
@@ -336,3 +432,6 @@ def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     assert account.client("dynamodb").list_tables()["TableNames"] == []
     assert "QueueUrls" not in account.client("sqs").list_queues()
     assert account.client("sns").list_topics()["Topics"] == []
+    assert account.client("logs").describe_log_groups()["logGroups"] == []
+    assert account.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert account.client("cloudwatch").list_dashboards()["DashboardEntries"] == []

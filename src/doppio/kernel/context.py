@@ -30,6 +30,7 @@ from doppio.kernel.wakers import Ticket, Wakers
 if TYPE_CHECKING:
     from doppio.kernel.audit import Audit
     from doppio.kernel.blobs import Blobs
+    from doppio.kernel.metrics import Measure, Metrics
 
 T = TypeVar("T")
 
@@ -266,6 +267,7 @@ class Kernel(Protocol):
     clock: Clock
     wakers: Wakers
     audit: Audit
+    metrics: Metrics
     blobs: Blobs
     ids: Ids
     identities: Identities
@@ -344,6 +346,20 @@ class Context:
     def machine(self) -> Any:
         """The data planes' drivers."""
         return self.kernel.machine
+
+    def count(
+        self,
+        measure: Measure,
+        account: str,
+        region: str,
+        names: tuple[str, ...],
+        amount: float = 1.0,
+    ) -> None:
+        """Measure what has happened to a resource, for CloudWatch; behind the commit, not in it.
+
+        A transaction may run twice, and what it would have counted did not happen.
+        """
+        self.kernel.metrics.count(measure, account, region, names, self.now, amount)
 
     def read(self) -> Reader:
         """Durable state."""

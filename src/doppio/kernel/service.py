@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doppio.kernel.events import Subscription
 from doppio.kernel.jobs import JobHandler
+from doppio.kernel.metrics import Sampling
 
 if TYPE_CHECKING:
     from doppio.kernel.context import Context
@@ -73,6 +74,7 @@ class Service:
     `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
     `cross_origin` answers browsers that ask for pages of other sites; `web` is what browsers may
     ask without speaking the service's protocol. `witness` makes what keeps a cloud's access logs.
+    `sampling` sees to it that a resource which was measured is looked at (`kernel.metrics`).
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Service:
         cross_origin: CrossOrigins | None = None,
         web: Web | None = None,
         witness: Callable[[Any], Witness] | None = None,
+        sampling: Sampling | None = None,
     ) -> None:
         self.name = name
         self.groups = tuple(groups)
@@ -105,6 +108,7 @@ class Service:
         self.cross_origin = cross_origin
         self.web = web
         self.witness = witness
+        self.sampling = sampling
         self.operations: dict[str, Operation] = {}
         for group in self.groups:
             for method, operation in _operations(group):

@@ -20,6 +20,7 @@ from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import JobRunner
 from doppio.kernel.memory_store import MemoryStore
 from doppio.kernel.meter import usage, usage_key
+from doppio.kernel.metrics import Metrics
 from doppio.kernel.service import Need
 from doppio.kernel.store import Store
 from doppio.kernel.wakers import Wakers
@@ -45,6 +46,7 @@ class World:
         self.endpoint = "http://localhost:4566"
         self.blobs = Blobs(folder / "blobs", sync=False)
         self.audit = Audit(self.store, usage_key, lambda service, name: name in SERVICE.data_events)
+        self.metrics = Metrics(self.context_for, lambda service: None)
         self.authoriser = Authoriser()
         self.door = Door({"s3": SERVICE}, self.authoriser)
         self.jobs = JobRunner(self, SERVICE.jobs.get, self.context_for)

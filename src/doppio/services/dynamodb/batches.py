@@ -20,6 +20,7 @@ from doppio.services.dynamodb.items import (
     collections,
     projection_paths,
 )
+from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
@@ -61,6 +62,7 @@ class Batches:
                     found.append(item if paths is None else project(item, paths))
             responses[name] = found
             reader.meter(READS, units)
+            count_units(ctx, READ, table, units)
             capacities.append(consumed(req, table, units))
         shown: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
         if any(capacities):
@@ -78,12 +80,15 @@ class Batches:
         changes = {name: [_change(one) for one in entries] for name, entries in wanted.items()}
         capacities = []
         metrics = {}
+        counted = []
         async with ctx.write() as tx:
             for name, group in changes.items():
                 table = await usable_table(tx, ctx, name)
                 done = await _written(tx, table, group)
+                counted += [(table, one.units, one.indexes) for one in done]
                 capacities.append(consumed(req, table, *_units(done)))
                 metrics[name] = collections(table, done)
+        count_all(ctx, counted)
         shown: dict[str, Any] = {"UnprocessedItems": {}}
         if any(capacities):
             shown["ConsumedCapacity"] = capacities

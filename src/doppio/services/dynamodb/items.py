@@ -31,6 +31,7 @@ from doppio.services.dynamodb.item_keys import (
     encoded,
 )
 from doppio.services.dynamodb.limits import ITEM_BYTES_MAX
+from doppio.services.dynamodb.measures import READ, REFUSED, WRITTEN, count_units
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
@@ -57,6 +58,7 @@ class Items:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
+        count_units(ctx, WRITTEN, table, done.units, done.indexes)
         return _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)  # type: ignore[return-value]
 
     async def delete_item(self, ctx: Context, req: w.DeleteItemInput) -> w.DeleteItemOutput:
@@ -67,6 +69,7 @@ class Items:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
+        count_units(ctx, WRITTEN, table, done.units, done.indexes)
         return _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)  # type: ignore[return-value]
 
     async def update_item(self, ctx: Context, req: w.UpdateItemInput) -> w.UpdateItemOutput:
@@ -77,6 +80,7 @@ class Items:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
+        count_units(ctx, WRITTEN, table, done.units, done.indexes)
         shown = _returned(req.get("ReturnValues", "NONE"), change.update, done)
         return _answer(req, table, done, shown)  # type: ignore[return-value]
 
@@ -92,6 +96,7 @@ class Items:
         size = 0 if item is None else size_of(item)
         units = read_units(size, consistent=req.get("ConsistentRead", False))
         reader.meter(READS, units)
+        ctx.count(READ, table.account, table.region, (table.name,), units)
         shown: dict[str, Any] = {}
         if item is not None:
             shown["Item"] = item if paths is None else project(item, paths)
@@ -157,7 +162,7 @@ class Change:
         row = self.row(table)
         old = await read_item(tx, row)
         if self._condition is not None:
-            self._check(tx, old)
+            self._check(tx, table, old)
         new = self._made(table, old)
         old_size = 0 if old is None else size_of(old)
         new_size = self._size if self._item is not None else (0 if new is None else size_of(new))
@@ -171,7 +176,7 @@ class Change:
             indexes = {name: 2 * amount for name, amount in indexes.items()}
         return Done(old, new, units, indexes)
 
-    def _check(self, tx: Tx, old: Item | None) -> None:
+    def _check(self, tx: Tx, table: Table, old: Item | None) -> None:
         assert self._condition is not None
         if self._condition(old or {}):
             return
@@ -179,6 +184,8 @@ class Change:
         size = 0 if old is None else size_of(old)
         units = write_units(size, transactional=self.transactional)
         tx.context.audit.meter(tx.context, WRITES, units)
+        count_units(tx.context, WRITTEN, table, units)
+        tx.context.count(REFUSED, table.account, table.region, (table.name,))
         if self._show_old and old is not None:
             raise ConditionalCheckFailedException(Item=old)
         raise ConditionalCheckFailedException()
@@ -209,7 +216,7 @@ class Check(Change):
     async def apply(self, tx: Tx, table: Table) -> Done:
         """Check; nothing is written."""
         old = await read_item(tx, self.row(table))
-        self._check(tx, old)
+        self._check(tx, table, old)
         return Done(
             old, old, write_units(0 if old is None else size_of(old), transactional=True), {}
         )

@@ -31,6 +31,7 @@ from doppio.services.dynamodb.item_keys import (
 )
 from doppio.services.dynamodb.items import READS
 from doppio.services.dynamodb.limits import LOOKED_BYTES_MAX, PAGE_BYTES_MAX, ROWS_A_READ
+from doppio.services.dynamodb.measures import READ, RETURNED, count_units
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
@@ -286,7 +287,11 @@ async def _read(ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan
         shown["LastEvaluatedKey"] = _position(plan, page.last)
     by_index = {plan.secondary.name: units} if plan.secondary is not None else {}
     own = page.fetched if plan.secondary is not None else units
-    capacity = consumed(req, plan.table, own, by_index)
+    table = plan.table
+    count_units(ctx, READ, table, own, by_index)
+    names = (table.name, ctx.operation)
+    ctx.count(RETURNED, table.account, table.region, names, page.matched)
+    capacity = consumed(req, table, own, by_index)
     if capacity is not None:
         shown["ConsumedCapacity"] = capacity
     return shown

@@ -36,6 +36,7 @@ from doppio.services.dynamodb.items import (
     prepare_update,
     projection_paths,
 )
+from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table, Token
 from doppio.services.dynamodb.upkeep import FORGET
 from doppio.services.dynamodb.values import Item, checked_item, size_of
@@ -79,6 +80,10 @@ class Transactions:
             tx.meter(WRITES, sum(one.total for one in done))
             if token:
                 await _remember(ctx, tx, token, digest, shown)
+        count_all(
+            ctx,
+            ((table, one.units, one.indexes) for table, one in zip(tables, done, strict=True)),
+        )
         return shown  # type: ignore[return-value]
 
     async def transact_get_items(
@@ -108,6 +113,8 @@ class Transactions:
                 found = item if shown_paths is None else project(item, shown_paths)
                 responses.append({"Item": found})
         reader.meter(READS, sum(amount for _, amount in units.values()))
+        for table, amount in units.values():
+            count_units(ctx, READ, table, amount)
         if total > limits.TRANSACT_BYTES_MAX:
             raise ValidationException(_TOO_LARGE)
         shown: dict[str, Any] = {"Responses": responses}

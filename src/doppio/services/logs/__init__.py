@@ -3,5 +3,5 @@
 Reading order: `records` (what is stored, and how lines are packed), `lookup` (which group is meant),
 `groups` and `streams` (their life), `intake` (PutLogEvents), `lines` (reading rows in order of time),
 `reading` (GetLogEvents, FilterLogEvents), `patterns` (the filter language), `retention` (what is
-removed, and when), `policies`, `tagging`.
+removed, and when), `metric_filters`, `policies`, `tagging`.
 """

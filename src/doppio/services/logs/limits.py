@@ -26,6 +26,10 @@ LISTED_GROUPS_MAX = 1_000
 EVENTS_A_PAGE_MAX = 10_000
 PAGE_BYTES_MAX = 1_048_576
 FILTERED_STREAMS_MAX = 100
+METRIC_FILTERS_MAX = 100
+FILTER_DIMENSIONS_MAX = 3
+# So many numbers CloudWatch takes at once.
+DATA_A_CALL = 1_000
 # Ours: lines of one minute lie together, and a reader sorts a minute at a time.
 SLOT_MILLISECONDS = 60_000
 ROWS_A_READ = 64

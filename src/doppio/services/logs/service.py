@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from doppio.kernel.events import Subscription
 from doppio.kernel.service import Service
 from doppio.services.logs.groups import Groups
-from doppio.services.logs.intake import Intake
+from doppio.services.logs.intake import Arrived, Intake
+from doppio.services.logs.metric_filters import MetricFilters, measure
 from doppio.services.logs.permissions import needs
 from doppio.services.logs.policies import Policies
 from doppio.services.logs.reading import Reading
@@ -14,8 +16,9 @@ from doppio.services.logs.tagging import Tagging
 
 SERVICE = Service(
     "logs",
-    groups=[Groups(), Streams(), Intake(), Reading(), Policies(), Tagging()],
+    groups=[Groups(), Streams(), Intake(), Reading(), Policies(), Tagging(), MetricFilters()],
     needs=needs,
     data_events=["PutLogEvents", "GetLogEvents", "FilterLogEvents"],
     jobs={EXPIRE: expire, PURGE: purge, REMOVE: remove},
+    subscriptions=[Subscription("logs.measure", (Arrived,), measure)],
 )

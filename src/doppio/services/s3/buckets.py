@@ -38,6 +38,7 @@ from doppio.services.s3.reclaim import discard_upload, keep_sweeping
 from doppio.services.s3.records import OWNED, Bucket, Current, Holdings, Older, Upload
 from doppio.services.s3.rules import name_is_allowed, owner_of
 from doppio.services.s3.settings import drop_settings
+from doppio.services.s3.storage_metrics import keep_measuring
 from doppio.services.s3.tags import tags_of_set
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -88,6 +89,7 @@ class Buckets:
                     bucket = locks.enable(tx, bucket)
                 put_resource(tx, bucket.arn, bucket.account)
                 await keep_sweeping(tx)
+                await keep_measuring(tx)
             elif old.account != ctx.account:
                 raise BucketAlreadyExists(BucketName=name)
             elif not old.region == region == ctx.region == HOME:

@@ -23,6 +23,7 @@ from doppio.services.s3.policies import Policies
 from doppio.services.s3.reclaim import Reclaimer
 from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
+from doppio.services.s3.storage_metrics import MEASURE, measure
 from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.unset import Unset
 from doppio.services.s3.uploads import Uploads
@@ -69,6 +70,7 @@ SERVICE = Service(
         **inventories.jobs(),
         **_replicas.jobs(),
         FORGET: forget_completed,
+        MEASURE: measure,
     },
     subscriptions=[NOTICES, _replicas.subscription()],
     cross_origin=cross_origin,

@@ -19,6 +19,7 @@ from doppio.services.sns import limits
 from doppio.services.sns.archive import REPLAY, is_replaying, next_page, told
 from doppio.services.sns.attributes import checked_redrive, filter_of, retries_of
 from doppio.services.sns.lookup import existing_topic, subscription_of
+from doppio.services.sns.measures import FAILED, FILTERED, NOT_REDRIVEN, REDRIVEN, count_of
 from doppio.services.sns.notification import filtered
 from doppio.services.sns.protection import delivered
 from doppio.services.sns.records import Delivery, Message, Subscription, Topic
@@ -50,6 +51,9 @@ class Courier:
                 Subscription, (topic.arn,), after=after, limit=limits.SUBSCRIPTIONS_A_READ
             )
             wanting = [one for one in found if wants(one, message)]
+            others = sum(not one.pending for one in found) - len(wanting)
+            if others:
+                count_of(ctx, FILTERED, topic.arn, others)
             if topic.archived_since is not None:
                 wanting = await _without_replays(ctx, message, wanting)
             if wanting and topic.data_protection is None:
@@ -148,11 +152,13 @@ class Courier:
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
     ) -> None:
         ctx.read().meter("NotificationsFailed")
+        count_of(ctx, FAILED, subscription.topic)
         policy = subscription.attributes.get("RedrivePolicy")
         if not policy or message.token is not None:
             return
         arn = checked_redrive(policy, fifo=False)
-        await self._ways.dead_letter(ctx, topic, subscription, message, arn)
+        outcome = await self._ways.dead_letter(ctx, topic, subscription, message, arn)
+        count_of(ctx, REDRIVEN if outcome is Outcome.DONE else NOT_REDRIVEN, subscription.topic)
 
 
 def wants(subscription: Subscription, message: Message) -> bool:

@@ -25,6 +25,7 @@ from doppio.services.sns.errors import (
     TooManyEntriesInBatchRequest,
 )
 from doppio.services.sns.lookup import existing_topic
+from doppio.services.sns.measures import PUBLISHED, SIZE, count_of
 from doppio.services.sns.notification import sequence_text
 from doppio.services.sns.protection import published
 from doppio.services.sns.push import checked_endpoint, push
@@ -105,7 +106,10 @@ class Publishing:
         return {"Successful": successful, "Failed": failed}
 
     async def _told(self, ctx: Context, topic: Topic, message: Message) -> w.PublishResponse:
-        ctx.read().meter("Requests-Tier1", math.ceil(_bytes(message) / limits.BILLED_BYTES) or 1)
+        size = _bytes(message)
+        ctx.read().meter("Requests-Tier1", math.ceil(size / limits.BILLED_BYTES) or 1)
+        count_of(ctx, PUBLISHED, topic.arn)
+        count_of(ctx, SIZE, topic.arn, size)
         if topic.data_protection is not None:
             message = await published(ctx, topic, message)
         if not topic.fifo:

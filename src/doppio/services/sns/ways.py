@@ -8,6 +8,7 @@ from typing import Any
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import service_caller
 from doppio.services.sns import limits
+from doppio.services.sns.measures import DELIVERED, count_of
 from doppio.services.sns.notification import (
     as_json,
     envelope,
@@ -56,9 +57,12 @@ class Ways:
             "firehose": self._to_stream,
         }[subscription.protocol]
         try:
-            return await way(ctx, topic, subscription, message)
+            outcome = await way(ctx, topic, subscription, message)
         except AwsError as error:
             return outcome_of(error)
+        if outcome is Outcome.DONE and message.kind == "Notification":
+            count_of(ctx, DELIVERED, subscription.topic)
+        return outcome
 
     async def dead_letter(
         self,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.metrics import Measure
 from doppio.services.sqs import fair, fifo, limits
 from doppio.services.sqs.access import by_arn, existing, standard_handle
 from doppio.services.sqs.counting import Crowds, change_count
@@ -20,6 +21,7 @@ from doppio.services.sqs.errors import (
     MessageNotInflight,
     OverLimit,
 )
+from doppio.services.sqs.measures import DELETED, EMPTY_RECEIVES, RECEIVED, counted_sent
 from doppio.services.sqs.records import READY, FifoMessage, Forward, Message, Queue
 from doppio.services.sqs.rules import (
     billed_requests,
@@ -73,7 +75,9 @@ class Messages:
             if queue.kms_key is not None:
                 sent = replace(sent, body=await self._keys.sealed(ctx, queue, sent.body))
             tx.meter(request_type(queue), billed_requests(sent.size))
-            return await accept(ctx, tx, queue, sent)  # type: ignore[return-value]
+            told = await accept(ctx, tx, queue, sent)
+        counted_sent(ctx, queue, sent.size)
+        return told  # type: ignore[return-value]
 
     async def send_message_batch(
         self, ctx: Context, req: SendMessageBatchRequest
@@ -97,6 +101,8 @@ class Messages:
                     one = replace(one, body=await self._keys.sealed(ctx, queue, one.body))
                 outcome.good.append({"Id": entry_id, **await accept(ctx, tx, queue, one)})
             tx.meter(request_type(queue), billed_requests(sum(one.size for _, one in drafts)))
+        for _, one in drafts:
+            counted_sent(ctx, queue, one.size)
         return outcome.to_wire()  # type: ignore[return-value]
 
     async def receive_message(
@@ -143,11 +149,13 @@ class Messages:
                 due = None if taken else await _next_due(tx, queue, since)
             if taken:
                 self._crowds.took(ctx, queue, len(taken))
+                ctx.count(RECEIVED, queue.account, queue.region, (queue.name,), len(taken))
                 shown: Any = [message_to_wire(message, req) for message in taken]
                 return {"Messages": shown}
             if due is not None and due <= now:
                 continue  # There was more to clear away than one transaction takes.
             if now >= deadline:
+                ctx.count(EMPTY_RECEIVES, queue.account, queue.region, (queue.name,))
                 return {}
             await arrival.wait(ctx.clock, until=min(deadline, due or deadline))
 
@@ -157,6 +165,7 @@ class Messages:
             queue = await existing(tx, ctx, req["QueueUrl"])
             await self._delete(ctx, tx, queue, req["ReceiptHandle"])
             tx.meter(request_type(queue))
+        ctx.count(DELETED, queue.account, queue.region, (queue.name,))
 
     async def delete_message_batch(
         self, ctx: Context, req: DeleteMessageBatchRequest
@@ -166,7 +175,7 @@ class Messages:
         async def one(tx: Tx, queue: Queue, entry: Mapping[str, Any]) -> None:
             await self._delete(ctx, tx, queue, entry["ReceiptHandle"])
 
-        return await _batch(ctx, req, one)  # type: ignore[return-value]
+        return await _batch(ctx, req, one, DELETED)  # type: ignore[return-value]
 
     async def change_message_visibility(
         self, ctx: Context, req: ChangeMessageVisibilityRequest
@@ -236,7 +245,10 @@ class Outcome:
 
 
 async def _batch(
-    ctx: Context, req: Any, one: Callable[[Tx, Queue, Mapping[str, Any]], Awaitable[None]]
+    ctx: Context,
+    req: Any,
+    one: Callable[[Tx, Queue, Mapping[str, Any]], Awaitable[None]],
+    measure: Measure | None = None,
 ) -> dict[str, Any]:
     checked_batch(req["Entries"])
     outcome = Outcome()
@@ -247,6 +259,8 @@ async def _batch(
                 await one(tx, queue, entry)
                 outcome.good.append({"Id": entry["Id"]})
         tx.meter(request_type(queue))
+    if measure is not None and outcome.good:
+        ctx.count(measure, queue.account, queue.region, (queue.name,), len(outcome.good))
     return outcome.to_wire()
 
 

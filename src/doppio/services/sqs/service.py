@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
+from doppio.services.sqs.gauges import SAMPLE, sample_job, sampling
 from doppio.services.sqs.messages import Messages
 from doppio.services.sqs.move_tasks import Mover, MoveTasks
 from doppio.services.sqs.permissions import needs
@@ -17,6 +18,7 @@ SERVICE = Service(
         "SendMessage", "SendMessageBatch", "ReceiveMessage", "DeleteMessage", "DeleteMessageBatch",
         "ChangeMessageVisibility", "ChangeMessageVisibilityBatch",
     ],
-    jobs={EXPIRE: expire_job, EMPTY: empty_job, DELAY: delay_job},
+    jobs={EXPIRE: expire_job, EMPTY: empty_job, DELAY: delay_job, SAMPLE: sample_job},
     controllers=[Mover()],
+    sampling=sampling,
 )  # fmt: skip

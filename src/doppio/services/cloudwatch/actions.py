@@ -1,0 +1,149 @@
+"""What a change of state does: topics of SNS are told, and composite alarms look again.
+
+Topics are told as CloudWatch, so that a topic's policy counts. A topic that still has the policy
+with which it was made lets in its own account's alarms, as in AWS. Told at least once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from doppio.kernel.context import Context
+from doppio.kernel.events import Event
+from doppio.kernel.identity import root_of
+from doppio.kernel.regions import regions
+from doppio.services.cloudwatch.records import Alarm, History
+from doppio.services.cloudwatch.states import noted
+from doppio.services.cloudwatch.watching import recompose
+from doppio.wire.errors import AccessDenied, AwsError
+
+_MEMBERS = {
+    "ALARM": "AlarmActions",
+    "OK": "OKActions",
+    "INSUFFICIENT_DATA": "InsufficientDataActions",
+}
+SUBJECT_CHARS_MAX = 100
+
+
+async def act(ctx: Context, event: Event) -> None:
+    """Do what an alarm does in its new state, and let others look."""
+    account, region, name, note_id = event.key
+    await recompose(ctx, account, region, name)
+    if not note_id:
+        return
+    alarm = await ctx.read().get(Alarm, account, region, name)
+    if alarm is None or not alarm.enabled:
+        return
+    lines = await ctx.read().list(History, (account, region, name), limit=1_000, reverse=True)
+    note = next((line for line in lines if line.id == note_id), None)
+    if note is None:
+        return
+    told = json.loads(note.data)
+    state = told["newState"]["stateValue"]
+    for arn in alarm.asked.get(_MEMBERS[state]) or []:
+        failure = await _tell(ctx, alarm, note, told, arn)
+        done = "Successfully executed action" if failure is None else "Failed to execute action"
+        outcome: dict[str, Any] = {
+            "actionState": "Succeeded" if failure is None else "Failed",
+            "stateUpdateTimestamp": int(note.at.timestamp() * 1_000),
+            "notificationResource": arn,
+            "error": failure,
+        }
+
+        async def keep(tx: Any, done: str = done, arn: str = arn, outcome: Any = outcome) -> None:
+            await noted(tx, alarm, "Action", f"{done} {arn}", outcome)
+
+        await ctx.transact(keep)
+
+
+async def _tell(ctx: Context, alarm: Alarm, note: History, told: Any, arn: str) -> str | None:
+    place = regions().get(alarm.region)
+    where = place.description if place is not None else alarm.region
+    state = told["newState"]["stateValue"]
+    req = {
+        "TopicArn": arn,
+        "Subject": f'{state}: "{alarm.name}" in {where}'[:SUBJECT_CHARS_MAX],
+        "Message": json.dumps(_message(alarm, note, told, where)),
+    }
+    service = ctx.as_service("cloudwatch", source=alarm.arn)
+    try:
+        try:
+            await service.call("sns", "publish", req)
+        except AccessDenied:
+            if not await _lets_its_account_in(ctx, alarm, arn):
+                raise
+            await ctx.derive(root_of(alarm.account)).call("sns", "publish", req)
+    except AwsError as error:
+        if error.status >= 500:
+            raise
+        return error.message
+    return None
+
+
+async def _lets_its_account_in(ctx: Context, alarm: Alarm, arn: str) -> bool:
+    if arn.split(":")[4] != alarm.account:
+        return False
+    owner = ctx.derive(root_of(alarm.account))
+    attributes = (await owner.call("sns", "get_topic_attributes", {"TopicArn": arn}))["Attributes"]
+    return any(
+        statement.get("Effect") == "Allow"
+        and statement.get("Condition") == {"StringEquals": {"AWS:SourceOwner": alarm.account}}
+        for statement in json.loads(attributes.get("Policy") or "{}").get("Statement", [])
+    )
+
+
+def _message(alarm: Alarm, note: History, told: Any, where: str) -> dict[str, Any]:
+    asked = alarm.asked
+    message: dict[str, Any] = {
+        "AlarmName": alarm.name,
+        "AlarmDescription": asked.get("AlarmDescription"),
+        "AWSAccountId": alarm.account,
+        "AlarmConfigurationUpdatedTimestamp": _moment(alarm.updated_at),
+        "NewStateValue": told["newState"]["stateValue"],
+        "NewStateReason": told["newState"]["stateReason"],
+        "StateChangeTime": _moment(note.at),
+        "Region": where,
+        "AlarmArn": alarm.arn,
+        "OldStateValue": told["oldState"]["stateValue"],
+        "OKActions": asked.get("OKActions") or [],
+        "AlarmActions": asked.get("AlarmActions") or [],
+        "InsufficientDataActions": asked.get("InsufficientDataActions") or [],
+    }
+    if alarm.rule:
+        return {**message, "AlarmRule": alarm.rule}
+    trigger: dict[str, Any] = {
+        "Period": asked.get("Period"),
+        "EvaluationPeriods": asked["EvaluationPeriods"],
+        "DatapointsToAlarm": asked.get("DatapointsToAlarm") or asked["EvaluationPeriods"],
+        "ComparisonOperator": asked["ComparisonOperator"],
+        "Threshold": asked["Threshold"],
+        "TreatMissingData": asked.get("TreatMissingData") or "missing",
+        "EvaluateLowSampleCountPercentile": "",
+    }
+    if asked.get("Metrics"):
+        trigger["Metrics"] = asked["Metrics"]
+    else:
+        extended = asked.get("ExtendedStatistic")
+        trigger |= {
+            "MetricName": asked["MetricName"],
+            "Namespace": asked["Namespace"],
+            "StatisticType": "ExtendedStatistic" if extended else "Statistic",
+            "Statistic": extended or _STATISTICS[asked["Statistic"]],
+            "Unit": asked.get("Unit"),
+            "Dimensions": [
+                {"value": one["Value"], "name": one["Name"]}
+                for one in asked.get("Dimensions") or []
+            ],
+        }
+    return {**message, "Trigger": trigger}
+
+
+_STATISTICS = {
+    "Average": "AVERAGE", "Sum": "SUM", "Minimum": "MINIMUM", "Maximum": "MAXIMUM",
+    "SampleCount": "SAMPLE_COUNT",
+}  # fmt: skip
+
+
+def _moment(at: Any) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}+0000"

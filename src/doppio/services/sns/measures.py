@@ -1,0 +1,23 @@
+"""What CloudWatch is told of topics. Source: "Metrics and dimensions for Amazon SNS"."""
+
+from __future__ import annotations
+
+from doppio.kernel.context import Context
+from doppio.kernel.metrics import Measure
+
+_NAMESPACE, _TOPIC = "AWS/SNS", "TopicName"
+PUBLISHED = Measure("sns", _NAMESPACE, "NumberOfMessagesPublished", "Count", _TOPIC)
+SIZE = Measure("sns", _NAMESPACE, "PublishSize", "Bytes", _TOPIC)
+DELIVERED = Measure("sns", _NAMESPACE, "NumberOfNotificationsDelivered", "Count", _TOPIC)
+FAILED = Measure("sns", _NAMESPACE, "NumberOfNotificationsFailed", "Count", _TOPIC)
+FILTERED = Measure("sns", _NAMESPACE, "NumberOfNotificationsFilteredOut", "Count", _TOPIC)
+REDRIVEN = Measure("sns", _NAMESPACE, "NumberOfNotificationsRedrivenToDlq", "Count", _TOPIC)
+NOT_REDRIVEN = Measure(
+    "sns", _NAMESPACE, "NumberOfNotificationsFailedToRedriveToDlq", "Count", _TOPIC
+)
+
+
+def count_of(ctx: Context, measure: Measure, topic: str, amount: float = 1.0) -> None:
+    """Measure something of the topic with this ARN."""
+    parts = topic.split(":")
+    ctx.count(measure, parts[4], parts[3], (parts[5],), amount)

@@ -1,0 +1,62 @@
+"""What CloudWatch hears of tables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from tests.services.world import START, World, refusal, told
+
+
+async def summed(world: World) -> dict[tuple[str, ...], float]:
+    """Every metric with the values of its dimensions, and its sum."""
+    await world.cloud.metrics.flush()
+    listed = await world.call("cloudwatch", "list_metrics", Namespace="AWS/DynamoDB")
+    found: dict[tuple[str, ...], float] = {}
+    for metric in listed["Metrics"]:
+        req: dict[str, Any] = {**metric, "Period": 3_600, "Statistics": ["Sum"]}
+        answer = await world.call(
+            "cloudwatch", "get_metric_statistics", StartTime=START,
+            EndTime=START + timedelta(hours=1), **req,
+        )  # fmt: skip
+        values = [one["Value"] for one in metric["Dimensions"]]
+        found[(metric["MetricName"], *values)] = sum(one["Sum"] for one in answer["Datapoints"])
+    return found
+
+
+@told
+async def test_units_items_and_refusals_are_counted(world: World) -> None:
+    key = [{"AttributeName": "k", "KeyType": "HASH"}]
+    await world.call(
+        "dynamodb", "create_table", TableName="tea", KeySchema=key, BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "k", "AttributeType": "S"}, {"AttributeName": "g", "AttributeType": "S"},
+        ],
+        GlobalSecondaryIndexes=[
+            {"IndexName": "by_g", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+             "Projection": {"ProjectionType": "ALL"}},
+        ],
+    )  # fmt: skip
+    await world.settle()
+    await world.advance(seconds=1)
+    item = {"k": {"S": "1"}, "g": {"S": "2"}}
+    await world.call("dynamodb", "put_item", TableName="tea", Item=item)
+    await world.call("dynamodb", "put_item", TableName="tea", Item={"k": {"S": "2"}})
+    new = {"TableName": "tea", "Item": item, "ConditionExpression": "attribute_not_exists(k)"}
+    refused = world.call("dynamodb", "put_item", **new)  # type: ignore[arg-type]
+    assert (await refusal(refused))[0] == "ConditionalCheckFailedException"
+    await world.call("dynamodb", "get_item", TableName="tea", Key={"k": {"S": "1"}})
+    await world.call("dynamodb", "scan", TableName="tea")
+    await world.call(
+        "dynamodb", "query", TableName="tea", IndexName="by_g", KeyConditionExpression="g = :g",
+        ExpressionAttributeValues={":g": {"S": "2"}},
+    )  # fmt: skip
+    assert await summed(world) == {
+        ("ConsumedWriteCapacityUnits", "tea"): 3.0,
+        ("ConsumedWriteCapacityUnits", "tea", "by_g"): 1.0,
+        ("ConditionalCheckFailedRequests", "tea"): 1.0,
+        ("ConsumedReadCapacityUnits", "tea"): 1.0,
+        ("ConsumedReadCapacityUnits", "tea", "by_g"): 0.5,
+        ("ReturnedItemCount", "tea", "Scan"): 2.0,
+        ("ReturnedItemCount", "tea", "Query"): 1.0,
+    }
