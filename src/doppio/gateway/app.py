@@ -14,8 +14,9 @@ from doppio.gateway.authenticate import (
 )
 from doppio.gateway.requestlog import Line, RequestLog
 from doppio.gateway.route import Scope, Target, route, scope_of, services
-from doppio.kernel.context import Context, Kernel
+from doppio.kernel.context import Context
 from doppio.kernel.identity import ANONYMOUS, Caller, Identities
+from doppio.kernel.kernel import Kernel
 from doppio.kernel.regions import partition_of
 from doppio.kernel.service import Service
 from doppio.kernel.witness import Exchange, Witness

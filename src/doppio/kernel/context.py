@@ -13,24 +13,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.events import Event, encode_event
-from doppio.kernel.identity import Caller, Identities, service_caller
-from doppio.kernel.ids import Ids
+from doppio.kernel.identity import Caller, service_caller
 from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
 from doppio.kernel.records import Index, table_of
 from doppio.kernel.service import Need
-from doppio.kernel.store import Conflict, Store, StoreTx, View
-from doppio.kernel.wakers import Ticket, Wakers
+from doppio.kernel.store import Conflict, StoreTx, View
+from doppio.kernel.wakers import Ticket
 
 if TYPE_CHECKING:
     from doppio.kernel.audit import Audit
     from doppio.kernel.blobs import Blobs
-    from doppio.kernel.metrics import Measure, Metrics
+    from doppio.kernel.kernel import Kernel
+    from doppio.kernel.metrics import Measure
 
 T = TypeVar("T")
 
@@ -258,36 +258,6 @@ class Writing:
         elif issubclass(kind, Exception):
             # The refusal may rest on a write that is still on its way: wait until it is durable.
             await store_tx.abandon()
-
-
-class Kernel(Protocol):
-    """What the composition root joins for all contexts of one cloud."""
-
-    store: Store
-    clock: Clock
-    wakers: Wakers
-    audit: Audit
-    metrics: Metrics
-    blobs: Blobs
-    ids: Ids
-    identities: Identities
-    machine: Any
-    endpoint: str
-
-    @property
-    def services(self) -> Mapping[str, Any]:
-        """By model name: for who is told by a user which service to call."""
-        ...
-
-    async def enter(
-        self, context: Context, service: str, method: str, req: Mapping[str, Any]
-    ) -> Any:
-        """Pass a call through the door."""
-        ...
-
-    async def authorise(self, context: Context, need: Need) -> None:
-        """Raise AccessDenied unless the context's caller may do this."""
-        ...
 
 
 class Context:

@@ -21,7 +21,8 @@ from doppio.kernel.records import Table, table_of
 from doppio.kernel.store import MISSED, Conflict
 
 if TYPE_CHECKING:
-    from doppio.kernel.context import Context, Kernel
+    from doppio.kernel.context import Context
+    from doppio.kernel.kernel import Kernel
 
 T = TypeVar("T")
 Key = tuple[Any, ...]

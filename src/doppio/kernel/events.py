@@ -19,7 +19,8 @@ from doppio.kernel.records import record
 from doppio.kernel.store import Conflict
 
 if TYPE_CHECKING:
-    from doppio.kernel.context import Context, Kernel
+    from doppio.kernel.context import Context
+    from doppio.kernel.kernel import Kernel
 
 _log = logging.getLogger("doppio.events")
 EVENTS_A_READ = 256

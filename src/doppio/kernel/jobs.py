@@ -19,7 +19,8 @@ from doppio.kernel.records import Index, record
 from doppio.kernel.store import Conflict
 
 if TYPE_CHECKING:
-    from doppio.kernel.context import Context, Kernel
+    from doppio.kernel.context import Context
+    from doppio.kernel.kernel import Kernel
 
 _log = logging.getLogger("doppio.jobs")
 # One job that takes long does not keep the others from their time.

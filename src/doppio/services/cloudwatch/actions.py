@@ -7,16 +7,17 @@ with which it was made lets in its own account's alarms, as in AWS. Told at leas
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.events import Event
-from doppio.kernel.identity import root_of
+from doppio.kernel.identity import service_caller
 from doppio.kernel.regions import regions
 from doppio.services.cloudwatch.records import Alarm, History
 from doppio.services.cloudwatch.states import noted
 from doppio.services.cloudwatch.watching import recompose
-from doppio.wire.errors import AccessDenied, AwsError
+from doppio.wire.errors import AwsError
 
 _MEMBERS = {
     "ALARM": "AlarmActions",
@@ -66,31 +67,16 @@ async def _tell(ctx: Context, alarm: Alarm, note: History, told: Any, arn: str) 
         "Subject": f'{state}: "{alarm.name}" in {where}'[:SUBJECT_CHARS_MAX],
         "Message": json.dumps(_message(alarm, note, told, where)),
     }
-    service = ctx.as_service("cloudwatch", source=alarm.arn)
+    # By this key a topic's first policy lets in what its own account's alarms tell.
+    service = service_caller("cloudwatch", alarm.account, alarm.arn)
+    teller = ctx.derive(replace(service, session={"aws:sourceowner": alarm.account}))
     try:
-        try:
-            await service.call("sns", "publish", req)
-        except AccessDenied:
-            if not await _lets_its_account_in(ctx, alarm, arn):
-                raise
-            await ctx.derive(root_of(alarm.account)).call("sns", "publish", req)
+        await teller.call("sns", "publish", req)
     except AwsError as error:
         if error.status >= 500:
             raise
         return error.message
     return None
-
-
-async def _lets_its_account_in(ctx: Context, alarm: Alarm, arn: str) -> bool:
-    if arn.split(":")[4] != alarm.account:
-        return False
-    owner = ctx.derive(root_of(alarm.account))
-    attributes = (await owner.call("sns", "get_topic_attributes", {"TopicArn": arn}))["Attributes"]
-    return any(
-        statement.get("Effect") == "Allow"
-        and statement.get("Condition") == {"StringEquals": {"AWS:SourceOwner": alarm.account}}
-        for statement in json.loads(attributes.get("Policy") or "{}").get("Statement", [])
-    )
 
 
 def _message(alarm: Alarm, note: History, told: Any, where: str) -> dict[str, Any]:

@@ -40,6 +40,10 @@ class Queries:
         """Series and expressions over them, by pages that hold so many points."""
         queries: list[Any] = list(req["MetricDataQueries"])
         check_queries(queries)
+        if req.get("LabelOptions") or any("${" in query.get("Label", "") for query in queries):
+            raise NotImplementedByDoppio(
+                "cloudwatch: labels with values in them exist in AWS and not yet in this cloud"
+            )
         if req["StartTime"] >= req["EndTime"]:
             raise Validation("The parameter StartTime must be less than the parameter EndTime.")
         reader = ctx.read()

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from doppio.kernel.context import Context, Kernel, Reader, Tx, row_key
+from doppio.kernel.context import Context, Reader, Tx, row_key
 from doppio.kernel.identity import service_caller
+from doppio.kernel.kernel import Kernel
 from doppio.kernel.records import record
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from doppio.kernel.witness import Exchange

@@ -125,7 +125,7 @@ class Topics:
             pending += sum(1 for one in found if one.pending)
             confirmed += sum(1 for one in found if not one.pending)
             after = row_key(found[-1])
-        policy = await resource_policy(reader, topic.arn) or default_policy(topic)
+        policy = await resource_policy(reader, topic.arn) or ""
         return {"Attributes": dict(shown_topic(topic, policy, confirmed, pending, ctx.now))}
 
     async def set_topic_attributes(self, ctx: Context, req: w.SetTopicAttributesInput) -> None:
@@ -152,7 +152,7 @@ class Topics:
                 raise InvalidParameter("Policy statement action out of service scope!")
         async with ctx.write() as tx:
             topic = await existing_topic(tx, req["TopicArn"])
-            policy = json.loads(await resource_policy(tx, topic.arn) or default_policy(topic))
+            policy = json.loads(await resource_policy(tx, topic.arn) or "")
             if any(one.get("Sid") == req["Label"] for one in policy["Statement"]):
                 raise InvalidParameter("Statement already exists")
             principals = [f"arn:aws:iam::{account}:root" for account in req["AWSAccountId"]]
@@ -172,7 +172,7 @@ class Topics:
         """Take the statement of this label out of the topic's policy; none is no error."""
         async with ctx.write() as tx:
             topic = await existing_topic(tx, req["TopicArn"])
-            policy = json.loads(await resource_policy(tx, topic.arn) or default_policy(topic))
+            policy = json.loads(await resource_policy(tx, topic.arn) or "")
             kept = [one for one in policy["Statement"] if one.get("Sid") != req["Label"]]
             if len(kept) != len(policy["Statement"]):
                 policy["Statement"] = kept
@@ -234,11 +234,11 @@ def put_policy(tx: Tx, topic: Topic, document: str | None) -> None:
             check_policy_document(document, needs_principal=True)
         except ValueError as error:
             raise InvalidParameter("Policy Error: null") from error
-    put_resource(tx, topic.arn, topic.account, document)
+    put_resource(tx, topic.arn, topic.account, document or default_policy(topic))
 
 
 def default_policy(topic: Topic) -> str:
-    """What AWS shows where no policy was set."""
+    """The policy of a topic that was given none: only for what its owner's services tell."""
     actions = [
         "SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:AddPermission",
         "SNS:RemovePermission", "SNS:DeleteTopic", "SNS:Subscribe",

@@ -1,0 +1,49 @@
+"""What one cloud joins for all its contexts: the composition root implements it, contexts use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from doppio.kernel.clock import Clock
+from doppio.kernel.identity import Identities
+from doppio.kernel.ids import Ids
+from doppio.kernel.service import Need
+from doppio.kernel.store import Store
+from doppio.kernel.wakers import Wakers
+
+if TYPE_CHECKING:
+    from doppio.kernel.audit import Audit
+    from doppio.kernel.blobs import Blobs
+    from doppio.kernel.context import Context
+    from doppio.kernel.metrics import Metrics
+
+
+class Kernel(Protocol):
+    """What the composition root joins for all contexts of one cloud."""
+
+    store: Store
+    clock: Clock
+    wakers: Wakers
+    audit: Audit
+    metrics: Metrics
+    blobs: Blobs
+    ids: Ids
+    identities: Identities
+    machine: Any
+    endpoint: str
+
+    @property
+    def services(self) -> Mapping[str, Any]:
+        """By model name: for who is told by a user which service to call."""
+        ...
+
+    async def enter(
+        self, context: Context, service: str, method: str, req: Mapping[str, Any]
+    ) -> Any:
+        """Pass a call through the door."""
+        ...
+
+    async def authorise(self, context: Context, need: Need) -> None:
+        """Raise AccessDenied unless the context's caller may do this."""
+        ...
