@@ -410,9 +410,7 @@ class Context:
     ) -> None:
         """An extra check beside the door's; raises AccessDenied.
 
-        `policy`: the ARN on which the resource's policy hangs, where it is not its own (a bucket's).
-        `decisive`: nothing counts that this policy does not let in (a key's). `granted`: a grant
-        lets in whom no policy expressly keeps out. `beyond` knows what must be read first.
+        What else it takes is as in `Need`.
         """
         need = Need(action, resource, extra or {}, policy, decisive, granted, beyond)
         await self.kernel.authorise(self, need)
