@@ -13,9 +13,9 @@ from doppio.kernel.authorise import (
     put_resource,
     resource_policy,
 )
-from doppio.kernel.identity import ANONYMOUS, Caller, root_of, service_caller
+from doppio.kernel.identity import ANONYMOUS, Caller, canonical_user, root_of, service_caller
 from doppio.kernel.policy import PolicySet, compile_policy
-from doppio.kernel.service import Need
+from doppio.kernel.service import Granted, Need
 from doppio.wire.errors import AccessDenied
 from tests.services.world import ACCOUNT, OTHER, World, told
 
@@ -169,6 +169,59 @@ async def test_a_session_counts_as_its_role(world: World) -> None:
     caller = Caller(ACCOUNT, arn, "AROA:alice", "assumed-role")
     context = world.cloud.context(caller, account=ACCOUNT, region="r", request_id="r")
     assert Conditions(context, {})["aws:principalarn"] == f"arn:aws:iam::{ACCOUNT}:role/brewing"
+
+
+class Reads:
+    """Knows one condition key and one list, and counts how often it is asked."""
+
+    def __init__(self, owner: str = ACCOUNT) -> None:
+        self.reads = 0
+        self._owner = owner
+
+    def knows(self, key: str) -> bool:
+        return key == "s3:kind"
+
+    async def conditions(self, ctx: Any, need: Need) -> dict[str, Any]:
+        self.reads += 1
+        return {"s3:kind": "menu"}
+
+    async def grants(self, ctx: Any, need: Need) -> Granted | None:
+        self.reads += 1
+        statement = allow(Principal={"CanonicalUser": canonical_user("111111111111")})
+        return Granted(self._owner, {"Version": "2012-10-17", "Statement": [statement]})
+
+
+@told
+async def test_what_must_be_read_is_read_only_where_it_decides(world: World) -> None:
+    await own(world)
+    beyond = Reads()
+    need = READ_MENU._replace(beyond=beyond)
+    assert await may(world, user(policy(allow())), need)
+    assert beyond.reads == 0
+    kinds = {"StringEquals": {"s3:kind": "menu"}}
+    assert await may(world, user(policy(allow(Condition=kinds))), need)
+    assert beyond.reads == 1
+    others = {"StringEquals": {"s3:kind": "bill"}}
+    assert not await may(world, user(policy(allow(Condition=others))), need)
+
+
+@told
+async def test_a_list_lets_an_account_in_whose_policies_agree(world: World) -> None:
+    await own(world)
+    need = READ_MENU._replace(beyond=Reads())
+    assert await may(world, user(policy(allow()), account="111111111111"), need)
+    assert not await may(world, user(account="111111111111"), need)
+    assert not await may(world, user(policy(allow()), account="222222222222"), need)
+    denial = {**allow(), "Effect": "Deny"}
+    assert not await may(world, user(policy(allow(), denial), account="111111111111"), need)
+    await own(world, policy({**denial, "Principal": "*"}))
+    assert not await may(world, user(policy(allow()), account="111111111111"), need)
+
+
+def test_a_canonical_user_id_is_stable_and_hexadecimal() -> None:
+    one = canonical_user("111122223333")
+    assert len(bytes.fromhex(one)) == 32
+    assert one == canonical_user("111122223333") != canonical_user("111122223334")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
-from doppio.gateway import crossorigin, digests, internal, websites
+from doppio.gateway import crossorigin, digests, forms, internal, websites
 from doppio.gateway.authenticate import (
     AnySignature,
     MissingAuthenticationToken,
@@ -74,6 +74,8 @@ class Gateway:
             return self._preflight(request)
         if websites.is_website(request):
             return self._page(request)
+        if request.method == "POST" and (target := forms.target_of(request)) is not None:
+            return self._form(request, target)
         return self._answer(request)
 
     def bad_request(self, status: int, code: str, text: str) -> Response:
@@ -190,6 +192,26 @@ class Gateway:
         witness = self._witness(target.service)
         if witness is not None:
             await self._tell(witness, request, response, target, line, "WEBSITE")
+        return response
+
+    async def _form(self, request: Request, target: Target) -> Response:
+        request_id = self._cloud.ids.request_id()
+        line = self._log.line(request, request_id)
+        line.service, line.operation = target.service, target.operation.name
+        try:
+            response = await forms.answer(
+                self._cloud, request, target, self._codec(target), request_id
+            )
+        except AwsError as error:
+            line.error = error.code
+            response = self._error(request, target, error, request_id)
+        except Exception:
+            _log.exception("request %s crashed", request_id)
+            line.error = InternalFailure.code
+            response = self._error(request, target, InternalFailure(), request_id)
+        if "origin" in request.headers:
+            await self._add_origin(request, target, response, request_id)
+        self._log.write(line, response.status)
         return response
 
     async def _preflight(self, request: Request) -> Response:

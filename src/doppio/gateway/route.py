@@ -301,6 +301,11 @@ def _host_bucket(host: str) -> str:
     return ""
 
 
+def bucket_of_host(header: str) -> str:
+    """The bucket that a Host header names; empty where it names none."""
+    return _host(header).bucket
+
+
 def website_of(host: str) -> tuple[str, str] | None:
     """The name and the Region (or none) of the website that a Host header names."""
     found = _WEBSITE_HOST.match(host.rpartition(":")[0] or host)

@@ -26,7 +26,7 @@ from doppio.kernel.policy import (
 )
 from doppio.kernel.policy.document import check
 from doppio.kernel.records import record
-from doppio.kernel.service import Need
+from doppio.kernel.service import Beyond, Need
 from doppio.kernel.store import MISSED
 from doppio.wire.errors import AccessDenied
 
@@ -113,7 +113,14 @@ class Authoriser:
         if facts is not None and facts.policy is not None:
             policies = policies.with_resource(facts.policy, arn)
         owner = facts.account if facts is not None and facts.account else caller.account
-        return evaluate(access_request(ctx, need, owner), policies)
+        try:
+            decision = evaluate(access_request(ctx, need, owner), policies)
+        except _NotRead:
+            need = await _read(ctx, need)
+            decision = evaluate(access_request(ctx, need, owner), policies)
+        if decision.allowed or need.beyond is None or decision.reason == "explicit-deny":
+            return decision
+        return await _by_grants(ctx, need, policies) or decision
 
     async def _load(self, ctx: Context, arn: str) -> _Facts:
         changes = self._changes
@@ -147,6 +154,40 @@ class Authoriser:
         return AccessDenied(message)
 
 
+class _NotRead(Exception):
+    """A policy asks for a condition key that has not been read."""
+
+
+async def _read(ctx: Context, need: Need) -> Need:
+    """The need with the condition keys that had to be read."""
+    assert need.beyond is not None
+    found = await need.beyond.conditions(ctx, need)
+    return need._replace(context=_Read({**found, **need.context}))
+
+
+class _Read(dict[str, Any]):
+    """Condition keys to which nothing is to be added."""
+
+
+async def _by_grants(ctx: Context, need: Need, policies: PolicySet) -> Decision | None:
+    """The decision where a list of access lets the caller in; None where it does not.
+
+    It counts as a policy of the resource's beside the one that is there: all others still count.
+    """
+    assert need.beyond is not None
+    granted = await need.beyond.grants(ctx, need)
+    if granted is None:
+        return None
+    policy = compile_policy(granted.document, "access control list")
+    if not isinstance(need.context, _Read):
+        need = await _read(ctx, need)
+    if evaluate(access_request(ctx, need, granted.owner), policies).reason == "explicit-deny":
+        return None
+    with_list = policies.with_resource(policy, need.resource)
+    decision = evaluate(access_request(ctx, need, granted.owner), with_list)
+    return decision if decision.allowed else None
+
+
 def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
     """What the engine judges."""
     caller = ctx.caller
@@ -157,7 +198,7 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
         action=need.action,
         resource=need.resource,
         resource_account=owner,
-        context=Conditions(ctx, need.context),
+        context=Conditions(ctx, need.context, need.beyond),
         principal_id=caller.id,
         decisive=need.decisive,
         granted=need.granted,
@@ -167,11 +208,14 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
 class Conditions(Mapping[str, Any]):
     """The condition keys of a request, worked out only when a policy asks for one."""
 
-    __slots__ = ("_ctx", "_extra")
+    __slots__ = ("_beyond", "_ctx", "_extra")
 
-    def __init__(self, ctx: Context, extra: Mapping[str, Any]) -> None:
+    def __init__(
+        self, ctx: Context, extra: Mapping[str, Any], beyond: Beyond | None = None
+    ) -> None:
         self._ctx = ctx
         self._extra = extra
+        self._beyond = beyond
 
     def __getitem__(self, key: str) -> Any:
         if key in self._extra:
@@ -179,7 +223,13 @@ class Conditions(Mapping[str, Any]):
         session = self._ctx.caller.session
         if key in session:
             return session[key]
-        value = _GLOBAL[key](self._ctx)
+        known = _GLOBAL.get(key)
+        if known is None:
+            beyond = self._beyond
+            if beyond is not None and not isinstance(self._extra, _Read) and beyond.knows(key):
+                raise _NotRead
+            raise KeyError(key)
+        value = known(self._ctx)
         if value is None:
             raise KeyError(key)
         return value

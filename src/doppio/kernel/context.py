@@ -22,7 +22,7 @@ from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
 from doppio.kernel.records import Index, table_of
-from doppio.kernel.service import Need
+from doppio.kernel.service import Beyond, Need
 from doppio.kernel.store import Conflict, StoreTx, View
 from doppio.kernel.wakers import Ticket
 
@@ -376,14 +376,13 @@ class Context:
         policy: str | None = None,
         decisive: bool = False,
         granted: bool = False,
+        beyond: Beyond | None = None,
     ) -> None:
         """An extra check beside the door's; raises AccessDenied.
 
-        `policy`: the ARN on which the resource's policy hangs, where it is not its own (a bucket's).
-        `decisive`: nothing counts that this policy does not let in (a key's). `granted`: a grant
-        lets in whom no policy expressly keeps out.
+        What else it takes is as in `Need`.
         """
-        need = Need(action, resource, extra or {}, policy, decisive, granted)
+        need = Need(action, resource, extra or {}, policy, decisive, granted, beyond)
         await self.kernel.authorise(self, need)
 
     async def call(self, service: str, method: str, req: Mapping[str, Any]) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 Kind = Literal["root", "user", "assumed-role", "federated-user", "service", "anonymous"]
@@ -50,6 +52,18 @@ def principal_arn(arn: str) -> str:
         return arn
     role = arn.rpartition("/")[0].replace(":assumed-role/", ":role/")
     return role.replace(":sts:", ":iam:")
+
+
+# What AWS calls everybody who does not sign.
+_NOBODY = "65a011a29cdf8ec533ec3d1ccaae921c"
+
+
+@lru_cache(4096)
+def canonical_user(account: str) -> str:
+    """The canonical user id of an account: 64 hexadecimal digits that follow from it."""
+    if account == ANONYMOUS.account:
+        return _NOBODY
+    return hashlib.sha256(f"canonical-user/{account}".encode()).hexdigest()
 
 
 def root_of(account: str, access_key: str | None = None) -> Caller:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from doppio.kernel.events import Subscription
 from doppio.kernel.jobs import JobHandler
@@ -26,13 +26,36 @@ if TYPE_CHECKING:
 Operation = Callable[["Context", Any], Awaitable[Mapping[str, Any] | None]]
 
 
+class Granted(NamedTuple):
+    """What lets callers in beside the policies: whose the resource is, and a policy document."""
+
+    owner: str
+    document: Mapping[str, Any]
+
+
+class Beyond(Protocol):
+    """What bears on a need and is known only by reading more. Nothing is read unless it decides."""
+
+    def knows(self, key: str) -> bool:
+        """Whether `conditions` may have a condition key (in lower case)."""
+        ...
+
+    async def conditions(self, ctx: Context, need: Need) -> Mapping[str, Any]:
+        """Condition keys, when a policy asks for one of them."""
+        ...
+
+    async def grants(self, ctx: Context, need: Need) -> Granted | None:
+        """What lists of access on the resource grant, when no policy allows."""
+        ...
+
+
 class Need(NamedTuple):
     """One permission that a call needs: an action on a resource, with extra condition keys.
 
     `policy` is the ARN of the resource whose policy counts where it is not `resource` itself (the
     bucket of an object). `decisive`: what other policies allow counts only where that policy lets
     the caller's account in (KMS's keys). `granted`: a grant has let the caller in already, so that
-    only an explicit deny counts.
+    only an explicit deny counts. `beyond` knows what must be read first.
     """
 
     action: str
@@ -41,6 +64,7 @@ class Need(NamedTuple):
     policy: str | None = None
     decisive: bool = False
     granted: bool = False
+    beyond: Beyond | None = None
 
 
 class CrossOrigin(NamedTuple):

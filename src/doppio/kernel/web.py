@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from doppio.kernel.context import Context
+    from doppio.wire.http import ByteStream
 
 
 class Visit(NamedTuple):
@@ -43,6 +44,20 @@ class Shown(NamedTuple):
     result: Mapping[str, Any] | None = None
 
 
+class Form(NamedTuple):
+    """A form that was posted to a bucket.
+
+    `fields` are by their names in lower case. `put` are the members of the put that they stand for,
+    with `TagSet` where they hold tags; `file` is the content. Who posts is the context's caller.
+    """
+
+    bucket: str
+    fields: Mapping[str, str]
+    origin: str
+    put: Mapping[str, Any]
+    file: ByteStream
+
+
 class Web(Protocol):
     """A service's answers to browsers, and to hosts that not every resource may be reached by."""
 
@@ -52,4 +67,8 @@ class Web(Protocol):
 
     async def reached(self, ctx: Context, labels: Mapping[str, str], operation: str) -> None:
         """A call came by an accelerated host: raise AwsError where that may not be."""
+        ...
+
+    async def post(self, ctx: Context, form: Form) -> Shown:
+        """What a form's file becomes. Raises AwsError."""
         ...

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from doppio.services.s3.rules import canonical_user
+from doppio.kernel.identity import canonical_user
 from doppio.testing import Cloud
 
 ACCOUNT = "000000000000"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -122,3 +123,123 @@ def test_presigned_urls_need_no_key(s3: Any) -> None:
     with urllib.request.urlopen(get) as answer:
         assert answer.read() == b"an order"
         assert answer.headers["content-type"] == "text/x"
+
+
+def test_a_public_object_is_read_without_a_signature(s3: Any, cloud: Cloud) -> None:
+    s3.create_bucket(Bucket="lists", ObjectOwnership="BucketOwnerPreferred")
+    s3.delete_public_access_block(Bucket="lists")
+    s3.put_object(Bucket="lists", Key="open", Body=b"text", ACL="public-read")
+    s3.put_object(Bucket="lists", Key="shut", Body=b"text")
+    with urllib.request.urlopen(f"{cloud.endpoint_url}/lists/open") as answer:
+        assert answer.read() == b"text"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{cloud.endpoint_url}/lists/shut")
+    assert refused.value.code == 403
+    grants = s3.get_object_acl(Bucket="lists", Key="open")["Grants"]
+    assert grants[1]["Grantee"]["URI"].endswith("/AllUsers")
+    owner = s3.get_object_acl(Bucket="lists", Key="shut")["Owner"]
+    s3.put_object_acl(
+        Bucket="lists", Key="shut", AccessControlPolicy={"Owner": owner, "Grants": grants}
+    )
+    with urllib.request.urlopen(f"{cloud.endpoint_url}/lists/shut") as answer:
+        assert answer.read() == b"text"
+
+
+def lower(headers: Any) -> dict[str, str]:
+    """Headers by their names in lower case."""
+    return {name.lower(): text for name, text in headers.items()}
+
+
+def form_request(url: str, fields: dict[str, str], body: bytes) -> urllib.request.Request:
+    """A form as browsers send it."""
+    parts = [
+        f'--b0\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
+        for name, text in fields.items()
+    ]
+    file = b'--b0\r\nContent-Disposition: form-data; name="file"; filename="C:\\a b.txt"\r\n'
+    file += b"Content-Type: text/plain\r\n\r\n" + body + b"\r\n--b0--\r\n"
+    request = urllib.request.Request(url, data=b"".join(parts) + file, method="POST")
+    request.add_header("Content-Type", "multipart/form-data; boundary=b0")
+    return request
+
+
+def posted(url: str, fields: dict[str, str], body: bytes) -> tuple[int, bytes, dict[str, str]]:
+    """Post a form."""
+    request = form_request(url, fields, body)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read(), lower(answer.headers)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), lower(error.headers)
+
+
+def test_browsers_post_forms_that_somebody_signed(s3: Any, cloud: Cloud) -> None:
+    s3.create_bucket(Bucket="forms")
+    form = s3.generate_presigned_post(
+        "forms",
+        "up/${filename}",
+        Fields={
+            "acl": "bucket-owner-full-control",
+            "success_action_status": "201",
+            "Content-Type": "text/x",
+            "x-amz-meta-who": "me",
+        },
+        Conditions=[
+            {"acl": "bucket-owner-full-control"},
+            {"success_action_status": "201"},
+            ["starts-with", "$Content-Type", "text/"],
+            ["eq", "$x-amz-meta-who", "me"],
+            ["content-length-range", 1, 3_000_000],
+        ],
+    )
+    status, text, headers = posted(form["url"], form["fields"], b"text")
+    assert (status, b"<Key>up/a b.txt</Key>" in text) == (201, True), text
+    assert headers["location"].endswith("/forms/up/a%20b.txt")
+    got = s3.get_object(Bucket="forms", Key="up/a b.txt")
+    assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (
+        b"text",
+        "text/x",
+        {"who": "me"},
+    )
+    large = BODY[:3_000_000]
+    assert posted(form["url"], form["fields"], large)[0] == 201
+    assert s3.get_object(Bucket="forms", Key="up/a b.txt")["Body"].read() == large
+    for fields, body, wanted in (
+        (form["fields"], large + b"x", (400, b"EntityTooLarge")),
+        (form["fields"], b"", (400, b"EntityTooSmall")),
+        (form["fields"] | {"acl": "private"}, b"x", (403, b"Policy Condition failed")),
+        (form["fields"] | {"x-amz-meta-b": "c"}, b"x", (403, b"Extra input fields: x-amz-meta-b")),
+        (form["fields"] | {"x-ignore-me": "c"}, b"x", (201, b"PostResponse")),
+        (form["fields"] | {"x-amz-signature": "0"}, b"x", (403, b"SignatureDoesNotMatch")),
+        (form["fields"] | {"policy": "e30="}, b"x", (403, b"SignatureDoesNotMatch")),
+        ({"key": "k"}, b"x", (403, b"AccessDenied")),
+        ({}, b"x", (400, b"field named 'key'")),
+    ):  # fmt: skip
+        status, text, _ = posted(form["url"], fields, body)
+        assert status == wanted[0], text
+        assert wanted[1] in text
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket="forms")["Contents"]] == ["up/a b.txt"]
+
+
+def test_a_forms_success_is_told_as_it_asks(s3: Any) -> None:
+    s3.create_bucket(Bucket="told")
+    form = s3.generate_presigned_post("told", "key")
+    status, text, headers = posted(form["url"], form["fields"], b"text")
+    assert (status, text, bool(headers["etag"])) == (204, b"", True)
+    where = {"success_action_redirect": "http://localhost/done?x=1"}
+    form = s3.generate_presigned_post("told", "key", Fields=where, Conditions=[where])
+    request = form_request(form["url"], form["fields"], b"text")
+    opener = urllib.request.build_opener(_Stay)
+    with pytest.raises(urllib.error.HTTPError) as redirect:
+        opener.open(request)
+    assert redirect.value.code == 303
+    assert redirect.value.headers["location"].startswith(
+        "http://localhost/done?x=1&bucket=told&key=key&etag=%22"
+    )
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Goes nowhere."""
+
+    def redirect_request(self, *args: Any) -> None:
+        return None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from doppio.kernel.identity import canonical_user
 from doppio.kernel.policy.conditions import Condition, UnknownOperator, compile_conditions
 from doppio.kernel.policy.match import Matches, actions, arns, wildcard
 
@@ -165,6 +166,7 @@ class Who:
         "_accounts",
         "_anyone",
         "_arns",
+        "_canonical",
         "_federated",
         "_negated",
         "_patterns",
@@ -181,6 +183,7 @@ class Who:
         self._arns = {one for one in aws if not _account_of(one) and "*" not in one}
         self._patterns = [wildcard(one) for one in aws if "*" in one and one != "*"]
         self._services = {str(one) for one in _list(groups.get("Service", []))}
+        self._canonical = {str(one) for one in _list(groups.get("CanonicalUser", []))}
         self._federated = {str(one) for one in _list(groups.get("Federated", []))}
 
     def kind(self, arn: str, account: str, user_id: str) -> str | None:
@@ -200,6 +203,8 @@ class Who:
             return "exact"
         # A service acts for an account, and is not of it.
         if account in self._accounts and not arn.endswith(".amazonaws.com"):
+            return "account"
+        if self._canonical and canonical_user(account) in self._canonical:
             return "account"
         return "anyone" if self._anyone else None
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import parse_qsl, quote
 
+from doppio.kernel.identity import canonical_user
 from doppio.kernel.witness import Exchange
 from doppio.services.s3.records import Bucket
-from doppio.services.s3.rules import canonical_user
 from doppio.wire.faults import host_id
 
 # What a parameter of the query makes of a request: S3's word for the resource.

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from doppio.services.s3 import locks
 from doppio.services.s3.encryption import encryption_of
 from doppio.services.s3.errors import (
-    AccessControlListNotSupported,
     InvalidArgument,
     InvalidStorageClass,
     InvalidTag,
@@ -19,7 +18,6 @@ from doppio.services.s3.limits import METADATA_BYTES_MAX, OBJECT_TAGS_MAX
 from doppio.services.s3.lookup import checked_key
 from doppio.services.s3.records import Bucket, More, Version
 from doppio.services.s3.rules import (
-    CANNED_ACLS,
     STORAGE_CLASSES,
     SYSTEM_HEADERS,
     header_tags,
@@ -109,22 +107,6 @@ def refuse_what_is_not_here(req: Mapping[str, Any]) -> None:
         raise NotImplementedByDoppio("Event holds exist in AWS and not yet here")
     if "WriteOffsetBytes" in keys:
         raise NotImplementedByDoppio("Appending exists in directory buckets, which are not here")
-
-
-def check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
-    """Refuse ACLs where the bucket has switched them off, and those that would grant something."""
-    acl = req.get("ACL")
-    grants = _GRANTS & req.keys()
-    if acl is None and not grants:
-        return
-    if acl is not None and acl not in CANNED_ACLS:
-        raise InvalidArgument("Invalid Argument", ArgumentName="x-amz-acl", ArgumentValue=acl)
-    if acl == "bucket-owner-full-control" and not grants:
-        return
-    if bucket.ownership == ENFORCED:
-        raise AccessControlListNotSupported
-    if grants or acl != "private":
-        raise NotImplementedByDoppio("ACLs that grant something exist in AWS and not yet here")
 
 
 def head_of(bucket: Bucket, version: Version) -> dict[str, Any]:

@@ -120,9 +120,9 @@ class Bodies:
         """
         whole = body.whole
         if whole is None:
-            if body.length is None:
+            if body.length is None and not getattr(body, "bounded", False):
                 raise MissingContentLength
-            if body.length > bytes_max:
+            if body.length is not None and body.length > bytes_max:
                 raise EntityTooLarge(ProposedSize=str(body.length), MaxSizeAllowed=str(bytes_max))
         elif not whole or not (file or len(whole) > BODY_IN_ROW_BYTES_MAX):
             kept = says.algorithm or algorithm

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from doppio.kernel.authorise import forget_resource, put_resource
+from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
-from doppio.services.s3 import access_logs, locks
+from doppio.services.s3 import access_logs, acl_rules, locks
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import (
     BucketAlreadyExists,
@@ -25,6 +25,7 @@ from doppio.services.s3.errors import (
     BucketNotEmptyOfVersions,
     IllegalLocationConstraint,
     InvalidArgument,
+    InvalidBucketAclWithBlockPublicAccess,
     InvalidBucketAclWithObjectOwnership,
     InvalidBucketName,
     InvalidLocationConstraint,
@@ -33,10 +34,11 @@ from doppio.services.s3.errors import (
 )
 from doppio.services.s3.lifecycle import RUN
 from doppio.services.s3.limits import BUCKET_TAGS_MAX, BUCKETS, LISTED_BUCKETS_MAX
-from doppio.services.s3.lookup import bucket_id, checked_bucket, existing_bucket
+from doppio.services.s3.lookup import bucket_id, checked_bucket, existing_bucket, owner_of
+from doppio.services.s3.policies import tell_policy
 from doppio.services.s3.reclaim import discard_upload, keep_sweeping
-from doppio.services.s3.records import OWNED, Bucket, Current, Holdings, Older, Upload
-from doppio.services.s3.rules import name_is_allowed, owner_of
+from doppio.services.s3.records import OWNED, Bucket, Current, Grant, Holdings, Older, Upload
+from doppio.services.s3.rules import name_is_allowed
 from doppio.services.s3.settings import drop_settings
 from doppio.services.s3.storage_metrics import keep_measuring
 from doppio.services.s3.tags import tags_of_set
@@ -68,6 +70,7 @@ class Buckets:
             raise InvalidBucketName(BucketName=name)
         region = _region_of(ctx, req.get("CreateBucketConfiguration") or {})
         ownership = _ownership_of(req)
+        acl = _acl_of(ctx, req, ownership)
         tags = (req.get("CreateBucketConfiguration") or {}).get("Tags") or []
         async with ctx.write() as tx:
             old = await tx.get(Bucket, bucket_id(ctx, name))
@@ -81,13 +84,14 @@ class Buckets:
                     created_at=ctx.now.replace(microsecond=0),
                     ownership=ownership,
                     public_access_block=_ALL_BLOCKED,
+                    acl=acl,
                     tags=tags_of_set(tags, BUCKET_TAGS_MAX, "Bucket"),
                 )
                 await _count(tx, 1)
                 tx.put(bucket)
                 if req.get("ObjectLockEnabledForBucket"):
                     bucket = locks.enable(tx, bucket)
-                put_resource(tx, bucket.arn, bucket.account)
+                tell_policy(tx, bucket)
                 await keep_sweeping(tx)
                 await keep_measuring(tx)
             elif old.account != ctx.account:
@@ -217,12 +221,21 @@ def _ownership_of(req: Mapping[str, Any]) -> str:
             ArgumentName="x-amz-object-ownership",
             ArgumentValue=ownership,
         )
-    grants = [name for name in req if name.startswith("Grant")]
-    if req.get("ACL", "private") != "private" or grants:
-        if ownership == ENFORCED:
-            raise InvalidBucketAclWithObjectOwnership
-        raise NotImplementedByDoppio("ACLs that grant something exist in AWS and not yet here")
     return ownership
+
+
+def _acl_of(ctx: Context, req: Mapping[str, Any], ownership: str) -> list[Grant] | None:
+    """The list that a bucket is to begin with; every bucket begins with public ones blocked."""
+    if not acl_rules.is_named(req):
+        return None
+    grants = acl_rules.wanted(req, ctx.account)
+    if not acl_rules.lets_others(grants, ctx.account):
+        return None
+    if ownership == ENFORCED:
+        raise InvalidBucketAclWithObjectOwnership
+    if acl_rules.is_public(grants):
+        raise InvalidBucketAclWithBlockPublicAccess
+    return grants
 
 
 async def _count(tx: Tx, by: int) -> None:

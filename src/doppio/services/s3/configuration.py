@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from doppio.kernel.context import Context
-from doppio.services.s3.attributes import ENFORCED, check_acl
+from doppio.services.s3 import acl_rules
+from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.encryption import AES256, DSSE, KMS
 from doppio.services.s3.errors import (
-    AccessControlListNotSupported,
     InvalidArgument,
+    InvalidBucketAclWithObjectOwnership,
     InvalidRequest,
     MalformedXML,
     NoSuchCORSConfiguration,
     OwnershipControlsNotFound,
 )
 from doppio.services.s3.limits import CORS_RULES_MAX
-from doppio.services.s3.lookup import existing_bucket, version_of
+from doppio.services.s3.lookup import existing_bucket
+from doppio.services.s3.policies import tell_policy
 from doppio.services.s3.records import Bucket
-from doppio.services.s3.rules import owner_of
-from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -43,6 +43,16 @@ async def _change(ctx: Context, req: Mapping[str, Any], **changes: Any) -> None:
     async with ctx.write() as tx:
         bucket = await existing_bucket(tx, req)
         tx.put(msgspec.structs.replace(bucket, **changes))
+        tx.meter("Requests-Tier1")
+
+
+async def _own(ctx: Context, req: Mapping[str, Any], ownership: str | None) -> None:
+    """Set an ownership; lists cannot be switched off while the bucket's lets others in."""
+    async with ctx.write() as tx:
+        bucket = await existing_bucket(tx, req)
+        if ownership == ENFORCED and acl_rules.lets_others(bucket.acl, bucket.account):
+            raise InvalidBucketAclWithObjectOwnership
+        tell_policy(tx, msgspec.structs.replace(bucket, ownership=ownership))
         tx.meter("Requests-Tier1")
 
 
@@ -111,13 +121,27 @@ class Configuration:
         rules = req["OwnershipControls"].get("Rules") or []
         if len(rules) != 1 or rules[0].get("ObjectOwnership") not in _OWNERSHIPS:
             raise MalformedXML
-        await _change(ctx, req, ownership=rules[0]["ObjectOwnership"])
+        await _own(ctx, req, rules[0]["ObjectOwnership"])
 
     async def delete_bucket_ownership_controls(
         self, ctx: Context, req: w.DeleteBucketOwnershipControlsRequest
     ) -> None:
         """Forget the controls: the same as ObjectWriter."""
-        await _change(ctx, req, ownership=None)
+        await _own(ctx, req, None)
+
+    async def put_bucket_abac(self, ctx: Context, req: w.PutBucketAbacRequest) -> None:
+        """Let the bucket's tags count in policies, or not; they do not at first."""
+        status = req["AbacStatus"].get("Status")
+        if status not in {"Enabled", "Disabled"}:
+            raise MalformedXML
+        await _change(ctx, req, abac=status == "Enabled")
+
+    async def get_bucket_abac(
+        self, ctx: Context, req: w.GetBucketAbacRequest
+    ) -> w.GetBucketAbacOutput:
+        """Whether the bucket's tags count in policies."""
+        bucket = await _read(ctx, req)
+        return {"AbacStatus": {"Status": "Enabled" if bucket.abac else "Disabled"}}
 
     async def get_bucket_cors(
         self, ctx: Context, req: w.GetBucketCorsRequest
@@ -140,58 +164,6 @@ class Configuration:
     async def delete_bucket_cors(self, ctx: Context, req: w.DeleteBucketCorsRequest) -> None:
         """Forget the cross-origin rules."""
         await _change(ctx, req, cors=None)
-
-    async def get_bucket_acl(
-        self, ctx: Context, req: w.GetBucketAclRequest
-    ) -> w.GetBucketAclOutput:
-        """The bucket's access control list: its owner, and nobody else."""
-        bucket = await _read(ctx, req)
-        return _acl(bucket)
-
-    async def get_object_acl(
-        self, ctx: Context, req: w.GetObjectAclRequest
-    ) -> w.GetObjectAclOutput:
-        """An object's access control list: the bucket's owner, and nobody else."""
-        reader = ctx.read()
-        bucket, _ = await version_of(reader, req)
-        reader.meter("Requests-Tier2")
-        return cast("w.GetObjectAclOutput", _acl(bucket))
-
-    async def put_bucket_acl(self, ctx: Context, req: w.PutBucketAclRequest) -> None:
-        """Set the bucket's list: to what it is anyway, since no other grants are here yet."""
-        bucket = await _read(ctx, req)
-        _check_acl(bucket, req)
-
-    async def put_object_acl(
-        self, ctx: Context, req: w.PutObjectAclRequest
-    ) -> w.PutObjectAclOutput:
-        """Set an object's list: to what it is anyway, since no other grants are here yet."""
-        reader = ctx.read()
-        bucket, _ = await version_of(reader, req)
-        _check_acl(bucket, req)
-        reader.meter("Requests-Tier1")
-        return {}
-
-
-def _check_acl(bucket: Bucket, req: Mapping[str, Any]) -> None:
-    """Refuse all lists but the owner's own, in S3's words or with 501."""
-    check_acl(bucket, req)
-    policy = req.get("AccessControlPolicy")
-    if policy is None:
-        return
-    if bucket.ownership == ENFORCED:
-        raise AccessControlListNotSupported
-    owner = owner_of(bucket.account)["ID"]
-    for grant in policy.get("Grants") or []:
-        grantee = grant.get("Grantee") or {}
-        if grantee.get("ID") != owner or grant.get("Permission") != "FULL_CONTROL":
-            raise NotImplementedByDoppio("ACLs that grant something exist in AWS and not yet here")
-
-
-def _acl(bucket: Bucket) -> w.GetBucketAclOutput:
-    owner = owner_of(bucket.account)
-    grantee: w.Grantee = {"ID": owner["ID"], "Type": "CanonicalUser"}
-    return {"Owner": owner, "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
 
 
 def _check_cors(rule: Mapping[str, Any]) -> None:

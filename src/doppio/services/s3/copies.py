@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.store import Conflict
 from doppio.services.s3 import checksums
+from doppio.services.s3.acls import with_acl
 from doppio.services.s3.archives import check_readable
 from doppio.services.s3.attributes import (
     Attributes,
-    check_acl,
     new_attributes,
     tags_of_header,
 )
@@ -104,12 +104,12 @@ class Copies:
             # Read again here: the source must still be what its digest was made of.
             again = await _source(tx, req)
             bucket, old = await bucket_and_current(tx, req)
-            check_acl(bucket, req)
+            owned = with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
             _check_change(req, bucket, again)
             if again.version.content != source.version.content:
                 digest = await self._digest(ctx, req, again)
-            current = await _put_copy(tx, req, bucket, old, again, attributes, digest)
+            current = await _put_copy(tx, req, bucket, old, again, owned, digest)
             tx.meter("Requests-Tier1")
         return bucket, again, current
 
@@ -141,10 +141,10 @@ class Copies:
             if again.version.id != version.id or again.version.sequence != version.sequence:
                 raise Conflict("the source of a copy has changed")
             bucket, old = await bucket_and_current(tx, req)
-            check_acl(bucket, req)
+            owned = with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
             _check_change(req, bucket, again)
-            wanted = _attributes(req, version, attributes)
+            wanted = _attributes(req, version, owned)
             wanted = wanted._replace(more=with_sealing(wanted.more, sealing))
             tx.meter("Requests-Tier1")
             current = await put_version(tx, bucket, req["Key"], old, wanted, received, cause="Copy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from doppio.kernel.context import Context, Tx
+from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.conditions import check_delete
 from doppio.services.s3.errors import MalformedXML
 from doppio.services.s3.limits import DELETED_KEYS_MAX
@@ -54,7 +55,7 @@ async def _delete_one(
 ) -> w.DeletedObject:
     key, version_id = one["Key"], one.get("VersionId")
     action = "s3:DeleteObject" if version_id is None else "s3:DeleteObjectVersion"
-    await tx.context.authorise(action, f"{bucket.arn}/{key}", policy=bucket.arn)
+    await tx.context.authorise(action, f"{bucket.arn}/{key}", policy=bucket.arn, beyond=RECORDS)
     current = await tx.get(Current, bucket.id, key)
     check_delete({"Key": key, **({"IfMatch": one["ETag"]} if "ETag" in one else {})}, current)
     gone = await delete(tx, bucket, key, version_id, current, bypasses=bypasses)

@@ -67,6 +67,14 @@ class CrossLocationLoggingProhibited(AwsError):
     text = "Cross S3 location logging not allowed."
 
 
+class EmailGrantee(AwsError):
+    """S3 has not known grantees by e-mail since October 2025."""
+
+    code = "MethodNotAllowed"
+    status = 405
+    text = "The specified method is not allowed against this resource."
+
+
 class EntityTooLarge(AwsError):
     code = "EntityTooLarge"
     text = "Your proposed upload exceeds the maximum allowed size"
@@ -102,6 +110,11 @@ class InvalidArgument(AwsError):
 class InvalidBucketAclWithObjectOwnership(AwsError):
     code = "InvalidBucketAclWithObjectOwnership"
     text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+
+
+class InvalidBucketAclWithBlockPublicAccess(AwsError):
+    code = "InvalidBucketAclWithBlockPublicAccessError"
+    text = "Bucket cannot have public ACLs set with BlockPublicAccess enabled"
 
 
 class InvalidBucketState(AwsError):
@@ -163,6 +176,11 @@ class InvalidPartOrder(AwsError):
     text = "The list of parts was not in ascending order. Parts must be ordered by part number."
 
 
+class InvalidPolicyDocument(AwsError):
+    code = "InvalidPolicyDocument"
+    text = "The content of the form does not meet the conditions specified in the policy document."
+
+
 class InvalidRange(AwsError):
     code = "InvalidRange"
     status = 416
@@ -205,6 +223,13 @@ class KeyTooLong(AwsError):
     text = "Your key is too long"
 
 
+class MalformedACL(AwsError):
+    code = "MalformedACLError"
+    text = (
+        "The XML you provided was not well-formed or did not validate against our published schema"
+    )
+
+
 class MalformedPolicy(AwsError):
     code = "MalformedPolicy"
 
@@ -231,6 +256,11 @@ class MissingContentLength(AwsError):
     code = "MissingContentLength"
     status = 411
     text = "You must provide the Content-Length HTTP header."
+
+
+class MissingSecurityHeader(AwsError):
+    code = "MissingSecurityHeader"
+    text = "Your request was missing a required header"
 
 
 class NoSuchBucket(AwsError):

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
+from doppio.kernel.identity import canonical_user
 from doppio.services.s3.census import Seen
 from doppio.services.s3.encryption import CUSTOMER, DSSE, KMS
 from doppio.services.s3.errors import InvalidS3DestinationBucket, MalformedXML
 from doppio.services.s3.lifecycle_rules import expiry
 from doppio.services.s3.records import Bucket, Current, Version
-from doppio.services.s3.rules import canonical_user
 from doppio.wire.errors import NotImplementedByDoppio
 
 CSV = "CSV"

@@ -11,9 +11,9 @@ from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.records import table_of
 from doppio.services.s3.errors import InvalidArgument
 from doppio.services.s3.limits import LISTED_KEYS_MAX
-from doppio.services.s3.lookup import NULL, existing_bucket, numbered, sequence_of
+from doppio.services.s3.lookup import NULL, existing_bucket, numbered, owner_of, sequence_of
 from doppio.services.s3.records import SEQUENCE_MAX, Bucket, Current, Older, Version
-from doppio.services.s3.rules import owner_of, quoted
+from doppio.services.s3.rules import quoted
 from doppio.services.s3.walk import Item, Walk
 
 if TYPE_CHECKING:
@@ -270,7 +270,8 @@ def _object(version: Version, page: Page, owner: w.Owner | None) -> w.Object:
         entry["ChecksumAlgorithm"] = [checksum.algorithm]
         entry["ChecksumType"] = checksum.kind
     if owner is not None:
-        entry["Owner"] = owner
+        more = version.more
+        entry["Owner"] = owner_of(more.owner) if more is not None and more.owner else owner
     return entry
 
 

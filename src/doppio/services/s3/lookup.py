@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Reader
+from doppio.kernel.identity import canonical_user
 from doppio.kernel.records import table_of
+from doppio.services.s3 import acl_rules
 from doppio.services.s3.errors import (
     AccessDenied,
     InvalidArgument,
@@ -19,16 +21,33 @@ from doppio.services.s3.errors import (
     PermanentRedirect,
 )
 from doppio.services.s3.limits import KEY_BYTES_MAX
-from doppio.services.s3.records import NULLS, SEQUENCE_MAX, Bucket, Content, Current, Older, Version
+from doppio.services.s3.records import (
+    NULLS,
+    SEQUENCE_MAX,
+    Bucket,
+    Content,
+    Current,
+    More,
+    Older,
+    Version,
+)
 from doppio.services.s3.rules import name_is_allowed
 from doppio.wire.errors import Throttled
 from doppio.wire.timestamps import format_rfc822
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3 as w
 
 _buckets = table_of(Bucket)
 _currents = table_of(Current)
 NULL = "null"
 VERSION_ID_CHARS = 32
 READ_TRIES_MAX = 32
+
+
+def owner_of(account: str) -> w.Owner:
+    """An account as `Owner` on the wire."""
+    return {"ID": canonical_user(account)}
 
 
 def bucket_id(ctx: Context, name: str) -> str:
@@ -88,6 +107,8 @@ async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Ve
     if wanted is None:
         if current is None:
             raise await no_such_key(reader, bucket, req["Key"])
+        if current.more is not None and current.more.owner:
+            check_foreign(reader.context, bucket, current.more)
         return bucket, current
     version = await numbered(reader, bucket, req["Key"], wanted, current)
     if version is None:
@@ -103,7 +124,35 @@ async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Ve
             Method="GET",
             ResourceType="DeleteMarker",
         )
+    if version.more is not None and version.more.owner:
+        check_foreign(reader.context, bucket, version.more)
     return bucket, version
+
+
+# What the list of an object that is another account's must grant. S3 judges the rest (deleting,
+# archiving, locking) by the bucket alone.
+_OF_OWNER = {
+    "GetObject": "s3:GetObject", "HeadObject": "s3:GetObject", "CopyObject": "s3:GetObject",
+    "UploadPartCopy": "s3:GetObject", "GetObjectAttributes": "s3:GetObject",
+    "GetObjectAcl": "s3:GetObjectAcl", "PutObjectAcl": "s3:PutObjectAcl",
+}  # fmt: skip
+
+
+def check_foreign(ctx: Context, bucket: Bucket, more: More) -> None:
+    """Raise AccessDenied where an object is another account's, and its list does not let in.
+
+    The bucket's owner and its policies have no say over such an object, but where lists are
+    switched off: then the bucket's owner owns all that is in it.
+    """
+    caller = ctx.caller
+    action = _OF_OWNER.get(ctx.operation)
+    if bucket.ownership == "BucketOwnerEnforced" or action is None or caller.kind == "service":
+        return
+    public = not (bucket.public_access_block or {}).get("IgnorePublicAcls")
+    if caller.account != more.owner and not acl_rules.lets_in(
+        more.acl or (), caller.account, action, public=public
+    ):
+        raise AccessDenied
 
 
 async def version_and_content(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.s3 import checksums
-from doppio.services.s3.attributes import Attributes, check_acl, new_attributes
+from doppio.services.s3.acls import with_acl
+from doppio.services.s3.attributes import Attributes, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_write
 from doppio.services.s3.encryption import (
@@ -82,7 +83,7 @@ class Multipart:
         sealing = await sealing_of(ctx, bucket, req, req["Key"])
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
-            check_acl(bucket, req)
+            attributes = with_acl(ctx, bucket, req, attributes)
             upload = tx.add(
                 Upload(
                     bucket=bucket.id,

@@ -18,13 +18,12 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context
 from doppio.kernel.events import Event, Subscription
-from doppio.kernel.identity import service_caller
+from doppio.kernel.identity import canonical_user, service_caller
 from doppio.kernel.jobs import Job
 from doppio.kernel.records import record
 from doppio.services.s3.happenings import Happening
 from doppio.services.s3.notification_rules import KIND, rules_of, wants
 from doppio.services.s3.records import Bucket
-from doppio.services.s3.rules import canonical_user
 from doppio.services.s3.settings import setting
 from doppio.wire.errors import AwsError
 from doppio.wire.faults import host_id

@@ -13,8 +13,9 @@ import msgspec
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3 import checksums, locks, replication_rules
+from doppio.services.s3.acls import with_acl
 from doppio.services.s3.archives import check_readable, restore_header
-from doppio.services.s3.attributes import Attributes, check_acl, head_of, new_attributes
+from doppio.services.s3.attributes import Attributes, head_of, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
 from doppio.services.s3.encryption import (
@@ -76,7 +77,7 @@ class Objects:
         if body.whole is None or len(body.whole) > BODY_IN_ROW_BYTES_MAX or asks(req):
             # Nobody should send gigabytes to hear that there is no such bucket.
             bucket, old = await bucket_and_current(ctx.read(), req)
-            check_acl(bucket, req)
+            with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
             sealing = await sealing_of(ctx, bucket, req, req["Key"])
         try:
@@ -115,12 +116,12 @@ class Objects:
 
         async def commit(tx: Tx) -> tuple[Bucket, Current, Received]:
             bucket, old = await bucket_and_current(tx, req)
-            check_acl(bucket, req)
+            owned = with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
             if bucket.encryption is not None and sealing is None and received.blob is None:
                 raise DefaultApplies(bucket)
             tx.meter("Requests-Tier1")
-            current = await put_version(tx, bucket, req["Key"], old, attributes, received)
+            current = await put_version(tx, bucket, req["Key"], old, owned, received)
             return bucket, current, received
 
         return await self._bodies.claim(ctx, received, commit)

@@ -11,6 +11,7 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need
+from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.rules import copy_source, header_tags
 
 # Operation -> action, where the name differs.
@@ -120,7 +121,10 @@ _CONDITIONS = {
 _CONDITIONAL = _CONDITIONS.keys()
 _LISTINGS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions"})
 # What comes with an object and takes a permission of its own.
-_BESIDE = frozenset({"Tagging", "ACL", "ObjectLockMode", "ObjectLockLegalHoldStatus"})
+_GRANTS = frozenset({
+    "ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP",
+})  # fmt: skip
+_BESIDE = frozenset({"Tagging", "ObjectLockMode", "ObjectLockLegalHoldStatus"}) | _GRANTS
 _NONE: dict[str, Any] = {}
 _object_actions = {name: f"s3:{action}" for name, action in _ON_OBJECT.items()}
 
@@ -138,7 +142,7 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     arn = f"{bucket_arn}/{req['Key']}"
     if "VersionId" in req and action[3:] in _OF_VERSION:
         action = f"s3:{_OF_VERSION[action[3:]]}"
-    need = Need(action, arn, context, bucket_arn)
+    need = Need(action, arn, context, bucket_arn, beyond=RECORDS)
     if _BESIDE.isdisjoint(req) or ctx.caller.kind == "service":
         # The policies that let S3's own deliveries in name s3:PutObject alone.
         return (need,)
@@ -154,14 +158,18 @@ def _other(
     key = req.get("Key")
     if operation in {"CopyObject", "UploadPartCopy"}:
         arn = f"{bucket_arn}/{key}"
-        put = Need("s3:PutObject", arn, context, bucket_arn)
-        return (*_of_source(ctx, req), put, *_beside(operation, req, arn, context, bucket_arn))
+        put = Need("s3:PutObject", arn, context, bucket_arn, beyond=RECORDS)
+        return (
+            *_of_source(ctx, req),
+            put,
+            *_beside(operation, req, arn, context, bucket_arn),
+        )
     if operation == "GetObjectAttributes":
         kind = "Version" if "VersionId" in req else ""
         arn = f"{bucket_arn}/{key}"
         return (
-            Need(f"s3:GetObject{kind}", arn, context, bucket_arn),
-            Need(f"s3:GetObject{kind}Attributes", arn, context, bucket_arn),
+            Need(f"s3:GetObject{kind}", arn, context, bucket_arn, beyond=RECORDS),
+            Need(f"s3:GetObject{kind}Attributes", arn, context, bucket_arn, beyond=RECORDS),
         )
     if operation == "PutBucketInventoryConfiguration":
         fields = req.get("InventoryConfiguration", _NONE).get("OptionalFields") or []
@@ -172,10 +180,21 @@ def _other(
         extra = {**context, **({"s3:locationconstraint": constraint} if constraint else {})}
         # The name may be another account's: that is for the operation to say, not a denial.
         need = Need("s3:CreateBucket", bucket_arn, extra, "*")
+        needs = [need]
         if "ObjectOwnership" in req:
-            return (need, Need("s3:PutBucketOwnershipControls", bucket_arn, extra, "*"))
-        return (need,)
-    return (Need(f"s3:{_ON_BUCKET.get(operation, operation)}", bucket_arn, context, bucket_arn),)
+            needs.append(Need("s3:PutBucketOwnershipControls", bucket_arn, extra, "*"))
+        if not _GRANTS.isdisjoint(req) or "GrantWrite" in req:
+            needs.append(Need("s3:PutBucketAcl", bucket_arn, extra, "*"))
+        return needs
+    return (
+        Need(
+            f"s3:{_ON_BUCKET.get(operation, operation)}",
+            bucket_arn,
+            context,
+            bucket_arn,
+            beyond=RECORDS,
+        ),
+    )
 
 
 def _of_source(ctx: Context, req: Mapping[str, Any]) -> Sequence[Need]:
@@ -185,7 +204,8 @@ def _of_source(ctx: Context, req: Mapping[str, Any]) -> Sequence[Need]:
     bucket, key, version = named
     action = "s3:GetObject" if version is None else "s3:GetObjectVersion"
     arn = f"arn:{ctx.partition}:s3:::{bucket}"
-    return (Need(action, f"{arn}/{key}", _NONE, arn),)
+    context = _NONE if version is None else {"s3:versionid": version}
+    return (Need(action, f"{arn}/{key}", context, arn, beyond=RECORDS),)
 
 
 def _beside(
@@ -195,13 +215,13 @@ def _beside(
     found: list[Need] = []
     if operation in {"PutObject", "CopyObject", "CreateMultipartUpload"}:
         if "Tagging" in req:
-            found.append(Need("s3:PutObjectTagging", arn, context, bucket_arn))
+            found.append(Need("s3:PutObjectTagging", arn, context, bucket_arn, beyond=RECORDS))
         if "ObjectLockMode" in req:
-            found.append(Need("s3:PutObjectRetention", arn, context, bucket_arn))
+            found.append(Need("s3:PutObjectRetention", arn, context, bucket_arn, beyond=RECORDS))
         if "ObjectLockLegalHoldStatus" in req:
-            found.append(Need("s3:PutObjectLegalHold", arn, context, bucket_arn))
-        if "ACL" in req:
-            found.append(Need("s3:PutObjectAcl", arn, context, bucket_arn))
+            found.append(Need("s3:PutObjectLegalHold", arn, context, bucket_arn, beyond=RECORDS))
+        if not _GRANTS.isdisjoint(req):
+            found.append(Need("s3:PutObjectAcl", arn, context, bucket_arn, beyond=RECORDS))
     return found
 
 

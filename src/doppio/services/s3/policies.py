@@ -16,6 +16,7 @@ from doppio.kernel import policy
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.policy.public import is_public
+from doppio.services.s3 import acl_rules
 from doppio.services.s3.errors import (
     AccessDenied,
     MalformedPolicy,
@@ -52,7 +53,7 @@ class Policies:
                     f'resource: "{bucket.arn}" because public policies are prevented by the '
                     "BlockPublicPolicy setting in S3 Block Public Access."
                 )
-            _set(tx, msgspec.structs.replace(bucket, policy=text))
+            tell_policy(tx, msgspec.structs.replace(bucket, policy=text))
             tx.meter("Requests-Tier1")
 
     async def get_bucket_policy(
@@ -77,7 +78,7 @@ class Policies:
         """Take the policy off; no policy is no error."""
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
-            _set(tx, msgspec.structs.replace(bucket, policy=None))
+            tell_policy(tx, msgspec.structs.replace(bucket, policy=None))
 
     async def put_public_access_block(
         self, ctx: Context, req: w.PutPublicAccessBlockRequest
@@ -87,7 +88,7 @@ class Policies:
         block = {name: bool(wanted.get(name)) for name in _SETTINGS}
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
-            _set(tx, msgspec.structs.replace(bucket, public_access_block=block))
+            tell_policy(tx, msgspec.structs.replace(bucket, public_access_block=block))
             tx.meter("Requests-Tier1")
 
     async def get_public_access_block(
@@ -108,13 +109,14 @@ class Policies:
         """Take the bounds off."""
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
-            _set(tx, msgspec.structs.replace(bucket, public_access_block=None))
+            tell_policy(tx, msgspec.structs.replace(bucket, public_access_block=None))
 
 
-def _set(tx: Tx, bucket: Bucket) -> None:
+def tell_policy(tx: Tx, bucket: Bucket) -> None:
+    """Keep a bucket, and tell the authoriser what its policy and its list of access grant."""
     tx.put(bucket)
     document = None if bucket.policy is None else json.loads(bucket.policy)
-    effective = effective_policy(bucket, document)
+    effective = with_list(bucket, effective_policy(bucket, document))
     text = None if effective is None else json.dumps(effective)
     put_resource(tx, bucket.arn, bucket.account, text)
 
@@ -127,8 +129,7 @@ def effective_policy(
     block = bucket.public_access_block or {}
     if document is None or not block.get("RestrictPublicBuckets") or not is_public(document):
         return document
-    given = document.get("Statement") or []
-    statements = given if isinstance(given, list) else [given]
+    statements = _statements(document)
     denial = {
         "Sid": "RestrictPublicBuckets",
         "Effect": "Deny",
@@ -141,6 +142,24 @@ def effective_policy(
         },
     }
     return {**document, "Statement": [*statements, denial]}
+
+
+def with_list(bucket: Bucket, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A policy, and beside it what the bucket's list of access grants where lists count."""
+    if bucket.acl is None or bucket.ownership == "BucketOwnerEnforced":
+        return document
+    public = not (bucket.public_access_block or {}).get("IgnorePublicAcls")
+    granted = acl_rules.bucket_statements(bucket.acl, bucket.arn, public=public)
+    if not granted:
+        return document
+    if document is None:
+        return {"Version": "2012-10-17", "Statement": granted}
+    return {**document, "Statement": [*_statements(document), *granted]}
+
+
+def _statements(document: Mapping[str, Any]) -> list[Any]:
+    given = document.get("Statement") or []
+    return given if isinstance(given, list) else [given]
 
 
 def _policy(bucket: Bucket) -> str:

@@ -31,13 +31,21 @@ NULLS: Index[Older] = Index("nulls", ("bucket", "null_key"))
 SEQUENCE_MAX = 2**63 - 1
 
 
+class Grant(msgspec.Struct, frozen=True, array_like=True):
+    """A line of an access control list; `grantee` is a canonical user's id or a group's URI."""
+
+    grantee: str
+    permission: str
+
+
 @record("s3.bucket", key=("id",), indexes=(OWNED,))
 class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A bucket and what it is set to.
 
     `versioning` is as on the wire, and empty while it was never set. `encryption` and the others
     are the documents as they were put; None means that there is none. `kinds` names the further
-    settings that the bucket has (`Setting`), so that a request reads none of them in vain.
+    settings that the bucket has (`Setting`), so that a request reads none of them in vain. `acl` is
+    its list of access once one was put, and `abac` lets its tags count in policies.
     """
 
     id: str
@@ -54,6 +62,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy: str | None = None
     tags: dict[str, str] = {}
     kinds: list[str] = []
+    acl: list[Grant] | None = None
+    abac: bool = False
 
     @property
     def arn(self) -> str:
@@ -128,12 +138,16 @@ class Retention(msgspec.Struct, frozen=True, array_like=True):
 class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What few versions have, so that the others do not pay for it.
 
+    `owner`: the account, where it is not the bucket's. `acl`: its list of access, where that is more
+    than its owner.
     `held`: ON or OFF, once a legal hold was put. `replication`: how far that is, as on the wire.
     `retention`: its lock. `restored`: the copy of an archived one. `sealed`: how the bytes are
     encrypted, where they are.
     """
 
+    acl: list[Grant] | None = None
     held: str = ""
+    owner: str = ""
     replication: str = ""
     restored: Restored | None = None
     retention: Retention | None = None

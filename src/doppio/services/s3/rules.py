@@ -8,14 +8,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from doppio.services.s3.records import Version
-
-if TYPE_CHECKING:
-    from doppio._stubs import s3 as w
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -52,17 +48,6 @@ def name_is_allowed(name: str) -> bool:
         and not name.startswith(_PREFIXES)
         and not name.endswith(_SUFFIXES)
     )
-
-
-@lru_cache(4096)
-def canonical_user(account: str) -> str:
-    """The canonical user id of an account: 64 hexadecimal digits that follow from it."""
-    return hashlib.sha256(f"canonical-user/{account}".encode()).hexdigest()
-
-
-def owner_of(account: str) -> w.Owner:
-    """An account as `Owner` on the wire."""
-    return {"ID": canonical_user(account)}
 
 
 def quoted(etag: str) -> str:

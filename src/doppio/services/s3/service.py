@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from doppio.kernel.service import Service
 from doppio.services.s3 import acceleration, access_logs, analytics, archives, inventories
+from doppio.services.s3.acls import Acls
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
@@ -48,6 +49,7 @@ SERVICE = Service(
         Tagging(),
         Configuration(),
         Policies(),
+        Acls(),
         Notifications(),
         Lifecycle(),
         Locks(),

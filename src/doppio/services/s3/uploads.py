@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context
+from doppio.kernel.identity import canonical_user
 from doppio.kernel.records import table_of
 from doppio.services.s3 import checksums
 from doppio.services.s3.encryption import check_customer
 from doppio.services.s3.errors import InvalidArgument
 from doppio.services.s3.limits import LISTED_PARTS_MAX
 from doppio.services.s3.listing import INTEGER_MAX, Page, page_of
-from doppio.services.s3.lookup import existing_bucket, version_and_content
+from doppio.services.s3.lookup import existing_bucket, owner_of, version_and_content
 from doppio.services.s3.multipart import existing_upload
 from doppio.services.s3.records import Bucket, Checksum, Part, Piece, Upload, Version
-from doppio.services.s3.rules import canonical_user, owner_of, quoted
+from doppio.services.s3.rules import quoted
 from doppio.services.s3.walk import Item, Walk
 
 if TYPE_CHECKING:
