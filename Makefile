@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo start test test-all check format bench coverage stubs clean venv dev
+.PHONY: help demo start test test-all check format bench coverage stubs clean venv dev clients
 
 help:
 	@echo "make demo      a coffee shop on a cloud of its own, in a minute"
@@ -11,6 +11,7 @@ help:
 	@echo "make test      the tests;  make test-all  the slow ones too"
 	@echo "make check     formatter, linter, types, tidy tests"
 	@echo "make bench     measure, beside other emulators"
+	@echo "make clients   install the clients that the slow tests drive (Debian, PyPI, npm)"
 	@echo "make coverage  operations that exist, by service"
 	@echo "make stubs     types of all requests and results, from AWS's models"
 
@@ -58,6 +59,9 @@ bench: .venv/dev
 	$(BIN)/python -m bench.s3_large
 	$(BIN)/python -m bench.scale
 	$(BIN)/python -m bench.databases
+
+clients: .venv/dev
+	@$(BIN)/python -m tools.install_clients
 
 coverage: .venv/runtime
 	@$(BIN)/doppio coverage

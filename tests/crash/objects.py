@@ -116,6 +116,20 @@ class Objects(Worker):
         return self.clients.call("s3", method, Bucket=self.bucket, Key=_key(register), **req)
 
 
+class Copies(Objects):
+    """Copies its objects over each other, which shares their bytes, between other writes."""
+
+    def step(self) -> None:
+        source, target = self.random.sample(self.registers, 2)
+        found = self.read(source)
+        source.seen(found)
+        if found is None or self.random.random() < 0.4:
+            super().step()
+            return
+        where = {"Bucket": self.bucket, "Key": _key(source)}
+        self.write(target, found, lambda: self._s3("copy_object", target, CopySource=where))
+
+
 class Versions(Worker):
     """Puts versions of a few keys; each that was acknowledged stays, in order, with its bytes."""
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote_plus
 
 from doppio.services.s3.records import Version
 
@@ -125,10 +125,10 @@ def copy_source(text: str) -> tuple[str, str, str | None] | None:
     """Bucket, key and version of an x-amz-copy-source; None where it names no object.
 
     Source: CopyObject's documentation. `/bucket/key`, `bucket/key` and an ARN's form are taken,
-    URL-encoded, with `?versionId=` behind.
+    URL-encoded, with `?versionId=` behind. A plus is a space, as s5cmd and old SDKs write it.
     """
     path, _, query = text.partition("?versionId=")
-    path = unquote(path).removeprefix("/")
+    path = unquote_plus(path).removeprefix("/")
     bucket, _, key = path.partition("/")
     if not bucket or not key:
         return None
