@@ -35,6 +35,9 @@ async def deliver(ctx: Context, delivery: Delivery) -> Outcome:
             ingested=delivery.first_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
         if way_of(target["Arn"]) == "api-destination":
+            if target.get("RoleArn"):
+                acting = await _acting(ctx, delivery)
+                await acting.authorise("events:InvokeApiDestination", target["Arn"])
             return await call_destination(ctx, delivery, text)
         await _WAYS[way_of(target["Arn"])](await _acting(ctx, delivery), delivery, text)
     except AwsError as error:
