@@ -178,7 +178,12 @@ async def test_a_token_is_fetched_and_shown(world: World) -> None:
             }
         }
         arn = await destination(world, f"{server.url}/in", "OAUTH_CLIENT_CREDENTIALS", auth)
-        await until(world, lambda: bool(server.asked))
+        for _ in range(400):
+            await world.settle()
+            found = await world.call("events", "describe_connection", Name="c")
+            if found["ConnectionState"] == "AUTHORIZED":
+                break
+            await asyncio.sleep(0.005)
         assert "client_secret=pw" in server.asked[0][3]
         await rule(world, "r", {"Arn": arn})
         await put(world)
