@@ -286,3 +286,24 @@ async def test_a_user_without_rights_changes_nothing(world: World) -> None:
         assert refused.value.code == "AccessDeniedException"
     await world.settle()
     assert await bodies(world, arn) == []
+
+
+@told
+async def test_a_log_group_that_lets_eventbridge_in_gets_a_line(world: World) -> None:
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/x"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": f"{group}:*",
+    }
+    await world.call("logs", "create_log_group", logGroupName="/aws/events/x")
+    dead = await queue(world, "dead")
+    await rule(world, "r", {"Arn": group, "DeadLetterConfig": {"Arn": dead}})
+    await put(world)
+    assert len(await bodies(world, dead)) == 1
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    await world.call("logs", "put_resource_policy", policyName="p", policyDocument=policy)
+    found = await put(world)
+    lines = await world.call("logs", "filter_log_events", logGroupName="/aws/events/x")
+    assert [json.loads(one["message"])["id"] for one in lines["events"]] == [found["EventId"]]
