@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Account
+from .terraform_events import EVENTS
 
 TERRAFORM = shutil.which("terraform")
 # A mirror is a folder of hosts, and below a host lie `hashicorp/aws`.
@@ -389,11 +390,12 @@ resource "aws_cloudwatch_dashboard" "shop" {
     "stack",
     [
         STACK,
+        pytest.param(EVENTS, marks=pytest.mark.slow),
         pytest.param(NEWS, marks=pytest.mark.slow),
         pytest.param(WATCH, marks=pytest.mark.slow),
         pytest.param(STACK + QUEUES, marks=pytest.mark.slow),
     ],
-    ids=["small", "news", "watch", "whole"],
+    ids=["small", "events", "news", "watch", "whole"],
 )
 def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     account: Account, tmp_path: Path, stack: str
@@ -423,7 +425,7 @@ def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     terraform("apply", "-auto-approve", "-input=false", "-parallelism=20")
     # Status 0: the plan is empty; 2 would be a plan with changes.
     terraform("plan", "-detailed-exitcode", "-input=false", "-parallelism=20")
-    if stack not in {NEWS, WATCH}:
+    if stack not in {NEWS, WATCH, EVENTS}:
         assert account.client("s3").get_object(Bucket=f"menu-{account.number}", Key="tea")
     terraform("destroy", "-auto-approve", "-input=false", "-parallelism=20")
     assert account.client("s3").list_buckets()["Buckets"] == []
@@ -435,3 +437,6 @@ def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     assert account.client("logs").describe_log_groups()["logGroups"] == []
     assert account.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
     assert account.client("cloudwatch").list_dashboards()["DashboardEntries"] == []
+    events = account.client("events")
+    assert [one["Name"] for one in events.list_event_buses()["EventBuses"]] == ["default"]
+    assert events.list_rules()["Rules"] == events.list_connections()["Connections"] == []

@@ -136,7 +136,7 @@ def _values(low: int, high: int) -> st.SearchStrategy[tuple[str, frozenset[int]]
                 frozenset(n for n in range(low, high + 1) if min(two) <= n <= max(two)),
             )
         ),
-        st.tuples(number, st.integers(1, 9)).map(
+        st.tuples(number, st.integers(1, min(9, high))).map(
             lambda two: (
                 f"{two[0]}/{two[1]}",
                 frozenset(n for n in range(two[0], high + 1) if (n - two[0]) % two[1] == 0),

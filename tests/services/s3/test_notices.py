@@ -292,17 +292,65 @@ async def test_services_that_are_not_here_cannot_be_told(world: World) -> None:
         "LambdaFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f",
         "Events": [HEARD],
     }
-    for configuration in (
-        {"LambdaFunctionConfigurations": [function]},
-        {"EventBridgeConfiguration": {}},
-    ):
-        call = world.call(
-            "s3",
-            "put_bucket_notification_configuration",
-            Bucket="bucket",
-            NotificationConfiguration=configuration,
-        )
-        assert (await refusal(call))[0] == "NotImplemented"
+    call = world.call(
+        "s3",
+        "put_bucket_notification_configuration",
+        Bucket="bucket",
+        NotificationConfiguration={"LambdaFunctionConfigurations": [function]},
+    )
+    assert (await refusal(call))[0] == "NotImplemented"
+
+
+@told
+async def test_eventbridge_hears_of_all_that_happens_in_a_bucket(world: World) -> None:
+    await world.call("s3", "create_bucket", Bucket="bucket")
+    arn = await open_queue(world)
+    url = f"http://localhost:4566/{ACCOUNT}/q"
+    let_in = (await world.call("sqs", "get_queue_attributes", QueueUrl=url,
+        AttributeNames=["Policy"]))["Attributes"]["Policy"]  # fmt: skip
+    statement = json.loads(let_in)["Statement"][0]
+    statement["Principal"] = {"Service": "events.amazonaws.com"}
+    del statement["Condition"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    await world.call("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": policy})
+    pattern = json.dumps({"source": ["aws.s3"], "detail": {"bucket": {"name": ["bucket"]}}})
+    await world.call("events", "put_rule", Name="r", EventPattern=pattern)
+    target = {"Id": "q", "Arn": arn}
+    await world.call("events", "put_targets", Rule="r", Targets=[target])
+    await put(world, "unheard")
+    await world.call(
+        "s3",
+        "put_bucket_notification_configuration",
+        Bucket="bucket",
+        NotificationConfiguration={"EventBridgeConfiguration": {}},
+    )
+    await put(world, "k", b"hello")
+    tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    await world.call("s3", "put_object_tagging", Bucket="bucket", Key="k", Tagging=tags)
+    await world.call("s3", "delete_object", Bucket="bucket", Key="k")
+    await world.settle()
+    events = [json.loads(one["Body"]) for one in await heard(world, arn)]
+    found = {one["detail-type"]: one for one in events}
+    assert set(found) == {"Object Created", "Object Tags Added", "Object Deleted"}
+    created = found["Object Created"]
+    assert (created["source"], created["account"], created["region"], created["resources"]) == (
+        "aws.s3",
+        ACCOUNT,
+        REGION,
+        ["arn:aws:s3:::bucket"],
+    )
+    detail = created["detail"]
+    assert detail["object"].pop("sequencer")
+    assert detail.pop("request-id")
+    assert detail == {
+        "version": "0",
+        "bucket": {"name": "bucket"},
+        "object": {"key": "k", "size": 5, "etag": "5d41402abc4b2a76b9719d911017c592"},
+        "requester": ACCOUNT,
+        "source-ip-address": "127.0.0.1",
+        "reason": "PutObject",
+    }
+    assert found["Object Deleted"]["detail"]["deletion-type"] == "Permanently Deleted"
 
 
 @told

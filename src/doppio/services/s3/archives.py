@@ -79,7 +79,8 @@ class Archives:
             tx.put(msgspec.structs.replace(version, more=more))
             where = _key(bucket, version)
             if not again:
-                happened(tx, bucket, version, "ObjectRestore:Post")
+                told = {"source-storage-class": version.storage_class}
+                happened(tx, bucket, version, "ObjectRestore:Post", told)
                 await tx.schedule(ready, READY, where, **_arguments(bucket, version))
             await tx.schedule(ends, OVER, where, **_arguments(bucket, version))
             tx.meter("Requests-Tier3")
@@ -143,7 +144,10 @@ async def _tell(ctx: Context, job: Job, name: str, *, over: bool) -> None:
             assert version.more is not None
             more = msgspec.structs.replace(version.more, restored=None)
             tx.put(msgspec.structs.replace(version, more=more))
-        happened(tx, bucket, version, name)
+        told = {"source-storage-class": version.storage_class}
+        if not over:
+            told["restore-expiry-time"] = restored.ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        happened(tx, bucket, version, name, told)
 
 
 def _end(since: datetime, days: int) -> datetime:

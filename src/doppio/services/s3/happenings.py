@@ -21,7 +21,7 @@ class Happening(Event, frozen=True, kw_only=True):
 
     `name` is S3's name of it without the `s3:` in front, such as `ObjectCreated:Put`. Size and ETag
     are told as they were then: the version may be gone when the message is written. `detail` is what
-    replication has to say beside that.
+    there is to say beside that: of replication, classes of storage, restored copies.
     """
 
     name: str

@@ -283,7 +283,7 @@ def _transition(tx: Tx, bucket: Bucket, version: Version, storage_class: str) ->
     moved = msgspec.structs.replace(version, storage_class=storage_class)
     tx.put(moved)
     tx.meter("Requests-Tier1")
-    happened(tx, bucket, moved, "LifecycleTransition")
+    happened(tx, bucket, moved, "LifecycleTransition", {"destination-storage-class": storage_class})
 
 
 def _midnight_after(now: datetime) -> datetime:

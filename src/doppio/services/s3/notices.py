@@ -127,7 +127,7 @@ def message(bucket: Bucket, event: Happening, configuration: str) -> dict[str, A
             "object": told,
         },
     }
-    if event.detail:
+    if event.detail and kind == "Replication":
         record["replicationEventData"] = event.detail
     return {"Records": [record]}
 
@@ -135,19 +135,24 @@ def message(bucket: Bucket, event: Happening, configuration: str) -> dict[str, A
 def detail(bucket: Bucket, event: Happening) -> dict[str, Any]:
     """EventBridge's entry for what happened."""
     kind, reason = _DETAILS[event.name]
-    told: dict[str, Any] = {"key": event.key[1], "sequencer": f"{event.sequence:018X}"}
-    if kind != "Object Deleted":
-        told |= {"size": event.size, "etag": event.etag}
+    told: dict[str, Any] = {"key": event.key[1], "etag": event.etag}
+    if kind != "Object Deleted" and not event.name.startswith("ObjectTagging"):
+        told["size"] = event.size
     if bucket.versioning:
         told["version-id"] = event.key[2]
+    if kind in {"Object Created", "Object Deleted"}:
+        told["sequencer"] = f"{event.sequence:018X}"
+    by_s3 = event.principal.endswith(".amazonaws.com")
     found: dict[str, Any] = {
         "version": "0",
         "bucket": {"name": bucket.name},
         "object": told,
         "request-id": event.request_id,
-        "requester": event.principal if reason.startswith("Life") else bucket.account,
-        "source-ip-address": event.source_ip,
+        "requester": "s3.amazonaws.com" if by_s3 else bucket.account,
+        **(event.detail or {}),
     }
+    if not by_s3:
+        found["source-ip-address"] = event.source_ip
     if reason:
         found["reason"] = reason
     if event.name.startswith("ObjectRemoved") or "Expiration" in event.name:

@@ -1,0 +1,222 @@
+"""API destinations: servers outside, really called."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from doppio.services.events.records import Delivery
+from tests.services.events.helpers import put, queue, rule
+from tests.services.sns.helpers import heard
+from tests.services.world import World, refusal, told
+
+
+class Outside:
+    """A server: what it was asked, and the statuses of its next answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, str], str]] = []
+        self.answers: list[int] = []
+        self.url = ""
+
+
+@contextmanager
+def outside() -> Iterator[Outside]:
+    state = Outside()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            state.asked.append((self.command, self.path, headers, body))
+            token = json.dumps({"access_token": "t0ken", "expires_in": 60}).encode()
+            said = token if self.path.startswith("/token") else b""
+            self.send_response(state.answers.pop(0) if state.answers else 200)
+            self.send_header("content-length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        do_POST = do_PUT = do_GET = _any  # noqa: N815
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def until(world: World, holds: Callable[[], bool]) -> None:
+    """Let real threads work until something holds."""
+    for _ in range(400):
+        await world.settle()
+        if holds():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came to hold")
+
+
+async def delivered(world: World, tries: list[int]) -> None:
+    """Wait until the deliveries that are left have been tried so often."""
+    for _ in range(400):
+        await world.settle()
+        rows = await world.cloud.root_context().read().list(Delivery, limit=9)
+        if [row.tries for row in rows] == tries:
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came to hold")
+
+
+async def destination(world: World, url: str, kind: str, auth: Any, **more: Any) -> str:
+    """A connection and an API destination; the ARN of the latter."""
+    connection = await world.call(
+        "events",
+        "create_connection",
+        Name="c",
+        AuthorizationType=kind,
+        AuthParameters=auth,
+    )
+    made = await world.call(
+        "events",
+        "create_api_destination",
+        **{
+            "Name": "d",
+            "ConnectionArn": connection["ConnectionArn"],
+            "InvocationEndpoint": url,
+            "HttpMethod": "POST",
+            **more,
+        },
+    )
+    arn: str = made["ApiDestinationArn"]
+    return arn
+
+
+KEY = {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "s3cret"}}
+
+
+@told
+async def test_a_server_is_called_as_target_and_connection_say(world: World) -> None:
+    with outside() as server:
+        auth = {
+            **KEY,
+            "InvocationHttpParameters": {
+                "HeaderParameters": [{"Key": "x-always", "Value": "1", "IsValueSecret": True}],
+                "BodyParameters": [{"Key": "more", "Value": "m"}],
+            },
+        }
+        arn = await destination(world, f"{server.url}/shops/*/sales", "API_KEY", auth)
+        target = {
+            "Arn": arn,
+            "InputPath": "$.detail",
+            "HttpParameters": {
+                "PathParameterValues": ["a/b"],
+                "QueryStringParameters": {"tea": "$.detail.tea"},
+                "HeaderParameters": {"x-mine": "2"},
+            },
+        }
+        await rule(world, "r", target)
+        await put(world)
+        await until(world, lambda: bool(server.asked))
+        method, path, headers, body = server.asked[0]
+        assert (method, path) == ("POST", "/shops/a%2Fb/sales?tea=2")
+        assert json.loads(body) == {"tea": 2, "more": "m"}
+        assert (headers["x-key"], headers["x-always"], headers["x-mine"]) == ("s3cret", "1", "2")
+        assert headers["user-agent"] == "Amazon/EventBridge/ApiDestinations"
+        described = await world.call("events", "describe_connection", Name="c")
+        assert "s3cret" not in json.dumps(described, default=str)
+        assert described["ConnectionState"] == "AUTHORIZED"
+        secret = await world.call(
+            "secretsmanager", "get_secret_value", SecretId=described["SecretArn"]
+        )
+        assert json.loads(secret["SecretString"])["api_key_value"] == "s3cret"
+
+
+@told
+async def test_a_server_that_fails_is_tried_again_and_then_a_dead_letter(world: World) -> None:
+    with outside() as server:
+        server.answers = [500, 503]
+        dead = await queue(world, "dead")
+        arn = await destination(world, server.url, "API_KEY", KEY)
+        target = {
+            "Arn": arn,
+            "RetryPolicy": {"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60},
+            "DeadLetterConfig": {"Arn": dead},
+        }
+        await rule(world, "r", target)
+        await put(world)
+        await delivered(world, [1])
+        await world.advance(seconds=2)
+        await delivered(world, [])
+        assert len(server.asked) == 2
+        (letter,) = await heard(world, dead)
+        told = {name: one["StringValue"] for name, one in letter["MessageAttributes"].items()}
+        assert told["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
+        assert told["RETRY_ATTEMPTS"] == "1"
+        assert told["TARGET_ARN"] == arn
+
+
+@told
+async def test_a_token_is_fetched_and_shown(world: World) -> None:
+    with outside() as server:
+        auth = {
+            "OAuthParameters": {
+                "ClientParameters": {"ClientID": "me", "ClientSecret": "pw"},
+                "AuthorizationEndpoint": f"{server.url}/token",
+                "HttpMethod": "POST",
+            }
+        }
+        arn = await destination(world, f"{server.url}/in", "OAUTH_CLIENT_CREDENTIALS", auth)
+        for _ in range(400):
+            await world.settle()
+            found = await world.call("events", "describe_connection", Name="c")
+            if found["ConnectionState"] == "AUTHORIZED":
+                break
+            await asyncio.sleep(0.005)
+        assert "client_secret=pw" in server.asked[0][3]
+        await rule(world, "r", {"Arn": arn})
+        await put(world)
+        await until(world, lambda: len(server.asked) == 2)
+        assert server.asked[1][1:2] == ("/in",)
+        assert server.asked[1][2]["authorization"] == "Bearer t0ken"
+        await world.advance(seconds=61)
+        await put(world)
+        await until(world, lambda: len(server.asked) == 4)
+        assert [one[1] for one in server.asked] == ["/token", "/in", "/token", "/in"]
+
+
+@told
+async def test_a_server_is_called_no_more_often_than_its_rate(world: World) -> None:
+    with outside() as server:
+        rate = {"InvocationRateLimitPerSecond": 2}
+        arn = await destination(world, server.url, "API_KEY", KEY, **rate)
+        await rule(world, "r", {"Arn": arn})
+        for _ in range(3):
+            await put(world)
+        await until(world, lambda: len(server.asked) == 2)
+        await delivered(world, [0])
+        assert len(server.asked) == 2
+        await world.advance(seconds=1)
+        await until(world, lambda: len(server.asked) == 3)
+
+
+@told
+async def test_a_connection_takes_its_secret_with_it(world: World) -> None:
+    await destination(world, "https://example.test", "API_KEY", KEY)
+    assert (await refusal(world.call("events", "create_connection", Name="c",
+        AuthorizationType="API_KEY", AuthParameters=KEY)))[0] == "ResourceAlreadyExistsException"  # fmt: skip
+    await world.call("events", "delete_connection", Name="c")
+    assert (await world.call("secretsmanager", "list_secrets"))["SecretList"] == []
+    found = await world.call("events", "describe_api_destination", Name="d")
+    assert found["ApiDestinationState"] == "INACTIVE"
