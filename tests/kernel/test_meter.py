@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from doppio.kernel.meter import usage, usage_key
 from tests.services.world import ACCOUNT, OTHER, World, told
 
@@ -51,3 +53,17 @@ async def test_keys_differ_by_what_they_count(world: World) -> None:
     context = world.cloud.root_context()
     keys = {usage_key(context, name) for name in ("Cups", "Beans", "Cups")}
     assert len(keys) == 2
+
+
+@told
+async def test_each_hour_has_its_counter_whichever_way_the_clock_goes(world: World) -> None:
+    context = world.cloud.root_context()
+    began = context.now
+    keys = []
+    for minutes in (0, 59, 60, 119, 120, 30):
+        context.now = began.replace(minute=0, second=0, microsecond=0) + timedelta(minutes=minutes)
+        keys.append(usage_key(context, "Cups"))
+    first, within, second, late, third, back = keys
+    assert first == within == back
+    assert second == late
+    assert len({first, second, third}) == 3

@@ -13,7 +13,7 @@ from doppio.gateway.authenticate import (
     authenticate,
 )
 from doppio.gateway.requestlog import Line, RequestLog
-from doppio.gateway.route import Scope, Target, route, scope_of, services
+from doppio.gateway.route import Target, route, scope_of, services
 from doppio.kernel.context import Context
 from doppio.kernel.identity import ANONYMOUS, Caller, Identities
 from doppio.kernel.kernel import Kernel
@@ -99,8 +99,7 @@ class Gateway:
             signature = parse(request)
             if request.body.whole is None:
                 await self._gather_form(request)
-            scope = None if signature is None else Scope(signature.region, signature.service)
-            target = route(request, request.body.whole, scope)
+            target = route(request, request.body.whole, signature)
             response = await self._operate(request, request_id, target, signature, line)
         except AwsError as error:
             line.error = error.code

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -111,6 +111,16 @@ class Scope(NamedTuple):
     service: str
 
 
+class Scoped(Protocol):
+    """What bears a credential scope: a signature that has been read does, so none is made for it."""
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def service(self) -> str: ...
+
+
 _NO_SCOPE = Scope("", "")
 _NO_NAMES: list[str] = []
 _S3_ALONE = ["s3"]
@@ -132,10 +142,10 @@ def scope_of(request: Request) -> Scope:
     return _NO_SCOPE
 
 
-def route(request: Request, body: bytes | None, scope: Scope | None = None) -> Target:
+def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> Target:
     """Where a request goes. `body` is its content where that is already known.
 
-    `scope` is the credential scope where the signature has been read. Raises AwsError for an
+    `scope` is the signature, or its credential scope, where that has been read. Raises AwsError for an
     operation that its service does not have.
     """
     headers = request.headers
@@ -192,7 +202,7 @@ def _json_operation(target: str) -> tuple[str, model.Operation]:
 _CBOR_PATH = re.compile(r"^/service/([A-Za-z0-9_]+)/operation/([A-Za-z0-9_]+)$")
 
 
-def _cbor_target(request: Request, scope: Scope, region: str) -> Target:
+def _cbor_target(request: Request, scope: Scoped, region: str) -> Target:
     found = _CBOR_PATH.match(request.path)
     name = _by_target().get(found[1]) if found else None
     if found and name is None:

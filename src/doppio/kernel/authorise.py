@@ -72,6 +72,15 @@ async def resource_policy(reader: Reader, arn: str) -> str | None:
     return None if resource is None else resource.document
 
 
+def _is_own(caller: Caller, arn: str, facts: _Facts | None) -> bool:
+    """Whether an account's root asks for what is its account's alone: nothing is to be decided."""
+    if caller.kind != "root":
+        return False
+    if facts is None:
+        return arn == "*"
+    return facts.policy is None and facts.account in {"", caller.account}
+
+
 class Authoriser:
     """Judges needs. `scps` gives an account's service control policies, level by level."""
 
@@ -90,6 +99,9 @@ class Authoriser:
     async def check(self, ctx: Context, needs: Sequence[Need]) -> None:
         """Raise AccessDenied unless every need is granted."""
         for need in needs:
+            arn = need.policy or need.resource
+            if _is_own(ctx.caller, arn, self._facts.get(arn)):
+                continue
             decision = await self.decide(ctx, need)
             if decision is not None and not decision.allowed:
                 raise self._denied(ctx, need, decision)
@@ -101,13 +113,7 @@ class Authoriser:
         facts = None
         if arn != "*":
             facts = self._facts.get(arn) or await self._load(ctx, arn)
-            if (
-                caller.kind == "root"
-                and facts.policy is None
-                and facts.account in {"", caller.account}
-            ):
-                return None
-        elif caller.kind == "root":
+        if _is_own(caller, arn, facts):
             return None
         policies: PolicySet = caller.policies or NO_POLICIES
         if facts is not None and facts.policy is not None:

@@ -5,7 +5,7 @@ Usage is summed in counters, which never conflict: (account, region, usage type,
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from doppio.kernel.keys import pack, prefix_range, unpack
@@ -15,19 +15,26 @@ if TYPE_CHECKING:
     from doppio.kernel.store import View
 
 _PREFIX = "usage"
-_cache: dict[tuple[str, str, str, int], bytes] = {}
+_HOUR = timedelta(hours=1)
+# The hour that each usage type was last counted in: from when, until when, and its counter.
+_cache: dict[tuple[str, str, str], tuple[datetime, datetime, bytes]] = {}
 _CACHE_MAX = 4096
 
 
 def usage_key(context: Context, usage_type: str) -> bytes:
     """The counter of a usage type in the hour of this call."""
-    hour = int(context.now.timestamp()) // 3600
-    parts = (context.account, context.region, usage_type, hour)
-    key = _cache.get(parts)
-    if key is None:
-        if len(_cache) >= _CACHE_MAX:
-            _cache.clear()
-        key = _cache[parts] = pack(_PREFIX, *parts)
+    now = context.now
+    parts = (context.account, context.region, usage_type)
+    known = _cache.get(parts)
+    # Comparing moments is cheaper than working out the hour, which lasts for many calls.
+    if known is not None and known[0] <= now < known[1]:
+        return known[2]
+    hour = int(now.timestamp()) // 3600
+    since = datetime.fromtimestamp(hour * 3600, UTC)
+    if len(_cache) >= _CACHE_MAX:
+        _cache.clear()
+    key = pack(_PREFIX, *parts, hour)
+    _cache[parts] = (since, since + _HOUR, key)
     return key
 
 

@@ -7,7 +7,7 @@ naming; three zones a Region.
 from __future__ import annotations
 
 import importlib.util
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +62,7 @@ def regions() -> dict[str, Region]:
     }
 
 
+@lru_cache(maxsize=1_024)
 def partition_of(region: str) -> str:
     """The partition a Region lies in, by its name alone (no file is read for the usual ones)."""
     if region.startswith("cn-"):

@@ -6,6 +6,7 @@ CRCs of two parts can be combined into that of both together; hashes cannot.
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -82,7 +83,8 @@ def whole(algorithm: str, data: bytes) -> str:
     found = _CRCS.get(algorithm)
     if found is not None:
         crc, bits, _ = found
-        return base64.b64encode(crc(data, 0).to_bytes(bits // 8, "big")).decode()
+        digest = crc(data, 0).to_bytes(bits // 8, "big")
+        return binascii.b2a_base64(digest, newline=False).decode()
     return base64.b64encode(_HASHES[algorithm](data, usedforsecurity=False).digest()).decode()
 
 
