@@ -23,6 +23,7 @@ from doppio.services.s3.policies import Policies
 from doppio.services.s3.reclaim import Reclaimer
 from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
+from doppio.services.s3.select import Select
 from doppio.services.s3.storage_metrics import MEASURE, measure
 from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.unset import Unset
@@ -57,6 +58,7 @@ SERVICE = Service(
         access_logs.Logging(),
         acceleration.Acceleration(),
         analytics.Analytics(),
+        Select(_bodies),
         Website(),
         Unset(),
     ],
