@@ -78,6 +78,14 @@ class Holdings(msgspec.Struct, frozen=True, kw_only=True):
     buckets: int = 0
 
 
+@record("s3.measured", key=("bucket",))
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """The byte-hours of a bucket that have been metered, by usage type, since it was made."""
+
+    bucket: str
+    totals: dict[str, float]
+
+
 class Checksum(msgspec.Struct, frozen=True, array_like=True):
     """A checksum beside the ETag: `value` is base64, and `-N` behind it where composite."""
 
@@ -129,11 +137,13 @@ class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What few versions have, so that the others do not pay for it.
 
     `held`: ON or OFF, once a legal hold was put. `replication`: how far that is, as on the wire.
-    `retention`: its lock. `restored`: the copy of an archived one. `sealed`: how the bytes are
+    `moved`: when it came to its storage class, if not at once. `retention`: its lock.
+    `restored`: the copy of an archived one. `sealed`: how the bytes are
     encrypted, where they are.
     """
 
     held: str = ""
+    moved: datetime | None = None
     replication: str = ""
     restored: Restored | None = None
     retention: Retention | None = None

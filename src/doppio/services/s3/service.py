@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.s3 import acceleration, access_logs, analytics, archives, inventories
+from doppio.services.s3 import acceleration, access_logs, analytics, archives, inventories, stock
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
@@ -70,6 +70,7 @@ SERVICE = Service(
         **Keeper().jobs(),
         **archives.jobs(),
         **inventories.jobs(),
+        **stock.jobs(),
         **_replicas.jobs(),
         FORGET: forget_completed,
         MEASURE: measure,
