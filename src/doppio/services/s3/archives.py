@@ -84,7 +84,7 @@ class Archives:
                 await tx.schedule(ready, READY, where, **_arguments(bucket, version))
             await tx.schedule(ends, OVER, where, **_arguments(bucket, version))
             tx.meter("Requests-Tier3")
-            tx.meter(f"Retrieval-{tier or 'Standard'}-Bytes", version.size)
+            tx.meter(f"{tier or 'Standard'}-Retrieval-Bytes", version.size)
         return cast("w.RestoreObjectOutput", {"@status": 200 if again else 202})
 
 

@@ -16,7 +16,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
-from doppio.services.s3 import access_logs, acl_rules, locks
+from doppio.services.s3 import access_logs, acl_rules, locks, stock
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import (
     BucketAlreadyExists,
@@ -94,6 +94,7 @@ class Buckets:
                 tell_policy(tx, bucket)
                 await keep_sweeping(tx)
                 await keep_measuring(tx)
+                await stock.keep_measuring(tx, bucket)
             elif old.account != ctx.account:
                 raise BucketAlreadyExists(BucketName=name)
             elif not old.region == region == ctx.region == HOME:
@@ -185,6 +186,8 @@ class Buckets:
             access_logs.forget(tx, bucket)
             await drop_settings(tx, bucket)
             await tx.unschedule(RUN, bucket.id)
+            await tx.unschedule(stock.MEASURE, bucket.id)
+            await stock.measure(tx, bucket)
             await _count(tx, -1)
             tx.delete(bucket)
             forget_resource(tx, bucket.arn)

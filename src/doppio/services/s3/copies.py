@@ -36,6 +36,7 @@ from doppio.services.s3.reclaim import share
 from doppio.services.s3.records import Bucket, Checksum, Content, Current, Version
 from doppio.services.s3.rules import copy_source, quoted
 from doppio.services.s3.sealing import DataKeys
+from doppio.services.s3.stock import request_type
 from doppio.services.s3.versions import ENABLED
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Copies:
             _check_change(req, bucket, again)
             wanted = _attributes(req, version, owned)
             wanted = wanted._replace(more=with_sealing(wanted.more, sealing))
-            tx.meter("Requests-Tier1")
+            tx.meter(request_type(1, wanted.storage_class))
             current = await put_version(tx, bucket, req["Key"], old, wanted, received, cause="Copy")
             return bucket, again, current
 

@@ -30,8 +30,9 @@ from doppio.services.s3.limits import LIFECYCLE_KEYS_A_STEP
 from doppio.services.s3.locks import is_locked
 from doppio.services.s3.lookup import existing_bucket, newest_older
 from doppio.services.s3.reclaim import discard_upload
-from doppio.services.s3.records import Bucket, Current, Older, Upload, Version
+from doppio.services.s3.records import Bucket, Current, More, Older, Upload, Version
 from doppio.services.s3.settings import drop_setting, put_setting, setting
+from doppio.services.s3.stock import gone, request_type, stored
 from doppio.services.s3.versions import hide, remove
 
 if TYPE_CHECKING:
@@ -280,9 +281,13 @@ class Keeper:
 
 
 def _transition(tx: Tx, bucket: Bucket, version: Version, storage_class: str) -> None:
-    moved = msgspec.structs.replace(version, storage_class=storage_class)
+    more = msgspec.structs.replace(version.more or More(), moved=tx.context.now)
+    moved = msgspec.structs.replace(version, storage_class=storage_class, more=more)
+    gone(tx, version)
     tx.put(moved)
-    tx.meter("Requests-Tier1")
+    stored(tx, moved)
+    archives = storage_class in {"GLACIER", "DEEP_ARCHIVE"}
+    tx.meter("Requests-Tier3" if archives else request_type(1, storage_class))
     happened(tx, bucket, moved, "LifecycleTransition", {"destination-storage-class": storage_class})
 
 

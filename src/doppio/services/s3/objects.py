@@ -46,6 +46,7 @@ from doppio.services.s3.records import (
     Version,
 )
 from doppio.services.s3.settings import setting
+from doppio.services.s3.stock import request_type, retrieval_type, stored
 from doppio.services.s3.versions import ENABLED, hide, make_way, remove
 from doppio.wire.http import ByteStream
 
@@ -120,7 +121,7 @@ class Objects:
             check_write(req, old)
             if bucket.encryption is not None and sealing is None and received.blob is None:
                 raise DefaultApplies(bucket)
-            tx.meter("Requests-Tier1")
+            tx.meter(request_type(1, owned.storage_class))
             current = await put_version(tx, bucket, req["Key"], old, owned, received)
             return bucket, current, received
 
@@ -137,7 +138,11 @@ class Objects:
         plain = is_plain(req, version.more)
         keys = None if plain else await keys_to_read(ctx, req, version.more)
         result["Body"] = self._bodies.send(ctx, version, content, offset, length, keys)
-        reader.meter("Requests-Tier2")
+        reader.meter(request_type(2, version.storage_class))
+        if version.storage_class != "STANDARD":
+            retrieved = retrieval_type(version.storage_class)
+            if retrieved is not None:
+                reader.meter(retrieved, length)
         return cast("w.GetObjectOutput", result)
 
     async def head_object(self, ctx: Context, req: w.HeadObjectRequest) -> w.HeadObjectOutput:
@@ -152,7 +157,7 @@ class Objects:
         result, _, _ = self._read(ctx, req, bucket, version, content)
         if bucket.kinds and (ends := await expiration_of(ctx, bucket, version)) is not None:
             result["Expiration"] = ends
-        reader.meter("Requests-Tier2")
+        reader.meter(request_type(2, version.storage_class))
         return cast("w.HeadObjectOutput", result)
 
     def _read(
@@ -288,6 +293,7 @@ async def new_version(
     if bucket.kinds and replication_rules.KIND in bucket.kinds:
         current = await _awaiting(tx, bucket, current)
     tx.put(current)
+    stored(tx, current)
     happened(tx, bucket, current, f"ObjectCreated:{cause}")
     return current
 

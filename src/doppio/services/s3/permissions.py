@@ -61,6 +61,7 @@ _ON_OBJECT = {
     "PutObject": "PutObject",
     "GetObject": "GetObject",
     "HeadObject": "GetObject",
+    "SelectObjectContent": "GetObject",
     "DeleteObject": "DeleteObject",
     "GetObjectAcl": "GetObjectAcl",
     "PutObjectAcl": "PutObjectAcl",

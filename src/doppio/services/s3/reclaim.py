@@ -20,6 +20,7 @@ from doppio.kernel.records import table_of
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.limits import ORPHAN_AGE, PARTS_A_STEP, RECLAIM_DELAY, SWEEP_EVERY
 from doppio.services.s3.records import Blob, Content, Part, Piece, Version
+from doppio.services.s3.stock import gone
 
 _claims = table_of(Blob)
 RECLAIM = "s3.reclaim"
@@ -30,6 +31,7 @@ _BUSY_AGAIN = timedelta(minutes=1)
 
 async def release(tx: Tx, version: Version) -> None:
     """A version lets go of its bytes."""
+    gone(tx, version)
     if version.content is None:
         return
     content = await tx.get(Content, version.content)

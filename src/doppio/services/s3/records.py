@@ -88,6 +88,14 @@ class Holdings(msgspec.Struct, frozen=True, kw_only=True):
     buckets: int = 0
 
 
+@record("s3.measured", key=("bucket",))
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """The byte-hours of a bucket that have been metered, by usage type, since it was made."""
+
+    bucket: str
+    totals: dict[str, float]
+
+
 class Checksum(msgspec.Struct, frozen=True, array_like=True):
     """A checksum beside the ETag: `value` is base64, and `-N` behind it where composite."""
 
@@ -141,13 +149,15 @@ class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `owner`: the account, where it is not the bucket's. `acl`: its list of access, where that is more
     than its owner.
     `held`: ON or OFF, once a legal hold was put. `replication`: how far that is, as on the wire.
-    `retention`: its lock. `restored`: the copy of an archived one. `sealed`: how the bytes are
+    `moved`: when it came to its storage class, if not at once. `retention`: its lock.
+    `restored`: the copy of an archived one. `sealed`: how the bytes are
     encrypted, where they are.
     """
 
     acl: list[Grant] | None = None
     held: str = ""
     owner: str = ""
+    moved: datetime | None = None
     replication: str = ""
     restored: Restored | None = None
     retention: Retention | None = None

@@ -44,6 +44,7 @@ from doppio.services.s3.replication_rules import (
     is_sealed_by_customer,
 )
 from doppio.services.s3.settings import setting
+from doppio.services.s3.stock import request_type, stored
 from doppio.services.s3.versions import ENABLED
 from doppio.wire.errors import AwsError
 
@@ -318,8 +319,9 @@ async def _place(
             tx.delete(current)
     leads = on_top and not replica.marker
     made: Version = tx.put(Current(**fields)) if leads else tx.add(Older(**fields))
+    stored(tx, made)
     happened(tx, bucket, made, _MARKED if made.marker else "ObjectCreated:Put")
-    tx.meter("Requests-Tier1")
+    tx.meter(request_type(1, made.storage_class))
     tx.meter("Replication-Bytes", made.size)
     return True
 

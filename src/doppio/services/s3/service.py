@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.s3 import acceleration, access_logs, analytics, archives, inventories
+from doppio.services.s3 import acceleration, access_logs, analytics, archives, inventories, stock
 from doppio.services.s3.acls import Acls
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
@@ -24,6 +24,7 @@ from doppio.services.s3.policies import Policies
 from doppio.services.s3.reclaim import Reclaimer
 from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
+from doppio.services.s3.select import Select
 from doppio.services.s3.storage_metrics import MEASURE, measure
 from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.unset import Unset
@@ -59,6 +60,7 @@ SERVICE = Service(
         access_logs.Logging(),
         acceleration.Acceleration(),
         analytics.Analytics(),
+        Select(_bodies),
         Website(),
         Unset(),
     ],
@@ -70,6 +72,7 @@ SERVICE = Service(
         **Keeper().jobs(),
         **archives.jobs(),
         **inventories.jobs(),
+        **stock.jobs(),
         **_replicas.jobs(),
         FORGET: forget_completed,
         MEASURE: measure,

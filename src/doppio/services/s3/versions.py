@@ -23,6 +23,7 @@ from doppio.services.s3.lookup import (
 )
 from doppio.services.s3.reclaim import release
 from doppio.services.s3.records import NULLS, Bucket, Current, Older, Version
+from doppio.services.s3.stock import stored
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -105,7 +106,7 @@ async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Old
     sequence, version = await make_way(tx, bucket, key, current)
     if current is not None:
         tx.delete(current)
-    return tx.add(
+    marker = tx.add(
         Older(
             bucket=bucket.id,
             key=key,
@@ -115,6 +116,8 @@ async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Old
             marker=True,
         )
     )
+    stored(tx, marker)
+    return marker
 
 
 async def remove(
