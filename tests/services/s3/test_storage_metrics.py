@@ -26,6 +26,7 @@ async def test_buckets_are_measured_each_midnight(world: World) -> None:
         ("NumberOfObjects", "AllStorageTypes"): [4.0],
         ("BucketSizeBytes", "StandardStorage"): [5.0],
         ("BucketSizeBytes", "StandardIAStorage"): [4.0],
+        ("BucketSizeBytes", "StandardIASizeOverhead"): [131_068.0],
     }
     await world.advance(days=1)
     assert (await held(world))[("NumberOfObjects", "AllStorageTypes")] == [4.0, 4.0]

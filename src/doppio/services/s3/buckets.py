@@ -40,7 +40,6 @@ from doppio.services.s3.reclaim import discard_upload, keep_sweeping
 from doppio.services.s3.records import OWNED, Bucket, Current, Grant, Holdings, Older, Upload
 from doppio.services.s3.rules import name_is_allowed
 from doppio.services.s3.settings import drop_settings
-from doppio.services.s3.storage_metrics import keep_measuring
 from doppio.services.s3.tags import tags_of_set
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -93,7 +92,6 @@ class Buckets:
                     bucket = locks.enable(tx, bucket)
                 tell_policy(tx, bucket)
                 await keep_sweeping(tx)
-                await keep_measuring(tx)
                 await stock.keep_measuring(tx, bucket)
             elif old.account != ctx.account:
                 raise BucketAlreadyExists(BucketName=name)

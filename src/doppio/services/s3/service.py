@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.s3 import acceleration, access_logs, analytics, archives, inventories, stock
+from doppio.services.s3 import (
+    acceleration,
+    access_logs,
+    analytics,
+    archives,
+    inventories,
+    storage_metrics,
+)
 from doppio.services.s3.acls import Acls
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
@@ -25,7 +32,6 @@ from doppio.services.s3.reclaim import Reclaimer
 from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
 from doppio.services.s3.select import Select
-from doppio.services.s3.storage_metrics import MEASURE, measure
 from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.unset import Unset
 from doppio.services.s3.uploads import Uploads
@@ -72,10 +78,9 @@ SERVICE = Service(
         **Keeper().jobs(),
         **archives.jobs(),
         **inventories.jobs(),
-        **stock.jobs(),
+        **storage_metrics.jobs(),
         **_replicas.jobs(),
         FORGET: forget_completed,
-        MEASURE: measure,
     },
     subscriptions=[NOTICES, _replicas.subscription()],
     cross_origin=cross_origin,

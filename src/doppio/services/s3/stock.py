@@ -12,8 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from doppio.kernel.context import Context, Reader, Tx
-from doppio.kernel.jobs import Job, JobHandler
+from doppio.kernel.context import Reader, Tx
 from doppio.kernel.keys import pack, prefix_range, unpack
 from doppio.services.s3.records import Bucket, Measured, Version
 
@@ -147,20 +146,6 @@ async def measure(tx: Tx, bucket: Bucket) -> None:
             totals[usage_type] = before.get(usage_type, 0.0)
     if totals != before:
         tx.put(Measured(bucket=bucket.id, totals=totals))
-
-
-def jobs() -> dict[str, JobHandler]:
-    """The job that measures a bucket."""
-    return {MEASURE: _measure}
-
-
-async def _measure(ctx: Context, job: Job) -> None:
-    bucket = await ctx.read().get(Bucket, job.key)
-    if bucket is None:
-        return
-    async with ctx.derive(ctx.caller, region=bucket.region).write() as tx:
-        await measure(tx, bucket)
-        await keep_measuring(tx, bucket)
 
 
 def _change(tx: Tx, version: Version, sign: int) -> None:

@@ -1,81 +1,47 @@
-"""What buckets hold, told to CloudWatch once a day, as in AWS: bytes by storage class, and objects.
+"""What buckets hold, metered and told to CloudWatch once a day: bytes by storage class, and objects.
 
-All versions count, and delete markers as objects. Source: "Amazon S3 CloudWatch daily storage metrics
+All versions count, and delete markers as objects; `stock` knows the sums. Source: "Amazon S3 CloudWatch daily storage metrics
 for buckets".
 """
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context
 from doppio.kernel.identity import service_caller
-from doppio.kernel.jobs import Job
-from doppio.services.s3.census import census
+from doppio.kernel.jobs import Job, JobHandler
+from doppio.services.s3 import stock
 from doppio.services.s3.records import Bucket
 from doppio.wire.errors import AwsError
 
-MEASURE = "s3.measure"
-BUCKETS_A_STEP = 100
-_TYPES = {
-    "STANDARD": "StandardStorage",
-    "REDUCED_REDUNDANCY": "ReducedRedundancyStorage",
-    "STANDARD_IA": "StandardIAStorage",
-    "ONEZONE_IA": "OneZoneIAStorage",
-    "INTELLIGENT_TIERING": "IntelligentTieringFAStorage",
-    "GLACIER": "GlacierStorage",
-    "GLACIER_IR": "GlacierInstantRetrievalStorage",
-    "DEEP_ARCHIVE": "DeepArchiveStorage",
-}
 _log = logging.getLogger("doppio.s3.storage_metrics")
 
 
-async def keep_measuring(tx: Tx) -> None:
-    """See to it that buckets are measured each midnight."""
-    if await tx.get(Job, MEASURE, "") is None:
-        await tx.schedule(_midnight_after(tx.context.now), MEASURE, "")
+def jobs() -> dict[str, JobHandler]:
+    """The job that measures a bucket each midnight: for the bill, and for CloudWatch."""
+    return {stock.MEASURE: _measure}
 
 
-async def measure(ctx: Context, job: Job) -> None:
-    """Measure every bucket, and come again while there are some."""
-    reader = ctx.read()
-    after: bytes | None = None
-    while True:
-        buckets = await reader.list(Bucket, after=after, limit=BUCKETS_A_STEP)
-        for bucket in buckets:
-            await _tell(ctx, bucket)
-        if len(buckets) < BUCKETS_A_STEP:
-            break
-        after = row_key(buckets[-1])
-
-    async def again(tx: Tx) -> None:
-        if await tx.list(Bucket, limit=1):
-            await tx.schedule(_midnight_after(ctx.clock.now()), MEASURE, "")
-
-    await ctx.transact(again)
-
-
-def _midnight_after(now: datetime) -> datetime:
-    return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+async def _measure(ctx: Context, job: Job) -> None:
+    bucket = await ctx.read().get(Bucket, job.key)
+    if bucket is None:
+        return
+    async with ctx.derive(ctx.caller, region=bucket.region).write() as tx:
+        await stock.measure(tx, bucket)
+        await stock.keep_measuring(tx, bucket)
+    await _tell(ctx, bucket)
 
 
 async def _tell(ctx: Context, bucket: Bucket) -> None:
-    sizes: dict[str, int] = defaultdict(int)
-    count = 0
-    async for page in census(ctx, bucket, versions=True):
-        for seen in page:
-            count += 1
-            if not seen.version.marker:
-                sizes[seen.version.storage_class] += seen.version.size
+    sizes, count = await stock.statistics(ctx.read(), bucket.id)
     at = ctx.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
     data = [_datum(bucket, "NumberOfObjects", "AllStorageTypes", "Count", count, at)]
     data += [
-        _datum(bucket, "BucketSizeBytes", _TYPES[name], "Bytes", size, at)
-        for name, size in sorted(sizes.items())
-        if name in _TYPES
+        _datum(bucket, "BucketSizeBytes", kind, "Bytes", size, at)
+        for kind, size in sorted(sizes.items())
     ]
     # Its numbers are its owner's, in its Region.
     service = ctx.derive(service_caller("s3", bucket.account, bucket.arn), region=bucket.region)
