@@ -455,8 +455,12 @@ class LocalTx(LocalView):
         self.writes[key] = None
 
     def add(self, counter: bytes, amount: float) -> None:
-        """Add to a counter."""
-        self.adds[counter] = self.adds.get(counter, 0.0) + amount
+        """Add to a counter; what comes to nothing leaves no trace."""
+        total = self.adds.get(counter, 0.0) + amount
+        if total:
+            self.adds[counter] = total
+        else:
+            self.adds.pop(counter, None)
 
     def append(self, log: str, entry: bytes) -> None:
         """Add to the end of a log."""

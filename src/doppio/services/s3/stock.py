@@ -62,7 +62,8 @@ _LEAST = {
     "GLACIER": (timedelta(days=90), "EarlyDelete-ByteHrs"),
     "DEEP_ARCHIVE": (timedelta(days=180), "EarlyDelete-GDA"),
 }
-_keys: dict[tuple[str, str, str], tuple[bytes, bytes]] = {}
+_SUMS = ("bytes", "objects", "padding")
+_keys: dict[tuple[str, str], tuple[bytes, ...]] = {}
 
 
 class Statistics(NamedTuple):
@@ -150,19 +151,17 @@ async def measure(tx: Tx, bucket: Bucket) -> None:
 
 def _change(tx: Tx, version: Version, sign: int) -> None:
     kind, size, raw = version.storage_class, version.size, tx.raw
+    keys = _keys.get((version.bucket, kind)) or _keys_of(version.bucket, kind)
     now = _hours(tx.context.now)
     if size:
-        amount, weighted = _keys_of(version.bucket, kind, "bytes")
-        raw.add(amount, float(sign * size))
-        raw.add(weighted, sign * size * now)
-    amount, weighted = _keys_of(version.bucket, kind, "objects")
-    raw.add(amount, float(sign))
+        raw.add(keys[0], float(sign * size))
+        raw.add(keys[1], sign * size * now)
+    raw.add(keys[2], float(sign))
     if kind in _ARCHIVES:
-        raw.add(weighted, sign * now)
+        raw.add(keys[3], sign * now)
     elif kind in _SHORT and size < SMALL_BYTES and not version.marker:
-        amount, weighted = _keys_of(version.bucket, kind, "padding")
-        raw.add(amount, float(sign * (SMALL_BYTES - size)))
-        raw.add(weighted, sign * (SMALL_BYTES - size) * now)
+        raw.add(keys[4], float(sign * (SMALL_BYTES - size)))
+        raw.add(keys[5], sign * (SMALL_BYTES - size) * now)
 
 
 def _least_bytes(version: Version) -> int:
@@ -195,13 +194,13 @@ async def _sums(reader: Reader, bucket: str) -> dict[tuple[str, str], tuple[floa
     return {place: (sums[0], sums[1]) for place, sums in found.items()}
 
 
-def _keys_of(bucket: str, kind: str, what: str) -> tuple[bytes, bytes]:
-    place = (bucket, kind, what)
-    keys = _keys.get(place)
-    if keys is None:
-        if len(_keys) >= _CACHE_MAX:
-            _keys.clear()
-        keys = _keys[place] = (pack(_PREFIX, *place, 0), pack(_PREFIX, *place, 1))
+def _keys_of(bucket: str, kind: str) -> tuple[bytes, ...]:
+    """The counters of a class in a bucket: for each of _SUMS its amount, and it times when it came."""
+    if len(_keys) >= _CACHE_MAX:
+        _keys.clear()
+    keys = _keys[(bucket, kind)] = tuple(
+        pack(_PREFIX, bucket, kind, what, weighted) for what in _SUMS for weighted in (0, 1)
+    )
     return keys
 
 
