@@ -13,6 +13,8 @@ from doppio.kernel.clock import SimulatedClock
 
 # So many turns in which no time passes are a busy loop.
 TURNS_MAX = 50_000
+# A world whose time passes and that never comes to rest, as may be on a disk that lies.
+WORLD_TURNS_MAX = 5_000_000
 
 
 class NobodyWakes(Exception):
@@ -30,8 +32,12 @@ class _Jump(selectors.SelectSelector):
         super().__init__()
         self._clock = clock
         self._turns = 0
+        self._all_turns = 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        self._all_turns += 1
+        if self._all_turns > WORLD_TURNS_MAX:
+            raise NeverRests
         if timeout is not None and timeout <= 0:
             self._turns += 1
             if self._turns > TURNS_MAX:
