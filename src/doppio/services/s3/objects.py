@@ -270,12 +270,12 @@ async def new_version(
     more = attributes.more
     if more is not None or locks.KIND in bucket.kinds:
         more = await locks.locked(tx, bucket, more)
-    sequence, version = await make_way(tx, bucket, key, old)
+    place = await make_way(tx, bucket, key, old)
     current = Current(
         bucket=bucket.id,
         key=key,
-        sequence=sequence,
-        id=version,
+        sequence=place.sequence,
+        id=place.id,
         modified=tx.context.now.replace(microsecond=0),
         size=size,
         etag=etag,
@@ -293,7 +293,7 @@ async def new_version(
     if bucket.kinds and replication_rules.KIND in bucket.kinds:
         current = await _awaiting(tx, bucket, current)
     tx.put(current)
-    stored(tx, current)
+    stored(tx, current, place.replaced)
     happened(tx, bucket, current, f"ObjectCreated:{cause}")
     return current
 

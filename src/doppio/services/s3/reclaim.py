@@ -30,8 +30,13 @@ _BUSY_AGAIN = timedelta(minutes=1)
 
 
 async def release(tx: Tx, version: Version) -> None:
-    """A version lets go of its bytes."""
+    """A version goes, and lets go of its bytes."""
     gone(tx, version)
+    await let_go(tx, version)
+
+
+async def let_go(tx: Tx, version: Version) -> None:
+    """A version lets go of its bytes; that it goes is measured by who puts another in its place."""
     if version.content is None:
         return
     content = await tx.get(Content, version.content)

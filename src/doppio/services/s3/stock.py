@@ -73,14 +73,29 @@ class Statistics(NamedTuple):
     objects: int
 
 
-def stored(tx: Tx, version: Version) -> None:
-    """A version has come, or has come to another class. A delete marker is an object of no size."""
+def stored(tx: Tx, version: Version, instead_of: Version | None = None) -> None:
+    """A version has come, alone or in another's place; or it has come to another class.
+
+    A delete marker is an object of no size.
+    """
+    if instead_of is not None:
+        same_class = instead_of.storage_class == version.storage_class
+        if same_class and instead_of.size == version.size and instead_of.marker == version.marker:
+            # The usual overwriting: what the one takes away, the other brings.
+            _early(tx, instead_of)
+            return
+        gone(tx, instead_of)
     _change(tx, version, 1)
 
 
 def gone(tx: Tx, version: Version) -> None:
-    """A version goes, or leaves its class: what it was to be paid for at least is billed now."""
+    """A version goes, or leaves its class."""
     _change(tx, version, -1)
+    _early(tx, version)
+
+
+def _early(tx: Tx, version: Version) -> None:
+    """Bill now what a version that goes was to be paid for at least."""
     least = _LEAST.get(version.storage_class)
     if least is None or version.marker:
         return

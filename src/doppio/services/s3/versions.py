@@ -7,7 +7,7 @@ replace only the version of that name. A delete without a version only puts a ma
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -21,7 +21,7 @@ from doppio.services.s3.lookup import (
     numbered,
     version_id,
 )
-from doppio.services.s3.reclaim import release
+from doppio.services.s3.reclaim import let_go, release
 from doppio.services.s3.records import NULLS, Bucket, Current, Older, Version
 from doppio.services.s3.stock import stored
 
@@ -69,31 +69,45 @@ class Versioning:
         return {"Status": bucket.versioning} if bucket.versioning else {}
 
 
-async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> tuple[int, str]:
-    """Make room for a new newest version of `key`: its sequence number and id.
+class Place(NamedTuple):
+    """Where a new newest version goes: its sequence number and id, and whom it replaces.
+
+    Who was replaced has let go of its bytes, and is measured together with who comes (`stored`).
+    """
+
+    sequence: int
+    id: str
+    replaced: Version | None = None
+
+
+async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> Place:
+    """Make room for a new newest version of `key`.
 
     `old` is the current version, as read in this transaction.
     """
     now = int(tx.context.now.timestamp() * _MICROSECONDS)
     if not bucket.versioning:
         if old is None:
-            return now, NULL
-        await release(tx, old)
-        return max(now, old.sequence + 1), NULL
+            return Place(now, NULL)
+        await let_go(tx, old)
+        return Place(max(now, old.sequence + 1), NULL, old)
     below = old or await newest_older(tx, bucket, key)
     sequence = now if below is None else max(now, below.sequence + 1)
+    replaced: Version | None = None
     if old is not None:
         if bucket.versioning == ENABLED or old.id != NULL:
             tx.add(Older(**msgspec.structs.asdict(old)))
         else:
-            await release(tx, old)
+            replaced = old
     if bucket.versioning == ENABLED:
-        return sequence, version_id(tx.context, sequence)
+        return Place(sequence, version_id(tx.context, sequence))
     if old is None or old.id != NULL:
         for null in await tx.find(NULLS, (bucket.id, key), limit=1):
             tx.delete(null)
-            await release(tx, null)
-    return sequence, NULL
+            replaced = null
+    if replaced is not None:
+        await let_go(tx, replaced)
+    return Place(sequence, NULL, replaced)
 
 
 async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Older | None:
@@ -103,20 +117,20 @@ async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Old
             tx.delete(current)
             await release(tx, current)
         return None
-    sequence, version = await make_way(tx, bucket, key, current)
+    place = await make_way(tx, bucket, key, current)
     if current is not None:
         tx.delete(current)
     marker = tx.add(
         Older(
             bucket=bucket.id,
             key=key,
-            sequence=sequence,
-            id=version,
+            sequence=place.sequence,
+            id=place.id,
             modified=tx.context.now.replace(microsecond=0),
             marker=True,
         )
     )
-    stored(tx, marker)
+    stored(tx, marker, place.replaced)
     return marker
 
 
