@@ -125,7 +125,7 @@ class Buckets:
             if bucket is None:
                 raise NoSuchBucket(BucketName=req["Bucket"])
             at_home = msgspec.structs.replace(bucket, region=HOME)
-            checked_bucket(ctx, at_home, bucket.name, req.get("ExpectedBucketOwner"))
+            checked_bucket(ctx, at_home, bucket.name, req)
         else:
             bucket = await existing_bucket(reader, req)
         reader.meter("Requests-Tier2")

@@ -66,6 +66,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     acl: list[Grant] | None = None
     abac: bool = False
     account_block: dict[str, bool] | None = None
+    requester_pays: bool = False
 
     @property
     def arn(self) -> str:
