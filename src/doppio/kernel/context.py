@@ -264,8 +264,8 @@ class Context:
     """One call: who, where, now; and the ways to state, time and other services."""
 
     __slots__ = (
-        "account", "audited", "caller", "kernel", "now", "operation", "partition", "region",
-        "request_id", "secure", "service", "source_ip", "user_agent",
+        "account", "audited", "caller", "kernel", "now", "operation", "partition", "payer",
+        "region", "request_id", "secure", "service", "source_ip", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -296,6 +296,8 @@ class Context:
         self.secure = secure
         self.now = kernel.clock.now()
         self.audited = False
+        # Whose usage it is, where that is not `account`: a resource's owner pays for its visitors.
+        self.payer: str | None = None
 
     @property
     def clock(self) -> Clock:

@@ -24,7 +24,7 @@ _CACHE_MAX = 4096
 def usage_key(context: Context, usage_type: str) -> bytes:
     """The counter of a usage type in the hour of this call."""
     now = context.now
-    parts = (context.account, context.region, usage_type)
+    parts = (context.payer or context.account, context.region, usage_type)
     known = _cache.get(parts)
     # Comparing moments is cheaper than working out the hour, which lasts for many calls.
     if known is not None and known[0] <= now < known[1]:

@@ -99,6 +99,10 @@ async def _check(reader: Reader, bucket: Bucket, target: Mapping[str, Any]) -> N
     found = await reader.get(Bucket, bucket_id(reader.context, name))
     if found is None or found.account != bucket.account:
         raise InvalidTargetBucketForLogging(TargetBucket=name)
+    if found.requester_pays:
+        raise InvalidTargetBucketForLogging(
+            "Requester Pays buckets cannot be used as target buckets for logging", TargetBucket=name
+        )
     if found.region != bucket.region:
         raise CrossLocationLoggingProhibited(
             TargetBucketLocation=found.region, SourceBucketLocation=bucket.region

@@ -219,6 +219,9 @@ async def _source(reader: Reader, req: Mapping[str, Any]) -> _Source:
         asked["VersionId"] = version_id
     if "ExpectedSourceBucketOwner" in req:
         asked["ExpectedBucketOwner"] = req["ExpectedSourceBucketOwner"]
+    if "RequestPayer" in req:
+        # It is said once, and counts for both buckets.
+        asked["RequestPayer"] = req["RequestPayer"]
     try:
         bucket, version, content = await version_and_content(reader, asked)
     except MethodNotAllowed as error:

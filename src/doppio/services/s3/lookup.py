@@ -21,6 +21,7 @@ from doppio.services.s3.errors import (
     PermanentRedirect,
 )
 from doppio.services.s3.limits import KEY_BYTES_MAX
+from doppio.services.s3.payers import settle
 from doppio.services.s3.records import (
     NULLS,
     SEQUENCE_MAX,
@@ -60,19 +61,29 @@ async def existing_bucket(reader: Reader, req: Mapping[str, Any]) -> Bucket:
     ctx = reader.context
     name: str = req["Bucket"]
     bucket = await reader.get(Bucket, bucket_id(ctx, name))
-    return checked_bucket(ctx, bucket, name, req.get("ExpectedBucketOwner"))
+    return checked_bucket(ctx, bucket, name, req)
 
 
-def checked_bucket(ctx: Context, bucket: Bucket | None, name: str, owner: str | None) -> Bucket:
-    """The bucket, if it is there, in this Region, and whose the caller thinks it is."""
+def checked_bucket(
+    ctx: Context, bucket: Bucket | None, name: str, req: Mapping[str, Any]
+) -> Bucket:
+    """The bucket, if it is there, in this Region, and whose the caller thinks it is.
+
+    Who comes from another account than the owner's is the owner's guest, or pays for himself.
+    """
     if bucket is None:
         if not name_is_allowed(name):
             raise InvalidBucketName(BucketName=name)
         raise NoSuchBucket(BucketName=name)
+    owner = req.get("ExpectedBucketOwner")
     if owner is not None and owner != bucket.account:
         raise AccessDenied
     if bucket.region != ctx.region:
         raise elsewhere(bucket)
+    if bucket.account != ctx.account:
+        settle(ctx, bucket, req)
+    elif ctx.payer is not None:
+        ctx.payer = None
     return bucket
 
 
@@ -96,7 +107,7 @@ async def bucket_and_current(
         [_buckets.key_of((home,)), _currents.key_of((home, req["Key"]))]
     )
     bucket = None if found is None else _buckets.decode_known(found)
-    bucket = checked_bucket(ctx, bucket, name, req.get("ExpectedBucketOwner"))
+    bucket = checked_bucket(ctx, bucket, name, req)
     return bucket, None if current is None else _currents.decode(current)
 
 
@@ -148,7 +159,7 @@ def check_foreign(ctx: Context, bucket: Bucket, more: More) -> None:
     action = _OF_OWNER.get(ctx.operation)
     if bucket.ownership == "BucketOwnerEnforced" or action is None or caller.kind == "service":
         return
-    public = not (bucket.public_access_block or {}).get("IgnorePublicAcls")
+    public = not bucket.blocks("IgnorePublicAcls")
     if caller.account != more.owner and not acl_rules.lets_in(
         more.acl or (), caller.account, action, public=public
     ):

@@ -26,6 +26,8 @@ from doppio.services.s3.notices import JOBS as NOTICE_JOBS
 from doppio.services.s3.notices import SUBSCRIPTION as NOTICES
 from doppio.services.s3.notifications import Notifications
 from doppio.services.s3.objects import Objects
+from doppio.services.s3.payers import telling
+from doppio.services.s3.payments import Payments
 from doppio.services.s3.permissions import DATA_EVENTS, needs
 from doppio.services.s3.policies import Policies
 from doppio.services.s3.reclaim import Reclaimer
@@ -56,6 +58,7 @@ SERVICE = Service(
         Tagging(),
         Configuration(),
         Policies(),
+        Payments(),
         Acls(),
         Notifications(),
         Lifecycle(),
@@ -87,3 +90,4 @@ SERVICE = Service(
     web=Browsers(),
     witness=access_logs.AccessLog,
 )
+SERVICE.operations.update(telling(SERVICE.operations))

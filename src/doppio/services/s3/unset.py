@@ -28,13 +28,6 @@ async def _read(ctx: Context, req: Mapping[str, Any]) -> Bucket:
 class Unset:
     """Reads of settings that nothing can set."""
 
-    async def get_bucket_request_payment(
-        self, ctx: Context, req: w.GetBucketRequestPaymentRequest
-    ) -> w.GetBucketRequestPaymentOutput:
-        """The owner pays."""
-        await _read(ctx, req)
-        return {"Payer": "BucketOwner"}
-
     async def list_bucket_intelligent_tiering_configurations(
         self, ctx: Context, req: w.ListBucketIntelligentTieringConfigurationsRequest
     ) -> w.ListBucketIntelligentTieringConfigurationsOutput:
