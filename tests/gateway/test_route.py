@@ -149,3 +149,15 @@ def test_every_service_that_botocore_knows_has_a_way_in() -> None:
     known = services()
     assert len(known) > 300
     assert all(named.signing and named.protocols for named in known.values())
+
+
+def test_s3_control_is_told_from_objects_of_such_a_path() -> None:
+    path = "/v20180820/configuration/publicAccessBlock"
+    scope = signed("s3", "eu-west-1")
+    asked = request("GET", path, authorization=scope, x_amz_account_id="000000000000")
+    assert found(asked) == ("s3control", "rest-xml", "GetPublicAccessBlock", "eu-west-1")
+    host = "000000000000.s3-control.eu-west-1.amazonaws.com"
+    assert found(request("GET", path, host=host)) == (
+        "s3control", "rest-xml", "GetPublicAccessBlock", "eu-west-1",
+    )  # fmt: skip
+    assert found(request("GET", path, authorization=scope))[:3] == ("s3", "rest-xml", "GetObject")

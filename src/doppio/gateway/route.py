@@ -124,6 +124,8 @@ class Scoped(Protocol):
 _NO_SCOPE = Scope("", "")
 _NO_NAMES: list[str] = []
 _S3_ALONE = ["s3"]
+_CONTROL_ALONE = ["s3control"]
+_CONTROL_PATH = "/v20180820/"
 
 
 def scope_of(request: Request) -> Scope:
@@ -158,6 +160,9 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
         return _cbor_target(request, scope, region or _host(headers.get("host", "")).region)
     candidates = _by_signing().get(scope.service, _NO_NAMES)
+    if request.path.startswith(_CONTROL_PATH) and is_control(request):
+        # It signs as S3, whose objects may have such paths, too.
+        candidates = _CONTROL_ALONE
     host = _host(headers.get("host", ""))
     name = candidates[0] if candidates else host.service
     region = region or host.region
@@ -309,6 +314,12 @@ def _host_bucket(host: str) -> str:
     if short and short[1] != "s3" and not _is_region_host(short[1]):
         return short[1]
     return ""
+
+
+def is_control(request: Request) -> bool:
+    """Whether a request below S3 Control's path is for it: by its account's header, or its host."""
+    host = _host(request.headers.get("host", ""))
+    return "x-amz-account-id" in request.headers or host.service == "s3control"
 
 
 def bucket_of_host(header: str) -> str:

@@ -139,8 +139,7 @@ def check_block(
     ctx: Context, bucket: Bucket, grants: list[Grant], action: str, resource: str
 ) -> None:
     """Raise AccessDenied for a public list that BlockPublicAcls keeps out."""
-    block = bucket.public_access_block or {}
-    if block.get("BlockPublicAcls") and acl_rules.is_public(grants):
+    if bucket.blocks("BlockPublicAcls") and acl_rules.is_public(grants):
         raise AccessDenied(
             f"User: {ctx.caller.arn} is not authorized to perform: {action} on resource: "
             f'"{resource}" because public access control lists (ACLs) are prevented by the '

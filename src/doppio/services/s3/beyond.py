@@ -77,7 +77,10 @@ class Records:
 def _of_writers(bucket: Bucket, arn: str) -> Granted | None:
     """Whom the bucket's list lets write may say who reads what they write."""
     statements = acl_rules.statements(
-        bucket.acl or (), arn, {"WRITE": ("s3:PutObjectAcl",)}, public=not ignores_public(bucket)
+        bucket.acl or (),
+        arn,
+        {"WRITE": ("s3:PutObjectAcl",)},
+        public=not bucket.blocks("IgnorePublicAcls"),
     )
     if not statements:
         return None
@@ -90,16 +93,11 @@ def _granted(bucket: Bucket, more: More) -> Granted | None:
     if grants is None:
         grants = [Grant(canonical_user(owner), acl_rules.FULL)]
     statements = acl_rules.statements(
-        grants, "*", acl_rules.ON_OBJECT, public=not ignores_public(bucket)
+        grants, "*", acl_rules.ON_OBJECT, public=not bucket.blocks("IgnorePublicAcls")
     )
     if not statements:
         return None
     return Granted(owner, {"Version": "2012-10-17", "Statement": statements})
-
-
-def ignores_public(bucket: Bucket) -> bool:
-    """Whether IgnorePublicAcls is on."""
-    return bool((bucket.public_access_block or {}).get("IgnorePublicAcls"))
 
 
 async def _bucket_of(reader: Reader, need: Need) -> tuple[Bucket | None, str]:

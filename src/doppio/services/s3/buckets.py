@@ -17,6 +17,7 @@ from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
 from doppio.services.s3 import access_logs, acl_rules, locks, stock
+from doppio.services.s3.account_blocks import account_block
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import (
     BucketAlreadyExists,
@@ -83,6 +84,7 @@ class Buckets:
                     created_at=ctx.now.replace(microsecond=0),
                     ownership=ownership,
                     public_access_block=_ALL_BLOCKED,
+                    account_block=await account_block(tx, ctx.account),
                     acl=acl,
                     tags=tags_of_set(tags, BUCKET_TAGS_MAX, "Bucket"),
                 )

@@ -148,7 +148,7 @@ def check_foreign(ctx: Context, bucket: Bucket, more: More) -> None:
     action = _OF_OWNER.get(ctx.operation)
     if bucket.ownership == "BucketOwnerEnforced" or action is None or caller.kind == "service":
         return
-    public = not (bucket.public_access_block or {}).get("IgnorePublicAcls")
+    public = not bucket.blocks("IgnorePublicAcls")
     if caller.account != more.owner and not acl_rules.lets_in(
         more.acl or (), caller.account, action, public=public
     ):

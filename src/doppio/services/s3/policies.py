@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from doppio._stubs import s3 as w
 
 _NOT_JSON = "Policies must be valid JSON and the first byte must be '{'"
-_SETTINGS = (
+SETTINGS = (
     "BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets",
 )  # fmt: skip
 
@@ -46,8 +46,7 @@ class Policies:
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
             document = _checked(bucket, text)
-            block = bucket.public_access_block or {}
-            if block.get("BlockPublicPolicy") and is_public(document):
+            if bucket.blocks("BlockPublicPolicy") and is_public(document):
                 raise AccessDenied(
                     f"User: {ctx.caller.arn} is not authorized to perform: s3:PutBucketPolicy on "
                     f'resource: "{bucket.arn}" because public policies are prevented by the '
@@ -85,7 +84,7 @@ class Policies:
     ) -> None:
         """Set what bounds public policies; what is not named is off."""
         wanted = req["PublicAccessBlockConfiguration"]
-        block = {name: bool(wanted.get(name)) for name in _SETTINGS}
+        block = {name: bool(wanted.get(name)) for name in SETTINGS}
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
             tell_policy(tx, msgspec.structs.replace(bucket, public_access_block=block))
@@ -126,8 +125,7 @@ def effective_policy(
 ) -> Mapping[str, Any] | None:
     """What the authoriser goes by: the policy, with a denial of strangers where
     RestrictPublicBuckets narrows a public one to the owner's account and to AWS services."""
-    block = bucket.public_access_block or {}
-    if document is None or not block.get("RestrictPublicBuckets") or not is_public(document):
+    if document is None or not bucket.blocks("RestrictPublicBuckets") or not is_public(document):
         return document
     statements = _statements(document)
     denial = {
@@ -148,7 +146,7 @@ def with_list(bucket: Bucket, document: Mapping[str, Any] | None) -> Mapping[str
     """A policy, and beside it what the bucket's list of access grants where lists count."""
     if bucket.acl is None or bucket.ownership == "BucketOwnerEnforced":
         return document
-    public = not (bucket.public_access_block or {}).get("IgnorePublicAcls")
+    public = not bucket.blocks("IgnorePublicAcls")
     granted = acl_rules.bucket_statements(bucket.acl, bucket.arn, public=public)
     if not granted:
         return document

@@ -45,7 +45,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `versioning` is as on the wire, and empty while it was never set. `encryption` and the others
     are the documents as they were put; None means that there is none. `kinds` names the further
     settings that the bucket has (`Setting`), so that a request reads none of them in vain. `acl` is
-    its list of access once one was put, and `abac` lets its tags count in policies.
+    its list of access once one was put, and `abac` lets its tags count in policies. `account_block`
+    is a copy of what its account blocks (`AccountBlock`), so that a request reads it nowhere else.
     """
 
     id: str
@@ -64,10 +65,26 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kinds: list[str] = []
     acl: list[Grant] | None = None
     abac: bool = False
+    account_block: dict[str, bool] | None = None
 
     @property
     def arn(self) -> str:
         return f"arn:{self.partition}:s3:::{self.name}"
+
+    def blocks(self, setting: str) -> bool:
+        """Whether the bucket or its account blocks public access in this way: either is enough."""
+        block, account_block = self.public_access_block, self.account_block
+        return (block is not None and block.get(setting, False)) or (
+            account_block is not None and account_block.get(setting, False)
+        )
+
+
+@record("s3.account_block", key=("account",))
+class AccountBlock(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account blocks of public access, in all its buckets."""
+
+    account: str
+    settings: dict[str, bool]
 
 
 @record("s3.setting", key=("bucket", "kind", "id"))

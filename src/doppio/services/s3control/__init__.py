@@ -1,4 +1,4 @@
-"""s3control: one sentence that says what it is for.
+"""S3 Control: what an account sets for S3 as a whole, beside its buckets' own settings.
 
 Reading order: `records` (what is stored), `rules` (what is decided), then the nouns.
 """

@@ -1,7 +1,15 @@
-"""s3control: the table of contents."""
+"""S3 Control's table of contents."""
 
 from __future__ import annotations
 
 from doppio.kernel.service import Service
+from doppio.services.s3control.account_blocks import AccountBlocks
+from doppio.services.s3control.permissions import needs
 
-SERVICE = Service("s3control", groups=[])
+SERVICE = Service(
+    "s3control",
+    groups=[
+        AccountBlocks(),
+    ],
+    needs=needs,
+)
