@@ -174,6 +174,20 @@ def test_time_is_shown_stopped_and_moved(server: Server, tmp_path: Path) -> None
     assert "is not a duration" in doppio("clock", "advance", "soon", data=data, status=1)
 
 
+def test_a_zone_is_taken_down_and_up(server: Server, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert "us-east-1a       use1-az1     up" in doppio("zone", "list", data=data)
+    assert "eu-west-1b       euw1-az2     down" in doppio("zone", "down", "eu-west-1b", data=data)
+    listed = doppio("zone", "list", "us-west-2", data=data)
+    assert "us-west-2d" in listed
+    assert "us-east-1a" not in listed
+    assert "eu-west-1b       euw1-az2     down" in listed
+    assert "up" in doppio("zone", "up", "eu-west-1b", data=data)
+    assert "down" not in doppio("zone", "list", "eu-west-1", data=data)
+    said = doppio("zone", "down", "atlantis-1a", data=data, status=1)
+    assert "'atlantis-1a' is no Availability Zone" in said
+
+
 def test_a_denial_is_explained_and_requests_are_listed(server: Server, tmp_path: Path) -> None:
     data = tmp_path / "data"
     iam = client(server.endpoint, "iam")

@@ -91,6 +91,30 @@ def test_a_wish_that_makes_no_sense_is_refused(wish: Any) -> None:
 
 
 @fronted
+async def test_zones_fail_and_work_again_with_the_token(front: Front) -> None:
+    wish = {"name": "us-east-1b", "state": "down"}
+    assert (await ask(front, "/_doppio/zones", "POST", wish))[0] == 403
+    front.gateway.internal.token = "secret"
+    right = {"x_doppio_token": "secret"}
+
+    async def down() -> list[str]:
+        _, found = await ask(front, "/_doppio/zones")
+        assert {"us-east-1a", "eu-west-1c"} < {one["name"] for one in found}
+        return [one["id"] for one in found if one["state"] == "down"]
+
+    assert await down() == []
+    assert (await ask(front, "/_doppio/zones", "POST", wish, **right))[0] == 200
+    assert await down() == ["use1-az2"]
+    wish = {"name": "us-east-1b", "state": "up"}
+    assert (await ask(front, "/_doppio/zones", "POST", wish, **right))[0] == 200
+    assert await down() == []
+    for wish in ({"name": "us-east-1z", "state": "down"}, {"name": "us-east-1a", "state": "odd"}):
+        status, said = await ask(front, "/_doppio/zones", "POST", wish, **right)
+        assert status == 400
+        assert said["message"]
+
+
+@fronted
 async def test_usage_is_told_by_account(front: Front) -> None:
     await front.world.call("sqs", "create_queue", QueueName="q")
     url = "http://localhost:4566/000000000000/q"

@@ -14,6 +14,7 @@ COMMANDS = {
     "status": "Say whether a cloud runs, and where.",
     "reset": "Delete everything a stopped cloud has kept.",
     "clock": "Show or change cloud time.",
+    "zone": "Show Availability Zones, take one down, or up again.",
     "why": "Explain what became of a request.",
     "mail": "Show what was sent to mailboxes and phones.",
     "logs": "Show the requests of a cloud.",

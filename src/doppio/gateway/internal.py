@@ -1,4 +1,4 @@
-"""The cloud's own paths: health, metrics, the clock, explanations; and LocalStack's, as tools ask.
+"""The cloud's own paths: health, metrics, clock, zones, explanations; and LocalStack's, as tools ask.
 
 What changes something needs the token that lies beside the data (0600), so that no web page in
 a browser on this machine can turn the clock.
@@ -18,6 +18,7 @@ from doppio.gateway.route import services as known_services
 from doppio.kernel.audit import LOG, Denial, decode_call
 from doppio.kernel.clock import duration
 from doppio.kernel.meter import usage
+from doppio.kernel.regions import regions, set_zone, zone_id, zones, zones_down
 from doppio.wire.http import Request, Response
 
 TOKEN_HEADER = "x-doppio-token"
@@ -37,6 +38,7 @@ class Internal:
             "/_doppio/health": self._health,
             "/_doppio/metrics": self._metrics,
             "/_doppio/clock": self._clock,
+            "/_doppio/zones": self._zones,
             "/_doppio/usage": self._usage,
             "/_localstack/health": self._localstack_health,
             "/_localstack/info": self._localstack_info,
@@ -61,6 +63,8 @@ class Internal:
                 return await self._why(why[1])
         if request.method == "POST" and path == "/_doppio/clock":
             return await self._set_clock(request)
+        if request.method == "POST" and path == "/_doppio/zones":
+            return await self._set_zone(request)
         return _json({"message": f"There is nothing at {request.path}."}, 404)
 
     async def _page(self, name: str) -> Response:
@@ -131,6 +135,31 @@ class Internal:
             return _json({"message": str(error)}, 400)
         await self._cloud.set_clock(state)
         return await self._clock(request)
+
+    async def _zones(self, request: Request) -> Response:
+        down = set(await zones_down(self._cloud.context_for("", "").read()))
+        return _json(
+            [
+                {"name": zone, "id": zone_id(zone), "state": "down" if zone in down else "up"}
+                for region in regions()
+                for zone in zones(region)
+            ]
+        )
+
+    async def _set_zone(self, request: Request) -> Response:
+        refused = self._refused(request)
+        if refused is not None:
+            return refused
+        try:
+            wish = msgspec.json.decode(request.body.whole or b"{}", type=dict[str, Any])
+            state = wish.get("state")
+            if state not in {"up", "down"}:
+                raise ValueError("state is one of up, down")
+            async with self._cloud.context_for("", "").write() as tx:
+                set_zone(tx, str(wish.get("name", "")), state)
+        except (ValueError, msgspec.DecodeError) as error:
+            return _json({"message": str(error)}, 400)
+        return await self._zones(request)
 
     async def _usage(self, request: Request) -> Response:
         found = re.search(r"(?:^|&)account=(\d{12})(?:&|$)", request.query)

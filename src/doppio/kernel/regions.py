@@ -1,21 +1,36 @@
 """Regions and Availability Zones: their names from botocore's endpoint data, and a state each.
 
-A zone is up or down; who takes one down is the operator. Zone ids and letters follow AWS's
-naming; three zones a Region.
+A zone is up or down; who takes one down is the operator (`doppio zone`). Zone ids and letters follow
+AWS's naming; here a letter means the same zone in every account.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import re
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from doppio.kernel.records import record
 
+if TYPE_CHECKING:
+    from doppio.kernel.context import Reader, Tx
+
 ZONES_A_REGION = 3
+# Source: "AWS Availability Zones" in the documentation of AWS's infrastructure.
+ZONES_MORE = {"us-east-1": 6, "us-west-2": 4, "ap-northeast-2": 4}
+# How the direction in a Region's name is written in the ids of its zones: us-gov-west-1 is usgw1.
+_SHORT = {
+    "north": "n", "northeast": "ne", "east": "e", "southeast": "se", "south": "s",
+    "southwest": "sw", "west": "w", "northwest": "nw", "central": "c", "gov": "g",
+}  # fmt: skip
+# More than there are, in all Regions together.
+ZONES_MAX = 1_000
+_ID = re.compile(r"^(.+)-az([1-6])$")
 
 
 class _Region(msgspec.Struct):
@@ -76,4 +91,51 @@ def partition_of(region: str) -> str:
 
 def zones(region: str) -> list[str]:
     """Names of a Region's Availability Zones."""
-    return [region + "abcdef"[number] for number in range(ZONES_A_REGION)]
+    count = ZONES_MORE.get(region, ZONES_A_REGION)
+    return [region + "abcdef"[number] for number in range(count)]
+
+
+def zone_id(zone: str) -> str:
+    """The id of a zone: use1-az1 of us-east-1a."""
+    return f"{_stem(zone[:-1])}-az{'abcdef'.index(zone[-1]) + 1}"
+
+
+def zone_of_id(region: str, name: str) -> str | None:
+    """The zone of a Region that has this id; None where it has none."""
+    found = _ID.match(name)
+    if found is None or found[1] != _stem(region):
+        return None
+    zone = region + "abcdef"[int(found[2]) - 1]
+    return zone if zone in zones(region) else None
+
+
+def zone_for(region: str, name: str) -> str:
+    """The one zone in which something of this name lies: for ever the same."""
+    places = zones(region)
+    digest = hashlib.blake2b(name.encode(), digest_size=4).digest()
+    return places[int.from_bytes(digest) % len(places)]
+
+
+async def is_up(reader: Reader, zone: str) -> bool:
+    """Whether a zone works."""
+    found = await reader.get(ZoneState, zone)
+    return found is None or found.state == "up"
+
+
+async def zones_down(reader: Reader) -> list[str]:
+    """The zones that do not work, in all Regions."""
+    found = await reader.list(ZoneState, limit=ZONES_MAX)
+    return [one.name for one in found if one.state == "down"]
+
+
+def set_zone(tx: Tx, name: str, state: Literal["up", "down"]) -> None:
+    """Take a zone down, or up again; being so already is no error. ValueError if there is none."""
+    if name[:-1] not in regions() or name not in zones(name[:-1]):
+        raise ValueError(f"{name!r} is no Availability Zone")
+    tx.put(ZoneState(name=name, state=state))
+
+
+@lru_cache(maxsize=256)
+def _stem(region: str) -> str:
+    first, *directions, number = region.split("-")
+    return first + "".join(_SHORT.get(word, word) for word in directions) + number
