@@ -33,6 +33,7 @@ from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
 from doppio.services.s3.select import Select
 from doppio.services.s3.tagging import Tagging
+from doppio.services.s3.torrents import Torrents
 from doppio.services.s3.unset import Unset
 from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
@@ -68,6 +69,7 @@ SERVICE = Service(
         analytics.Analytics(),
         Select(_bodies),
         Website(),
+        Torrents(),
         Unset(),
     ],
     needs=needs,
