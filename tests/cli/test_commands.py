@@ -245,6 +245,7 @@ def test_reset_deletes_what_a_cloud_keeps_and_nothing_else(tmp_path: Path) -> No
 def test_operations_are_counted_from_the_code() -> None:
     assert re.search(r"^sqs +23 of +23$", doppio("coverage"), re.MULTILINE)
     assert "has      SendMessage" in doppio("coverage", "sqs")
+    assert "has      GetBucketLifecycle\n" in doppio("coverage", "s3"), "an old name counts"
 
 
 def test_tls_by_an_authority_of_our_own(tmp_path: Path) -> None:

@@ -71,6 +71,19 @@ def test_copies_are_told_apart_by_a_header() -> None:
     assert match[0] == "UploadPartCopy"
 
 
+def test_an_old_name_is_answered_by_the_operation_that_has_its_binding() -> None:
+    answering = {
+        name: S3.answering(operation).name
+        for name, operation in model.load("s3").operations.items()
+    }
+    assert {name: other for name, other in answering.items() if name != other} == {
+        "GetBucketLifecycle": "GetBucketLifecycleConfiguration",
+        "GetBucketNotification": "GetBucketNotificationConfiguration",
+        "PutBucketLifecycle": "PutBucketLifecycleConfiguration",
+        "PutBucketNotification": "PutBucketNotificationConfiguration",
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "key"),
     [

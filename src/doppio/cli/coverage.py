@@ -1,4 +1,7 @@
-"""doppio coverage: which operations this cloud has, counted from its code against AWS's models."""
+"""doppio coverage: which operations this cloud has, counted from its code against AWS's models.
+
+An old name of an operation, whose requests are those of a newer one, is there when that one is.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import click
 
 from doppio.catalog import Catalog
 from doppio.wire import model
+from doppio.wire.rest import router
 
 
 class Count(NamedTuple):
@@ -22,11 +26,13 @@ def counts() -> list[Count]:
     """The operations of every service that this cloud has."""
     found = []
     for name, service in sorted(Catalog().items()):
-        by_method = model.load(name).by_method
-        present = [by_method[method].name for method in by_method if method in service.operations]
-        missing = [
-            by_method[method].name for method in by_method if method not in service.operations
-        ]
+        known = model.load(name)
+        rest = known.protocols[0].startswith("rest-")
+        present: list[str] = []
+        missing: list[str] = []
+        for operation in known.operations.values():
+            answering = router(known).answering(operation) if rest else operation
+            (present if answering.method in service.operations else missing).append(operation.name)
         found.append(Count(name, sorted(present), sorted(missing)))
     return found
 

@@ -12,7 +12,10 @@ from doppio.wire import checksums
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request
 
-ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5")
+ALGORITHMS = (
+    "CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3",
+    "XXHASH128",
+)  # fmt: skip
 _HEADERS = {f"x-amz-checksum-{name.lower()}": name for name in ALGORITHMS}
 
 

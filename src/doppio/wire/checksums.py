@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import importlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -38,6 +39,8 @@ _HASHES: dict[str, Callable[..., Any]] = {
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,
 }
+# xxhash's names; it is imported when somebody first asks for one.
+_XX = {"XXHASH64": "xxh64", "XXHASH3": "xxh3_64", "XXHASH128": "xxh3_128"}
 
 
 class _Crc:
@@ -62,7 +65,7 @@ class _Hash:
     __slots__ = ("_hash", "update")
 
     def __init__(self, algorithm: str) -> None:
-        self._hash = _HASHES[algorithm](usedforsecurity=False)
+        self._hash = _begun(algorithm, b"")
         self.update = self._hash.update
 
     def digest(self) -> bytes:
@@ -73,8 +76,16 @@ class _Hash:
         return base64.b64encode(self.digest()).decode()
 
 
+def _begun(algorithm: str, data: bytes) -> Any:
+    """A hash of `data`, to which more may come. XXHASH digests are big-endian, as S3's are."""
+    if algorithm in _XX:
+        return getattr(importlib.import_module("xxhash"), _XX[algorithm])(data)
+    return _HASHES[algorithm](data, usedforsecurity=False)
+
+
 def new(algorithm: str) -> Checksum:
-    """Begin a checksum: CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256 or SHA512."""
+    """Begin a checksum: a CRC (CRC32, CRC32C, CRC64NVME), a hash (MD5, SHA1, SHA256, SHA512) or a
+    quick hash (XXHASH64, XXHASH3, XXHASH128)."""
     return _Crc(algorithm) if algorithm in _CRCS else _Hash(algorithm)
 
 
@@ -85,7 +96,7 @@ def whole(algorithm: str, data: bytes) -> str:
         crc, bits, _ = found
         digest = crc(data, 0).to_bytes(bits // 8, "big")
         return binascii.b2a_base64(digest, newline=False).decode()
-    return base64.b64encode(_HASHES[algorithm](data, usedforsecurity=False).digest()).decode()
+    return base64.b64encode(_begun(algorithm, data).digest()).decode()
 
 
 def combine(algorithm: str, first: bytes, second: bytes, second_length: int) -> bytes:

@@ -130,6 +130,7 @@ class Router:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._roots: dict[str, _Node] = {}
+        self._places: dict[str, tuple[_Leaf, _Candidate]] = {}
         for operation in service.operations.values():
             self._add(operation)
         for root in self._roots.values():
@@ -162,14 +163,32 @@ class Router:
             if found[2]:
                 tail = tuple(segments[at + 1 :])
                 candidate = _Candidate(operation, tuple(labels), literals, present, headers)
-                node.greedy.setdefault(tail, _Leaf()).add(candidate)
+                leaf = node.greedy.setdefault(tail, _Leaf())
+                leaf.add(candidate)
+                self._places[operation.name] = leaf, candidate
                 return
             if node.label is None:
                 node.label = _Node()
             node = node.label
         if node.here is None:
             node.here = _Leaf()
-        node.here.add(_Candidate(operation, tuple(labels), literals, present, headers))
+        candidate = _Candidate(operation, tuple(labels), literals, present, headers)
+        node.here.add(candidate)
+        self._places[operation.name] = node.here, candidate
+
+    def answering(self, operation: Operation) -> Operation:
+        """The operation to which requests of this one's form go.
+
+        Nearly always itself. Where AWS has given an operation a new name and left its binding as
+        it was (S3's GetBucketLifecycle), no request tells one from the other: the newer one answers.
+        """
+        if not operation.deprecated:
+            return operation
+        leaf, own = self._places[operation.name]
+        for other in leaf.all:
+            if _form(other) == _form(own):
+                return other.operation
+        raise AssertionError(operation.name)
 
     def match(
         self,
@@ -237,6 +256,11 @@ def _walk(
             if chosen is not None:
                 return chosen, (*values, "/".join(segments[at:end]))
     return None
+
+
+def _form(one: _Candidate) -> tuple[frozenset[object], ...]:
+    """What tells a candidate from the others of its path."""
+    return frozenset(one.literals), frozenset(one.present), frozenset(one.headers)
 
 
 def _sort(node: _Node) -> None:

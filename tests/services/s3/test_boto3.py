@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import urllib.error
 import urllib.request
@@ -87,7 +88,7 @@ def test_errors_have_s3s_codes_and_statuses(s3: Any) -> None:
     )
     assert code(s3.delete_bucket, Bucket="errors") == ("BucketNotEmpty", 409)
     assert code(s3.get_bucket_policy, Bucket="errors") == ("NoSuchBucketPolicy", 404)
-    assert code(s3.get_object_torrent, Bucket="errors", Key="k") == ("NotImplemented", 501)
+    assert code(s3.get_object_torrent, Bucket="errors", Key="k") == ("MethodNotAllowed", 405)
 
 
 def test_versions_and_settings_come_back_as_put(s3: Any) -> None:
@@ -243,3 +244,44 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *args: Any) -> None:
         return None
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        "CRC32",
+        "CRC32C",
+        "CRC64NVME",
+        "SHA1",
+        "SHA256",
+        "SHA512",
+        "XXHASH64",
+        "XXHASH3",
+        "XXHASH128",
+    ],
+)
+def test_checksums_that_the_client_computes_are_those_of_the_server(
+    s3: Any, algorithm: str
+) -> None:
+    bucket = f"sums-{algorithm.lower()}"
+    s3.create_bucket(Bucket=bucket)
+    for key, body in (("small", b"milk"), ("large", b"milk" * 100_000)):
+        put = s3.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm=algorithm)
+        got = s3.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        assert got["Body"].read() == body, "and the client has verified it"
+        member = f"Checksum{algorithm}"
+        assert got[member] == put[member]
+        wrong = base64.b64encode(bytes(len(base64.b64decode(put[member])))).decode()
+        refused = code(s3.put_object, Bucket=bucket, Key=key, Body=body, **{member: wrong})
+        assert refused == ("BadDigest", 400)
+        assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == body
+    begun = s3.create_multipart_upload(Bucket=bucket, Key="parts", ChecksumAlgorithm=algorithm)
+    place = {"Bucket": bucket, "Key": "parts", "UploadId": begun["UploadId"]}
+    parts = []
+    for number, body in enumerate((b"a" * 5 * 1024 * 1024, b"b"), 1):
+        part = s3.upload_part(**place, PartNumber=number, Body=body, ChecksumAlgorithm=algorithm)
+        parts.append({"PartNumber": number, "ETag": part["ETag"], member: part[member]})
+    done = s3.complete_multipart_upload(**place, MultipartUpload={"Parts": parts})
+    kind = "FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE"
+    assert done["ChecksumType"] == kind
+    assert done[member].endswith("-2") == (kind == "COMPOSITE")

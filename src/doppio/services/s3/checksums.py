@@ -13,23 +13,17 @@ from typing import TYPE_CHECKING, Any, cast
 from doppio.services.s3.errors import BadDigest, InvalidRequest
 from doppio.services.s3.records import Checksum
 from doppio.wire import checksums
-from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
 
 DEFAULT = "CRC64NVME"
-MEMBERS = {
-    f"Checksum{name}": name
-    for name in (
-        "CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3",
-        "XXHASH128",
-    )
-}  # fmt: skip
-# Those that are here, with the length of their values.
+# Each with the length of its values.
 DIGEST_BYTES = {
     "CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "MD5": 16, "SHA1": 20, "SHA256": 32, "SHA512": 64,
+    "XXHASH64": 8, "XXHASH3": 8, "XXHASH128": 16,
 }  # fmt: skip
+MEMBERS = {f"Checksum{name}": name for name in DIGEST_BYTES}
 # CRCs of the whole can be computed from those of the parts; hashes cannot.
 FULL_OBJECT = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
 COMPOSITE = DIGEST_BYTES.keys() - {"CRC64NVME"}
@@ -71,11 +65,9 @@ def announced(trailers: tuple[str, ...]) -> str | None:
 def _checked(name: str) -> str:
     if name in DIGEST_BYTES:
         return name
-    if f"Checksum{name}" in MEMBERS:
-        raise NotImplementedByDoppio(f"Checksums of type {name} exist in AWS and not yet here")
     raise InvalidRequest(
         "Checksum algorithm provided is unsupported. Please try again with any of the valid "
-        "types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
+        f"types: [{', '.join(DIGEST_BYTES)}]"
     )
 
 

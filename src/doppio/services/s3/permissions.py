@@ -70,6 +70,7 @@ _ON_OBJECT = {
     "PutObjectRetention": "PutObjectRetention",
     "PutObjectLegalHold": "PutObjectLegalHold",
     "GetObjectTagging": "GetObjectTagging",
+    "GetObjectTorrent": "GetObjectTorrent",
     "PutObjectTagging": "PutObjectTagging",
     "DeleteObjectTagging": "DeleteObjectTagging",
     "CreateMultipartUpload": "PutObject",
@@ -85,6 +86,7 @@ _OF_VERSION = {
     "GetObjectAcl": "GetObjectVersionAcl",
     "PutObjectAcl": "PutObjectVersionAcl",
     "GetObjectTagging": "GetObjectVersionTagging",
+    "GetObjectTorrent": "GetObjectVersionTorrent",
     "PutObjectTagging": "PutObjectVersionTagging",
     "DeleteObjectTagging": "DeleteObjectVersionTagging",
 }

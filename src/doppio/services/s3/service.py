@@ -35,6 +35,7 @@ from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
 from doppio.services.s3.select import Select
 from doppio.services.s3.tagging import Tagging
+from doppio.services.s3.torrents import Torrents
 from doppio.services.s3.unset import Unset
 from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
@@ -71,6 +72,7 @@ SERVICE = Service(
         analytics.Analytics(),
         Select(_bodies),
         Website(),
+        Torrents(),
         Unset(),
     ],
     needs=needs,
