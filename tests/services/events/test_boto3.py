@@ -18,12 +18,13 @@ def cloud() -> Iterator[Cloud]:
         yield running
 
 
-def test_an_event_goes_through_a_custom_bus_to_a_queue(cloud: Cloud) -> None:
-    account = cloud.account()
-    events, sqs = account.client("events"), account.client("sqs")
-    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+def _queue(sqs: Any, name: str) -> str:
+    """Create a queue that EventBridge may write to; its ARN."""
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
     names = ["QueueArn"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]["QueueArn"]
+    arn: str = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][
+        "QueueArn"
+    ]
     statement = {
         "Effect": "Allow",
         "Principal": {"Service": "events.amazonaws.com"},
@@ -32,6 +33,14 @@ def test_an_event_goes_through_a_custom_bus_to_a_queue(cloud: Cloud) -> None:
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    return arn
+
+
+def test_an_event_goes_through_a_custom_bus_to_a_queue(cloud: Cloud) -> None:
+    account = cloud.account()
+    events, sqs = account.client("events"), account.client("sqs")
+    arn = _queue(sqs, "q")
+    url = sqs.get_queue_url(QueueName="q")["QueueUrl"]
     events.create_event_bus(Name="shop")
     made = events.put_rule(Name="r", EventBusName="shop", EventPattern='{"source": ["till"]}')
     events.put_targets(Rule="r", EventBusName="shop", Targets=[{"Id": "q", "Arn": arn}])
@@ -59,3 +68,26 @@ def test_an_event_goes_through_a_custom_bus_to_a_queue(cloud: Cloud) -> None:
     assert events.list_tags_for_resource(ResourceARN=made["RuleArn"])["Tags"] == [
         {"Key": "a", "Value": "b"}
     ]
+
+
+def test_a_partners_event_reaches_the_customer_that_listens(cloud: Cloud) -> None:
+    ours, theirs = cloud.account(), cloud.account()
+    events, sqs, partner = ours.client("events"), ours.client("sqs"), theirs.client("events")
+    name = f"aws.partner/tea.example/{ours.account_id}/orders"
+    made = partner.create_partner_event_source(Name=name, Account=ours.account_id)
+    assert made["EventSourceArn"] == f"arn:aws:events:us-east-1::event-source/{name}"
+    assert events.describe_event_source(Name=name)["State"] == "PENDING"
+    events.create_event_bus(Name=name, EventSourceName=name)
+    arn = _queue(sqs, "partners")
+    events.put_rule(Name="r", EventBusName=name, EventPattern=json.dumps({"source": [name]}))
+    events.put_targets(Rule="r", EventBusName=name, Targets=[{"Id": "q", "Arn": arn}])
+    entry = {"Source": name, "DetailType": "ordered", "Detail": '{"tea": 1}'}
+    answer = partner.put_partner_events(Entries=[entry, {**entry, "Source": f"{name}2"}])
+    assert answer["FailedEntryCount"] == 1
+    assert answer["Entries"][1]["ErrorCode"] == "NotAuthorizedForSource"
+    url = sqs.get_queue_url(QueueName="partners")["QueueUrl"]
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    body = json.loads(message["Body"])
+    assert (body["id"], body["account"]) == (answer["Entries"][0]["EventId"], ours.account_id)
+    accounts = partner.list_partner_event_source_accounts(EventSourceName=name)
+    assert accounts["PartnerEventSourceAccounts"][0]["State"] == "ACTIVE"

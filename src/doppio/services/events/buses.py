@@ -23,6 +23,7 @@ from doppio.services.events.lookup import (
     place_of,
 )
 from doppio.services.events.records import DEFAULT, Bus, Rule
+from doppio.services.events.sources import PARTNERS, activate, existing_source, unheard
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -37,18 +38,11 @@ class Buses:
     async def create_event_bus(
         self, ctx: Context, req: w.CreateEventBusRequest
     ) -> w.CreateEventBusResponse:
-        """Make a custom bus."""
+        """Make a custom bus, or the one that listens to a partner's source of events."""
         name = req["Name"]
         if name == DEFAULT:
             raise ResourceAlreadyExists("Event bus default already exists.")
-        if req.get("EventSourceName"):
-            raise NotImplementedByDoppio(
-                "events: partner event sources exist in AWS and not in this cloud"
-            )
-        if _NAME.fullmatch(name) is None:
-            raise Validation("Parameter Name is not valid. Reason: Name must not contain '/'.")
-        if name.startswith("aws."):
-            raise Validation("Event bus name starting with 'aws.' is not valid.")
+        _check_name(name, req.get("EventSourceName"))
         _check_settings(req)
         bus = Bus(
             account=ctx.account,
@@ -65,6 +59,8 @@ class Buses:
             if await tx.get(Bus, bus.account, bus.region, name) is not None:
                 raise ResourceAlreadyExists(f"Event bus {name} already exists.")
             await check_room(tx, Bus, (bus.account, bus.region), limits.BUSES_MAX)
+            if req.get("EventSourceName"):
+                await activate(tx, await existing_source(tx, bus.account, bus.region, name))
             tx.put(bus)
             put_resource(tx, bus.arn, bus.account)
         return cast("w.CreateEventBusResponse", {"EventBusArn": bus.arn, **_settings(bus)})
@@ -97,6 +93,8 @@ class Buses:
             if await tx.list(Rule, tuple(place), limit=1):
                 raise Validation("Event bus can't be deleted since it has rules.")
             tx.delete(bus)
+            if bus.name.startswith(PARTNERS):
+                await unheard(tx, bus)
             forget_resource(tx, bus.arn)
 
     async def describe_event_bus(
@@ -124,6 +122,18 @@ class Buses:
             "w.ListEventBusesResponse",
             {"EventBuses": [await _shown(reader, bus) for bus in found], **more},
         )
+
+
+def _check_name(name: str, source: str | None) -> None:
+    """A partner's bus bears the name of its source, and no other bus a name like that."""
+    if source:
+        if name != source:
+            raise Validation("Event bus name must match the name of the event source.")
+        return
+    if name.startswith("aws."):
+        raise Validation("Event bus name starting with 'aws.' is not valid.")
+    if _NAME.fullmatch(name) is None:
+        raise Validation("Parameter Name is not valid. Reason: Name must not contain '/'.")
 
 
 def _check_settings(req: Mapping[str, Any]) -> None:

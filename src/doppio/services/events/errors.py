@@ -20,6 +20,10 @@ class InvalidEventPattern(AwsError):
         super().__init__(f"Event pattern is not valid. Reason: {reason}")
 
 
+class InvalidState(AwsError):
+    code = "InvalidStateException"
+
+
 class LimitExceeded(AwsError):
     code = "LimitExceededException"
     text = "The requested resource exceeds the maximum number allowed."

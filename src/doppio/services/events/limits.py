@@ -24,6 +24,9 @@ INVOCATION_RATE_DEFAULT = 300
 AUTHORISATION_SECONDS_MAX = 10.0
 RUNNING_REPLAYS_MAX = 10
 BUSES_MAX = 100
+SOURCE_WAIT = timedelta(days=14)
+# Ours: AWS names no number of sources that partners may share with one account.
+SOURCES_MAX = 1_000
 RULES_MAX = 300
 ARCHIVES_MAX = 100
 CONNECTIONS_MAX = 3_000

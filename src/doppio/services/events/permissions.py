@@ -54,6 +54,9 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     for member, kind in _KINDS.items():
         if member in req:
             return (Need(action, _arn(ctx, f"{kind}/{req[member]}")),)
+    if operation.endswith("EventSource") or "EventSourceName" in req:
+        source = req.get("EventSourceName") or req["Name"]
+        return (Need(action, f"arn:{ctx.partition}:events:{ctx.region}::event-source/{source}"),)
     if operation.endswith("Connection"):
         return (Need(action, _arn(ctx, f"connection/{req['Name']}")),)
     if operation.endswith("ApiDestination"):

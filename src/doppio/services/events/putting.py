@@ -72,7 +72,7 @@ class Putting:
                 for event in accepted:
                     if await bus_at(tx, event.place) is not None:
                         await follow(tx, event)
-                tx.meter("Event-64K-Chunks", sum(_chunks(one) for one in entries))
+                tx.meter("Event-64K-Chunks", sum(chunks(one) for one in entries))
         return {"FailedEntryCount": len(entries) - len(accepted), "Entries": results}
 
     async def test_event_pattern(
@@ -178,7 +178,8 @@ def _event(ctx: Context, entry: Mapping[str, Any]) -> Event | Refusal:
     return Event(place_of(ctx, entry.get("EventBusName")), body, at)
 
 
-def _chunks(entry: Mapping[str, Any]) -> int:
+def chunks(entry: Mapping[str, Any]) -> int:
+    """How many chunks of 64 KiB an entry is billed as."""
     return -(-entry_bytes(entry) // limits.BILLED_BYTES) or 1
 
 

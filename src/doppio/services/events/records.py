@@ -220,3 +220,39 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     destination: str
     free_at: datetime
+
+
+@record("events.partner_source", key=("region", "name"))
+class PartnerSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A partner's stream of events, as the partner sees it: for which customer it is."""
+
+    region: str
+    name: str
+    partner: str
+    account: str
+    partition: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:events:{self.region}::event-source/{self.name}"
+
+
+@record("events.event_source", key=("account", "region", "name"))
+class EventSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A partner's stream of events, as the customer sees it.
+
+    One that nobody listens to (PENDING) ends at `expires_at`; one that was listened to and whose
+    partner has ended it (DELETED) stays until its bus goes.
+    """
+
+    account: str
+    region: str
+    name: str
+    partition: str
+    created_at: datetime
+    state: str = "PENDING"
+    expires_at: datetime | None = None
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:events:{self.region}::event-source/{self.name}"

@@ -73,6 +73,8 @@ def _check_kind(target: Mapping[str, Any], service: str, resource: str) -> None:
                 raise Validation(
                     f"Input, InputPath and InputTransformer are not supported for target {one}."
                 )
+            if resource.startswith("event-bus/aws."):
+                raise _not_valid(arn)
             return
         if not resource.startswith("api-destination/"):
             raise _not_valid(arn)
