@@ -82,7 +82,7 @@ async def test_attributes_are_set_shown_and_taken_off(world: World) -> None:
     assert await refusal(wrong) == ("InvalidParameter", "Invalid parameter: AttributeName")
     for name, value, code in (
         ("SQSSuccessFeedbackSampleRate", "101", "InvalidParameter"),
-        ("SQSSuccessFeedbackRoleArn", "arn:aws:iam::000000000000:role/r", "NotImplemented"),
+        ("SQSSuccessFeedbackRoleArn", "arn:aws:iam::000000000000:user/r", "InvalidParameter"),
         ("TracingConfig", "Active", "NotImplemented"),
     ):
         wrong = world.call(

@@ -14,6 +14,7 @@ from doppio.services.sns.archive import archive_days, checked_replay, kept_since
 from doppio.services.sns.errors import FilterPolicyLimitExceeded, InvalidParameter
 from doppio.services.sns.notification import timestamp
 from doppio.services.sns.records import Subscription, Topic
+from doppio.services.sns.statuses import KINDS, NAMES, checked_feedback
 from doppio.wire.errors import NotImplementedByDoppio
 
 DEFAULT_RETRIES: dict[str, Any] = {
@@ -26,11 +27,7 @@ DEFAULT_RETRIES: dict[str, Any] = {
     "backoffFunction": "linear",
 }
 _BACKOFFS = frozenset({"linear", "arithmetic", "geometric", "exponential"})
-_FEEDBACK = tuple(
-    f"{protocol}{kind}"
-    for protocol in ("HTTP", "Firehose", "Lambda", "Application", "SQS")
-    for kind in ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
-)
+_FEEDBACK = frozenset(f"{protocol}{kind}" for protocol in NAMES.values() for kind in KINDS)
 _TOPIC_ATTRIBUTES = frozenset(
     {
         "DeliveryPolicy", "DisplayName", "Policy", "TracingConfig", "KmsMasterKeyId",
@@ -51,7 +48,7 @@ _RAW = frozenset({"sqs", "http", "https", "firehose"})
 def checked_topic_attribute(name: str, value: str, *, fifo: bool, creating: bool = False) -> None:
     """Raise InvalidParameter unless a topic's attribute may be set to this."""
     if name in _FEEDBACK:
-        _check_feedback(name, value)
+        checked_feedback(name, value)
         return
     if name not in _TOPIC_ATTRIBUTES or (name == "FifoTopic" and not creating):
         raise InvalidParameter("AttributeName")
@@ -83,17 +80,6 @@ def checked_topic_attribute(name: str, value: str, *, fifo: bool, creating: bool
         raise InvalidParameter("FifoThroughputScope")
     elif name == "ArchivePolicy":
         archive_days(value)
-
-
-def _check_feedback(name: str, value: str) -> None:
-    """A rate alone does nothing; a role would let SNS write logs, which it cannot yet."""
-    if name.endswith("RoleArn"):
-        if value:
-            raise NotImplementedByDoppio(
-                "sns: delivery status logging exists in AWS and not yet in this cloud"
-            )
-    elif value and not (value.isdigit() and int(value) <= 100):
-        raise InvalidParameter(f"{name} Reason: must be a whole number from 0 to 100")
 
 
 def checked_subscription_attribute(

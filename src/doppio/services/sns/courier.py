@@ -100,12 +100,14 @@ class Courier:
         if subscription is None or (subscription.pending and message.token is None):
             return await _done(ctx, delivery)
         topic = await _topic(reader, message.topic)
-        outcome = await self._ways.deliver(ctx, topic, subscription, message)
-        if outcome is Outcome.AGAIN:
-            wait = _wait(topic, subscription, delivery)
-            if wait is not None:
-                return await _again(ctx, delivery, wait)
-            outcome = Outcome.REFUSED
+        wait = _wait(topic, subscription, delivery)
+        # Who is within this cloud was tried once before there was a delivery.
+        earlier = delivery.tries + (subscription.protocol in _INSIDE)
+        outcome = await self._ways.deliver(
+            ctx, topic, subscription, message, earlier=earlier, last=wait is None
+        )
+        if outcome is Outcome.AGAIN and wait is not None:
+            return await _again(ctx, delivery, wait)
         if outcome is Outcome.REFUSED:
             await self._give_up(ctx, topic, subscription, message)
         return await _done(ctx, delivery)

@@ -23,6 +23,15 @@ from doppio.services.sns.errors import (
 from doppio.services.sns.lookup import next_token, position
 from doppio.services.sns.notification import text_for
 from doppio.services.sns.records import Application, Endpoint, Message, Push
+from doppio.services.sns.statuses import (
+    KINDS,
+    checked_feedback,
+    dwell,
+    logs_with,
+    may_pass,
+    report,
+)
+from doppio.wire.errors import AwsError
 
 if TYPE_CHECKING:
     from doppio._stubs import sns as w
@@ -53,6 +62,7 @@ class Applications:
             )
         if not req["Attributes"].get("PlatformCredential"):
             raise InvalidParameter("Attributes Reason: Platform credentials are missing")
+        await _check_attributes(ctx, req["Attributes"])
         async with ctx.write() as tx:
             found = Application(
                 account=ctx.account,
@@ -76,6 +86,7 @@ class Applications:
         self, ctx: Context, req: w.SetPlatformApplicationAttributesInput
     ) -> None:
         """Set attributes of an app."""
+        await _check_attributes(ctx, req["Attributes"])
         async with ctx.write() as tx:
             found = await _application(tx, req["PlatformApplicationArn"])
             tx.put(replace(found, attributes={**found.attributes, **req["Attributes"]}))
@@ -191,12 +202,23 @@ async def checked_endpoint(reader: Reader, arn: str) -> Endpoint:
     return endpoint
 
 
-async def push(ctx: Context, arn: str, message: Message) -> bool:
-    """Record what an app would have got; whether it may get anything."""
+async def token_of(reader: Reader, arn: str) -> str:
+    """The token of an endpoint's phone, empty where the endpoint is gone."""
+    try:
+        return (await _endpoint(reader, arn)).token
+    except NotFound:
+        return ""
+
+
+async def push(ctx: Context, arn: str, message: Message) -> AwsError | None:
+    """Record what an app would have got; why it may get nothing, if so."""
     try:
         endpoint = await checked_endpoint(ctx.read(), arn)
-    except (NotFound, EndpointDisabled, PlatformApplicationDisabled):
-        return False
+    except (EndpointDisabled, PlatformApplicationDisabled) as error:
+        await _log_failure(ctx, arn, message, error)
+        return error
+    except (NotFound, InvalidParameter) as error:
+        return error
     platform = endpoint.application.split("/")[1]
 
     async def keep(tx: Tx) -> None:
@@ -212,9 +234,35 @@ async def push(ctx: Context, arn: str, message: Message) -> bool:
             )
         )
         tx.meter("DeliveryAttempts-PUSH")
+        await _log_status(tx, endpoint, message, None)
 
     await ctx.transact(keep)
-    return True
+    return None
+
+
+async def _log_failure(ctx: Context, arn: str, message: Message, error: AwsError) -> None:
+    async def tell(tx: Tx) -> None:
+        await _log_status(tx, await _endpoint(tx, arn), message, error)
+
+    await ctx.transact(tell)
+
+
+async def _log_status(tx: Tx, endpoint: Endpoint, message: Message, error: AwsError | None) -> None:
+    """Log what became of a push, where its app has somebody to write it."""
+    application = await _application(tx, endpoint.application)
+    role = logs_with(tx.context, application.attributes, "", good=error is None)
+    if not role:
+        return
+    delivery = {
+        "deliveryId": tx.context.new_id(),
+        "destination": endpoint.arn,
+        "providerResponse": "" if error is None else error.message,
+        "dwellTimeMs": dwell(tx.context, message),
+        "attempts": 1,
+        "statusCode": 200 if error is None else error.status,
+        "token": endpoint.token,
+    }
+    report(tx, application.arn, role, message, delivery, good=error is None)
 
 
 def _payload(platform: str, message: Message) -> str:
@@ -226,6 +274,13 @@ def _payload(platform: str, message: Message) -> str:
     if platform == "GCM":
         return json.dumps({"data": {"default": text}})
     return text
+
+
+async def _check_attributes(ctx: Context, given: Mapping[str, str]) -> None:
+    for name, value in given.items():
+        if name in KINDS:
+            checked_feedback(name, value)
+    await may_pass(ctx, given)
 
 
 def _shown(application: Application) -> dict[str, str]:

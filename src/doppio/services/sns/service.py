@@ -11,6 +11,7 @@ from doppio.services.sns.protection import AUDIT, Protection, audit_job
 from doppio.services.sns.publishing import Publishing
 from doppio.services.sns.push import Applications
 from doppio.services.sns.sms import Sms
+from doppio.services.sns.statuses import SUBSCRIPTION
 from doppio.services.sns.subscriptions import Subscriptions
 from doppio.services.sns.topics import Topics
 
@@ -22,6 +23,7 @@ SERVICE = Service(
     needs=needs,
     data_events=DATA_EVENTS,
     anonymous=ANONYMOUS,
+    subscriptions=[SUBSCRIPTION],
     jobs={**_courier.jobs(), AUDIT: audit_job, EXPIRE: expire_job},
     pages={
         signing.PAGE: signing.certificate_page,

@@ -7,9 +7,9 @@ that were verified get messages; whoever has opted out gets none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -24,6 +24,7 @@ from doppio.services.sns.errors import (
 )
 from doppio.services.sns.lookup import next_token, position
 from doppio.services.sns.records import Message, Phone, PhoneMessage, SmsSettings
+from doppio.services.sns.statuses import checked_role, dwell, may_pass, report_text
 
 if TYPE_CHECKING:
     from doppio._stubs import sns as w
@@ -56,6 +57,13 @@ class Sms:
                 raise InvalidParameter("DefaultSMSType is invalid")
             if name == "MonthlySpendLimit" and not value.isdigit():
                 raise InvalidParameter("MonthlySpendLimit is invalid")
+            if name == "DeliveryStatusIAMRole" and value:
+                checked_role(value)
+            if name == "DeliveryStatusSuccessSamplingRate" and not (
+                value.isdigit() and int(value) <= 100
+            ):
+                raise InvalidParameter("DeliveryStatusSuccessSamplingRate is invalid")
+        await may_pass(ctx, given)
         async with ctx.write() as tx:
             old = await _settings(tx, ctx.account, ctx.region)
             tx.put(replace(old, attributes={**old.attributes, **given}))
@@ -210,27 +218,32 @@ async def send_text(
     phone_number = re.sub(r"[\s().-]", "", number)
 
     async def send(tx: Tx) -> bool:
+        settings = await _settings(tx, account, region)
+        kind = message.attributes.get("AWS.SNS.SMS.SMSType", {}).get("StringValue")
+        kind = kind or settings.attributes.get("DefaultSMSType", "Promotional")
+        given = message.attributes.get("AWS.SNS.SMS.SenderID", {}).get("StringValue")
+        parts = -(-len(text) // PART_CHARS) or 1
+        sheet = {"numberOfMessageParts": parts, "destination": phone_number, "smsType": kind}
         phone = await tx.get(Phone, account, region, phone_number)
         if phone is not None and phone.opted_out:
             if direct:
                 raise OptedOut
+            _log_status(tx, settings, message, sheet, "Phone number is opted out")
             return False
         if phone is None or phone.sandbox != "Verified":
             if direct:
                 raise UserError(
                     "The phone number is not verified: this account is in the SMS sandbox"
                 )
+            _log_status(tx, settings, message, sheet, "Phone number is not verified")
             return False
-        settings = await _settings(tx, account, region)
         month = ctx.now.strftime("%Y-%m")
         spent = settings.spent_usd if settings.spent_month == month else 0.0
-        parts = -(-len(text) // PART_CHARS) or 1
         limit = float(settings.attributes.get("MonthlySpendLimit", "1"))
         if spent + parts * PART_USD > limit:
+            _log_status(tx, settings, message, sheet, "No quota left for account")
             return False
         tx.put(replace(settings, spent_month=month, spent_usd=spent + parts * PART_USD))
-        kind = message.attributes.get("AWS.SNS.SMS.SMSType", {}).get("StringValue")
-        given = message.attributes.get("AWS.SNS.SMS.SenderID", {}).get("StringValue")
         tx.put(
             PhoneMessage(
                 account=account,
@@ -239,14 +252,33 @@ async def send_text(
                 region=region,
                 to=phone_number,
                 text=text,
-                kind=kind or settings.attributes.get("DefaultSMSType", "Promotional"),
+                kind=kind,
                 sender=given or sender or settings.attributes.get("DefaultSenderID", ""),
             )
         )
         tx.meter("SMS-Parts", parts)
+        _log_status(tx, settings, message, {**sheet, "priceInUSD": round(parts * PART_USD, 5)})
         return True
 
     return await ctx.transact(send)
+
+
+def _log_status(
+    tx: Tx,
+    settings: SmsSettings,
+    message: Message,
+    sheet: Mapping[str, Any],
+    refusal: str | None = None,
+) -> None:
+    """Log what became of a text, where the account has somebody to write it."""
+    ctx, role = tx.context, settings.attributes.get("DeliveryStatusIAMRole")
+    rate = int(settings.attributes.get("DeliveryStatusSuccessSamplingRate", "100"))
+    if not role or (refusal is None and ctx.random() * 100 >= rate):
+        return
+    delivery = {"priceInUSD": 0.0, **sheet, "dwellTimeMs": dwell(ctx, message)}
+    delivery["providerResponse"] = refusal or "Message has been accepted by phone carrier"
+    where = (settings.account, settings.region)
+    report_text(tx, where, role, message, delivery, good=refusal is None)
 
 
 async def _settings(reader: Reader, account: str, region: str) -> SmsSettings:

@@ -31,6 +31,7 @@ from doppio.services.sns.lookup import (
 )
 from doppio.services.sns.protection import checked
 from doppio.services.sns.records import Subscription, Topic
+from doppio.services.sns.statuses import may_pass
 
 if TYPE_CHECKING:
     from doppio._stubs import sns as w
@@ -60,6 +61,7 @@ class Topics:
         protection = checked(req.get("DataProtectionPolicy", ""))
         archive = given.pop("ArchivePolicy", "")
         policy = given.pop("Policy", None)
+        await may_pass(ctx, given)
         wanted = Topic(
             account=ctx.account,
             region=ctx.region,
@@ -131,6 +133,7 @@ class Topics:
     async def set_topic_attributes(self, ctx: Context, req: w.SetTopicAttributesInput) -> None:
         """Set one attribute; an empty value takes it off."""
         name, value = req["AttributeName"], req.get("AttributeValue", "")
+        await may_pass(ctx, {name: value})
         async with ctx.write() as tx:
             topic = await existing_topic(tx, req["TopicArn"])
             checked_topic_attribute(name, value, fifo=topic.fifo)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import service_caller
@@ -16,15 +17,19 @@ from doppio.services.sns.notification import (
     text_for,
     unsubscribe_url,
 )
-from doppio.services.sns.push import push
+from doppio.services.sns.push import push, token_of
 from doppio.services.sns.records import Mail, Message, Subscription, Topic
 from doppio.services.sns.signing import Signer
 from doppio.services.sns.sms import send_text
+from doppio.services.sns.statuses import NAMES, dwell, logs_with, report
 from doppio.wire.errors import AccessDenied, AwsError, NotImplementedByDoppio
 
 SENDER = "no-reply@sns.amazonaws.com"
 _AGENT = "Amazon Simple Notification Service Agent"
 _QUEUE_ATTRIBUTES_MAX = 10
+_TOO_MANY = "A message of a queue has at most 10 attributes"
+# As much of what a server answers is logged.
+_WORDS_BYTES_MAX = 1_024
 
 
 class Outcome(Enum):
@@ -35,6 +40,19 @@ class Outcome(Enum):
     REFUSED = "refused"  # it never will
 
 
+class Reply(NamedTuple):
+    """What a subscriber said: what becomes of the delivery, and for its log, the words."""
+
+    outcome: Outcome
+    status: int = 200
+    words: str | Mapping[str, Any] = ""
+
+
+_DONE = Reply(Outcome.DONE)
+# What SNS calls the request of which it has no id, by the service.
+_REQUESTS = {"sqs": "sqsRequestId", "lambda": "lambdaRequestId", "firehose": "firehoseRequestId"}
+
+
 class Ways:
     """Delivers."""
 
@@ -42,9 +60,19 @@ class Ways:
         self._signer = Signer()
 
     async def deliver(
-        self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
+        self,
+        ctx: Context,
+        topic: Topic | None,
+        subscription: Subscription,
+        message: Message,
+        *,
+        earlier: int = 0,
+        last: bool = False,
     ) -> Outcome:
-        """Bring a message to a subscriber, once."""
+        """Bring a message to a subscriber, once; `earlier` tries have failed.
+
+        Of the `last` try there is no other outcome than that it arrived, or never will.
+        """
         way = {
             "sqs": self._to_queue,
             "lambda": self._to_function,
@@ -57,11 +85,18 @@ class Ways:
             "firehose": self._to_stream,
         }[subscription.protocol]
         try:
-            outcome = await way(ctx, topic, subscription, message)
+            reply = await way(ctx, topic, subscription, message)
         except AwsError as error:
-            return outcome_of(error)
-        if outcome is Outcome.DONE and message.kind == "Notification":
+            reply = _refusal(subscription.protocol, error)
+        outcome = reply.outcome
+        if outcome is Outcome.AGAIN and last:
+            outcome = Outcome.REFUSED
+        if message.kind != "Notification":
+            return outcome
+        if outcome is Outcome.DONE:
             count_of(ctx, DELIVERED, subscription.topic)
+        if topic is not None and topic.attributes and outcome is not Outcome.AGAIN:
+            await _log_status(ctx, topic, subscription, message, reply, earlier + 1)
         return outcome
 
     async def dead_letter(
@@ -75,7 +110,7 @@ class Ways:
         """Put what could not be delivered into the subscription's dead-letter queue."""
         body = await self._body(ctx, topic, subscription, message)
         try:
-            return await _send(ctx, subscription, message, arn, body)
+            return (await _send(ctx, subscription, message, arn, body)).outcome
         except AwsError as error:
             return outcome_of(error)
 
@@ -103,13 +138,13 @@ class Ways:
 
     async def _to_queue(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
-    ) -> Outcome:
+    ) -> Reply:
         body = await self._body(ctx, topic, subscription, message)
         return await _send(ctx, subscription, message, subscription.endpoint, body)
 
     async def _to_function(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
-    ) -> Outcome:
+    ) -> Reply:
         told = await self._envelope(ctx, topic, subscription, message)
         told.setdefault("Subject", None)
         told["SigningCertUrl"] = told.pop("SigningCertURL")
@@ -135,14 +170,14 @@ class Ways:
                 "Payload": as_json(event).encode(),
             },
         )
-        return Outcome.DONE
+        return Reply(Outcome.DONE, 202, {"lambdaRequestId": ctx.request_id})
 
     async def _to_stream(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
-    ) -> Outcome:
+    ) -> Reply:
         body = await self._body(ctx, topic, subscription, message)
         parts = subscription.endpoint.split(":")
-        await _as_topic(ctx, message, parts[3]).call(
+        told = await _as_topic(ctx, message, parts[3]).call(
             "firehose",
             "put_record",
             {
@@ -150,11 +185,11 @@ class Ways:
                 "Record": {"Data": f"{body}\n".encode()},
             },
         )
-        return Outcome.DONE
+        return Reply(Outcome.DONE, 200, {"recordId": told["RecordId"]})
 
     async def _to_server(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
-    ) -> Outcome:
+    ) -> Reply:
         body = await self._body(ctx, topic, subscription, message)
         headers = {
             "content-type": "text/plain; charset=UTF-8",
@@ -174,15 +209,16 @@ class Ways:
             body=body.encode(),
             seconds_max=limits.HTTP_SECONDS_MAX,
         )
+        words = answer.error or answer.body[:_WORDS_BYTES_MAX].decode(errors="replace")
         if answer.ok:
-            return Outcome.DONE
+            return Reply(Outcome.DONE, answer.status, words)
         # What a server refuses for good is not tried again; that it was too busy is.
         final = 400 <= answer.status < 500 and answer.status not in {408, 429}
-        return Outcome.REFUSED if final else Outcome.AGAIN
+        return Reply(Outcome.REFUSED if final else Outcome.AGAIN, answer.status, words)
 
     async def _to_mailbox(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
-    ) -> Outcome:
+    ) -> Reply:
         subject = message.subject or "AWS Notification Message"
         sender = topic.attributes.get("DisplayName", "") if topic is not None else ""
         if message.kind != "Notification":
@@ -222,11 +258,9 @@ class Ways:
             tx.meter("DeliveryAttempts-SMTP")
 
         await ctx.transact(keep)
-        return Outcome.DONE
+        return _DONE
 
-    async def _by_smtp(
-        self, ctx: Context, sender: str, to: str, subject: str, body: str
-    ) -> Outcome:
+    async def _by_smtp(self, ctx: Context, sender: str, to: str, subject: str, body: str) -> Reply:
         """Hand a mail to the mail server; what that refuses for now is tried again."""
         ctx.read().meter("DeliveryAttempts-SMTP")
         sent = await ctx.machine.smtp.send(
@@ -238,22 +272,23 @@ class Ways:
             at=ctx.clock.now(),
         )
         if sent.ok:
-            return Outcome.DONE
-        return Outcome.REFUSED if sent.final else Outcome.AGAIN
+            return _DONE
+        return Reply(Outcome.REFUSED if sent.final else Outcome.AGAIN)
 
     async def _to_phone(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
-    ) -> Outcome:
+    ) -> Reply:
         sender = topic.attributes.get("DisplayName", "") if topic is not None else ""
         text = text_for(message, "sms")
         where = (subscription.account, subscription.region)
         sent = await send_text(ctx, where, subscription.endpoint, text, message, sender=sender)
-        return Outcome.DONE if sent else Outcome.REFUSED
+        return _DONE if sent else Reply(Outcome.REFUSED)
 
     async def _to_app(
         self, ctx: Context, topic: Topic | None, subscription: Subscription, message: Message
-    ) -> Outcome:
-        return Outcome.DONE if await push(ctx, subscription.endpoint, message) else Outcome.REFUSED
+    ) -> Reply:
+        refused = await push(ctx, subscription.endpoint, message)
+        return _DONE if refused is None else Reply(Outcome.REFUSED, refused.status, refused.message)
 
 
 def outcome_of(error: AwsError) -> Outcome:
@@ -261,6 +296,45 @@ def outcome_of(error: AwsError) -> Outcome:
     if isinstance(error, NotImplementedByDoppio | AccessDenied):
         return Outcome.REFUSED
     return Outcome.AGAIN if error.status >= 500 or error.status == 429 else Outcome.REFUSED
+
+
+def _refusal(protocol: str, error: AwsError) -> Reply:
+    words = {"ErrorCode": error.code, "ErrorMessage": error.message}
+    if protocol in _REQUESTS:
+        words[_REQUESTS[protocol]] = "Unrecoverable"
+    return Reply(outcome_of(error), error.status, words)
+
+
+async def _log_status(
+    ctx: Context,
+    topic: Topic,
+    subscription: Subscription,
+    message: Message,
+    reply: Reply,
+    attempts: int,
+) -> None:
+    """Log what became of a delivery, where the topic has somebody to write it."""
+    prefix = NAMES.get(subscription.protocol)
+    good = reply.outcome is Outcome.DONE
+    role = prefix and logs_with(ctx, topic.attributes, prefix, good=good)
+    if not role:
+        return
+    words = reply.words if isinstance(reply.words, str) else as_json(reply.words)
+    delivery: dict[str, Any] = {
+        "deliveryId": ctx.new_id(),
+        "destination": subscription.endpoint,
+        "providerResponse": words,
+        "dwellTimeMs": dwell(ctx, message),
+        "attempts": attempts,
+        "statusCode": reply.status,
+    }
+    if subscription.protocol == "application":
+        delivery["token"] = await token_of(ctx.read(), subscription.endpoint)
+
+    async def tell(tx: Tx) -> None:
+        report(tx, topic.arn, role, message, delivery, good=good)
+
+    await ctx.transact(tell)
 
 
 def _as_topic(ctx: Context, message: Message, region: str) -> Context:
@@ -271,7 +345,7 @@ def _as_topic(ctx: Context, message: Message, region: str) -> Context:
 
 async def _send(
     ctx: Context, subscription: Subscription, message: Message, queue: str, body: str
-) -> Outcome:
+) -> Reply:
     parts = queue.split(":")
     req: dict[str, Any] = {
         "QueueUrl": f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}",
@@ -280,12 +354,14 @@ async def _send(
     raw = subscription.attributes.get("RawMessageDelivery", "").lower() == "true"
     if raw and message.attributes:
         if len(message.attributes) > _QUEUE_ATTRIBUTES_MAX:
-            return Outcome.REFUSED
+            return Reply(Outcome.REFUSED, 400, _TOO_MANY)
         req["MessageAttributes"] = message.attributes
     if parts[5].endswith(".fifo"):
         req["MessageGroupId"] = message.group or message.id
         req["MessageDeduplicationId"] = message.deduplication or message.id
     elif message.group is not None:
         req["MessageGroupId"] = message.group
-    await _as_topic(ctx, message, parts[3]).call("sqs", "send_message", req)
-    return Outcome.DONE
+    told = await _as_topic(ctx, message, parts[3]).call("sqs", "send_message", req)
+    return Reply(
+        Outcome.DONE, 200, {"sqsRequestId": ctx.request_id, "sqsMessageId": told["MessageId"]}
+    )
