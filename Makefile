@@ -58,6 +58,7 @@ bench: .venv/dev
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.s3_large
 	$(BIN)/python -m bench.scale
+	$(BIN)/python -m bench.line
 	$(BIN)/python -m bench.databases
 
 clients: .venv/dev

