@@ -81,3 +81,38 @@ def test_queues_tables_and_users(account: Account) -> None:
     assert users == ["barista"]
     me = answer(account, "sts", "get-caller-identity")
     assert me["Account"] == account.number
+
+
+def test_policies_are_simulated_as_the_clis_own_example_shows(account: Account) -> None:
+    policy = (
+        '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"dynamodb:*",'
+        '"Resource":"*","Condition":{"DateGreaterThan":'
+        '{"aws:CurrentTime":"2018-08-16T12:00:00Z"}}}}'
+    )
+    simulate = (
+        "iam", "simulate-custom-policy", "--policy-input-list", policy,
+        "--action-names", "dynamodb:CreateBackup", "--context-entries",
+    )  # fmt: skip
+    later = "ContextKeyName='aws:CurrentTime',ContextKeyValues='2019-04-25T11:00:00Z',ContextKeyType=date"
+    result = {
+        "EvalActionName": "dynamodb:CreateBackup",
+        "EvalResourceName": "*",
+        "EvalDecision": "allowed",
+        "MatchedStatements": [
+            {
+                "SourcePolicyId": "PolicyInputList.1",
+                "SourcePolicyType": "IAM Policy",
+                "StartPosition": {"Line": 1, "Column": 38},
+                "EndPosition": {"Line": 1, "Column": 167},
+            }
+        ],
+        "MissingContextValues": [],
+    }
+    assert answer(account, *simulate, later)["EvaluationResults"] == [result]
+    denied = {**result, "EvalDecision": "implicitDeny", "MatchedStatements": []}
+    earlier = later.replace("2019", "2014")
+    assert answer(account, *simulate, earlier)["EvaluationResults"] == [denied]
+    keys = answer(
+        account, "iam", "get-context-keys-for-custom-policy", "--policy-input-list", policy
+    )
+    assert keys == {"ContextKeyNames": ["aws:CurrentTime"]}

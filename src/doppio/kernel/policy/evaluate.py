@@ -156,7 +156,7 @@ def _explicit_deny(
         if layer in ("identity", "boundary", "session", "scp") and request.kind == "service":
             continue
         for statement in policy.statements:
-            if statement.allows or not _speaks(statement, layer, request, action):
+            if statement.allows or not speaks(statement, layer, request, action):
                 continue
             decided = f"{policy.name or layer}: {statement}"
             return Decision(False, "explicit-deny", layer, decided, tuple(_considered(layers)))
@@ -169,7 +169,8 @@ def _named(who: Who, request: AccessRequest) -> str | None:
     return who.kind(request.principal, account, request.principal_id)
 
 
-def _speaks(statement: Statement, layer: str, request: AccessRequest, action: str) -> bool:
+def speaks(statement: Statement, layer: str, request: AccessRequest, action: str) -> bool:
+    """Whether a statement of a kind of policy speaks of this request; `action` is in small letters."""
     if layer == "resource" and statement.principal is not None:
         named = _named(statement.principal, request)
         if named is None:

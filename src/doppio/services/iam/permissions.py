@@ -107,6 +107,8 @@ async def _target(
             return (missing if entity is None else entity.arn), entity
     if "PolicyArn" in req:
         return req["PolicyArn"], await managed(ctx.read(), req["PolicyArn"])
+    if "PolicySourceArn" in req:
+        return req["PolicySourceArn"], None
     if operation in _LISTS:
         return arn_of(ctx.account, _LISTS[operation].TYPE, req.get("PathPrefix", "/"), ""), None
     if operation == "ListPolicies":

@@ -18,6 +18,7 @@ from doppio.services.iam.oidc_providers import OidcProviders
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
+from doppio.services.iam.simulation import Simulation
 from doppio.services.iam.users import Users
 
 
@@ -31,7 +32,7 @@ SERVICE = Service(
     groups=[
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
-        OidcProviders(),
+        OidcProviders(), Simulation(),
     ],
     needs=needs,
     identities=Identities,
