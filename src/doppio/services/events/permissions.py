@@ -33,7 +33,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     """The action, and the bus, rule or other thing that an operation touches."""
     action = f"events:{operation}"
     if operation == "PutEvents":
-        return _to_put(ctx, req)
+        # Which bus hears what is put to an endpoint is known only by looking, so PutEvents asks.
+        return () if req.get("EndpointId") else _to_put(ctx, req)
     if operation in _ON_RULES:
         place = place_of(ctx, req.get("EventBusName"))
         arn = rule_arn(ctx, place, req.get("Name") or req["Rule"])
@@ -57,6 +58,10 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if operation.endswith("EventSource") or "EventSourceName" in req:
         source = req.get("EventSourceName") or req["Name"]
         return (Need(action, f"arn:{ctx.partition}:events:{ctx.region}::event-source/{source}"),)
+    if operation.endswith("Endpoint"):
+        region = req.get("HomeRegion") or ctx.region
+        arn = f"arn:{ctx.partition}:events:{region}:{ctx.account}:endpoint/{req['Name']}"
+        return (Need(action, arn),)
     if operation.endswith("Connection"):
         return (Need(action, _arn(ctx, f"connection/{req['Name']}")),)
     if operation.endswith("ApiDestination"):

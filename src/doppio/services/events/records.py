@@ -256,3 +256,39 @@ class EventSource(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         return f"arn:{self.partition}:events:{self.region}::event-source/{self.name}"
+
+
+ENDPOINT_IDS: Index[Endpoint] = Index("ids", ("id",))
+
+
+@record("events.endpoint", key=("account", "region", "name"), indexes=(ENDPOINT_IDS,))
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One address for two buses of one name, each in a Region of its own: `region` is the first.
+
+    `replicas` are the Regions and buses on which there is a rule of ours that passes events on.
+    """
+
+    account: str
+    region: str
+    name: str
+    partition: str
+    id: str
+    bus: str
+    secondary: str
+    health_check: str
+    created_at: datetime
+    modified_at: datetime
+    replicated: bool = True
+    role: str = ""
+    description: str = ""
+    state: str = "CREATING"
+    reason: str = ""
+    replicas: list[tuple[str, str]] = []
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:events:{self.region}:{self.account}:endpoint/{self.name}"
+
+    def bus_arn(self, region: str) -> str:
+        """The ARN of its bus in one of its Regions."""
+        return f"arn:{self.partition}:events:{region}:{self.account}:event-bus/{self.bus}"
