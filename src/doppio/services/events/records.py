@@ -164,7 +164,11 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 @record("events.connection", key=("account", "region", "name"))
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """How to say who calls a server outside. What is secret of it lies in Secrets Manager."""
+    """How to say who calls a server outside. What is secret of it lies in Secrets Manager.
+
+    `wanted` is there while it is UPDATING: what it is to be, the digest of its new secret, and the
+    state in which it `was`.
+    """
 
     account: str
     region: str
@@ -180,6 +184,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     secret: str = ""
     shown: dict[str, Any] = {}
+    wanted: dict[str, Any] | None = None
 
     @property
     def arn(self) -> str:

@@ -13,6 +13,7 @@ from doppio.services.events.destinations import Destinations
 from doppio.services.events.endpoints import Endpoints
 from doppio.services.events.event_sources import EventSources
 from doppio.services.events.lanes import Lanes
+from doppio.services.events.mending import MEND, mend
 from doppio.services.events.partners import Partners
 from doppio.services.events.permissions import DATA_EVENTS, needs
 from doppio.services.events.putting import Putting
@@ -50,6 +51,7 @@ SERVICE = Service(
         REPLAY: replay,
         EXPIRE: expire,
         SETTLE: settle,
+        MEND: mend,
     },
     controllers=[Lanes()],
 )
