@@ -40,9 +40,10 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         arn = rule_arn(ctx, place, req.get("Name") or req["Rule"])
         policy = bus_arn(ctx, place)
         need = Need(action, arn, _rule_keys(operation, req), policy)
+        passed = _to_pass(operation, req)
         if operation == "PutRule" and req.get("Tags"):
-            return (need, Need("events:TagResource", arn, _tag_keys(req), policy))
-        return (need,)
+            return (need, Need("events:TagResource", arn, _tag_keys(req), policy), *passed)
+        return (need, *passed)
     if operation in _ON_BUSES:
         name = req.get("EventBusName") if "Permission" in operation else req.get("Name")
         arn = bus_arn(ctx, place_of(ctx, name))
@@ -94,6 +95,16 @@ def _to_put(ctx: Context, req: Mapping[str, Any]) -> Sequence[Need]:
         if known not in found:
             found[known] = Need("events:PutEvents", bus_arn(ctx, place), keys)
     return tuple(found.values())
+
+
+def _to_pass(operation: str, req: Mapping[str, Any]) -> list[Need]:
+    """Whoever gives EventBridge a role must be allowed to."""
+    if operation == "PutTargets":
+        roles = [target.get("RoleArn") for target in req["Targets"]]
+    else:
+        roles = [req.get("RoleArn")]
+    keys = {"iam:passedtoservice": "events.amazonaws.com"}
+    return [Need("iam:PassRole", role, keys) for role in dict.fromkeys(roles) if role]
 
 
 def _rule_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
