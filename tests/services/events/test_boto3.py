@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+import boto3
 import pytest
 
 from doppio.testing import Cloud
@@ -91,3 +94,71 @@ def test_a_partners_event_reaches_the_customer_that_listens(cloud: Cloud) -> Non
     assert (body["id"], body["account"]) == (answer["Entries"][0]["EventId"], ours.account_id)
     accounts = partner.list_partner_event_source_accounts(EventSourceName=name)
     assert accounts["PartnerEventSourceAccounts"][0]["State"] == "ACTIVE"
+
+
+def _at_its_own_host(client: Any, endpoint_url: str) -> None:
+    """Let a client that signs for the host of a global endpoint reach it on this machine."""
+
+    def send(request: Any, **_: Any) -> None:
+        there = urlsplit(request.url)
+        assert there.netloc.endswith(".endpoint.events.amazonaws.com")
+        request.headers["Host"] = there.netloc
+        request.url = f"{endpoint_url}{there.path}"
+
+    client.meta.events.register("before-send.events.PutEvents", send)
+
+
+@pytest.mark.parametrize("own_host", [False, True])
+def test_a_global_endpoint_is_spoken_to_with_signatures_for_all_regions(
+    cloud: Cloud, own_host: bool
+) -> None:
+    account = cloud.account()
+    west = account.client("sqs", region_name="us-west-2")
+    url = west.create_queue(QueueName="q")["QueueUrl"]
+    events = account.client("events", region_name="us-west-2")
+    account.client("events").create_event_bus(Name="shop")
+    bus = events.create_event_bus(Name="shop")["EventBusArn"]
+    made = events.create_endpoint(
+        Name="tea",
+        RoutingConfig={
+            "FailoverConfig": {
+                "Primary": {"HealthCheck": "arn:aws:route53:::healthcheck/a1"},
+                "Secondary": {"Route": "us-east-1"},
+            }
+        },
+        ReplicationConfig={"State": "DISABLED"},
+        EventBuses=[
+            {"EventBusArn": bus},
+            {"EventBusArn": bus.replace("us-west-2", "us-east-1")},
+        ],
+    )
+    for _ in range(100):
+        shown = events.describe_endpoint(Name="tea")
+        if shown["State"] == "ACTIVE":
+            break
+        time.sleep(0.05)
+    assert shown["Arn"] == made["Arn"]
+    assert shown["EndpointUrl"] == f"https://{shown['EndpointId']}.endpoint.events.amazonaws.com"
+    arn = f"arn:aws:sqs:us-west-2:{account.account_id}:q"
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    west.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_rule(Name="r", EventBusName="shop", EventPattern='{"source": ["till"]}')
+    events.put_targets(Rule="r", EventBusName="shop", Targets=[{"Id": "q", "Arn": arn}])
+    if own_host:
+        client = boto3.client(
+            "events",
+            region_name="eu-west-1",
+            aws_access_key_id=account.access_key_id,
+            aws_secret_access_key=account.secret_access_key,
+        )
+        _at_its_own_host(client, account.endpoint_url)
+    else:
+        client = account.client("events", region_name="eu-west-1")
+    entry = {"Source": "till", "DetailType": "sold", "Detail": "{}", "EventBusName": "shop"}
+    answer = client.put_events(EndpointId=shown["EndpointId"], Entries=[entry])
+    assert answer["FailedEntryCount"] == 0
+    (message,) = west.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    body = json.loads(message["Body"])
+    assert body["id"] == answer["Entries"][0]["EventId"]
+    assert (body["region"], body["resources"]) == ("us-west-2", [made["Arn"]])

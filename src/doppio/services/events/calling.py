@@ -43,6 +43,8 @@ async def call_destination(ctx: Context, delivery: Delivery, text: str) -> Outco
     if destination is None or destination.arn != delivery.target["Arn"]:
         raise ResourceNotFound(f"An api-destination '{name}' does not exist.")
     connection = await connection_at(reader, destination.connection)
+    if connection.state == "UPDATING":
+        return Failed("CONNECTION_FAILURE", "The connection is UPDATING.", True)
     if connection.state not in {"AUTHORIZED", "AUTHORIZING"}:
         return Failed("CONNECTION_FAILURE", f"The connection is {connection.state}.", False)
     free_at = await ctx.transact(lambda tx: _take_turn(tx, destination))

@@ -12,14 +12,24 @@ from doppio.kernel.context import Context, Reader
 from doppio.services.events import limits
 from doppio.services.events.credentials import MEMBERS, secret_of, shown_auth
 from doppio.services.events.errors import (
+    ConcurrentModification,
     ResourceAlreadyExists,
     ResourceNotFound,
     Validation,
 )
 from doppio.services.events.lookup import check_room, page
+from doppio.services.events.mending import (
+    CHANGING,
+    authorised,
+    begin,
+    deauthorised,
+    delete_secret,
+    digest_of,
+    finish,
+)
 from doppio.services.events.records import Connection
 from doppio.services.events.secrets import as_events, secret_value
-from doppio.services.events.tokens import AUTHORISE, check_server, forget_token
+from doppio.services.events.tokens import check_server, forget_token
 from doppio.wire.errors import AwsError, NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -34,8 +44,8 @@ class Connections:
     ) -> w.CreateConnectionResponse:
         """Make a connection; one with OAuth is authorized once its server has given a token.
 
-        The row comes first, then the secret, which bears the row's id: a crash in between leaves a
-        connection in CREATING, which can be deleted together with what there is of its secret.
+        The row comes first, then the secret, which bears the row's id: what a crash leaves in between is
+        found by it (`mending`).
         """
         _check(req)
         kind = req["AuthorizationType"]
@@ -56,19 +66,21 @@ class Connections:
             shown=shown_auth(kind, secret),
         )
 
-        async def begin(tx: Any) -> None:
+        async def make(tx: Any) -> None:
             if await tx.get(Connection, made.account, made.region, made.name) is not None:
                 raise ResourceAlreadyExists(f"Connection {made.name} already exists.")
             await check_room(tx, Connection, (made.account, made.region), limits.CONNECTIONS_MAX)
-            tx.put(made)
+            await begin(tx, made)
 
-        await ctx.transact(begin)
+        await ctx.transact(make)
         try:
             arn = await _create_secret(ctx, made, secret)
         except AwsError:
-            await ctx.transact(lambda tx: _drop(tx, made))
+            await delete_secret(ctx, made)
+            await ctx.transact(lambda tx: finish(tx, made, None))
             raise
-        done = await _authorised(ctx, replace(made, secret=arn))
+        done = authorised(replace(made, secret=arn), ctx)
+        await ctx.transact(lambda tx: finish(tx, made, done))
         return cast("w.CreateConnectionResponse", _times(done, authorised=False))
 
     async def update_connection(
@@ -77,26 +89,37 @@ class Connections:
         """Change a connection; what is left out stays."""
         _check(req)
         old = await existing_connection(ctx.read(), ctx.account, ctx.region, req["Name"])
+        _check_rests(old)
         kind = req.get("AuthorizationType", old.kind)
         known = await secret_value(ctx, old) if old.secret and kind == old.kind else {}
         auth = cast("Mapping[str, Any]", req.get("AuthParameters") or {})
         secret = secret_of(kind, auth, known)
         if kind == "OAUTH_CLIENT_CREDENTIALS":
             check_server(secret["authorization_endpoint"], "AuthorizationEndpoint")
-        changed = replace(
-            old,
-            kind=kind,
-            modified_at=ctx.now,
-            description=req.get("Description", old.description),
-            shown=shown_auth(kind, secret),
-        )
-        if old.secret:
-            told = {"SecretId": old.secret, "SecretString": json.dumps(secret)}
-            await as_events(ctx, old).call("secretsmanager", "put_secret_value", told)
-        else:
-            changed = replace(changed, secret=await _create_secret(ctx, changed, secret))
+        text = json.dumps(secret)
+        fields = {
+            "kind": kind,
+            "description": req.get("Description", old.description),
+            "shown": shown_auth(kind, secret),
+        }
+        wanted = {"was": old.state, "digest": digest_of(text), "fields": fields}
+        changing = replace(old, state="UPDATING", wanted=wanted)
+        await ctx.transact(lambda tx: _turn(tx, old, changing))
+        arn = old.secret
+        try:
+            if old.secret:
+                told = {"SecretId": old.secret, "SecretString": text}
+                await as_events(ctx, old).call("secretsmanager", "put_secret_value", told)
+            else:
+                arn = await _create_secret(ctx, old, secret)
+        except AwsError:
+            if not old.secret:
+                await delete_secret(ctx, old)
+            await ctx.transact(lambda tx: finish(tx, changing, old))
+            raise
         forget_token(ctx, old)
-        done = await _authorised(ctx, changed)
+        done = authorised(replace(changing, **fields, secret=arn, modified_at=ctx.now), ctx)
+        await ctx.transact(lambda tx: finish(tx, changing, done))
         return cast("w.UpdateConnectionResponse", _times(done))
 
     async def deauthorize_connection(
@@ -104,12 +127,13 @@ class Connections:
     ) -> w.DeauthorizeConnectionResponse:
         """Take all that is secret from a connection."""
         old = await existing_connection(ctx.read(), ctx.account, ctx.region, req["Name"])
-        await _delete_secret(ctx, old)
+        _check_rests(old)
+        changing = replace(old, state="DEAUTHORIZING", modified_at=ctx.now)
+        await ctx.transact(lambda tx: _turn(tx, old, changing))
+        await delete_secret(ctx, old)
         forget_token(ctx, old)
-        done = replace(old, state="DEAUTHORIZED", secret="", modified_at=ctx.now)
-        async with ctx.write() as tx:
-            await existing_connection(tx, ctx.account, ctx.region, req["Name"])
-            tx.put(done)
+        done = deauthorised(changing)
+        await ctx.transact(lambda tx: finish(tx, changing, done))
         return cast("w.DeauthorizeConnectionResponse", _times(done))
 
     async def delete_connection(
@@ -117,12 +141,12 @@ class Connections:
     ) -> w.DeleteConnectionResponse:
         """Delete a connection and its secret; calls that need it fail from now on."""
         old = await existing_connection(ctx.read(), ctx.account, ctx.region, req["Name"])
-        await _delete_secret(ctx, old)
+        changing = replace(old, state="DELETING", modified_at=ctx.now)
+        await ctx.transact(lambda tx: _turn(tx, old, changing))
+        await delete_secret(ctx, old)
         forget_token(ctx, old)
-        async with ctx.write() as tx:
-            await existing_connection(tx, ctx.account, ctx.region, req["Name"])
-            tx.delete(old)
-        return cast("w.DeleteConnectionResponse", _times(replace(old, state="DELETING")))
+        await ctx.transact(lambda tx: finish(tx, changing, None))
+        return cast("w.DeleteConnectionResponse", _times(changing))
 
     async def describe_connection(
         self, ctx: Context, req: w.DescribeConnectionRequest
@@ -202,42 +226,17 @@ async def _create_secret(ctx: Context, made: Connection, secret: Mapping[str, An
     return arn
 
 
-async def _delete_secret(ctx: Context, old: Connection) -> None:
-    name = old.secret or f"events!connection/{old.name}/{old.id}"
-    try:
-        await as_events(ctx, old).call(
-            "secretsmanager",
-            "delete_secret",
-            {"SecretId": name, "ForceDeleteWithoutRecovery": True},
-        )
-    except AwsError as error:
-        # Gone already, or never made.
-        if error.code not in {"ResourceNotFoundException", "AccessDeniedException"}:
-            raise
+async def _turn(tx: Any, old: Connection, changing: Connection) -> None:
+    """Begin a change of what was seen. Raises ConcurrentModification where it is so no more."""
+    found = await tx.get(Connection, old.account, old.region, old.name)
+    if found != old:
+        raise ConcurrentModification(f"Connection {old.name} was changed meanwhile.")
+    await begin(tx, changing)
 
 
-async def _authorised(ctx: Context, made: Connection) -> Connection:
-    """The connection with its secret; a server is asked for a token in the background."""
-    oauth = made.kind == "OAUTH_CLIENT_CREDENTIALS"
-    done = replace(
-        made,
-        state="AUTHORIZING" if oauth else "AUTHORIZED",
-        reason="",
-        authorised_at=made.authorised_at if oauth else ctx.now,
-    )
-
-    async def keep(tx: Any) -> None:
-        tx.put(done)
-        if oauth:
-            where = {"account": made.account, "region": made.region, "connection": made.name}
-            await tx.schedule(ctx.now, AUTHORISE, made.id, **where)
-
-    await ctx.transact(keep)
-    return done
-
-
-async def _drop(tx: Any, made: Connection) -> None:
-    tx.delete(made)
+def _check_rests(found: Connection) -> None:
+    if found.state in CHANGING:
+        raise ConcurrentModification(f"Connection {found.name} is in state {found.state}.")
 
 
 def _times(found: Connection, *, authorised: bool = True) -> dict[str, Any]:

@@ -28,6 +28,7 @@ SOURCE_WAIT = timedelta(days=14)
 # Ours: AWS names no number of sources that partners may share with one account.
 SOURCES_MAX = 1_000
 RULES_MAX = 300
+ENDPOINTS_MAX = 100
 ARCHIVES_MAX = 100
 CONNECTIONS_MAX = 3_000
 DESTINATIONS_MAX = 3_000

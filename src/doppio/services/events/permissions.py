@@ -33,15 +33,17 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     """The action, and the bus, rule or other thing that an operation touches."""
     action = f"events:{operation}"
     if operation == "PutEvents":
-        return _to_put(ctx, req)
+        # Which bus hears what is put to an endpoint is known only by looking, so PutEvents asks.
+        return () if req.get("EndpointId") else _to_put(ctx, req)
     if operation in _ON_RULES:
         place = place_of(ctx, req.get("EventBusName"))
         arn = rule_arn(ctx, place, req.get("Name") or req["Rule"])
         policy = bus_arn(ctx, place)
         need = Need(action, arn, _rule_keys(operation, req), policy)
+        passed = _to_pass(operation, req)
         if operation == "PutRule" and req.get("Tags"):
-            return (need, Need("events:TagResource", arn, _tag_keys(req), policy))
-        return (need,)
+            return (need, Need("events:TagResource", arn, _tag_keys(req), policy), *passed)
+        return (need, *passed)
     if operation in _ON_BUSES:
         name = req.get("EventBusName") if "Permission" in operation else req.get("Name")
         arn = bus_arn(ctx, place_of(ctx, name))
@@ -57,6 +59,10 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if operation.endswith("EventSource") or "EventSourceName" in req:
         source = req.get("EventSourceName") or req["Name"]
         return (Need(action, f"arn:{ctx.partition}:events:{ctx.region}::event-source/{source}"),)
+    if operation.endswith("Endpoint"):
+        region = req.get("HomeRegion") or ctx.region
+        arn = f"arn:{ctx.partition}:events:{region}:{ctx.account}:endpoint/{req['Name']}"
+        return (Need(action, arn),)
     if operation.endswith("Connection"):
         return (Need(action, _arn(ctx, f"connection/{req['Name']}")),)
     if operation.endswith("ApiDestination"):
@@ -89,6 +95,16 @@ def _to_put(ctx: Context, req: Mapping[str, Any]) -> Sequence[Need]:
         if known not in found:
             found[known] = Need("events:PutEvents", bus_arn(ctx, place), keys)
     return tuple(found.values())
+
+
+def _to_pass(operation: str, req: Mapping[str, Any]) -> list[Need]:
+    """Whoever gives EventBridge a role must be allowed to."""
+    if operation == "PutTargets":
+        roles = [target.get("RoleArn") for target in req["Targets"]]
+    else:
+        roles = [req.get("RoleArn")]
+    keys = {"iam:passedtoservice": "events.amazonaws.com"}
+    return [Need("iam:PassRole", role, keys) for role in dict.fromkeys(roles) if role]
 
 
 def _rule_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:

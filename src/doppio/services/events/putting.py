@@ -17,7 +17,8 @@ from doppio.kernel.event_patterns import BadPattern, Pattern
 from doppio.services.events import limits
 from doppio.services.events.archived import keep
 from doppio.services.events.errors import InvalidEventPattern, Validation
-from doppio.services.events.lookup import Place, account_of, bus_at, place_of
+from doppio.services.events.failover import Route, is_for, route_of
+from doppio.services.events.lookup import Place, account_of, bus_arn, bus_at, place_of
 from doppio.services.events.records import Delivery, Lane, Rule
 from doppio.services.events.rules import (
     Refusal,
@@ -27,12 +28,15 @@ from doppio.services.events.rules import (
     envelope,
     refused_entry,
 )
-from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import events as w
 
 LANES = "events.lane"
+NOT_OF_ENDPOINT = Refusal(
+    "InvalidArgument",
+    "Parameter EventBusName is not valid. Reason: it is no event bus of the endpoint.",
+)
 _EVENT_FIELDS = ("id", "account", "source", "time", "region", "resources", "detail-type")
 
 
@@ -52,16 +56,18 @@ class Putting:
 
         As in AWS, an event for a bus that is not there is taken, and nobody hears of it.
         """
-        if req.get("EndpointId"):
-            raise NotImplementedByDoppio("events: global endpoints exist in AWS and not yet here")
         entries = req["Entries"]
         size = sum(map(entry_bytes, entries))
         if size > limits.REQUEST_BYTES_MAX:
             raise Validation("Total size of the entries in the request is over the limit.")
+        route = None
+        if req.get("EndpointId"):
+            route = await route_of(ctx, req["EndpointId"])
+            ctx = await _allowed(ctx, entries, route)
         accepted: list[Event] = []
         results: list[w.PutEventsResultEntry] = []
         for entry in entries:
-            found = _event(ctx, entry)
+            found = _event(ctx, entry, route)
             if isinstance(found, Event):
                 accepted.append(found)
                 results.append({"EventId": found.body["id"]})
@@ -156,11 +162,27 @@ def _wants(rule: Rule, event: Mapping[str, Any], only: Iterable[str] | None) -> 
     return pattern_of(rule.pattern).matches(event)
 
 
-def _event(ctx: Context, entry: Mapping[str, Any]) -> Event | Refusal:
-    """The event of an entry, or why it is refused."""
+async def _allowed(ctx: Context, entries: Sequence[Mapping[str, Any]], route: Route) -> Context:
+    """The call in the Region where an endpoint leads. Raises AccessDenied."""
+    there = ctx.derive(ctx.caller, region=route.place.region)
+    kinds = {(entry.get("Source") or "", entry.get("DetailType") or "") for entry in entries}
+    for source, kind in sorted(kinds):
+        keys = {"events:source": source, "events:detail-type": kind}
+        await there.authorise("events:PutEvents", bus_arn(ctx, route.place), keys)
+    return there
+
+
+def _event(ctx: Context, entry: Mapping[str, Any], route: Route | None) -> Event | Refusal:
+    """The event of an entry, or why it is refused; one put to an endpoint names it."""
     refusal = refused_entry(entry, by_service=ctx.caller.kind == "service")
     if refusal is not None:
         return refusal
+    place, resources = None, list(entry.get("Resources") or ())
+    if route is not None:
+        if not is_for(ctx, entry, route.endpoint):
+            return NOT_OF_ENDPOINT
+        place = route.place
+        resources.append(route.endpoint.arn)
     detail = detail_of(entry["Detail"])
     if detail is None:
         return Refusal("MalformedDetail", "Detail is malformed.")
@@ -172,10 +194,10 @@ def _event(ctx: Context, entry: Mapping[str, Any]) -> Event | Refusal:
         account=account_of(ctx),
         at=at,
         region=ctx.region,
-        resources=list(entry.get("Resources") or ()),
+        resources=resources,
         detail=detail,
     )
-    return Event(place_of(ctx, entry.get("EventBusName")), body, at)
+    return Event(place or place_of(ctx, entry.get("EventBusName")), body, at)
 
 
 def chunks(entry: Mapping[str, Any]) -> int:

@@ -164,7 +164,11 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
 
 @record("events.connection", key=("account", "region", "name"))
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """How to say who calls a server outside. What is secret of it lies in Secrets Manager."""
+    """How to say who calls a server outside. What is secret of it lies in Secrets Manager.
+
+    `wanted` is there while it is UPDATING: what it is to be, the digest of its new secret, and the
+    state in which it `was`.
+    """
 
     account: str
     region: str
@@ -180,6 +184,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     secret: str = ""
     shown: dict[str, Any] = {}
+    wanted: dict[str, Any] | None = None
 
     @property
     def arn(self) -> str:
@@ -256,3 +261,39 @@ class EventSource(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         return f"arn:{self.partition}:events:{self.region}::event-source/{self.name}"
+
+
+ENDPOINT_IDS: Index[Endpoint] = Index("ids", ("id",))
+
+
+@record("events.endpoint", key=("account", "region", "name"), indexes=(ENDPOINT_IDS,))
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One address for two buses of one name, each in a Region of its own: `region` is the first.
+
+    `replicas` are the Regions and buses on which there is a rule of ours that passes events on.
+    """
+
+    account: str
+    region: str
+    name: str
+    partition: str
+    id: str
+    bus: str
+    secondary: str
+    health_check: str
+    created_at: datetime
+    modified_at: datetime
+    replicated: bool = True
+    role: str = ""
+    description: str = ""
+    state: str = "CREATING"
+    reason: str = ""
+    replicas: list[tuple[str, str]] = []
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:events:{self.region}:{self.account}:endpoint/{self.name}"
+
+    def bus_arn(self, region: str) -> str:
+        """The ARN of its bus in one of its Regions."""
+        return f"arn:{self.partition}:events:{region}:{self.account}:event-bus/{self.bus}"

@@ -17,8 +17,14 @@ def as_events(ctx: Context, connection: Connection) -> Context:
 
 async def secret_value(ctx: Context, connection: Connection) -> dict[str, Any]:
     """What is secret of a connection, as EventBridge reads it."""
+    found: dict[str, Any] = json.loads(await secret_text(ctx, connection))
+    return found
+
+
+async def secret_text(ctx: Context, connection: Connection) -> str:
+    """The text of a connection's secret."""
     told = await as_events(ctx, connection).call(
         "secretsmanager", "get_secret_value", {"SecretId": connection.secret}
     )
-    found: dict[str, Any] = json.loads(told["SecretString"])
-    return found
+    text: str = told["SecretString"]
+    return text
