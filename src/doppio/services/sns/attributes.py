@@ -64,8 +64,6 @@ def checked_topic_attribute(name: str, value: str, *, fifo: bool, creating: bool
         if value == "Active":
             raise NotImplementedByDoppio("sns: X-Ray exists in AWS and not yet in this cloud")
         raise InvalidParameter("TracingConfig")
-    elif name == "KmsMasterKeyId" and value:
-        raise NotImplementedByDoppio("sns: encrypted topics exist in AWS and not yet in this cloud")
     elif name == "MaximumMessageSize":
         if not value.isdigit() or not (
             limits.MESSAGE_BYTES_MIN <= int(value) <= limits.MESSAGE_BYTES_MAX

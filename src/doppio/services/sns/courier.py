@@ -24,6 +24,7 @@ from doppio.services.sns.notification import filtered
 from doppio.services.sns.protection import delivered
 from doppio.services.sns.records import Delivery, Message, Subscription, Topic
 from doppio.services.sns.retries import delay_before
+from doppio.services.sns.sealing import opened, sealed
 from doppio.services.sns.topics import FORGET
 from doppio.services.sns.ways import Outcome, Ways
 from doppio.wire.errors import AwsError
@@ -87,7 +88,7 @@ class Courier:
             else:
                 later.append(one)
         if later:
-            await keep_deliveries(ctx, message, later)
+            await keep_deliveries(ctx, await sealed(ctx, topic, message), later)
 
     async def _job(self, ctx: Context, job: Job) -> None:
         """Try one delivery again; when all tries are used up it is a dead letter."""
@@ -96,7 +97,7 @@ class Courier:
         if delivery is None:
             return None
         subscription = await reader.get(Subscription, *delivery.subscription)
-        message = delivery.message
+        message = await opened(ctx, delivery.message)
         if subscription is None or (subscription.pending and message.token is None):
             return await _done(ctx, delivery)
         topic = await _topic(reader, message.topic)
@@ -125,7 +126,8 @@ class Courier:
             page = await next_page(reader, topic, subscription.replay, ctx.clock.now())
             last = None
             for one in page:
-                if not await self._replayed(ctx, topic, subscription, one.message):
+                message = await opened(ctx, one.message)
+                if not await self._replayed(ctx, topic, subscription, message):
                     # It cannot take it now: on from here in a while, in order.
                     if last is not None:
                         await told(ctx, subscription, last)

@@ -68,6 +68,26 @@ class InvalidBatchEntryId(AwsError):
     text = "The Id of a batch entry in a batch request doesn't abide by the specification."
 
 
+class KMSAccessDenied(AwsError):
+    code = "KMSAccessDenied"
+
+
+class KMSDisabled(AwsError):
+    code = "KMSDisabled"
+
+
+class KMSInvalidState(AwsError):
+    code = "KMSInvalidState"
+
+
+class KMSNotFound(AwsError):
+    code = "KMSNotFound"
+
+
+class KMSThrottling(AwsError):
+    code = "KMSThrottling"
+
+
 class OptedOut(AwsError):
     code = "OptedOut"
     text = "The phone number is opted out"

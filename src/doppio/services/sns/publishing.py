@@ -36,6 +36,7 @@ from doppio.services.sns.records import (
     Sequence,
     Topic,
 )
+from doppio.services.sns.sealing import may_publish, sealed
 from doppio.services.sns.sms import checked_number, send_text
 from doppio.wire.errors import AwsError
 
@@ -110,6 +111,7 @@ class Publishing:
         ctx.read().meter("Requests-Tier1", math.ceil(size / limits.BILLED_BYTES) or 1)
         count_of(ctx, PUBLISHED, topic.arn)
         count_of(ctx, SIZE, topic.arn, size)
+        await may_publish(ctx, topic)
         if topic.data_protection is not None:
             message = await published(ctx, topic, message)
         if not topic.fifo:
@@ -129,6 +131,8 @@ class Publishing:
         scope = message.group or "" if _by_group(topic) else ""
         key = message.deduplication or hashlib.sha256(message.text.encode()).hexdigest()
 
+        kept = message if topic.archived_since is None else await sealed(ctx, topic, message)
+
         async def number(tx: Tx) -> Sent | int:
             sent = await tx.get(Sent, topic.arn, scope, key)
             if sent is not None and sent.until > ctx.now:
@@ -137,7 +141,7 @@ class Publishing:
             following = 1 if last is None else last.last + 1
             at = None
             if topic.archived_since is not None:
-                at = archived(tx, last, _numbered(message, following, key))
+                at = archived(tx, last, _numbered(kept, following, key))
             tx.put(Sequence(topic=topic.arn, last=following, at=at))
             return following
 

@@ -8,7 +8,7 @@ message in it and a timer beside it.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -83,6 +83,13 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return self.token is not None
 
 
+class Seal(NamedTuple):
+    """A message's text under a data key, and that key under the cloud's own."""
+
+    key: bytes
+    text: bytes
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A published message. `kind` is Notification or one of the confirmations."""
 
@@ -99,6 +106,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence: int | None = None
     token: str | None = None
     replayed: bool = False
+    seal: Seal | None = None
 
 
 @record("sns.delivery", key=("id",))
