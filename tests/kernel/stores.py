@@ -84,3 +84,10 @@ async def transact(store: Store, body: Callable[[StoreTx], Awaitable[T]]) -> T:
             continue
         return result
     raise AssertionError("a thousand conflicts in a row")
+
+
+async def in_database(store: SqliteStore) -> None:
+    """Wait until all rows have left memory."""
+    while store._recent.rows or store._batch is not None:
+        store._next_batch()
+        await asyncio.sleep(0.005)

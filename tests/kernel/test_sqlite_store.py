@@ -13,11 +13,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from doppio.kernel import sqlite_store
 from doppio.kernel.data_folder import DATABASE
@@ -26,7 +23,7 @@ from doppio.kernel.redo_log import RedoLog
 from doppio.kernel.sqlite_store import SqliteStore
 from doppio.kernel.store import StoreClosed, StoreFull
 
-from .stores import write
+from .stores import in_database, write
 
 ALL = (b"\x01", b"\xff")
 Rows = dict[bytes, bytes | None]
@@ -36,13 +33,6 @@ def crashed_copy(folder: Path, to: Path) -> Path:
     """The folder as a kill -9 at this moment would leave it."""
     shutil.copytree(folder, to, ignore=shutil.ignore_patterns("lock"))
     return to
-
-
-async def in_database(store: SqliteStore) -> None:
-    """Wait until all rows have left memory."""
-    while store._recent.rows or store._batch is not None:
-        store._next_batch()
-        await asyncio.sleep(0.005)
 
 
 def test_rows_are_read_alike_from_memory_from_the_batch_and_from_the_database(
@@ -76,49 +66,6 @@ def test_rows_are_read_alike_from_memory_from_the_batch_and_from_the_database(
         store._store_batch()
         await in_database(store)
         await check()
-        await store.close()
-
-    asyncio.run(run())
-
-
-KEYS = st.sampled_from([b"a", b"b", b"b\0", b"c", b"d", b"e", b"f"])
-BOUNDS = st.sampled_from([b"\x01", b"a", b"b", b"b\0", b"d", b"f", b"g"])
-READING = st.one_of(
-    st.tuples(st.just("write"), st.dictionaries(KEYS, st.none() | st.binary(max_size=1))),
-    st.tuples(st.just("scan"), BOUNDS, BOUNDS, st.integers(0, 4), st.booleans()),
-    st.tuples(st.just("get"), KEYS),
-    st.tuples(st.just("batch")),
-    st.tuples(st.just("settle")),
-)
-
-
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(READING, max_size=40))
-def test_whatever_lies_in_memory_reads_are_those_of_a_dict(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]
-) -> None:
-    """Recent rows, the batch, the cache and the floors of ranges must not show."""
-
-    async def run() -> None:
-        store = SqliteStore(tmp_path_factory.mktemp("store"), synchronous="OFF")
-        model: dict[bytes, bytes] = {}
-        view = store.view()
-        for name, *details in steps:
-            if name == "write":
-                await write(store, details[0])
-                merged: Rows = {**model, **details[0]}
-                model = {key: value for key, value in merged.items() if value is not None}
-            elif name == "get":
-                assert await view.get(details[0]) == model.get(details[0])
-            elif name == "batch":
-                store._next_batch()
-            elif name == "settle":
-                await in_database(store)
-            else:
-                lo, hi, limit, reverse = details
-                keys = sorted((key for key in model if lo <= key < hi), reverse=reverse)
-                found = await view.scan(lo, hi, limit=limit, reverse=reverse)
-                assert found == [(key, model[key]) for key in keys[:limit]]
         await store.close()
 
     asyncio.run(run())

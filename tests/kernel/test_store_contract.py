@@ -25,6 +25,18 @@ async def test_what_was_committed_is_there(store: Store) -> None:
     assert await view.get_many([]) == []
 
 
+@on_store
+async def test_looking_ahead_gives_the_keys_of_what_is_durable(store: Store) -> None:
+    await write(store, {b"a": b"1", b"b": b"2", b"c": b"3", b"d": b"4"})
+    await write(store, {b"b": None})
+    view = store.view()
+    assert await view.ahead(*ALL, limit=9) == [b"a", b"c", b"d"]
+    assert await view.ahead(b"b", b"d", limit=9) == [b"c"]
+    assert await view.ahead(*ALL, limit=2) == [b"a", b"c"]
+    assert await view.ahead(b"e", b"f", limit=2) == []
+    assert await view.ahead(*ALL, limit=0) == []
+
+
 def test_what_was_committed_is_there_after_a_restart(opener: Opener) -> None:
     async def first() -> None:
         store = opener.open()

@@ -97,6 +97,9 @@ class LocalStore:
     def _wake(self) -> None:
         raise NotImplementedError
 
+    def _ahead(self, lo: bytes, hi: bytes, limit: int) -> list[bytes]:
+        return [key for key, _ in self._scan(lo, hi, limit, False)]
+
     # The store's interface.
 
     def listen(self, heard: Callable[[str], None]) -> None:
@@ -332,6 +335,10 @@ class LocalView:
     ) -> list[tuple[bytes, bytes]]:
         """At most `limit` pairs with lo <= key < hi."""
         return self._store._scan(max(lo, FIRST_KEY), hi, limit, reverse)
+
+    async def ahead(self, lo: bytes, hi: bytes, *, limit: int) -> list[bytes]:
+        """The keys with lo <= key < hi, whose values will soon be asked for."""
+        return self._store._ahead(max(lo, FIRST_KEY), hi, limit)
 
     async def counter(self, key: bytes) -> float:
         """The sum of a counter."""

@@ -323,6 +323,10 @@ class PostgresView:
         """At most `limit` pairs with lo <= key < hi."""
         return [(row[0], row[1]) for row in await self._rows(lo, hi, limit, reverse)]
 
+    async def ahead(self, lo: bytes, hi: bytes, *, limit: int) -> list[bytes]:
+        """The keys with lo <= key < hi; their values are read anew, with their versions."""
+        return [row[0] for row in await self._rows(lo, hi, limit, False)]
+
     async def _rows(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> list[Any]:
         if limit <= 0 or lo >= hi:
             return []

@@ -127,10 +127,24 @@ class SqliteStore(LocalStore):
             return cache[key]
         value = self._stored(key)
         if value is None or len(value) <= CACHED_ROW_BYTES_MAX:
-            if len(cache) >= CACHED_ROWS_MAX:
-                del cache[next(iter(cache))]
-            cache[key] = value
+            self._keep(key, value)
         return value
+
+    def _keep(self, key: bytes, value: bytes | None) -> None:
+        cache = self._cache
+        if len(cache) >= CACHED_ROWS_MAX:
+            del cache[next(iter(cache))]
+        cache[key] = value
+
+    def _ahead(self, lo: bytes, hi: bytes, limit: int) -> list[bytes]:
+        rows = self._scan(lo, hi, limit, False)
+        recent = self._recent.rows
+        under = {} if self._batch is None else self._batch.rows
+        for key, value in rows:
+            # Each question to the database gives up the interpreter lock: one is for all of them.
+            if key not in recent and key not in under and len(value) <= CACHED_ROW_BYTES_MAX:
+                self._keep(key, value)
+        return [key for key, _ in rows]
 
     def _scan(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> Pairs:
         if limit <= 0:

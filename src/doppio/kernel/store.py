@@ -61,6 +61,10 @@ class View(Protocol):
         """At most `limit` pairs with lo <= key < hi, in key order (or its reverse)."""
         ...
 
+    async def ahead(self, lo: bytes, hi: bytes, *, limit: int) -> list[bytes]:
+        """The keys that `scan` would give, for who will soon ask for their values one by one."""
+        ...
+
     async def counter(self, key: bytes) -> float:
         """The sum of all `add`s to this counter; 0 where there was none."""
         ...

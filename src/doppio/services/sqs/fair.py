@@ -43,8 +43,6 @@ async def chosen(
     ctx: Context, tx: Tx, queue: Queue, now: datetime, due: list[Message], count: int
 ) -> list[Message]:
     """The messages to hand out: those that are due first, or those of quiet groups before them."""
-    if all(message.body.group is None for message in due):
-        return due
     # Of what is durable: who had read all this in its transaction would lose every race.
     reader = ctx.read()
     heads = await _heads(reader, queue, now, due[0].body.group or "")

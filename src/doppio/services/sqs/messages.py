@@ -21,6 +21,7 @@ from doppio.services.sqs.errors import (
     MessageNotInflight,
     OverLimit,
 )
+from doppio.services.sqs.heads import Heads
 from doppio.services.sqs.measures import DELETED, EMPTY_RECEIVES, RECEIVED, counted_sent
 from doppio.services.sqs.records import READY, FifoMessage, Forward, Message, Queue
 from doppio.services.sqs.rules import (
@@ -65,6 +66,7 @@ class Messages:
 
     def __init__(self) -> None:
         self._crowds = Crowds()
+        self._heads = Heads()
         self._sealing = Sealing()
 
     async def send_message(self, ctx: Context, req: SendMessageRequest) -> SendMessageResult:
@@ -132,7 +134,7 @@ class Messages:
                         ctx, tx, queue, now, 0 if full else count, hide, attempt
                     )
                 elif not full:
-                    taken = await _receive_standard(ctx, tx, queue, now, count, hide)
+                    taken = await self._receive_standard(ctx, tx, queue, now, count, hide)
                 elif deadline > ctx.now:
                     # Who waits for messages is not told why there are none.
                     taken = []
@@ -196,6 +198,41 @@ class Messages:
             await _change(ctx, tx, queue, entry["ReceiptHandle"], seconds)
 
         return await _batch(ctx, req, one)  # type: ignore[return-value]
+
+    async def _receive_standard(
+        self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta
+    ) -> list[Message | FifoMessage]:
+        taken: list[Message | FifoMessage] = []
+        expired_before = now - queue.retention
+        for _ in range(LOOKS_MAX):
+            looked_for = count - len(taken)
+            due = await self._heads.due(ctx, tx, queue, now, looked_for)
+            if any(message.body.group is not None for message in due):
+                chosen = await fair.chosen(ctx, tx, queue, now, due, looked_for)
+                rest = [message for message in due if message not in chosen]
+                self._heads.put_back(ctx, queue, rest)
+                due = chosen
+            for message in due:
+                tx.delete(message)
+                fair.stands_no_more(tx, message)
+                if message.forwarded:
+                    await forget_forward(tx, message)
+                if message.body.sent_at < expired_before:
+                    change_count(tx, queue.id, -1)
+                elif not await _dead(ctx, tx, queue, message, now):
+                    moved = replace(
+                        message,
+                        visible_at=now + hide,
+                        receives=message.receives + 1,
+                        first_received_at=message.first_received_at or now,
+                        forwarded=False,
+                    )
+                    fair.stands(tx, moved)
+                    taken.append(tx.put(moved))
+            if not due or len(taken) == count or hide == timedelta(0):
+                # Hidden for no time at all, a message is due again at once: one look must do.
+                break
+        return taken
 
     async def _delete(self, ctx: Context, tx: Tx, queue: Queue, handle: str) -> None:
         self._crowds.left(ctx, tx, queue)
@@ -290,38 +327,6 @@ async def _next_due(tx: Tx, queue: Queue, since: datetime | None) -> datetime | 
         return groups[0].ready_at if groups else None
     soonest = await tx.list(Message, (queue.id,), since=since, limit=1)
     return soonest[0].visible_at if soonest else None
-
-
-async def _receive_standard(
-    ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta
-) -> list[Message | FifoMessage]:
-    taken: list[Message | FifoMessage] = []
-    expired_before = now - queue.retention
-    for _ in range(LOOKS_MAX):
-        due = await tx.list(Message, (queue.id,), until=now, limit=count - len(taken))
-        if due:
-            due = await fair.chosen(ctx, tx, queue, now, due, count - len(taken))
-        for message in due:
-            tx.delete(message)
-            fair.stands_no_more(tx, message)
-            if message.forwarded:
-                await forget_forward(tx, message)
-            if message.body.sent_at < expired_before:
-                change_count(tx, queue.id, -1)
-            elif not await _dead(ctx, tx, queue, message, now):
-                moved = replace(
-                    message,
-                    visible_at=now + hide,
-                    receives=message.receives + 1,
-                    first_received_at=message.first_received_at or now,
-                    forwarded=False,
-                )
-                fair.stands(tx, moved)
-                taken.append(tx.put(moved))
-        if not due or len(taken) == count or hide == timedelta(0):
-            # Hidden for no time at all, a message is due again at once: one look must do.
-            break
-    return taken
 
 
 async def _receive_fifo(
