@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from doppio.services.iam import totp
 from doppio.testing import Account, Cloud
 
 
@@ -60,3 +63,31 @@ def test_requesters_pay_over_the_wire(cloud: Cloud) -> None:
     with urllib.request.urlopen(asked) as page:
         assert page.read() == b"coffee"
         assert page.headers["x-amz-request-charged"] == "requester"
+
+
+def test_mfa_delete_over_the_wire(cloud: Cloud) -> None:
+    from botocore.exceptions import ClientError
+
+    owner = cloud.account()
+    s3, iam = s3_of(owner), owner.client("iam")
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName="root-account-mfa-device")
+    serial = device["VirtualMFADevice"]["SerialNumber"]
+    seed = base64.b32decode(device["VirtualMFADevice"]["Base32StringSeed"])
+    now = totp.step_of(time.time())
+    iam.enable_mfa_device(
+        UserName=owner.account_id,
+        SerialNumber=serial,
+        AuthenticationCode1=totp.code_at(seed, now - 1),
+        AuthenticationCode2=totp.code_at(seed, now),
+    )
+    s3.create_bucket(Bucket="guarded")
+    guard = {"Status": "Enabled", "MFADelete": "Enabled"}
+    mfa = f"{serial} {totp.code_at(seed, now + 1)}"
+    s3.put_bucket_versioning(Bucket="guarded", VersioningConfiguration=guard, MFA=mfa)
+    found = s3.get_bucket_versioning(Bucket="guarded")
+    assert (found["Status"], found["MFADelete"]) == ("Enabled", "Enabled")
+    version = s3.put_object(Bucket="guarded", Key="k", Body=b"x")["VersionId"]
+    for more in ({}, {"MFA": mfa}):
+        with pytest.raises(ClientError) as refused:
+            s3.delete_object(Bucket="guarded", Key="k", VersionId=version, **more)
+        assert refused.value.response["Error"]["Code"] == "AccessDenied"

@@ -1,11 +1,12 @@
 """IAM's virtual MFA devices.
 
 A device is created with a seed that is told once; it is a user's from the moment that two codes in
-a row show that the user has it. A code counts once. Codes go by host time, as authenticators do.
+a row show that the user has it. Root, who has no name, names its account. A code counts once. Codes go by host time, as authenticators do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -93,22 +94,23 @@ class MfaDevices:
     async def enable_mfa_device(self, ctx: Context, req: w.EnableMFADeviceRequest) -> None:
         """Give a device to the user who shows two of its codes in a row."""
         async with ctx.write() as tx:
-            user: User = await holder(tx, ctx, "User", req["UserName"])
+            user = await _named_user(tx, ctx, req["UserName"])
             device = await _existing(tx, ctx, req["SerialNumber"])
             if device.user is not None:
                 raise EntityAlreadyExists("MFA device is already in use.")
             most = limits.MFA_DEVICES_A_USER_MAX
-            if len(await tx.find(DEVICES_OF, (ctx.account, user.name), limit=most)) >= most:
+            if len(await tx.find(DEVICES_OF, (ctx.account, user), limit=most)) >= most:
                 raise LimitExceeded(f"Cannot exceed quota for MFADevicesPerUser: {most}")
             device = _synchronised(
                 ctx, device, req["AuthenticationCode1"], req["AuthenticationCode2"]
             )
-            tx.put(replace(device, user=user.name, enabled_at=ctx.now))
+            tx.put(replace(device, user=user, enabled_at=ctx.now))
 
     async def resync_mfa_device(self, ctx: Context, req: w.ResyncMFADeviceRequest) -> None:
         """Learn by two codes in a row how far a device's clock is off."""
         async with ctx.write() as tx:
-            device = await _of_user(tx, ctx, req["SerialNumber"], req["UserName"])
+            user = await _named_user(tx, ctx, req["UserName"])
+            device = await _of_user(tx, ctx, req["SerialNumber"], user)
             tx.put(
                 _synchronised(ctx, device, req["AuthenticationCode1"], req["AuthenticationCode2"])
             )
@@ -116,7 +118,7 @@ class MfaDevices:
     async def deactivate_mfa_device(self, ctx: Context, req: w.DeactivateMFADeviceRequest) -> None:
         """Take a device from its user; sessions that it has vouched for go on."""
         async with ctx.write() as tx:
-            user = await acting_user(tx, ctx, req)
+            user = await _acting_user(tx, ctx, req)
             device = await _of_user(tx, ctx, req["SerialNumber"], user)
             tx.put(replace(device, user=None, enabled_at=None))
 
@@ -125,7 +127,7 @@ class MfaDevices:
     ) -> w.GetMFADeviceResponse:
         """A device that is somebody's."""
         reader = ctx.read()
-        user = await acting_user(reader, ctx, req)
+        user = await _acting_user(reader, ctx, req)
         device = await _of_user(reader, ctx, req["SerialNumber"], user)
         return _enabled_to_wire(device)  # type: ignore[return-value]
 
@@ -134,7 +136,7 @@ class MfaDevices:
     ) -> w.ListMFADevicesResponse:
         """The devices of a user."""
         reader = ctx.read()
-        user = await acting_user(reader, ctx, req)
+        user = await _acting_user(reader, ctx, req)
         rows = await reader.find(DEVICES_OF, (ctx.account, user), limit=limits.ROWS_MAX)
         return page(req, rows, "MFADevices", _enabled_to_wire, f"devices-of/{user}")  # type: ignore[return-value]
 
@@ -189,6 +191,21 @@ def _synchronised(ctx: Context, device: MfaDevice, first: str, second: str) -> M
     return replace(device, drift_steps=step - now, used_step=step)
 
 
+async def _named_user(reader: Reader, ctx: Context, name: str) -> str:
+    """The user of this name, or root (empty) where it names its account."""
+    if ctx.caller.kind == "root" and name == ctx.account:
+        return "" if await named(reader, User, ctx.account, name) is None else name
+    user: User = await holder(reader, ctx, "User", name)
+    return user.name
+
+
+async def _acting_user(reader: Reader, ctx: Context, req: Mapping[str, Any]) -> str:
+    """The user that is named, else the caller; root's is empty."""
+    if "UserName" in req:
+        return await _named_user(reader, ctx, req["UserName"])
+    return await acting_user(reader, ctx, req)
+
+
 async def _existing(reader: Reader, ctx: Context, serial: str) -> MfaDevice:
     device = await device_of(reader, ctx.account, serial)
     if device is None:
@@ -205,7 +222,7 @@ async def _of_user(reader: Reader, ctx: Context, serial: str, user: str) -> MfaD
 
 def _enabled_to_wire(device: MfaDevice) -> dict[str, Any]:
     return {
-        "UserName": device.user,
+        "UserName": device.user or device.account,
         "SerialNumber": device.arn,
         "EnableDate": device.enabled_at,
     }
@@ -213,7 +230,13 @@ def _enabled_to_wire(device: MfaDevice) -> dict[str, Any]:
 
 async def _to_wire(reader: Reader, device: MfaDevice) -> dict[str, Any]:
     shown: dict[str, Any] = {"SerialNumber": device.arn}
-    if device.user is not None:
+    if device.user == "":
+        shown["User"] = {
+            "UserId": device.account,
+            "Arn": f"arn:aws:iam::{device.account}:root",
+        }
+        shown["EnableDate"] = device.enabled_at
+    elif device.user is not None:
         user = await named(reader, User, device.account, device.user)
         assert user is not None, "a user's devices go before the user"
         shown["User"] = user_to_wire(user, whole=False)

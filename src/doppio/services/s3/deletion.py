@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from doppio.kernel.context import Context, Tx
+from doppio.services.s3 import mfa
 from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.conditions import check_delete
 from doppio.services.s3.errors import MalformedXML
@@ -12,6 +13,7 @@ from doppio.services.s3.limits import DELETED_KEYS_MAX
 from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.objects import delete
 from doppio.services.s3.records import Bucket, Current
+from doppio.services.s3.versions import ENABLED
 from doppio.wire.errors import AccessDenied, AwsError
 
 if TYPE_CHECKING:
@@ -29,25 +31,46 @@ class Deletion:
         objects = wanted.get("Objects") or []
         if not 1 <= len(objects) <= DELETED_KEYS_MAX:
             raise MalformedXML
-        bypasses = bool(req.get("BypassGovernanceRetention"))
         quiet = wanted.get("Quiet", False)
-        deleted: list[w.DeletedObject] = []
-        errors: list[w.Error] = []
-        async with ctx.write() as tx:
-            bucket = await existing_bucket(tx, req)
-            for one in objects:
-                try:
-                    entry = await _delete_one(tx, bucket, one, bypasses=bypasses)
-                except AwsError as error:
-                    errors.append(_error(one, error))
-                else:
-                    deleted.append(entry)
+        if "MFA" in req:
+            # A code counts once: what comes behind it must not be begun again by the door.
+            proven = await mfa.proven(ctx, req)
+            deleted, errors = await ctx.transact(
+                lambda tx: _delete_all(tx, req, objects, proven=proven)
+            )
+        else:
+            async with ctx.write() as tx:
+                deleted, errors = await _delete_all(tx, req, objects)
         result: w.DeleteObjectsOutput = {}
         if deleted and not quiet:
             result["Deleted"] = deleted
         if errors:
             result["Errors"] = errors
         return result
+
+
+async def _delete_all(
+    tx: Tx,
+    req: w.DeleteObjectsRequest,
+    objects: list[w.ObjectIdentifier],
+    *,
+    proven: bool = False,
+) -> tuple[list[w.DeletedObject], list[w.Error]]:
+    """What went, and what failed. Without a code that counts, versions that take one fail all."""
+    deleted: list[w.DeletedObject] = []
+    errors: list[w.Error] = []
+    bypasses = bool(req.get("BypassGovernanceRetention"))
+    bucket = await existing_bucket(tx, req)
+    if bucket.mfa_delete == ENABLED and not proven and any("VersionId" in one for one in objects):
+        raise mfa.missing()
+    for one in objects:
+        try:
+            entry = await _delete_one(tx, bucket, one, bypasses=bypasses)
+        except AwsError as error:
+            errors.append(_error(one, error))
+        else:
+            deleted.append(entry)
+    return deleted, errors
 
 
 async def _delete_one(

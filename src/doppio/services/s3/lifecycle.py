@@ -15,7 +15,7 @@ import msgspec
 
 from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job, JobHandler
-from doppio.services.s3.errors import NoSuchLifecycleConfiguration
+from doppio.services.s3.errors import InvalidBucketState, NoSuchLifecycleConfiguration
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lifecycle_rules import (
     check,
@@ -57,6 +57,10 @@ class Lifecycle:
         sizes = req.get("TransitionDefaultMinimumObjectSize", _SIZES)
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
+            if bucket.mfa_delete == "Enabled":
+                raise InvalidBucketState(
+                    "Lifecycle configuration is not supported on MFA Delete enabled buckets."
+                )
             put_setting(tx, bucket, KIND, {"Rules": _plain(rules), "Sizes": sizes})
             await tx.schedule(_midnight_after(ctx.now), RUN, bucket.id)
             tx.meter("Requests-Tier1")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3 import checksums, locks, replication_rules
+from doppio.services.s3 import checksums, locks, mfa, replication_rules
 from doppio.services.s3.acls import with_acl
 from doppio.services.s3.archives import check_readable, restore_header
 from doppio.services.s3.attributes import Attributes, head_of, new_attributes
@@ -199,13 +199,24 @@ class Objects:
 
     async def delete_object(self, ctx: Context, req: w.DeleteObjectRequest) -> w.DeleteObjectOutput:
         """Delete a version for good, or hide the key. No object is no error."""
+        if "MFA" in req:
+            # A code counts once: what comes behind it must not be begun again by the door.
+            proven = await mfa.proven(ctx, req)
+            return await ctx.transact(lambda tx: _delete(tx, req, proven=proven))
         async with ctx.write() as tx:
-            bucket, current = await bucket_and_current(tx, req)
-            check_delete(req, current)
-            bypasses = bool(req.get("BypassGovernanceRetention"))
-            return await delete(
-                tx, bucket, req["Key"], req.get("VersionId"), current, bypasses=bypasses
-            )
+            return await _delete(tx, req)
+
+
+async def _delete(
+    tx: Tx, req: w.DeleteObjectRequest, *, proven: bool = False
+) -> w.DeleteObjectOutput:
+    bucket, current = await bucket_and_current(tx, req)
+    check_delete(req, current)
+    version_id = req.get("VersionId")
+    if version_id is not None and bucket.mfa_delete == ENABLED and not proven:
+        raise mfa.missing()
+    bypasses = bool(req.get("BypassGovernanceRetention"))
+    return await delete(tx, bucket, req["Key"], version_id, current, bypasses=bypasses)
 
 
 async def put_version(

@@ -42,7 +42,7 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
 class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A bucket and what it is set to.
 
-    `versioning` is as on the wire, and empty while it was never set. `encryption` and the others
+    `versioning` and `mfa_delete` are as on the wire, and empty while they were never set. `encryption` and the others
     are the documents as they were put; None means that there is none. `kinds` names the further
     settings that the bucket has (`Setting`), so that a request reads none of them in vain. `acl` is
     its list of access once one was put, and `abac` lets its tags count in policies. `account_block`
@@ -67,6 +67,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     abac: bool = False
     account_block: dict[str, bool] | None = None
     requester_pays: bool = False
+    mfa_delete: str = ""
 
     @property
     def arn(self) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3 import locks
-from doppio.services.s3.errors import InvalidArgument, InvalidBucketState, MalformedXML
+from doppio.services.s3 import locks, mfa
+from doppio.services.s3.errors import InvalidBucketState, MalformedXML
 from doppio.services.s3.lookup import (
     NULL,
     existing_bucket,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ENABLED = "Enabled"
 SUSPENDED = "Suspended"
+DISABLED = "Disabled"
 _MICROSECONDS = 1_000_000
 
 
@@ -40,12 +41,14 @@ class Versioning:
         """Turn versioning on or suspend it; a bucket once versioned never forgets it was."""
         wanted = req["VersioningConfiguration"]
         status = wanted.get("Status")
-        if wanted.get("MFADelete") == ENABLED:
-            raise InvalidArgument("MFA Delete needs the root user's MFA device", ArgumentName="mfa")
-        if status not in {ENABLED, SUSPENDED}:
+        mfa_delete = wanted.get("MFADelete")
+        if status not in {ENABLED, SUSPENDED} or mfa_delete not in {None, ENABLED, DISABLED}:
             raise MalformedXML
-        async with ctx.write() as tx:
+        proven = await mfa.proven(ctx, req)
+
+        async def change(tx: Tx) -> None:
             bucket = await existing_bucket(tx, req)
+            mfa.check_change(ctx, bucket, mfa_delete, proven=proven)
             if status != ENABLED and locks.KIND in bucket.kinds:
                 raise InvalidBucketState(
                     "An Object Lock configuration is present on this bucket, so the versioning "
@@ -56,8 +59,19 @@ class Versioning:
                     "A replication configuration is present on this bucket, so the versioning "
                     "state cannot be changed."
                 )
-            tx.put(msgspec.structs.replace(bucket, versioning=status))
+            if mfa_delete == ENABLED and "lifecycle" in bucket.kinds:
+                raise InvalidBucketState(
+                    "A lifecycle configuration is present on this bucket, so MFA Delete cannot be "
+                    "enabled."
+                )
+            tx.put(
+                msgspec.structs.replace(
+                    bucket, versioning=status, mfa_delete=mfa_delete or bucket.mfa_delete
+                )
+            )
             tx.meter("Requests-Tier1")
+
+        await ctx.transact(change)
 
     async def get_bucket_versioning(
         self, ctx: Context, req: w.GetBucketVersioningRequest
@@ -66,7 +80,12 @@ class Versioning:
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
         reader.meter("Requests-Tier2")
-        return {"Status": bucket.versioning} if bucket.versioning else {}
+        result: w.GetBucketVersioningOutput = {}
+        if bucket.versioning:
+            result["Status"] = bucket.versioning
+        if bucket.mfa_delete:
+            result["MFADelete"] = bucket.mfa_delete
+        return result
 
 
 class Place(NamedTuple):
