@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,3 +59,60 @@ def test_the_accounts_block_goes_there_and_back(cloud: Cloud, here: None, prefix
     with pytest.raises(ClientError) as refused:
         control.get_public_access_block(AccountId="999999999999")
     assert refused.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_a_job_is_made_followed_and_done(cloud: Cloud, here: None) -> None:
+    account = cloud.account()
+    control = at_localhost(account, "s3control")
+    client, iam, me = account.client("s3"), account.client("iam"), account.account_id
+    client.create_bucket(Bucket="jobs")
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole",
+             "Principal": {"Service": "batchoperations.s3.amazonaws.com"}}  # fmt: skip
+    may = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    role = iam.create_role(
+        RoleName="batch",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]["Arn"]
+    iam.put_role_policy(
+        RoleName="batch", PolicyName="p",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]}),
+    )  # fmt: skip
+    for number in range(120):
+        client.put_object(Bucket="jobs", Key=f"k{number}", Body=b"x")
+    lines = "".join(f"jobs,k{number}\n" for number in range(120))
+    etag = client.put_object(Bucket="jobs", Key="list.csv", Body=lines.encode())["ETag"]
+    report = {
+        "Bucket": "arn:aws:s3:::jobs", "Format": "Report_CSV_20180820", "Enabled": True,
+        "Prefix": "report", "ReportScope": "AllTasks",
+    }  # fmt: skip
+    job = control.create_job(
+        AccountId=me, ConfirmationRequired=True, Priority=1, RoleArn=role, Report=report,
+        Operation={"S3PutObjectTagging": {"TagSet": [{"Key": "a", "Value": "b"}]}},
+        Manifest={
+            "Spec": {"Format": "S3BatchOperations_CSV_20180820", "Fields": ["Bucket", "Key"]},
+            "Location": {"ObjectArn": "arn:aws:s3:::jobs/list.csv", "ETag": etag},
+        },
+        Tags=[{"Key": "team", "Value": "beans"}],
+    )["JobId"]  # fmt: skip
+
+    def waited(status: str) -> Any:
+        for _ in range(200):
+            found = control.describe_job(AccountId=me, JobId=job)["Job"]
+            if found["Status"] == status:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(found)
+
+    assert waited("Suspended")["ProgressSummary"]["TotalNumberOfTasks"] == 120
+    control.update_job_status(AccountId=me, JobId=job, RequestedJobStatus="Ready")
+    assert waited("Complete")["ProgressSummary"]["NumberOfTasksSucceeded"] == 120
+    tags = client.get_object_tagging(Bucket="jobs", Key="k119")["TagSet"]
+    assert tags == [{"Key": "a", "Value": "b"}]
+    told = client.get_object(Bucket="jobs", Key=f"report/job-{job}/manifest.json")["Body"].read()
+    [part] = json.loads(told)["Results"]
+    rows = client.get_object(Bucket="jobs", Key=part["Key"])["Body"].read().decode().splitlines()
+    assert len(rows) == 120
+    assert rows[0] == "jobs,k0,,succeeded,200,,Successful"
+    listed = control.list_jobs(AccountId=me, JobStatuses=["Complete"])["Jobs"]
+    assert [one["JobId"] for one in listed] == [job]
+    assert control.get_job_tagging(AccountId=me, JobId=job)["Tags"][0]["Key"] == "team"

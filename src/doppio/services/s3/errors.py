@@ -5,6 +5,7 @@ AwsError
 ├── 400 what was asked is wrong (Invalid…, Malformed…, BadDigest, EntityTooSmall, …)
 ├── 403 AccessDenied  404 NoSuch…  405 MethodNotAllowed
 ├── 409 BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty
+├── 503 ZoneUnavailable
 └── 411 MissingContentLength  412 PreconditionFailed  416 InvalidRange, InvalidPartNumber
 """
 
@@ -398,3 +399,11 @@ class TooManyConfigurations(AwsError):
         "You are attempting to create a new configuration but have already reached the "
         "1,000-configuration limit."
     )
+
+
+class ZoneUnavailable(AwsError):
+    """What is asked for lies in an Availability Zone that is down."""
+
+    code = "ServiceUnavailable"
+    status = 503
+    text = "Service is unable to handle request."

@@ -34,6 +34,7 @@ from doppio.services.s3.records import Bucket, Current, More, Older, Upload, Ver
 from doppio.services.s3.settings import drop_setting, put_setting, setting
 from doppio.services.s3.stock import gone, request_type, stored
 from doppio.services.s3.versions import hide, remove
+from doppio.services.s3.zones import moves_now
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -161,7 +162,7 @@ class Keeper:
             if version is None or wanted is None:
                 return
             if wanted.storage_class is not None:
-                _transition(tx, bucket, version, wanted.storage_class)
+                await _transition(tx, bucket, version, wanted.storage_class)
                 return
             marker = await hide(tx, bucket, key, version)
             if marker is None:
@@ -228,7 +229,7 @@ class Keeper:
             if version is None or is_locked(version, now):
                 return
             if wanted.storage_class is not None:
-                _transition(tx, bucket, version, wanted.storage_class)
+                await _transition(tx, bucket, version, wanted.storage_class)
                 return
             current = await tx.get(Current, bucket.id, seen.key)
             await remove(tx, bucket, seen.key, version.id, current)
@@ -284,7 +285,10 @@ class Keeper:
         await ctx.transact(abort)
 
 
-def _transition(tx: Tx, bucket: Bucket, version: Version, storage_class: str) -> None:
+async def _transition(tx: Tx, bucket: Bucket, version: Version, storage_class: str) -> None:
+    if not await moves_now(tx, bucket, version.storage_class, storage_class):
+        # Tomorrow is another day.
+        return
     more = msgspec.structs.replace(version.more or More(), moved=tx.context.now)
     moved = msgspec.structs.replace(version, storage_class=storage_class, more=more)
     gone(tx, version)

@@ -33,6 +33,7 @@ from doppio.services.s3.records import (
     Version,
 )
 from doppio.services.s3.rules import name_is_allowed
+from doppio.services.s3.zones import ONE_ZONE, check_zone
 from doppio.wire.errors import Throttled
 from doppio.wire.timestamps import format_rfc822
 
@@ -120,6 +121,8 @@ async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Ve
             raise await no_such_key(reader, bucket, req["Key"])
         if current.more is not None and current.more.owner:
             check_foreign(reader.context, bucket, current.more)
+        if current.storage_class == ONE_ZONE:
+            await check_zone(reader, bucket, ONE_ZONE)
         return bucket, current
     version = await numbered(reader, bucket, req["Key"], wanted, current)
     if version is None:
@@ -137,6 +140,7 @@ async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Ve
         )
     if version.more is not None and version.more.owner:
         check_foreign(reader.context, bucket, version.more)
+    await check_zone(reader, bucket, version.storage_class)
     return bucket, version
 
 

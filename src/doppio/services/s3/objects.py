@@ -48,6 +48,7 @@ from doppio.services.s3.records import (
 from doppio.services.s3.settings import setting
 from doppio.services.s3.stock import request_type, retrieval_type, stored
 from doppio.services.s3.versions import ENABLED, hide, make_way, remove
+from doppio.services.s3.zones import ONE_ZONE, check_zone
 from doppio.wire.http import ByteStream
 
 if TYPE_CHECKING:
@@ -278,6 +279,8 @@ async def new_version(
 
     `cause` is S3's name of how it came, as in `ObjectCreated:Put`.
     """
+    if attributes.storage_class == ONE_ZONE:
+        await check_zone(tx, bucket, ONE_ZONE)
     more = attributes.more
     if more is not None or locks.KIND in bucket.kinds:
         more = await locks.locked(tx, bucket, more)

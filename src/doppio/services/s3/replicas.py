@@ -46,7 +46,8 @@ from doppio.services.s3.replication_rules import (
 from doppio.services.s3.settings import setting
 from doppio.services.s3.stock import request_type, stored
 from doppio.services.s3.versions import ENABLED
-from doppio.wire.errors import AwsError
+from doppio.services.s3.zones import check_zone
+from doppio.wire.errors import AwsError, ServiceUnavailable
 
 REPLICATE = "s3.replicate"
 SESSION = "s3-replication"
@@ -95,7 +96,41 @@ class Replicas:
         if _status(version) == REPLICA:
             return
         rules = chosen(document, version)
-        reason, waits = "", False
+        reason, passing = await self._try(home, bucket, version, document, rules)
+        waits = bool(passing) and tries < TRIES_MAX
+        reason = reason or passing
+        late = [rule for rule in rules if rule.minutes and _is_late(ctx, since, rule.minutes)]
+        if waits:
+            await _wait(home, bucket, version, tries, since, late)
+        elif rules:
+            await _settle(home, bucket, version, reason, late)
+
+    async def existing(self, ctx: Context, bucket: Bucket, key: str, version: str) -> None:
+        """Replicate what is there already, a replica too. Raises Unreplicated with S3's reason."""
+        found = await self._found(ctx, (bucket.id, key, version))
+        if found is None:
+            raise Unreplicated("ReplicationConfigurationOrVersionNotFound")
+        home, bucket, seen, document = found
+        rules = chosen(document, seen)
+        if not rules:
+            raise Unreplicated("ObjectNotEligible")
+        reason, passing = await self._try(home, bucket, seen, document, rules)
+        if passing:
+            raise ServiceUnavailable
+        await _settle(home, bucket, seen, reason, [])
+        if reason:
+            raise Unreplicated(reason.rpartition("/")[2])
+
+    async def _try(
+        self,
+        home: Context,
+        bucket: Bucket,
+        version: Version,
+        document: dict[str, Any],
+        rules: list[Rule],
+    ) -> tuple[str, str]:
+        """Replicate by all rules: what was refused, and what failed for a while, if anything."""
+        reason = passing = ""
         for rule in rules:
             try:
                 with _or("AssumeRoleNotPermitted"):
@@ -104,13 +139,8 @@ class Replicas:
             except _Refused as refused:
                 reason = f"{rule.id}/{rule.bucket}/{refused}"
             except AwsError as error:
-                waits = tries < TRIES_MAX
-                reason = reason if waits else f"{rule.id}/{rule.bucket}/{error.code}"
-        late = [rule for rule in rules if rule.minutes and _is_late(ctx, since, rule.minutes)]
-        if waits:
-            await _wait(home, bucket, version, tries, since, late)
-        elif rules:
-            await _settle(home, bucket, version, reason, late)
+                passing = f"{rule.id}/{rule.bucket}/{error.code}"
+        return reason, passing
 
     async def _found(
         self, ctx: Context, key: tuple[str, ...]
@@ -154,6 +184,8 @@ class Replicas:
                 await acting.authorise("s3:ReplicateTags", target, policy=destination.arn)
         if await _has(there, destination, version):
             return
+        await check_zone(acting.read(), bucket, version.storage_class)
+        await check_zone(acting.read(), destination, rule.storage_class or version.storage_class)
         if is_sealed_by_customer(version):
             await self._shared(there, bucket, destination, version, rule)
             return
@@ -235,6 +267,12 @@ class Replicas:
             except AwsError:
                 continue
             await _tag(acting, destination, version)
+
+
+class Unreplicated(AwsError):
+    """A version that Batch Operations could not have replicated; the text is S3's reason."""
+
+    code = "ReplicationFailed"
 
 
 class _Refused(Exception):
@@ -365,7 +403,7 @@ async def _settle(
         version = await numbered(tx, bucket, seen.key, seen.id, current)
         if version is None:
             return
-        if not version.marker:
+        if not version.marker and _status(version) != REPLICA:
             more = version.more or More()
             more = msgspec.structs.replace(more, replication=FAILED if reason else COMPLETED)
             tx.put(msgspec.structs.replace(version, more=more))

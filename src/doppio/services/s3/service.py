@@ -43,7 +43,7 @@ from doppio.services.s3.webs import Browsers
 from doppio.services.s3.website import Website
 
 _bodies = Bodies()
-_replicas = Replicas(_bodies)
+REPLICAS = Replicas(_bodies)
 
 SERVICE = Service(
     "s3",
@@ -84,10 +84,10 @@ SERVICE = Service(
         **archives.jobs(),
         **inventories.jobs(),
         **storage_metrics.jobs(),
-        **_replicas.jobs(),
+        **REPLICAS.jobs(),
         FORGET: forget_completed,
     },
-    subscriptions=[NOTICES, _replicas.subscription()],
+    subscriptions=[NOTICES, REPLICAS.subscription()],
     cross_origin=cross_origin,
     web=Browsers(),
     witness=access_logs.AccessLog,

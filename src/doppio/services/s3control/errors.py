@@ -15,3 +15,32 @@ class NoSuchPublicAccessBlockConfiguration(AwsError):
     code = "NoSuchPublicAccessBlockConfiguration"
     status = 404
     text = "The public access block configuration was not found"
+
+
+class BadRequest(AwsError):
+    code = "BadRequestException"
+
+
+class IdempotencyConflict(AwsError):
+    code = "IdempotencyException"
+    text = "The client token has been used for another request."
+
+
+class InvalidNextToken(AwsError):
+    code = "InvalidNextTokenException"
+    text = "The NextToken provided is not valid."
+
+
+class JobStatusConflict(AwsError):
+    code = "JobStatusException"
+
+
+class NotFound(AwsError):
+    code = "NotFoundException"
+    status = 404
+    text = "The specified job does not exist."
+
+
+class TooManyTags(AwsError):
+    code = "TooManyTagsException"
+    text = "A job can have at most 50 tags."

@@ -1,3 +1,27 @@
-"""Every number that AWS documents for s3control, with its unit last in the name."""
+"""The numbers that AWS documents for S3 Control, and our own for what it leaves open."""
 
 from __future__ import annotations
+
+from datetime import timedelta
+
+# Source: "S3 Batch Operations" in the user guide.
+PRIORITY_MAX = 2_147_483_647
+JOB_TAGS_MAX = 50
+LISTED_JOBS_MAX = 1_000
+JOBS_KEPT = timedelta(days=90)
+CONFIRMED_WITHIN = timedelta(days=30)
+# A job fails when more than half of its tasks do, once it has tried so many.
+TASKS_BEFORE_FAILING = 1_000
+
+# Ours. So many tasks are done at once, between two commits of a job's progress: what a crash may repeat.
+TASKS_A_STEP = 50
+# So often a task is tried that S3 could not do for the moment.
+TASK_TRIES_MAX = 6
+TASKS_PLANNED_A_STEP = 500
+READ_BYTES = 1024 * 1024
+MANIFEST_LINE_BYTES_MAX = 64 * 1024
+MANIFEST_JSON_BYTES_MAX = 4 * 1024 * 1024
+REPORT_FILE_BYTES = 4 * 1024 * 1024
+ROWS_A_STEP = 500
+OPEN_JOBS_MAX = 1_000
+"""How many jobs of an account and Region are told at once that another one has ended."""

@@ -1,3 +1,106 @@
-"""What s3control stores: frozen structs, each with its table, key and indexes."""
+"""What S3 Control stores: jobs, their tasks until they are done, and what came of them until it is told."""
 
 from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.records import Index, record
+
+CREATED: Index[BatchJob] = Index("created", ("account", "region", "created_at"))
+OPEN: Index[BatchJob] = Index("open", ("open_scope", "rank"))
+
+# Where a job stands: being prepared, to be carried out, about to end, over.
+PREPARES = frozenset({"New", "Preparing"})
+RUNS = frozenset({"Ready", "Active", "Paused"})
+ENDS = {"Completing": "Complete", "Failing": "Failed", "Cancelling": "Cancelled"}
+OVER = frozenset(ENDS.values())
+RANK_MAX = 2**31
+
+
+@record("s3control.job", key=("account", "id"), indexes=(CREATED, OPEN))
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A Batch Operations job.
+
+    `request` is what CreateJob was given, without what is kept beside it. `place` is the last version
+    that the generator of its manifest has seen. `total` counts the tasks, all of them once it is
+    prepared; `succeeded` and `failed` those that are done. `seconds` is how long it was active.
+    `generated` is where its generated manifest lies; `reported` says that its report is written.
+    """
+
+    account: str
+    id: str
+    region: str
+    partition: str
+    created_at: datetime
+    status: str
+    priority: int
+    request: dict[str, Any]
+    token: str = ""
+    tags: dict[str, str] = {}
+    reason: str = ""
+    failures: list[dict[str, str]] = []
+    suspended_at: datetime | None = None
+    ended_at: datetime | None = None
+    place: tuple[str, int] | None = None
+    total: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    generated: dict[str, str] | None = None
+    reported: bool = False
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:s3:{self.region}:{self.account}:job/{self.id}"
+
+    @property
+    def scope(self) -> str:
+        return f"{self.account}/{self.region}"
+
+    @property
+    def open_scope(self) -> str | None:
+        return self.scope if self.status in RUNS else None
+
+    @property
+    def rank(self) -> int:
+        return RANK_MAX - self.priority
+
+
+@record("s3control.token", key=("account", "region", "token"))
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's token, and the job that it made."""
+
+    account: str
+    region: str
+    token: str
+    job: str = ""
+    digest: str = ""
+
+
+@record("s3control.task", key=("job", "number"))
+class Task(msgspec.Struct, frozen=True, array_like=True):
+    """An object that a job is still to do something to; no version means the current one."""
+
+    job: str
+    number: int
+    bucket: str
+    key: str
+    version: str = ""
+    tries: int = 0
+
+
+@record("s3control.outcome", key=("job", "number"))
+class Outcome(msgspec.Struct, frozen=True, array_like=True):
+    """What came of a task, until the job's report has it."""
+
+    job: str
+    number: int
+    bucket: str
+    key: str
+    version: str
+    error: str = ""
+    status: int = 200
+    message: str = ""
