@@ -79,6 +79,11 @@ _ON_OBJECT = {
     "AbortMultipartUpload": "AbortMultipartUpload",
     "RestoreObject": "RestoreObject",
     "ListParts": "ListMultipartUploadParts",
+    "UpdateObjectEncryption": "UpdateObjectEncryption",
+    "PutObjectAnnotation": "PutObjectAnnotation",
+    "GetObjectAnnotation": "GetObjectAnnotation",
+    "DeleteObjectAnnotation": "DeleteObjectAnnotation",
+    "ListObjectAnnotations": "ListObjectAnnotations",
 }
 _OF_VERSION = {
     "GetObject": "GetObjectVersion",

@@ -12,6 +12,7 @@ from doppio.services.s3 import (
     storage_metrics,
 )
 from doppio.services.s3.acls import Acls
+from doppio.services.s3.annotations import Annotations
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
@@ -31,6 +32,7 @@ from doppio.services.s3.payments import Payments
 from doppio.services.s3.permissions import DATA_EVENTS, needs
 from doppio.services.s3.policies import Policies
 from doppio.services.s3.reclaim import Reclaimer
+from doppio.services.s3.reencryption import Reencryption
 from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
 from doppio.services.s3.select import Select
@@ -73,6 +75,8 @@ SERVICE = Service(
         Select(_bodies),
         Website(),
         Torrents(),
+        Annotations(_bodies),
+        Reencryption(_bodies),
         Unset(),
     ],
     needs=needs,
