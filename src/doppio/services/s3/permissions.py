@@ -55,6 +55,8 @@ _ON_BUCKET = {
     "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
     "DeleteBucketInventoryConfiguration": "PutInventoryConfiguration",
     "GetBucketMetricsConfiguration": "GetMetricsConfiguration",
+    "PutBucketMetricsConfiguration": "PutMetricsConfiguration",
+    "DeleteBucketMetricsConfiguration": "PutMetricsConfiguration",
     "ListBucketMetricsConfigurations": "GetMetricsConfiguration",
 }
 _ON_OBJECT = {

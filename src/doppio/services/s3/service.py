@@ -35,6 +35,7 @@ from doppio.services.s3.reclaim import Reclaimer
 from doppio.services.s3.reencryption import Reencryption
 from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
+from doppio.services.s3.request_metrics import RequestMetrics
 from doppio.services.s3.select import Select
 from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.torrents import Torrents
@@ -43,6 +44,7 @@ from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
 from doppio.services.s3.webs import Browsers
 from doppio.services.s3.website import Website
+from doppio.services.s3.witness import Witness
 
 _bodies = Bodies()
 _replicas = Replicas(_bodies)
@@ -74,6 +76,7 @@ SERVICE = Service(
         analytics.Analytics(),
         Select(_bodies),
         Website(),
+        RequestMetrics(),
         Torrents(),
         Annotations(_bodies),
         Reencryption(_bodies),
@@ -94,6 +97,6 @@ SERVICE = Service(
     subscriptions=[NOTICES, _replicas.subscription()],
     cross_origin=cross_origin,
     web=Browsers(),
-    witness=access_logs.AccessLog,
+    witness=Witness,
 )
 SERVICE.operations.update(telling(SERVICE.operations))
