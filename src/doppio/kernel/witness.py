@@ -35,11 +35,15 @@ class Exchange(NamedTuple):
 class Witness(Protocol):
     """Keeps account of the exchanges that concern some resources of a service.
 
-    `watched` are the names of those, under `label`; None where that has to be looked up first.
+    `label` is the label of the path that names them.
     """
 
-    watched: frozenset[str] | None
     label: str
+
+    @property
+    def watched(self) -> frozenset[str] | None:
+        """Their names; None where that has to be looked up first."""
+        ...
 
     async def look(self, ctx: Context) -> None:
         """Find out what is watched."""

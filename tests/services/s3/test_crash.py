@@ -10,9 +10,10 @@ from typing import Any
 from doppio.kernel.memory_store import MemoryStore
 from doppio.kernel.records import table_of
 from doppio.kernel.store import StoreClosed
-from doppio.services.s3.records import Content, Current, Older, Upload
+from doppio.services.s3.records import Annotation, Content, Current, Older, Upload
 from doppio.wire.errors import AwsError
 
+from .test_annotations import annotate, text_of
 from .test_multipart import FIVE
 from .world import World
 
@@ -33,6 +34,20 @@ async def work(world: World, told: dict[str, bytes | None]) -> None:
             source = f"bucket/k{size}"
             await world.s3("copy_object", Bucket=bucket, Key=f"c{size}", CopySource=source)
             told[f"{bucket}/c{size}"] = told[source]
+    await change(world, told, "bucket/n", b"noted")
+    for size in SIZES:
+        told[f"bucket/n#a{size}"] = None
+        await annotate(world, f"a{size}", b"t" * size, "n")
+        told[f"bucket/n#a{size}"] = b"t" * size
+    source = {"CopySource": "bucket/n"}
+    await world.s3("copy_object", Bucket="bucket", Key="noted", **source)
+    await world.s3(
+        "copy_object", Bucket="bucket", Key="sealed", ServerSideEncryption="AES256", **source
+    )
+    for size in SIZES:
+        told[f"bucket/sealed#a{size}"] = b"t" * size
+    await world.s3("delete_object", Bucket="bucket", Key="noted")
+    await world.settle()
     body = await upload(world)
     told["bucket/mp"] = None
     await world.settle()
@@ -70,7 +85,9 @@ async def check(world: World, told: dict[str, bytes | None]) -> None:
     for name, body in told.items():
         if body is not None:
             bucket, key = name.split("/")
-            assert await world.get(key, bucket) == body, name
+            key, _, text = key.partition("#")
+            found = text_of(world, text, key) if text else world.get(key, bucket)
+            assert await found == body, name
     reader = world.context_for("", "").read()
     refs: dict[str, int] = {}
     for kind in (Current, Older):
@@ -79,11 +96,15 @@ async def check(world: World, told: dict[str, bytes | None]) -> None:
             version = table.decode(row)
             if version.content is not None:
                 refs[version.content] = refs.get(version.content, 0) + 1
+    for text in await reader.list(Annotation, limit=1000):
+        if text.content is not None:
+            refs[text.content] = refs.get(text.content, 0) + 1
     for content in await reader.list(Content, limit=1000):
         assert content.refs == refs.pop(content.id, 0)
         if content.refs:
             for piece in content.pieces:
-                assert world.blobs.path(piece.blob).stat().st_size == piece.size
+                # What is sealed is longer by its tags.
+                assert 0 <= world.blobs.path(piece.blob).stat().st_size - piece.size <= 1024
     assert refs == {}, "a version refers to a content that is gone"
     for left in await reader.list(Upload, limit=100):
         await world.s3("abort_multipart_upload", Bucket=left.bucket, Key=left.key, UploadId=left.id)

@@ -27,7 +27,7 @@ _BUCKETS = {
     "versioning": "VERSIONING", "versions": "BUCKETVERSIONS", "website": "WEBSITE",
 }  # fmt: skip
 _OBJECTS = {
-    "acl": "ACL", "attributes": "OBJECT_ATTRIBUTES", "legal-hold": "LEGAL_HOLD",
+    "acl": "ACL", "annotation": "ANNOTATION", "attributes": "OBJECT_ATTRIBUTES", "legal-hold": "LEGAL_HOLD",
     "partNumber": "PART", "restore": "OBJECT", "retention": "RETENTION",
     "select": "OBJECT", "tagging": "OBJECT_TAGGING", "torrent": "OBJECT_TORRENT",
     "uploadId": "UPLOAD", "uploads": "UPLOADS",

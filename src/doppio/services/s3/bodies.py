@@ -12,10 +12,10 @@ import asyncio
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.store import Conflict, StoreFull
@@ -29,7 +29,7 @@ from doppio.services.s3.errors import (
 )
 from doppio.services.s3.landing import Hashes, Landing, pump
 from doppio.services.s3.limits import BODY_IN_ROW_BYTES_MAX, READ_BYTES
-from doppio.services.s3.records import Checksum, Content, Piece, Version
+from doppio.services.s3.records import Checksum, Content, Piece
 from doppio.services.s3.rules import decoded_md5
 from doppio.services.s3.sealing import DataKeys, Opener, Sealer, opened_whole, sealed_whole
 from doppio.wire import checksums as wire_checksums
@@ -50,6 +50,16 @@ class Received(NamedTuple):
     checksum: Checksum
     body: bytes | None
     blob: str | None
+
+
+class Kept(Protocol):
+    """What has bytes: a version, or an annotation of one."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def body(self) -> bytes | None: ...
 
 
 class Expected(NamedTuple):
@@ -168,26 +178,33 @@ class Bodies:
     async def claim(
         self, ctx: Context, received: Received, commit: Callable[[Tx], Awaitable[T]]
     ) -> T:
-        """Run the transaction that refers to what was received; its file goes if that fails.
+        """Run the transaction that refers to what was received; its file goes if that fails."""
+        return await self.claim_all(ctx, (received,), commit)
+
+    async def claim_all(
+        self, ctx: Context, received: Sequence[Received], commit: Callable[[Tx], Awaitable[T]]
+    ) -> T:
+        """Run the transaction that refers to all that was received; the files go if that fails.
 
         Cancelled in the middle, or with the store lost, the commit may still have reached the disk:
         then the file stays, and the sweeper finds out whether anything refers to it.
         """
-        blob = received.blob
-        if blob is None:
+        blobs = [one.blob for one in received if one.blob is not None]
+        if not blobs:
             return await ctx.transact(commit)
         try:
             return await ctx.transact(commit)
         except (AwsError, Conflict, StoreFull):
-            ctx.blobs.delete(blob)
+            for blob in blobs:
+                ctx.blobs.delete(blob)
             raise
         finally:
-            self._written.discard(blob)
+            self._written.difference_update(blobs)
 
     def send(
         self,
         ctx: Context,
-        version: Version,
+        version: Kept,
         content: Content | None,
         offset: int,
         length: int,
@@ -207,7 +224,7 @@ class Bodies:
     def _unseal(
         self,
         ctx: Context,
-        version: Version,
+        version: Kept,
         content: Content | None,
         offset: int,
         length: int,
@@ -263,7 +280,7 @@ class Bodies:
                     done += len(chunk)
 
     async def hashed(
-        self, ctx: Context, version: Version, content: Content | None, algorithm: str
+        self, ctx: Context, version: Kept, content: Content | None, algorithm: str
     ) -> tuple[str, Checksum]:
         """MD5 and checksum of a version's bytes, read again from where they lie unsealed."""
         hashes = Hashes(algorithm)
@@ -274,7 +291,7 @@ class Bodies:
     def read(
         self,
         ctx: Context,
-        version: Version,
+        version: Kept,
         content: Content | None,
         offset: int,
         length: int,

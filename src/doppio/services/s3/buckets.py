@@ -16,7 +16,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
-from doppio.services.s3 import access_logs, acl_rules, locks, stock
+from doppio.services.s3 import access_logs, acl_rules, locks, request_metrics, stock
 from doppio.services.s3.account_blocks import account_block
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import (
@@ -184,6 +184,7 @@ class Buckets:
                     tx.delete(upload)
                     await discard_upload(tx, upload.id, None)
             access_logs.forget(tx, bucket)
+            request_metrics.forget(tx, bucket)
             await drop_settings(tx, bucket)
             await tx.unschedule(RUN, bucket.id)
             await tx.unschedule(stock.MEASURE, bucket.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.store import Conflict
-from doppio.services.s3 import checksums
+from doppio.services.s3 import annotation_copies, checksums
 from doppio.services.s3.acls import with_acl
 from doppio.services.s3.archives import check_readable
 from doppio.services.s3.attributes import (
@@ -33,7 +33,7 @@ from doppio.services.s3.lookup import bucket_and_current, version_and_content
 from doppio.services.s3.multipart import checked_number, existing_upload, keep_part
 from doppio.services.s3.objects import new_version, put_version
 from doppio.services.s3.reclaim import share
-from doppio.services.s3.records import Bucket, Checksum, Content, Current, Version
+from doppio.services.s3.records import Annotated, Bucket, Checksum, Content, Current, Version
 from doppio.services.s3.rules import copy_source, quoted
 from doppio.services.s3.sealing import DataKeys
 from doppio.services.s3.stock import request_type
@@ -75,12 +75,13 @@ class Copies:
                 f"source: {COPY_BYTES_MAX}"
             )
         bucket, _ = await bucket_and_current(ctx.read(), req)
+        texts = await annotation_copies.to_copy(ctx, req, source.bucket, source.version, bucket)
         sealing = await sealing_of(ctx, bucket, req, req["Key"])
         keys = await keys_to_read(ctx, req, source.version.more, "CopySource")
         if sealing is None and keys is None:
-            copied = await self._shared(ctx, req, source, attributes)
+            copied = await self._shared(ctx, req, source, attributes, texts)
         else:
-            copied = await self._sealed(ctx, req, source, keys, attributes, sealing)
+            copied = await self._sealed(ctx, req, source, keys, attributes, sealing, texts)
         bucket, again, current = copied
         result: w.CopyObjectOutput = {
             "CopyObjectResult": {
@@ -97,7 +98,12 @@ class Copies:
         return result
 
     async def _shared(
-        self, ctx: Context, req: w.CopyObjectRequest, source: _Source, attributes: Attributes
+        self,
+        ctx: Context,
+        req: w.CopyObjectRequest,
+        source: _Source,
+        attributes: Attributes,
+        texts: Annotated | None,
     ) -> tuple[Bucket, _Source, Current]:
         """Plain bytes become those of both versions."""
         digest = await self._digest(ctx, req, source)
@@ -108,6 +114,12 @@ class Copies:
             owned = with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
             _check_change(req, bucket, again)
+            annotation_copies.check_unchanged(again.version, texts)
+            if texts is not None:
+                more = annotation_copies.with_annotations(
+                    owned.more, await annotation_copies.shared(tx, bucket, texts)
+                )
+                owned = owned._replace(more=more)
             if again.version.content != source.version.content:
                 digest = await self._digest(ctx, req, again)
             current = await _put_copy(tx, req, bucket, old, again, owned, digest)
@@ -122,6 +134,7 @@ class Copies:
         keys: DataKeys | None,
         attributes: Attributes,
         sealing: Sealing | None,
+        texts: Annotated | None,
     ) -> tuple[Bucket, _Source, Current]:
         """Each sealed version has bytes of its own, since it has a key of its own."""
         version = source.version
@@ -136,6 +149,11 @@ class Copies:
             keys=None if sealing is None else sealing.keys,
         )
         received = received._replace(etag=etag_of(ctx, sealing, received.etag))
+        carried: list[annotation_copies.Carried] = []
+        if texts is not None:
+            after = None if sealing is None else sealing.keys
+            more = with_sealing(None, sealing)
+            carried = await annotation_copies.resealed(ctx, self._bodies, texts, keys, after, more)
 
         async def commit(tx: Tx) -> tuple[Bucket, _Source, Current]:
             again = await _source(tx, req)
@@ -147,11 +165,18 @@ class Copies:
             _check_change(req, bucket, again)
             wanted = _attributes(req, version, owned)
             wanted = wanted._replace(more=with_sealing(wanted.more, sealing))
+            annotation_copies.check_unchanged(again.version, texts)
+            if texts is not None:
+                more = annotation_copies.with_annotations(
+                    wanted.more, annotation_copies.kept(tx, bucket, texts, carried)
+                )
+                wanted = wanted._replace(more=more)
             tx.meter(request_type(1, wanted.storage_class))
             current = await put_version(tx, bucket, req["Key"], old, wanted, received, cause="Copy")
             return bucket, again, current
 
-        return await self._bodies.claim(ctx, received, commit)
+        files = [received, *(one.received for one in carried)]
+        return await self._bodies.claim_all(ctx, files, commit)
 
     async def upload_part_copy(
         self, ctx: Context, req: w.UploadPartCopyRequest

@@ -124,6 +124,51 @@ async def sealing_of(
     return await _of_kms(ctx, bucket, req, key, kind, key_id, bucket_key)
 
 
+async def under_kms(
+    ctx: Context, bucket: Bucket, key: str, kms_key: str, bucket_key: bool
+) -> Sealing:
+    """How an object's bytes are sealed under a new data key of this key of KMS."""
+    return await _of_kms(ctx, bucket, {}, key, KMS, kms_key, bucket_key)
+
+
+async def rewrapped(
+    ctx: Context, bucket: Bucket, key: str, sealed: Sealed, kms_key: str, bucket_key: bool
+) -> Sealed:
+    """The same data key under another key of KMS: the bytes stay as they are.
+
+    From one key of KMS to another, KMS does it by itself; it is S3's own key that S3 must open.
+    """
+    context = {"aws:s3:arn": bucket.arn if bucket_key else f"{bucket.arn}/{key}"}
+    context = {**_context(sealed.given_context or None), **context}
+    if sealed.kind == AES256:
+        plain = await _unwrapped(ctx, sealed.keys[0])
+        answer = await _kms(
+            ctx,
+            "encrypt",
+            {"KeyId": kms_key, "Plaintext": plain, "EncryptionContext": context},
+        )
+    else:
+        answer = await _kms(
+            ctx,
+            "re_encrypt",
+            {
+                "CiphertextBlob": sealed.keys[0],
+                "SourceKeyId": sealed.key_id,
+                "SourceEncryptionContext": sealed.context,
+                "DestinationKeyId": kms_key,
+                "DestinationEncryptionContext": context,
+            },
+        )
+    return msgspec.structs.replace(
+        sealed,
+        kind=KMS,
+        keys=[answer["CiphertextBlob"]],
+        key_id=answer["KeyId"],
+        context=context,
+        bucket_key=bucket_key,
+    )
+
+
 async def keys_of(ctx: Context, req: Mapping[str, Any], sealed: Sealed, of: str = "") -> DataKeys:
     """The data keys of a version that is read. `of` is the members' prefix (`CopySource`).
 
@@ -212,6 +257,12 @@ def etag_of(ctx: Context, sealing: Sealing | None, md5: str) -> str:
     """An ETag: the MD5 of the bytes, but with KMS's or a customer's key something that says
     nothing of them."""
     return md5 if sealing is None or sealing.sealed.kind == AES256 else _bytes(ctx, 16).hex()
+
+
+def opaque_etag(ctx: Context, more: More | None) -> str | None:
+    """An ETag that says nothing of the bytes, for what is kept as a version under KMS's keys is."""
+    sealed = None if more is None else more.sealed
+    return None if sealed is None or sealed.kind == AES256 else _bytes(ctx, 16).hex()
 
 
 def customer_key(req: Mapping[str, Any], of: str = "") -> CustomerKey | None:

@@ -30,6 +30,16 @@ class AccessForbidden(AwsError):
     status = 403
 
 
+class AnnotationLimitExceeded(AwsError):
+    code = "AnnotationLimitExceeded"
+    text = "The request would exceed the maximum number of annotations allowed per object."
+
+
+class AnnotationNameTooLong(AwsError):
+    code = "AnnotationNameTooLong"
+    text = "The annotation name exceeds 512 bytes."
+
+
 class BadDigest(AwsError):
     code = "BadDigest"
     text = "The Content-MD5 you specified did not match what we received."
@@ -101,6 +111,11 @@ class IncorrectEndpoint(AwsError):
         "The specified bucket exists in another region. Please direct requests to the specified "
         "endpoint."
     )
+
+
+class InvalidAnnotationName(AwsError):
+    code = "InvalidAnnotationName"
+    text = "The annotation name you provided is invalid."
 
 
 class InvalidArgument(AwsError):
@@ -180,6 +195,11 @@ class InvalidPartOrder(AwsError):
 class InvalidPolicyDocument(AwsError):
     code = "InvalidPolicyDocument"
     text = "The content of the form does not meet the conditions specified in the policy document."
+
+
+class InvalidPrefix(AwsError):
+    code = "InvalidPrefix"
+    text = "The annotation prefix you provided is invalid."
 
 
 class InvalidRange(AwsError):
@@ -262,6 +282,12 @@ class MissingContentLength(AwsError):
 class MissingSecurityHeader(AwsError):
     code = "MissingSecurityHeader"
     text = "Your request was missing a required header"
+
+
+class NoSuchAnnotation(AwsError):
+    code = "NoSuchAnnotation"
+    status = 404
+    text = "The specified annotation does not exist on this object."
 
 
 class NoSuchBucket(AwsError):
@@ -388,6 +414,14 @@ class RestoreNotArchived(InvalidObjectState):
     text = "Restore is not allowed for the object's current storage class"
 
 
+class SlowDown(AwsError):
+    """What clients try again."""
+
+    code = "SlowDown"
+    status = 503
+    text = "Please reduce your request rate."
+
+
 class TooManyBuckets(AwsError):
     code = "TooManyBuckets"
     text = "You have attempted to create more buckets than allowed"
@@ -407,3 +441,9 @@ class ZoneUnavailable(AwsError):
     code = "ServiceUnavailable"
     status = 503
     text = "Service is unable to handle request."
+
+
+class UnsupportedMediaType(AwsError):
+    code = "UnsupportedMediaType"
+    status = 415
+    text = "The annotation payload is not valid UTF-8 encoded text."

@@ -39,6 +39,7 @@ _VERSIONS = {
     "IntelligentTiering": "2.3",
     "ObjectTagging": "2.3",
     "ObjectAcl": "2.3",
+    "ObjectAnnotation": "2.3",
 }
 # What EventBridge calls what happens, and why. Source: "EventBridge event message structure".
 _DETAILS = {

@@ -25,6 +25,7 @@ EVENTS = frozenset(
         "LifecycleTransition", "IntelligentTiering", "ObjectAcl:Put", "LifecycleExpiration:*",
         "LifecycleExpiration:Delete", "LifecycleExpiration:DeleteMarkerCreated",
         "ObjectTagging:*", "ObjectTagging:Put", "ObjectTagging:Delete",
+        "ObjectAnnotation:*", "ObjectAnnotation:Put", "ObjectAnnotation:Delete",
     )
 )  # fmt: skip
 

@@ -55,6 +55,8 @@ _ON_BUCKET = {
     "PutBucketInventoryConfiguration": "PutInventoryConfiguration",
     "DeleteBucketInventoryConfiguration": "PutInventoryConfiguration",
     "GetBucketMetricsConfiguration": "GetMetricsConfiguration",
+    "PutBucketMetricsConfiguration": "PutMetricsConfiguration",
+    "DeleteBucketMetricsConfiguration": "PutMetricsConfiguration",
     "ListBucketMetricsConfigurations": "GetMetricsConfiguration",
 }
 _ON_OBJECT = {
@@ -79,6 +81,11 @@ _ON_OBJECT = {
     "AbortMultipartUpload": "AbortMultipartUpload",
     "RestoreObject": "RestoreObject",
     "ListParts": "ListMultipartUploadParts",
+    "UpdateObjectEncryption": "UpdateObjectEncryption",
+    "PutObjectAnnotation": "PutObjectAnnotation",
+    "GetObjectAnnotation": "GetObjectAnnotation",
+    "DeleteObjectAnnotation": "DeleteObjectAnnotation",
+    "ListObjectAnnotations": "ListObjectAnnotations",
 }
 _OF_VERSION = {
     "GetObject": "GetObjectVersion",

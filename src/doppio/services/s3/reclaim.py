@@ -19,13 +19,14 @@ from doppio.kernel.jobs import Job, JobHandler
 from doppio.kernel.records import table_of
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.limits import ORPHAN_AGE, PARTS_A_STEP, RECLAIM_DELAY, SWEEP_EVERY
-from doppio.services.s3.records import Blob, Content, Part, Piece, Version
-from doppio.services.s3.stock import gone
+from doppio.services.s3.records import Annotated, Annotation, Blob, Content, Part, Piece, Version
+from doppio.services.s3.stock import annotated, gone
 
 _claims = table_of(Blob)
 RECLAIM = "s3.reclaim"
 DISCARD = "s3.discard"
 SWEEP = "s3.sweep"
+UNANNOTATE = "s3.unannotate"
 _BUSY_AGAIN = timedelta(minutes=1)
 
 
@@ -37,9 +38,15 @@ async def release(tx: Tx, version: Version) -> None:
 
 async def let_go(tx: Tx, version: Version) -> None:
     """A version lets go of its bytes; that it goes is measured by who puts another in its place."""
-    if version.content is None:
-        return
-    content = await tx.get(Content, version.content)
+    if version.more is not None and version.more.annotated is not None:
+        await unannotate(tx, version.bucket, version.more.annotated)
+    if version.content is not None:
+        await free(tx, version.content)
+
+
+async def free(tx: Tx, content_id: str) -> None:
+    """One version, or annotation, less refers to these bytes."""
+    content = await tx.get(Content, content_id)
     assert content is not None, "a version's content lives as long as the version"
     if content.refs > 1:
         tx.put(msgspec.structs.replace(content, refs=content.refs - 1))
@@ -48,6 +55,12 @@ async def let_go(tx: Tx, version: Version) -> None:
         await tx.schedule(tx.context.now + RECLAIM_DELAY, RECLAIM, content.id)
     else:
         tx.delete(content)
+
+
+async def unannotate(tx: Tx, bucket: str, found: Annotated) -> None:
+    """A version lets go of its annotations; there may be a thousand, so a job removes them."""
+    annotated(tx, bucket, -found.size)
+    await tx.schedule(tx.context.now, UNANNOTATE, found.home)
 
 
 async def discard_file(tx: Tx, blob: str) -> None:
@@ -83,7 +96,12 @@ class Reclaimer:
 
     def jobs(self) -> dict[str, JobHandler]:
         """The handlers by the names under which they are scheduled."""
-        return {RECLAIM: self.reclaim, DISCARD: self.discard, SWEEP: self.sweep}
+        return {
+            RECLAIM: self.reclaim,
+            DISCARD: self.discard,
+            SWEEP: self.sweep,
+            UNANNOTATE: self.unannotate,
+        }
 
     async def reclaim(self, ctx: Context, job: Job) -> None:
         """Remove the files of a content that nothing refers to."""
@@ -111,6 +129,20 @@ class Reclaimer:
             async with ctx.write() as tx:
                 for part in parts:
                     tx.delete(part)
+
+    async def unannotate(self, ctx: Context, job: Job) -> None:
+        """Forget the annotations of a version that is gone."""
+
+        async def step(tx: Tx) -> bool:
+            rows = await tx.list(Annotation, (job.key,), limit=PARTS_A_STEP)
+            for row in rows:
+                tx.delete(row)
+                if row.content is not None:
+                    await free(tx, row.content)
+            return len(rows) == PARTS_A_STEP
+
+        while await ctx.transact(step):
+            pass
 
     async def sweep(self, ctx: Context, job: Job) -> None:
         """Remove files that a crash left between writing them and the commit that claims them."""

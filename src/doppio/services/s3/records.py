@@ -162,10 +162,23 @@ class Retention(msgspec.Struct, frozen=True, array_like=True):
     until: datetime
 
 
+class Annotated(msgspec.Struct, frozen=True, array_like=True):
+    """That a version has annotations: under which `home`, how many, and how large they are.
+
+    `changes` counts how often they changed, so that a copy knows whether it has them all as they
+    were at one moment.
+    """
+
+    home: str
+    count: int = 0
+    size: int = 0
+    changes: int = 0
+
+
 class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What few versions have, so that the others do not pay for it.
 
-    `owner`: the account, where it is not the bucket's. `acl`: its list of access, where that is more
+    `annotated`: its annotations. `owner`: the account, where it is not the bucket's. `acl`: its list of access, where that is more
     than its owner.
     `held`: ON or OFF, once a legal hold was put. `replication`: how far that is, as on the wire.
     `moved`: when it came to its storage class, if not at once. `retention`: its lock.
@@ -174,6 +187,7 @@ class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     acl: list[Grant] | None = None
+    annotated: Annotated | None = None
     held: str = ""
     owner: str = ""
     moved: datetime | None = None
@@ -256,6 +270,25 @@ class Blob(msgspec.Struct, frozen=True, array_like=True):
     """A file that something refers to."""
 
     id: str
+
+
+@record("s3.annotation", key=("home", "name"))
+class Annotation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A text that hangs on a version. Its bytes lie as those of a small version do.
+
+    `home` is that of the version's `Annotated`. Where the version is encrypted, `salt` leads from
+    its data keys to those of this text.
+    """
+
+    home: str
+    name: str
+    modified: datetime
+    size: int
+    etag: str
+    checksum: Checksum
+    salt: str = ""
+    body: bytes | None = None
+    content: str | None = None
 
 
 @record("s3.upload", key=("bucket", "key", "id"))

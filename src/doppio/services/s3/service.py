@@ -12,6 +12,7 @@ from doppio.services.s3 import (
     storage_metrics,
 )
 from doppio.services.s3.acls import Acls
+from doppio.services.s3.annotations import Annotations
 from doppio.services.s3.bodies import Bodies
 from doppio.services.s3.buckets import Buckets
 from doppio.services.s3.configuration import Configuration
@@ -31,8 +32,10 @@ from doppio.services.s3.payments import Payments
 from doppio.services.s3.permissions import DATA_EVENTS, needs
 from doppio.services.s3.policies import Policies
 from doppio.services.s3.reclaim import Reclaimer
+from doppio.services.s3.reencryption import Reencryption
 from doppio.services.s3.replicas import Replicas
 from doppio.services.s3.replication import Replication
+from doppio.services.s3.request_metrics import RequestMetrics
 from doppio.services.s3.select import Select
 from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.torrents import Torrents
@@ -41,6 +44,7 @@ from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
 from doppio.services.s3.webs import Browsers
 from doppio.services.s3.website import Website
+from doppio.services.s3.witness import Witness
 
 _bodies = Bodies()
 REPLICAS = Replicas(_bodies)
@@ -72,7 +76,10 @@ SERVICE = Service(
         analytics.Analytics(),
         Select(_bodies),
         Website(),
+        RequestMetrics(),
         Torrents(),
+        Annotations(_bodies),
+        Reencryption(_bodies),
         Unset(),
     ],
     needs=needs,
@@ -90,6 +97,6 @@ SERVICE = Service(
     subscriptions=[NOTICES, REPLICAS.subscription()],
     cross_origin=cross_origin,
     web=Browsers(),
-    witness=access_logs.AccessLog,
+    witness=Witness,
 )
 SERVICE.operations.update(telling(SERVICE.operations))

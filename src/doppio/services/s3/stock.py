@@ -106,6 +106,13 @@ def _early(tx: Tx, version: Version) -> None:
         tx.meter(least[1], max(version.size, _least_bytes(version)) * hours)
 
 
+def annotated(tx: Tx, bucket: str, size: int) -> None:
+    """So many bytes of annotations have come (or, less than none, gone); they are no objects."""
+    keys = _keys.get((bucket, "STANDARD")) or _keys_of(bucket, "STANDARD")
+    tx.raw.add(keys[0], float(size))
+    tx.raw.add(keys[1], size * _hours(tx.context.now))
+
+
 def request_type(tier: int, storage_class: str) -> str:
     """The usage type of a request to an object, by its class."""
     if storage_class == "STANDARD":

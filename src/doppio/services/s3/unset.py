@@ -41,17 +41,3 @@ class Unset:
         """No archiving by access."""
         bucket = await _read(ctx, req)
         raise NoSuchConfiguration(BucketName=bucket.name)
-
-    async def list_bucket_metrics_configurations(
-        self, ctx: Context, req: w.ListBucketMetricsConfigurationsRequest
-    ) -> w.ListBucketMetricsConfigurationsOutput:
-        """No request metrics."""
-        await _read(ctx, req)
-        return {"IsTruncated": False}
-
-    async def get_bucket_metrics_configuration(
-        self, ctx: Context, req: w.GetBucketMetricsConfigurationRequest
-    ) -> w.GetBucketMetricsConfigurationOutput:
-        """No request metrics."""
-        bucket = await _read(ctx, req)
-        raise NoSuchConfiguration(BucketName=bucket.name)

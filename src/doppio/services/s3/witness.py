@@ -1,0 +1,49 @@
+"""Who in S3 is told of requests: access logs and request metrics, each of those to its own buckets."""
+
+from __future__ import annotations
+
+from doppio.kernel.context import Context
+from doppio.kernel.kernel import Kernel
+from doppio.kernel.witness import Exchange
+from doppio.services.s3.access_logs import AccessLog
+from doppio.services.s3.request_metrics import Counter
+
+
+class Witness:
+    """One process's witness of requests to S3."""
+
+    label = "Bucket"
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._log = AccessLog(kernel)
+        self._counter = Counter(kernel)
+        self._of: tuple[frozenset[str] | None, frozenset[str] | None] = (None, None)
+        self._together = frozenset[str]()
+
+    @property
+    def watched(self) -> frozenset[str] | None:
+        """The buckets that either is about; None where one has to look first."""
+        log, counter = self._log.watched, self._counter.watched
+        if log is None or counter is None:
+            return None
+        if self._of[0] is not log or self._of[1] is not counter:
+            self._of, self._together = (log, counter), log | counter
+        return self._together
+
+    async def look(self, ctx: Context) -> None:
+        """Find out what is watched."""
+        for one in (self._log, self._counter):
+            if one.watched is None:
+                await one.look(ctx)
+
+    def saw(self, ctx: Context, exchange: Exchange) -> None:
+        """Tell of an exchange who watches its bucket."""
+        name = exchange.labels["Bucket"]
+        for one in (self._log, self._counter):
+            if one.watched and name in one.watched:
+                one.saw(ctx, exchange)
+
+    async def close(self) -> None:
+        """Put away what is in hand."""
+        await self._counter.close()
+        await self._log.close()
