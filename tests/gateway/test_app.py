@@ -46,7 +46,7 @@ async def test_an_operation_that_is_not_there_yet_is_said_to_be(front: Front) ->
     assert status == 501
     assert "<Code>NotImplemented</Code>" in text
     assert "autoscaling:DescribeTags" in text
-    status, _, body = await front.s3("PUT", "/bucket?metrics&id=x", b"<MetricsConfiguration/>")
+    status, _, body = await front.s3("GET", "/bucket?metadataTable")
     assert (status, b"<Code>NotImplemented</Code>" in body) == (501, True)
     answer = await front.ask(front.signed("lambda", "GET", "/2015-03-31/functions"))
     assert answer.status == 501

@@ -68,11 +68,8 @@ def check(operation: Mapping[str, Any]) -> str:
         raise BadRequest("Either a canned ACL or an access control list must be specified.")
     if name == "S3PutObjectRetention" and _EVENTS & given["Retention"].keys():
         raise NotImplementedByDoppio("Event holds exist in AWS and not yet here")
-    if name == CHECKSUM:
-        if given.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
-            raise NotImplementedByDoppio(
-                "Computing composite checksums exists in AWS, not yet here"
-            )
+    if name == CHECKSUM and given.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+        raise NotImplementedByDoppio("Computing composite checksums exists in AWS, not yet here")
     return name
 
 
