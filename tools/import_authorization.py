@@ -24,14 +24,14 @@ shield sns sqs ssm states sts tag wafv2 xray
 
 
 def compact(service: dict[str, Any]) -> dict[str, Any]:
-    """A service's resource types with their ARNs, and its actions with types and condition keys."""
+    """A service's name, its resource types with their ARNs, its actions with types and keys."""
     actions = {}
     for name, action in sorted(service["privileges"].items()):
         kinds = action["resource_types"]
         keys = {key for kind in kinds.values() for key in kind["condition_keys"]}
         actions[name] = [action["access_level"], sorted(filter(None, kinds)), sorted(keys)]
     types = {name: kind["arn"] for name, kind in sorted(service["resources"].items())}
-    return {"types": types, "actions": actions}
+    return {"name": service["service_name"], "types": types, "actions": actions}
 
 
 def main(source: str, version: str) -> None:

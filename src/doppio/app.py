@@ -36,6 +36,7 @@ from doppio.kernel.metrics import Metrics, Sampling
 from doppio.kernel.records import record
 from doppio.kernel.service import Need, Service
 from doppio.kernel.store import Conflict, Store, StoreClosed, StoreCorrupt, StoreFull
+from doppio.kernel.uses import Uses
 from doppio.kernel.wakers import Wakers
 from doppio.machine.drivers import Machine
 
@@ -90,6 +91,7 @@ class Cloud:
         self.blobs = Blobs(self.data / "blobs")
         self.audit = Audit(self.store, usage_key, self._is_data_event)
         self.metrics = Metrics(self.context_for, self._sampling)
+        self.uses = Uses(lambda: self.context_for("", ""))
         self._authoriser = Authoriser()
         self.identities: Identities = self._find_identities()
         # Every call passes here.
@@ -130,6 +132,7 @@ class Cloud:
         await self._jobs.close()
         await self._dispatcher.close()
         await self.audit.flush()
+        await self.uses.close()
         await self.store.close()
         self.machine.close()
         if self._throw_away is not None:

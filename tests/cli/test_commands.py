@@ -209,6 +209,26 @@ def test_a_denial_is_explained_and_requests_are_listed(server: Server, tmp_path:
     assert json.loads(lines[-1])["id"] == request_id
 
 
+def test_a_policy_is_suggested_from_what_was_done(server: Server, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    iam = client(server.endpoint, "iam")
+    arn = iam.create_user(UserName="barista")["User"]["Arn"]
+    assert "has done nothing yet" in doppio("policy", "suggest", arn, data=data, status=1)
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam.put_user_policy(
+        UserName="barista", PolicyName="p", PolicyDocument=json.dumps({"Statement": everything})
+    )
+    key = iam.create_access_key(UserName="barista")["AccessKey"]
+    barista = client(server.endpoint, "sqs", key["AccessKeyId"], key["SecretAccessKey"])
+    barista.create_queue(QueueName="orders")
+    [statement] = json.loads(doppio("policy", "suggest", arn, data=data))["Statement"]
+    assert statement["Action"] == ["sqs:CreateQueue"]
+    assert statement["Resource"] == ["arn:aws:sqs:us-east-1:000000000000:orders"]
+    used = iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])["AccessKeyLastUsed"]
+    assert (used["ServiceName"], used["Region"]) == ("sqs", "us-east-1")
+    assert "There is nothing at" in doppio("policy", "suggest", f"{arn}s", data=data, status=1)
+
+
 def test_mail_shows_what_was_sent_and_its_link_confirms(server: Server, tmp_path: Path) -> None:
     data = tmp_path / "data"
     sns = client(server.endpoint, "sns")

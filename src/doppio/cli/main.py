@@ -16,6 +16,7 @@ COMMANDS = {
     "clock": "Show or change cloud time.",
     "zone": "Show Availability Zones, take one down, or up again.",
     "why": "Explain what became of a request.",
+    "policy": "Write the policy that somebody needs, from what was really done.",
     "mail": "Show what was sent to mailboxes and phones.",
     "logs": "Show the requests of a cloud.",
     "coverage": "Count the operations that this cloud has.",

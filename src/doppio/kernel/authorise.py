@@ -32,6 +32,8 @@ from doppio.wire.errors import AccessDenied
 
 CACHED_MAX = 50_000
 NO_POLICIES = PolicySet()
+# Whose uses of permissions are remembered.
+_TRACKED = frozenset({"user", "assumed-role"})
 
 
 @record("kernel.resource", key=("arn",))
@@ -103,8 +105,12 @@ class Authoriser:
             if _is_own(ctx.caller, arn, self._facts.get(arn)):
                 continue
             decision = await self.decide(ctx, need)
-            if decision is not None and not decision.allowed:
+            if decision is None:
+                continue
+            if not decision.allowed:
                 raise self._denied(ctx, need, decision)
+            if ctx.caller.kind in _TRACKED:
+                ctx.kernel.uses.saw(ctx, need)
 
     async def decide(self, ctx: Context, need: Need) -> Decision | None:
         """The engine's decision; None where there is nothing to decide (an account's own root)."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from doppio.kernel.blobs import Blobs
     from doppio.kernel.context import Context
     from doppio.kernel.metrics import Metrics
+    from doppio.kernel.uses import Uses
 
 
 class Kernel(Protocol):
@@ -27,6 +28,7 @@ class Kernel(Protocol):
     wakers: Wakers
     audit: Audit
     metrics: Metrics
+    uses: Uses
     blobs: Blobs
     ids: Ids
     identities: Identities

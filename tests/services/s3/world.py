@@ -23,6 +23,7 @@ from doppio.kernel.meter import usage, usage_key
 from doppio.kernel.metrics import Metrics
 from doppio.kernel.service import Need
 from doppio.kernel.store import Store
+from doppio.kernel.uses import Uses
 from doppio.kernel.wakers import Wakers
 from doppio.services.s3.service import SERVICE
 from doppio.wire.errors import AwsError
@@ -47,6 +48,7 @@ class World:
         self.blobs = Blobs(folder / "blobs", sync=False)
         self.audit = Audit(self.store, usage_key, lambda service, name: name in SERVICE.data_events)
         self.metrics = Metrics(self.context_for, lambda service: None)
+        self.uses = Uses(lambda: self.context_for("", ""))
         self.authoriser = Authoriser()
         self.door = Door({"s3": SERVICE}, self.authoriser)
         self.jobs = JobRunner(self, SERVICE.jobs.get, self.context_for)
@@ -59,6 +61,7 @@ class World:
     async def close(self) -> None:
         await self.jobs.close()
         await self.audit.flush()
+        await self.uses.close()
         await self.store.close()
 
     async def enter(

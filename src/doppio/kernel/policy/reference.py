@@ -26,8 +26,9 @@ class Action(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Prefix(msgspec.Struct, frozen=True):
-    """The actions of one prefix, and its types of resource with their ARNs' templates."""
+    """A service's name, its actions, and its types of resource with their ARNs' templates."""
 
+    name: str
     types: dict[str, str]
     actions: dict[str, Action]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.uses import KeyUse
 from doppio.services.iam import limits
 from doppio.services.iam.common import acting_user, changed, page
 from doppio.services.iam.errors import (
@@ -27,6 +28,7 @@ from doppio.services.iam.records import (
     Role,
     User,
 )
+from doppio.wire.errors import AccessDenied
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w
@@ -71,8 +73,29 @@ class AccessKeys:
     async def delete_access_key(self, ctx: Context, req: w.DeleteAccessKeyRequest) -> None:
         """Delete an access key; the next request that it signs is refused."""
         async with ctx.write() as tx:
-            tx.delete(await _key(tx, ctx, req))
+            key = await _key(tx, ctx, req)
+            tx.delete(key)
+            if (used := await tx.get(KeyUse, key.id)) is not None:
+                tx.delete(used)
             changed(tx, ctx)
+
+    async def get_access_key_last_used(
+        self, ctx: Context, req: w.GetAccessKeyLastUsedRequest
+    ) -> w.GetAccessKeyLastUsedResponse:
+        """When, where and with which service a key of the account's was used last."""
+        reader = ctx.read()
+        key = await reader.get(AccessKey, req["AccessKeyId"])
+        if key is None or key.account != ctx.account:
+            raise AccessDenied(
+                f"User: {ctx.caller.arn} is not authorized to perform: "
+                f"iam:GetAccessKeyLastUsed on resource: access key {req['AccessKeyId']}"
+            )
+        await ctx.kernel.uses.flush()
+        used = await reader.get(KeyUse, key.id)
+        shown: w.AccessKeyLastUsed = {"ServiceName": "N/A", "Region": "N/A"}
+        if used is not None:
+            shown = {"ServiceName": used.service, "Region": used.region, "LastUsedDate": used.at}
+        return {"UserName": key.user, "AccessKeyLastUsed": shown}
 
 
 class Account:

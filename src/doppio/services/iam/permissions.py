@@ -18,6 +18,7 @@ from doppio.services.iam.errors import InvalidClientTokenId
 from doppio.services.iam.mfa_devices import device_of
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
 from doppio.services.iam.records import (
+    AccessKey,
     Group,
     InstanceProfile,
     ManagedPolicy,
@@ -107,8 +108,12 @@ async def _target(
             return (missing if entity is None else entity.arn), entity
     if "PolicyArn" in req:
         return req["PolicyArn"], await managed(ctx.read(), req["PolicyArn"])
-    if "PolicySourceArn" in req:
-        return req["PolicySourceArn"], None
+    if "PolicySourceArn" in req or "Arn" in req:
+        return req.get("PolicySourceArn") or req["Arn"], None
+    if "AccessKeyId" in req:
+        key = await ctx.read().get(AccessKey, req["AccessKeyId"])
+        user = None if key is None else await named(ctx.read(), User, ctx.account, key.user)
+        return ("*" if user is None else user.arn), user
     if operation in _LISTS:
         return arn_of(ctx.account, _LISTS[operation].TYPE, req.get("PathPrefix", "/"), ""), None
     if operation == "ListPolicies":

@@ -188,6 +188,17 @@ class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
     reset_required: bool = False
 
 
+@record("iam.access_report", key=("account", "id"))
+class AccessReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report on what somebody's policies allow and what of it was used: whose, and how exactly."""
+
+    account: str
+    id: str
+    at: datetime
+    arn: str
+    actions: bool
+
+
 @record("iam.belonging", key=("account", "user", "kind", "id"))
 class Belonging(msgspec.Struct, frozen=True, kw_only=True):
     """What a user keeps in IAM for other services: `ssh-key`, `certificate` or `service`.

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from doppio.kernel import tags
 from doppio.kernel.context import Context
+from doppio.kernel.uses import forget_uses, uses_of
 from doppio.services.iam import attachments, limits
 from doppio.services.iam.attachments import boundary_to_wire, checked_boundary, holder
 from doppio.services.iam.common import (
@@ -70,8 +71,15 @@ class Roles:
         return {"Role": to_wire(role)}  # type: ignore[typeddict-item]
 
     async def get_role(self, ctx: Context, req: w.GetRoleRequest) -> w.GetRoleResponse:
-        """A role."""
-        return {"Role": to_wire(await holder(ctx.read(), ctx, "Role", req["RoleName"]))}  # type: ignore[typeddict-item]
+        """A role, and when it was used last."""
+        reader = ctx.read()
+        role = await holder(reader, ctx, "Role", req["RoleName"])
+        await ctx.kernel.uses.flush()
+        used = max(await uses_of(reader, role.id), key=lambda one: one.at, default=None)
+        shown = to_wire(role)
+        if used is not None:
+            shown["RoleLastUsed"] = {"LastUsedDate": used.at, "Region": used.region}
+        return {"Role": shown}  # type: ignore[typeddict-item]
 
     async def list_roles(self, ctx: Context, req: w.ListRolesRequest) -> w.ListRolesResponse:
         """The account's roles by name."""
@@ -123,6 +131,7 @@ class Roles:
                 )
             await attachments.check_empty_handed(tx, ctx, "Role", role.name)
             tx.delete(role)
+            await forget_uses(tx, role.id)
             changed(tx, ctx)
 
     async def tag_role(self, ctx: Context, req: w.TagRoleRequest) -> None:

@@ -12,6 +12,7 @@ from doppio.services.iam.belongings import Certificates, ServiceCredentials, Ssh
 from doppio.services.iam.groups import Groups
 from doppio.services.iam.identities import Identities
 from doppio.services.iam.instance_profiles import InstanceProfiles
+from doppio.services.iam.last_accessed import LastAccessed
 from doppio.services.iam.login_profiles import LoginProfiles
 from doppio.services.iam.mfa_devices import MfaDevices
 from doppio.services.iam.oidc_providers import OidcProviders
@@ -19,6 +20,7 @@ from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
 from doppio.services.iam.simulation import Simulation
+from doppio.services.iam.suggestions import SUGGESTED, suggested_page
 from doppio.services.iam.users import Users
 
 
@@ -32,10 +34,11 @@ SERVICE = Service(
     groups=[
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
-        OidcProviders(), Simulation(),
+        OidcProviders(), Simulation(), LastAccessed(),
     ],
     needs=needs,
     identities=Identities,
+    pages={SUGGESTED: suggested_page},
 )  # fmt: skip
 SERVICE.operations.update(
     {method: guarded(operation) for method, operation in SERVICE.operations.items()}

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from doppio.kernel import tags
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.uses import forget_uses
 from doppio.services.iam import attachments, limits
 from doppio.services.iam.attachments import boundary_to_wire, checked_boundary, holder
 from doppio.services.iam.common import (
@@ -118,6 +119,7 @@ class Users:
                 raise DeleteConflict("Cannot delete entity, must remove referenced objects first.")
             await attachments.check_empty_handed(tx, ctx, "User", user.name)
             tx.delete(user)
+            await forget_uses(tx, user.id)
             changed(tx, ctx)
 
     async def tag_user(self, ctx: Context, req: w.TagUserRequest) -> None:
