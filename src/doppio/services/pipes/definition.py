@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from doppio.kernel.event_patterns import BadPattern, Pattern
@@ -11,9 +12,11 @@ from doppio.services.pipes import limits
 from doppio.services.pipes.errors import Validation
 from doppio.wire.errors import NotImplementedByDoppio
 
-_SOURCE = frozenset({"FilterCriteria", "SqsQueueParameters"})
-# Parameters of these targets that are not acted on yet.
-_NOT_HERE = frozenset({"EndpointId", "Time", "Timestamp"})
+# Kinds of sources: what each is told, and the service that it takes.
+_SOURCES = {
+    "sqs": ("SqsQueueParameters", "sqs"),
+    "dynamodb": ("DynamoDBStreamParameters", "dynamodbstreams"),
+}
 _TARGETS = {
     "sqs": "SqsQueueParameters",
     "sns": "",
@@ -29,13 +32,37 @@ def check(given: Mapping[str, Any], available: frozenset[str]) -> None:
     for name in ("LogConfiguration", "KmsKeyIdentifier"):
         if given.get(name):
             raise _absent(f"a pipe's {name}")
-    if service_of(given["Source"], "Source") != "sqs":
-        raise _absent(f"sources of {service_of(given['Source'], 'Source')}")
+    source = service_of(given["Source"], "Source")
+    member, needed = _SOURCES.get(source, ("", ""))
+    if needed not in available:
+        raise _absent(f"sources of {source}")
     parameters = given.get("SourceParameters") or {}
-    if set(parameters) - _SOURCE:
+    if set(parameters) - {"FilterCriteria", member}:
         raise Validation("SourceParameters do not go with the source.")
     for one in filters_of(given):
         pattern_of(one)
+    if source == "sqs":
+        _check_queue(given, parameters)
+    else:
+        _check_stream(given, parameters)
+    _check_destination(given, available)
+
+
+def _check_stream(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    if "/stream/" not in given["Source"]:
+        raise Validation(f"Invalid Source: {given['Source']}")
+    own = parameters.get("DynamoDBStreamParameters") or {}
+    if "StartingPosition" not in own:
+        raise Validation("StartingPosition must be given for a DynamoDB stream.")
+    age = own.get("MaximumRecordAgeInSeconds", limits.WITHOUT_END)
+    if age != limits.WITHOUT_END and age < limits.RECORD_AGE_SECONDS_MIN:
+        raise Validation("MaximumRecordAgeInSeconds must be -1 or at least 60.")
+    dead = (own.get("DeadLetterConfig") or {}).get("Arn")
+    if dead is not None and (service_of(dead, "DeadLetterConfig") not in {"sqs", "sns"}):
+        raise Validation(f"Invalid DeadLetterConfig: {dead}")
+
+
+def _check_queue(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
     batch = (parameters.get("SqsQueueParameters") or {}).get("BatchSize", 1)
     window = (parameters.get("SqsQueueParameters") or {}).get("MaximumBatchingWindowInSeconds", 0)
     fifo = given["Source"].endswith(".fifo")
@@ -46,6 +73,9 @@ def check(given: Mapping[str, Any], available: frozenset[str]) -> None:
         )
     if fifo and window:
         raise Validation("A FIFO queue takes no MaximumBatchingWindowInSeconds.")
+
+
+def _check_destination(given: Mapping[str, Any], available: frozenset[str]) -> None:
     target = service_of(given["Target"], "Target")
     if target not in _TARGETS or target not in available:
         raise _absent(f"targets of {target}")
@@ -56,10 +86,6 @@ def check(given: Mapping[str, Any], available: frozenset[str]) -> None:
         raise Validation("CloudWatchLogsParameters must be given for a log group.")
     if given["Target"].endswith(".fifo") and target == "sqs" and not own:
         raise Validation("SqsQueueParameters must be given for a FIFO queue.")
-    for name in own:
-        unknown = _NOT_HERE & set(given["TargetParameters"][name])
-        if unknown:
-            raise _absent(f"{name}.{min(unknown)}")
 
 
 def service_of(arn: str, member: str) -> str:
@@ -79,6 +105,7 @@ def filters_of(given: Mapping[str, Any]) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=1_024)
 def pattern_of(text: str) -> Pattern:
     """A filter's pattern. Raises ValidationException."""
     try:

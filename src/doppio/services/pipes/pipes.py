@@ -58,6 +58,11 @@ class Pipes:
             source = {
                 **(old.given.get("SourceParameters") or {}), **(req.get("SourceParameters") or {}),
             }  # fmt: skip
+            stream = "DynamoDBStreamParameters"
+            before = (old.given.get("SourceParameters") or {}).get(stream)
+            if before and stream in source:
+                # Where a pipe began is what a change does not name.
+                source[stream] = {"StartingPosition": before["StartingPosition"], **source[stream]}
             if source:
                 given["SourceParameters"] = source
             await _check(ctx, {**req, **given})

@@ -7,8 +7,9 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.services.pipes import limits
-from doppio.services.pipes.events import dynamic
+from doppio.services.pipes.events import dynamic, moment_of
 from doppio.services.pipes.records import Pipe
+from doppio.wire.errors import AwsError
 
 # An event and what the target is to get of it.
 Shaped = tuple[Mapping[str, Any], str]
@@ -19,10 +20,26 @@ async def send(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped
     service = pipe.given["Target"].split(":")[2]
     way = {"sqs": _to_queue, "sns": _to_topic, "events": _to_bus, "logs": _to_logs}[service]
     failed: set[int] = set()
-    for first in range(0, len(batch), limits.TARGET_BATCH_MAX):
-        part = batch[first : first + limits.TARGET_BATCH_MAX]
-        failed |= {first + one for one in await way(ctx, acting, pipe, part)}
+    first = 0
+    while first < len(batch):
+        part = batch[first : first + _fitting(batch, first)]
+        try:
+            failed |= {first + one for one in await way(ctx, acting, pipe, part)}
+        except AwsError:
+            # What comes behind stays behind.
+            return failed | set(range(first, len(batch)))
+        first += len(part)
     return failed
+
+
+def _fitting(batch: Sequence[Shaped], first: int) -> int:
+    """How many of a batch go in one request, from a place on."""
+    size = 0
+    for count, (_, text) in enumerate(batch[first : first + limits.TARGET_BATCH_MAX]):
+        size += len(text.encode())
+        if count and size > limits.TARGET_BATCH_BYTES_MAX:
+            return count
+    return min(limits.TARGET_BATCH_MAX, len(batch) - first)
 
 
 async def _to_queue(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
@@ -57,33 +74,49 @@ async def _to_bus(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Sha
     own = _own(pipe, "EventBridgeEventBusParameters")
     entries = []
     for event, text in batch:
-        entry = {
+        entry: dict[str, Any] = {
             "EventBusName": pipe.given["Target"],
             "Source": dynamic(event, own.get("Source", f"Pipe {pipe.name}")),
-            "DetailType": dynamic(event, own.get("DetailType", "Event from aws:sqs")),
+            "DetailType": dynamic(
+                event, own.get("DetailType", f"Event from {event['eventSource']}")
+            ),
             "Detail": text,
             "Resources": [dynamic(event, one) for one in own.get("Resources") or [pipe.arn]],
         }
+        told_at = moment_of(dynamic(event, own["Time"])) if "Time" in own else None
+        if told_at is not None:
+            entry["Time"] = told_at
         entries.append(entry)
-    answer = await acting.call("events", "put_events", {"Entries": entries})
+    req: dict[str, Any] = {"Entries": entries}
+    if "EndpointId" in own:
+        req["EndpointId"] = own["EndpointId"]
+    answer = await acting.call("events", "put_events", req)
     told = answer.get("Entries", ())
     return {place for place, one in enumerate(told) if one.get("ErrorCode")}
 
 
 async def _to_logs(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
+    """Lines, in a request for each log stream that events name, and in the order of their times."""
     own = _own(pipe, "CloudWatchLogsParameters")
     now = int(ctx.clock.now().timestamp() * 1000)
-    group = pipe.given["Target"].split(":")[6]
-    await acting.call(
-        "logs",
-        "put_log_events",
-        {
-            "logGroupName": group,
-            "logStreamName": dynamic(batch[0][0], own["LogStreamName"]),
-            "logEvents": [{"timestamp": now, "message": text} for _, text in batch],
-        },
-    )
-    return set()
+    streams: dict[str, list[tuple[int, int, str]]] = {}
+    for place, (event, text) in enumerate(batch):
+        at = str(dynamic(event, own["Timestamp"])) if "Timestamp" in own else ""
+        line = (int(at) if at.isdecimal() else now, place, text)
+        streams.setdefault(str(dynamic(event, own["LogStreamName"])), []).append(line)
+    failed: set[int] = set()
+    for name, lines in streams.items():
+        lines.sort()
+        req = {
+            "logGroupName": pipe.given["Target"].split(":")[6],
+            "logStreamName": name,
+            "logEvents": [{"timestamp": at, "message": text} for at, _, text in lines],
+        }
+        try:
+            await acting.call("logs", "put_log_events", req)
+        except AwsError:
+            failed |= {place for _, place, _ in lines}
+    return failed
 
 
 def _own(pipe: Pipe, name: str) -> Mapping[str, Any]:
