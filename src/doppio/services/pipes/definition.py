@@ -22,13 +22,17 @@ _TARGETS = {
     "sns": "",
     "events": "EventBridgeEventBusParameters",
     "logs": "CloudWatchLogsParameters",
+    "api-destination": "HttpParameters",
 }
 
 
 def check(given: Mapping[str, Any], available: frozenset[str]) -> None:
     """Raise unless this cloud can be such a pipe."""
-    if given.get("Enrichment"):
-        raise _absent("enrichments")
+    enrichment = given.get("Enrichment")
+    if enrichment and kind_of(enrichment, "Enrichment") != "api-destination":
+        raise _absent(f"enrichments by {kind_of(enrichment, 'Enrichment')}")
+    if given.get("EnrichmentParameters") and not enrichment:
+        raise Validation("EnrichmentParameters must go with an Enrichment.")
     for name in ("LogConfiguration", "KmsKeyIdentifier"):
         if given.get(name):
             raise _absent(f"a pipe's {name}")
@@ -76,8 +80,9 @@ def _check_queue(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> Non
 
 
 def _check_destination(given: Mapping[str, Any], available: frozenset[str]) -> None:
-    target = service_of(given["Target"], "Target")
-    if target not in _TARGETS or target not in available:
+    target = kind_of(given["Target"])
+    needed = "events" if target == "api-destination" else target
+    if target not in _TARGETS or needed not in available:
         raise _absent(f"targets of {target}")
     own = set(given.get("TargetParameters") or {}) - {"InputTemplate"}
     if own - {_TARGETS[target]}:
@@ -86,6 +91,13 @@ def _check_destination(given: Mapping[str, Any], available: frozenset[str]) -> N
         raise Validation("CloudWatchLogsParameters must be given for a log group.")
     if given["Target"].endswith(".fifo") and target == "sqs" and not own:
         raise Validation("SqsQueueParameters must be given for a FIFO queue.")
+
+
+def kind_of(arn: str, member: str = "Target") -> str:
+    """The kind of a target: its service, but for EventBridge's two. Raises ValidationException."""
+    service = service_of(arn, member)
+    is_server = service == "events" and arn.split(":", 5)[5].startswith("api-destination/")
+    return "api-destination" if is_server else service
 
 
 def service_of(arn: str, member: str) -> str:

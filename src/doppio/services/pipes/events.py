@@ -72,9 +72,9 @@ def passes(event: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     return any(pattern_of(one).matches(seen) for one in filters)
 
 
-def shaped(event: Mapping[str, Any], pipe: Pipe, now: datetime) -> str:
-    """What the target gets of an event: all of it as JSON, or its template filled in."""
-    template = (pipe.given.get("TargetParameters") or {}).get("InputTemplate")
+def shaped(event: Any, pipe: Pipe, now: datetime, member: str = "TargetParameters") -> str:
+    """What the target (or the enrichment) gets of an event: all as JSON, or its template filled in."""
+    template = (pipe.given.get(member) or {}).get("InputTemplate")
     if not template:
         return json.dumps(event, ensure_ascii=False)
     known: dict[str, Callable[[], Any]] = {
@@ -82,6 +82,7 @@ def shaped(event: Mapping[str, Any], pipe: Pipe, now: datetime) -> str:
         "aws.pipes.pipe-name": lambda: pipe.name,
         "aws.pipes.source-arn": lambda: pipe.given["Source"],
         "aws.pipes.target-arn": lambda: pipe.given["Target"],
+        "aws.pipes.enrichment-arn": lambda: pipe.given.get("Enrichment", ""),
         "aws.pipes.event.ingestion-time": lambda: _stamp(now),
         "aws.pipes.event": lambda: event,
         "aws.pipes.event.json": lambda: event,
@@ -112,7 +113,19 @@ def _written(value: Any, *, inside: bool) -> str:
     return (text if isinstance(value, str) else json.dumps(text, ensure_ascii=False))[1:-1]
 
 
-def dynamic(event: Mapping[str, Any], value: Any) -> Any:
+def answers_of(said: bytes) -> list[Any]:
+    """The events that an enrichment's answer holds: those of a list, or one, or none if it is empty."""
+    text = said.decode(errors="replace")
+    try:
+        found = json.loads(text) if text.strip() else None
+    except ValueError:
+        found = text
+    if found in (None, "", {}, []):
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def dynamic(event: Any, value: Any) -> Any:
     """A parameter of the target: itself, or what a path in the event leads to."""
     if not isinstance(value, str) or not value.startswith("$."):
         return value
@@ -133,7 +146,7 @@ def moment_of(text: Any) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def at(event: Mapping[str, Any], path: str) -> Any:
+def at(event: Any, path: str) -> Any:
     """What a path leads to; JSON within texts is looked into on the way."""
     value: Any = event
     for name, number, quoted in _STEP.findall(path[1:]):

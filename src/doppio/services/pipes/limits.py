@@ -15,6 +15,8 @@ TARGET_BATCH_MAX = 10
 TARGET_BATCH_BYTES_MAX = 192 * 1024
 PUT_EVENTS_ENTRIES_MAX = 10
 POLL_SECONDS = 20
+# Ours: so many servers are called at once for a batch.
+CALLS_AT_ONCE = 4
 # Ours: pipes that run at once in a process, and the pause after something went wrong.
 RUNNING_MAX = 256
 PAUSE = timedelta(seconds=5)

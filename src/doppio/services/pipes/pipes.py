@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from doppio._stubs import pipes as w
 
 _GIVEN = (
-    "Description", "Source", "SourceParameters", "Target", "TargetParameters", "RoleArn",
+    "Description", "Source", "SourceParameters", "Enrichment", "EnrichmentParameters", "Target", "TargetParameters", "RoleArn",
 )  # fmt: skip
 _BUSY = frozenset({"CREATING", "UPDATING", "STARTING", "STOPPING", "DELETING"})
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doppio.kernel.context import Context
+from doppio.services.events.ports import Done, call_server
 from doppio.services.pipes import limits
+from doppio.services.pipes.definition import kind_of
 from doppio.services.pipes.events import dynamic, moment_of
 from doppio.services.pipes.records import Pipe
 from doppio.wire.errors import AwsError
 
 # An event and what the target is to get of it.
-Shaped = tuple[Mapping[str, Any], str]
+Shaped = tuple[Any, str]
+_HTTP = "HttpParameters"
 
 
 async def send(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
     """Bring a batch to the target; the places of those that it did not take."""
-    service = pipe.given["Target"].split(":")[2]
-    way = {"sqs": _to_queue, "sns": _to_topic, "events": _to_bus, "logs": _to_logs}[service]
+    way = _WAYS[kind_of(pipe.given["Target"])]
     failed: set[int] = set()
     first = 0
     while first < len(batch):
@@ -72,14 +75,13 @@ async def _to_topic(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[S
 
 async def _to_bus(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
     own = _own(pipe, "EventBridgeEventBusParameters")
+    source = pipe.given["Source"].split(":")[2]
     entries = []
     for event, text in batch:
         entry: dict[str, Any] = {
             "EventBusName": pipe.given["Target"],
             "Source": dynamic(event, own.get("Source", f"Pipe {pipe.name}")),
-            "DetailType": dynamic(
-                event, own.get("DetailType", f"Event from {event['eventSource']}")
-            ),
+            "DetailType": dynamic(event, own.get("DetailType", f"Event from aws:{source}")),
             "Detail": text,
             "Resources": [dynamic(event, one) for one in own.get("Resources") or [pipe.arn]],
         }
@@ -119,5 +121,45 @@ async def _to_logs(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Sh
     return failed
 
 
+async def _to_server(
+    ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]
+) -> set[int]:
+    """Call the server of an API destination for each event."""
+    arn, failed = pipe.given["Target"], set()
+    for first in range(0, len(batch), limits.CALLS_AT_ONCE):
+        part = batch[first : first + limits.CALLS_AT_ONCE]
+        calls = (call_outside(acting, arn, event, text, _own(pipe, _HTTP)) for event, text in part)
+        for place, said in enumerate(await asyncio.gather(*calls), first):
+            if said is None:
+                failed.add(place)
+    return failed
+
+
+async def call_outside(
+    acting: Context, arn: str, event: Any, text: str, http: Mapping[str, Any]
+) -> bytes | None:
+    """What the server of an API destination says to an event; None where it did not take it."""
+    await acting.authorise("events:InvokeApiDestination", arn)
+    given: dict[str, Any] = {
+        member: {
+            name: str(dynamic(event, value)) for name, value in (http.get(member) or {}).items()
+        }
+        for member in ("HeaderParameters", "QueryStringParameters")
+    }
+    values = http.get("PathParameterValues") or ()
+    given["PathParameterValues"] = [str(dynamic(event, value)) for value in values]
+    called = await call_server(acting, arn, given, text)
+    return called.body if isinstance(called.outcome, Done) else None
+
+
 def _own(pipe: Pipe, name: str) -> Mapping[str, Any]:
     return (pipe.given.get("TargetParameters") or {}).get(name) or {}
+
+
+_WAYS = {
+    "sqs": _to_queue,
+    "sns": _to_topic,
+    "events": _to_bus,
+    "logs": _to_logs,
+    "api-destination": _to_server,
+}
