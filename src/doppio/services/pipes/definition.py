@@ -33,9 +33,9 @@ def check(given: Mapping[str, Any], available: frozenset[str]) -> None:
         raise _absent(f"enrichments by {kind_of(enrichment, 'Enrichment')}")
     if given.get("EnrichmentParameters") and not enrichment:
         raise Validation("EnrichmentParameters must go with an Enrichment.")
-    for name in ("LogConfiguration", "KmsKeyIdentifier"):
-        if given.get(name):
-            raise _absent(f"a pipe's {name}")
+    if given.get("KmsKeyIdentifier"):
+        raise _absent("a pipe's KmsKeyIdentifier")
+    check_log(given.get("LogConfiguration") or {})
     source = service_of(given["Source"], "Source")
     member, needed = _SOURCES.get(source, ("", ""))
     if needed not in available:
@@ -50,6 +50,20 @@ def check(given: Mapping[str, Any], available: frozenset[str]) -> None:
     else:
         _check_stream(given, parameters)
     _check_destination(given, available)
+
+
+def check_log(given: Mapping[str, Any]) -> None:
+    """Raise unless a pipe can keep such a log."""
+    if given.get("Level", "OFF") == "OFF":
+        return
+    for name in ("S3LogDestination", "FirehoseLogDestination"):
+        if given.get(name):
+            raise _absent(f"a pipe's {name}")
+    arn = (given.get("CloudwatchLogsLogDestination") or {}).get("LogGroupArn")
+    if arn is None:
+        raise Validation("LogConfiguration must name a destination.")
+    if service_of(arn, "LogGroupArn") != "logs" or len(arn.split(":")) < 7:
+        raise Validation(f"Invalid LogGroupArn: {arn}")
 
 
 def _check_stream(given: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:

@@ -113,9 +113,8 @@ def _written(value: Any, *, inside: bool) -> str:
     return (text if isinstance(value, str) else json.dumps(text, ensure_ascii=False))[1:-1]
 
 
-def answers_of(said: bytes) -> list[Any]:
+def answers_of(text: str) -> list[Any]:
     """The events that an enrichment's answer holds: those of a list, or one, or none if it is empty."""
-    text = said.decode(errors="replace")
     try:
         found = json.loads(text) if text.strip() else None
     except ValueError:

@@ -31,4 +31,5 @@ RECORD_AGE_SECONDS_MIN = 60
 # Ours: the pauses between tries of a stream's batch double from one to the other.
 RETRY_PAUSE_MIN = timedelta(seconds=1)
 RETRY_PAUSE_MAX = timedelta(minutes=1)
+LOGGED_DATA_BYTES_MAX = 256 * 1024 - 4 * 1024
 STATE_REASON_CHARS_MAX = 512

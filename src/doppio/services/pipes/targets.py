@@ -10,6 +10,7 @@ from doppio.kernel.context import Context
 from doppio.services.events.ports import Done, call_server
 from doppio.services.pipes import limits
 from doppio.services.pipes.definition import kind_of
+from doppio.services.pipes.errors import CallFailed
 from doppio.services.pipes.events import dynamic, moment_of
 from doppio.services.pipes.records import Pipe
 from doppio.wire.errors import AwsError
@@ -19,8 +20,10 @@ Shaped = tuple[Any, str]
 _HTTP = "HttpParameters"
 
 
-async def send(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
-    """Bring a batch to the target; the places of those that it did not take."""
+async def send(
+    ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]
+) -> tuple[set[int], AwsError | None]:
+    """Bring a batch to the target; the places of those that it did not take, and what it said."""
     way = _WAYS[kind_of(pipe.given["Target"])]
     failed: set[int] = set()
     first = 0
@@ -28,11 +31,11 @@ async def send(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped
         part = batch[first : first + _fitting(batch, first)]
         try:
             failed |= {first + one for one in await way(ctx, acting, pipe, part)}
-        except AwsError:
+        except AwsError as error:
             # What comes behind stays behind.
-            return failed | set(range(first, len(batch)))
+            return failed | set(range(first, len(batch))), error
         first += len(part)
-    return failed
+    return failed, None
 
 
 def _fitting(batch: Sequence[Shaped], first: int) -> int:
@@ -125,20 +128,23 @@ async def _to_server(
     ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]
 ) -> set[int]:
     """Call the server of an API destination for each event."""
-    arn, failed = pipe.given["Target"], set()
+    arn = pipe.given["Target"]
+    failed: set[int] = set()
     for first in range(0, len(batch), limits.CALLS_AT_ONCE):
         part = batch[first : first + limits.CALLS_AT_ONCE]
         calls = (call_outside(acting, arn, event, text, _own(pipe, _HTTP)) for event, text in part)
-        for place, said in enumerate(await asyncio.gather(*calls), first):
-            if said is None:
+        for place, said in enumerate(await asyncio.gather(*calls, return_exceptions=True), first):
+            if isinstance(said, AwsError):
                 failed.add(place)
+            elif isinstance(said, BaseException):
+                raise said
     return failed
 
 
 async def call_outside(
     acting: Context, arn: str, event: Any, text: str, http: Mapping[str, Any]
-) -> bytes | None:
-    """What the server of an API destination says to an event; None where it did not take it."""
+) -> bytes:
+    """What the server of an API destination says to an event. Raises CallFailed, AccessDenied."""
     await acting.authorise("events:InvokeApiDestination", arn)
     given: dict[str, Any] = {
         member: {
@@ -149,7 +155,9 @@ async def call_outside(
     values = http.get("PathParameterValues") or ()
     given["PathParameterValues"] = [str(dynamic(event, value)) for value in values]
     called = await call_server(acting, arn, given, text)
-    return called.body if isinstance(called.outcome, Done) else None
+    if not isinstance(called.outcome, Done):
+        raise CallFailed(getattr(called.outcome, "text", "The rate of the destination is used up."))
+    return called.body
 
 
 def _own(pipe: Pipe, name: str) -> Mapping[str, Any]:
