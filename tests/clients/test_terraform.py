@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Account
+from .terraform_courier import COURIER
 from .terraform_events import EVENTS
 
 TERRAFORM = shutil.which("terraform")
@@ -391,11 +392,12 @@ resource "aws_cloudwatch_dashboard" "shop" {
     [
         STACK,
         pytest.param(EVENTS, marks=pytest.mark.slow),
+        pytest.param(COURIER, marks=pytest.mark.slow),
         pytest.param(NEWS, marks=pytest.mark.slow),
         pytest.param(WATCH, marks=pytest.mark.slow),
         pytest.param(STACK + QUEUES, marks=pytest.mark.slow),
     ],
-    ids=["small", "events", "news", "watch", "whole"],
+    ids=["small", "events", "courier", "news", "watch", "whole"],
 )
 def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     account: Account, tmp_path: Path, stack: str
@@ -425,7 +427,7 @@ def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     terraform("apply", "-auto-approve", "-input=false", "-parallelism=20")
     # Status 0: the plan is empty; 2 would be a plan with changes.
     terraform("plan", "-detailed-exitcode", "-input=false", "-parallelism=20")
-    if stack not in {NEWS, WATCH, EVENTS}:
+    if stack not in {NEWS, WATCH, EVENTS, COURIER}:
         assert account.client("s3").get_object(Bucket=f"menu-{account.number}", Key="tea")
     terraform("destroy", "-auto-approve", "-input=false", "-parallelism=20")
     assert account.client("s3").list_buckets()["Buckets"] == []

@@ -22,6 +22,7 @@ class Outside:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, str], str]] = []
         self.answers: list[int] = []
+        self.says: Callable[[str], bytes] = lambda body: b""
         self.url = ""
 
 
@@ -35,7 +36,7 @@ def outside() -> Iterator[Outside]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             state.asked.append((self.command, self.path, headers, body))
             token = json.dumps({"access_token": "t0ken", "expires_in": 60}).encode()
-            said = token if self.path.startswith("/token") else b""
+            said = token if self.path.startswith("/token") else state.says(body)
             self.send_response(state.answers.pop(0) if state.answers else 200)
             self.send_header("content-length", str(len(said)))
             self.end_headers()

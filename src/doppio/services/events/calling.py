@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from doppio.kernel.context import Context, Tx
@@ -34,59 +34,82 @@ _AGAIN = frozenset({401, 407, 409, 429})
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+class Called(NamedTuple):
+    """What became of a call, and what the server said."""
+
+    outcome: Outcome
+    body: bytes = b""
+
+
 async def call_destination(ctx: Context, delivery: Delivery, text: str) -> Outcome:
-    """Call the server once, unless its rate is used up."""
+    """Call the server of a target once, unless its rate is used up."""
+    given = delivery.target.get("HttpParameters") or {}
+    event = json.loads(delivery.event)
+    return (await call_server(ctx, delivery.target["Arn"], _filled(given, event), text)).outcome
+
+
+def _filled(given: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a call, where they are paths with what lies there in the event."""
+    return {
+        "HeaderParameters": _values(given.get("HeaderParameters"), event),
+        "QueryStringParameters": _values(given.get("QueryStringParameters"), event),
+        "PathParameterValues": [
+            _value(one, event) for one in given.get("PathParameterValues") or ()
+        ],
+    }
+
+
+async def call_server(ctx: Context, arn: str, given: Mapping[str, Any], text: str) -> Called:
+    """Call the server of an API destination once, unless its rate is used up."""
     reader = ctx.read()
-    found = parse(delivery.target["Arn"])
+    found = parse(arn)
     name = found.resource.split("/")[1]
     destination = await reader.get(Destination, found.account, found.region, name)
-    if destination is None or destination.arn != delivery.target["Arn"]:
+    if destination is None or destination.arn != arn:
         raise ResourceNotFound(f"An api-destination '{name}' does not exist.")
     connection = await connection_at(reader, destination.connection)
     if connection.state == "UPDATING":
-        return Failed("CONNECTION_FAILURE", "The connection is UPDATING.", True)
+        return Called(Failed("CONNECTION_FAILURE", "The connection is UPDATING.", True))
     if connection.state not in {"AUTHORIZED", "AUTHORIZING"}:
-        return Failed("CONNECTION_FAILURE", f"The connection is {connection.state}.", False)
+        return Called(Failed("CONNECTION_FAILURE", f"The connection is {connection.state}.", False))
     free_at = await ctx.transact(lambda tx: _take_turn(tx, destination))
     if free_at is not None:
-        return Later(free_at)
+        return Called(Later(free_at))
     secret = await secret_value(ctx, connection)
     token = None
     if connection.kind == "OAUTH_CLIENT_CREDENTIALS":
         try:
             token = await token_of(ctx, connection, secret)
         except NoToken as error:
-            return Failed("CONNECTION_FAILURE", str(error), True)
-    return await _call(ctx, delivery, destination, connection, secret, token, text)
+            return Called(Failed("CONNECTION_FAILURE", str(error), True))
+    return await _call(ctx, given, destination, connection, secret, token, text)
 
 
 async def _call(
     ctx: Context,
-    delivery: Delivery,
+    given: Mapping[str, Any],
     destination: Destination,
     connection: Connection,
     secret: Mapping[str, Any],
     token: str | None,
     text: str,
-) -> Outcome:
-    given = delivery.target.get("HttpParameters") or {}
-    event = json.loads(delivery.event)
+) -> Called:
     always = secret.get("invocation_http_parameters")
     headers = {
         "Content-Type": "application/json; charset=utf-8",
         "User-Agent": AGENT,
         "Range": "bytes=0-1048575",
-        **_values(given.get("HeaderParameters"), event),
+        **(given.get("HeaderParameters") or {}),
         **pairs(always, "HeaderParameters"),
         **login_headers(connection.kind, secret, token),
     }
     query = {
-        **_values(given.get("QueryStringParameters"), event),
+        **(given.get("QueryStringParameters") or {}),
         **pairs(always, "QueryStringParameters"),
     }
     url = destination.endpoint
     for value in given.get("PathParameterValues") or ():
-        url = url.replace("*", quote(_value(value, event), safe=""), 1)
+        url = url.replace("*", quote(value, safe=""), 1)
     body = b""
     if destination.method not in _BODILESS:
         body = with_body_parameters(text, pairs(always, "BodyParameters")).encode()
@@ -98,15 +121,15 @@ async def _call(
         seconds_max=limits.INVOCATION_SECONDS_MAX,
     )
     if answer.ok:
-        return Done()
+        return Called(Done(), answer.body)
     if answer.status == 0:
-        return Failed("CONNECTION_FAILURE", answer.error, True)
+        return Called(Failed("CONNECTION_FAILURE", answer.error, True))
     if answer.status in {401, 407}:
         forget_token(ctx, connection)
     again = answer.status >= 500 or answer.status in _AGAIN
     code = "THROTTLING" if answer.status == 429 else "SDK_CLIENT_ERROR"
     said = answer.body[:256].decode(errors="replace")
-    return Failed(code, f"The server answered {answer.status}: {said}", again)
+    return Called(Failed(code, f"The server answered {answer.status}: {said}", again))
 
 
 def _values(given: Mapping[str, str] | None, event: Mapping[str, Any]) -> dict[str, str]:

@@ -107,9 +107,7 @@ def _check_inputs(target: Mapping[str, Any]) -> None:
     transformer = target.get("InputTransformer")
     if transformer:
         paths = transformer.get("InputPathsMap") or {}
-        for name, path in paths.items():
-            if name.upper().startswith("AWS."):
-                raise Validation(f"Invalid InputPathsMap for target {one} : {name} is reserved.")
+        for path in paths.values():
             _check_path(path, one)
         _check_template(transformer["InputTemplate"], paths, one)
 

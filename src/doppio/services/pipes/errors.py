@@ -10,6 +10,13 @@ class Conflict(AwsError):
     status = 409
 
 
+class CallFailed(AwsError):
+    """A server that did not take what it was given."""
+
+    code = "ApiDestinationCallFailed"
+    status = 502
+
+
 class NotFound(AwsError):
     code = "NotFoundException"
     status = 404

@@ -6,6 +6,7 @@ transformation".
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +16,8 @@ from typing import Any
 from doppio.services.pipes.definition import filters_of, pattern_of
 from doppio.services.pipes.records import Pipe
 
-_PLACE = re.compile(r"(\"?)<(\$[^<>]*|aws\.pipes\.[a-z.-]+)>(\"?)")
+# What matters in a template: what is escaped, where quotes begin and end, and what is filled in.
+_PLACE = re.compile(r"\\.|\"|<(\$[^<>]*|aws\.pipes\.[a-z.-]+)>", re.DOTALL)
 _STEP = re.compile(r"\.([\w/-]+)|\[(\d+)\]|\[\"([^\"]*)\"\]")
 _ABSENT = object()
 
@@ -42,18 +44,37 @@ def event_of(message: Mapping[str, Any], queue: str) -> dict[str, Any]:
     }
 
 
+def event_of_record(record: Mapping[str, Any], stream: str) -> dict[str, Any]:
+    """A record of a DynamoDB stream as an event: times are numbers, and bytes are in Base64."""
+    event: dict[str, Any] = _plain(record)
+    if "userIdentity" in record:
+        by = record["userIdentity"]
+        event["userIdentity"] = {"principalId": by["PrincipalId"], "type": by["Type"]}
+    return {**event, "eventSourceARN": stream}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode()
+    return int(value.timestamp()) if isinstance(value, datetime) else value
+
+
 def passes(event: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Whether one of a pipe's filters wants an event. A body that is JSON is looked into."""
+    """Whether one of a pipe's filters wants an event. A message's body is looked into if it is JSON."""
     filters = filters_of(given)
     if not filters:
         return True
-    seen = {**event, "body": _opened(event["body"])}
+    seen = {**event, "body": _opened(event["body"])} if "body" in event else event
     return any(pattern_of(one).matches(seen) for one in filters)
 
 
-def shaped(event: Mapping[str, Any], pipe: Pipe, now: datetime) -> str:
-    """What the target gets of an event: all of it as JSON, or its template filled in."""
-    template = (pipe.given.get("TargetParameters") or {}).get("InputTemplate")
+def shaped(event: Any, pipe: Pipe, now: datetime, member: str = "TargetParameters") -> str:
+    """What the target (or the enrichment) gets of an event: all as JSON, or its template filled in."""
+    template = (pipe.given.get(member) or {}).get("InputTemplate")
     if not template:
         return json.dumps(event, ensure_ascii=False)
     known: dict[str, Callable[[], Any]] = {
@@ -61,32 +82,49 @@ def shaped(event: Mapping[str, Any], pipe: Pipe, now: datetime) -> str:
         "aws.pipes.pipe-name": lambda: pipe.name,
         "aws.pipes.source-arn": lambda: pipe.given["Source"],
         "aws.pipes.target-arn": lambda: pipe.given["Target"],
+        "aws.pipes.enrichment-arn": lambda: pipe.given.get("Enrichment", ""),
         "aws.pipes.event.ingestion-time": lambda: _stamp(now),
         "aws.pipes.event": lambda: event,
         "aws.pipes.event.json": lambda: event,
     }
 
-    def fill(found: re.Match[str]) -> str:
-        before, name, after = found.groups()
-        if name.startswith("$"):
-            value = at(event, name)
-        elif name in known:
-            value = known[name]()
-        else:
-            return found[0]
-        quoted = bool(before) and bool(after)
-        if value is _ABSENT:
-            # Without a value nothing stands there; a template in quotes is an empty text.
-            return before + after
-        if quoted:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            return json.dumps(text, ensure_ascii=False)
-        return before + json.dumps(value, ensure_ascii=False) + after
-
-    return _PLACE.sub(fill, template)
+    inside = False
+    parts: list[str] = []
+    end = 0
+    for found in _PLACE.finditer(template):
+        if found[0] == '"':
+            inside = not inside
+        name = found[1]
+        if name is None or not (name.startswith("$") or name in known):
+            continue
+        value = at(event, name) if name.startswith("$") else known[name]()
+        parts += [template[end : found.start()], _written(value, inside=inside)]
+        end = found.end()
+    return "".join([*parts, template[end:]])
 
 
-def dynamic(event: Mapping[str, Any], value: Any) -> Any:
+def _written(value: Any, *, inside: bool) -> str:
+    """A value in a template: as JSON, or within quotes as a part of that text. Nothing is nothing."""
+    if value is _ABSENT:
+        return ""
+    text = json.dumps(value, ensure_ascii=False)
+    if not inside:
+        return text
+    return (text if isinstance(value, str) else json.dumps(text, ensure_ascii=False))[1:-1]
+
+
+def answers_of(text: str) -> list[Any]:
+    """The events that an enrichment's answer holds: those of a list, or one, or none if it is empty."""
+    try:
+        found = json.loads(text) if text.strip() else None
+    except ValueError:
+        found = text
+    if found in (None, "", {}, []):
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def dynamic(event: Any, value: Any) -> Any:
     """A parameter of the target: itself, or what a path in the event leads to."""
     if not isinstance(value, str) or not value.startswith("$."):
         return value
@@ -96,7 +134,18 @@ def dynamic(event: Mapping[str, Any], value: Any) -> Any:
     return found if isinstance(found, str) else json.dumps(found)
 
 
-def at(event: Mapping[str, Any], path: str) -> Any:
+def moment_of(text: Any) -> datetime | None:
+    """A time of an event: in the form of RFC 3339, or in seconds since 1970; None if it is neither."""
+    try:
+        if str(text).replace(".", "", 1).isdecimal():
+            return datetime.fromtimestamp(float(text), UTC)
+        found = datetime.fromisoformat(str(text))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def at(event: Any, path: str) -> Any:
     """What a path leads to; JSON within texts is looked into on the way."""
     value: Any = event
     for name, number, quoted in _STEP.findall(path[1:]):

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.controller import Again, Controller, Key
-from doppio.services.pipes import limits
-from doppio.services.pipes.events import event_of, passes, shaped
-from doppio.services.pipes.records import Pipe, PipeChanged
-from doppio.services.pipes.targets import send
+from doppio.services.pipes import limits, stream_flow
+from doppio.services.pipes.delivery import acting_for, bring
+from doppio.services.pipes.events import event_of, passes
+from doppio.services.pipes.records import Checkpoint, Pipe, PipeChanged
 from doppio.wire.errors import AwsError
 
 _SETTLED = {"RUNNING": "RUNNING", "STOPPED": "STOPPED"}
@@ -71,9 +71,12 @@ class Flow(Controller[Pipe]):
 async def _settle(ctx: Context, pipe: Pipe) -> Again | None:
     """Reach the wanted state, or say why not: a running pipe's role must be there."""
     current, reason = _SETTLED[pipe.desired], None
+    begun: list[Checkpoint] = []
     if pipe.desired == "RUNNING":
         try:
             await acting_for(ctx, pipe, pipe.given["Source"])
+            if _is_stream(pipe):
+                begun = await stream_flow.begin(ctx, pipe)
         except AwsError as error:
             failed = pipe.current if pipe.current.endswith("_FAILED") else "START_FAILED"
             current = _FAILED.get(pipe.current, failed)
@@ -85,23 +88,36 @@ async def _settle(ctx: Context, pipe: Pipe) -> Again | None:
         now = await tx.get(Pipe, pipe.account, pipe.region, pipe.name)
         if now == pipe:
             tx.put(replace(pipe, current=current, reason=reason))
+            for checkpoint in begun:
+                tx.put(checkpoint)
 
     await ctx.transact(settle)
     return Again(at=ctx.clock.now()) if reason is None else None
 
 
+def _is_stream(pipe: Pipe) -> bool:
+    found: bool = pipe.given["Source"].split(":")[2] == "dynamodb"
+    return found
+
+
 async def _gone(ctx: Context, pipe: Pipe) -> None:
     async def delete(tx: Tx) -> None:
         now = await tx.get(Pipe, pipe.account, pipe.region, pipe.name)
-        if now is not None and now.desired == "DELETED":
-            tx.delete(now)
+        if now is None or now.desired != "DELETED":
+            return
+        tx.delete(now)
+        key = (pipe.account, pipe.region, pipe.name)
+        for checkpoint in await tx.list(Checkpoint, key, limit=limits.SHARDS_MAX):
+            tx.delete(checkpoint)
 
     await ctx.transact(delete)
 
 
 async def _flow(ctx: Context, pipe: Pipe) -> timedelta | None:
-    """Bring one batch from the source to the target; how long to rest where that failed."""
+    """Bring one batch from the source to the target; how long to rest before the next."""
     source = pipe.given["Source"]
+    if _is_stream(pipe):
+        return await stream_flow.flow(ctx, pipe)
     try:
         acting = await acting_for(ctx, pipe, source)
         url = _url(ctx, source)
@@ -110,16 +126,8 @@ async def _flow(ctx: Context, pipe: Pipe) -> timedelta | None:
             return None
         done, wanted = _sorted(messages, pipe)
         if wanted:
-            batch = [(event, shaped(event, pipe, ctx.clock.now())) for event, _ in wanted]
-            to = await acting_for(ctx, pipe, pipe.given["Target"])
-            try:
-                failed = await send(ctx, to, pipe, batch)
-            except AwsError:
-                failed = set(range(len(batch)))
+            failed = await bring(ctx, pipe, [event for event, _ in wanted])
             done += [handle for at, (_, handle) in enumerate(wanted) if at not in failed]
-            ctx.read().meter("Invocations", len(wanted))
-            if failed:
-                ctx.read().meter("ExecutionFailed", len(failed))
         await _delete(acting, url, done)
     except AwsError:
         # The queue is gone, or the role may not any more: look again in a while.
@@ -179,14 +187,6 @@ async def _delete(acting: Context, url: str, handles: Sequence[str]) -> None:
         part = handles[first : first + limits.RECEIVE_COUNT_MAX]
         entries = [{"Id": str(at), "ReceiptHandle": one} for at, one in enumerate(part)]
         await acting.call("sqs", "delete_message_batch", {"QueueUrl": url, "Entries": entries})
-
-
-async def acting_for(ctx: Context, pipe: Pipe, arn: str) -> Context:
-    """The pipe's role, where a source or target is. Raises AccessDenied."""
-    return await ctx.as_role(
-        pipe.given["RoleArn"], "pipes", source=pipe.arn, session=pipe.name,
-        region=arn.split(":")[3],
-    )  # fmt: skip
 
 
 def _url(ctx: Context, arn: str) -> str:

@@ -12,16 +12,17 @@ from doppio.kernel.context import Context, Reader, Tx, row_key
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.service import Need
 from doppio.services.pipes import limits
-from doppio.services.pipes.definition import check
+from doppio.services.pipes.definition import check, check_log
 from doppio.services.pipes.errors import Conflict, NotFound, Validation
 from doppio.services.pipes.flow import changed
+from doppio.services.pipes.journal import open_log
 from doppio.services.pipes.records import Pipe, PipeChanged
 
 if TYPE_CHECKING:
     from doppio._stubs import pipes as w
 
 _GIVEN = (
-    "Description", "Source", "SourceParameters", "Target", "TargetParameters", "RoleArn",
+    "Description", "Source", "SourceParameters", "Enrichment", "EnrichmentParameters", "Target", "TargetParameters", "RoleArn", "LogConfiguration",
 )  # fmt: skip
 _BUSY = frozenset({"CREATING", "UPDATING", "STARTING", "STOPPING", "DELETING"})
 
@@ -32,6 +33,7 @@ class Pipes:
     async def create_pipe(self, ctx: Context, req: w.CreatePipeRequest) -> w.CreatePipeResponse:
         """Make a pipe; it flows once it is RUNNING."""
         await _check(ctx, req)
+        await open_log(ctx, req.get("LogConfiguration") or {})
         async with ctx.write() as tx:
             old = await tx.get(Pipe, ctx.account, ctx.region, req["Name"])
             if old is not None:
@@ -52,12 +54,19 @@ class Pipes:
 
     async def update_pipe(self, ctx: Context, req: w.UpdatePipeRequest) -> w.UpdatePipeResponse:
         """Change a pipe; what is not given stays, and its source always does."""
+        check_log(req.get("LogConfiguration") or {})
+        await open_log(ctx, req.get("LogConfiguration") or {})
         async with ctx.write() as tx:
             old = await _idle(tx, ctx, req["Name"])
             given = {**old.given, **{name: req[name] for name in _GIVEN if name in req}}  # type: ignore[literal-required]
             source = {
                 **(old.given.get("SourceParameters") or {}), **(req.get("SourceParameters") or {}),
             }  # fmt: skip
+            stream = "DynamoDBStreamParameters"
+            before = (old.given.get("SourceParameters") or {}).get(stream)
+            if before and stream in source:
+                # Where a pipe began is what a change does not name.
+                source[stream] = {"StartingPosition": before["StartingPosition"], **source[stream]}
             if source:
                 given["SourceParameters"] = source
             await _check(ctx, {**req, **given})

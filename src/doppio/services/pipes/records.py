@@ -1,4 +1,7 @@
-"""What EventBridge Pipes stores: pipes. What flows through them stays in its source until it is there."""
+"""What EventBridge Pipes stores: pipes, and how far those that read streams have come.
+
+What flows through a pipe stays in its source until it is there.
+"""
 
 from __future__ import annotations
 
@@ -35,3 +38,29 @@ class Pipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def arn(self) -> str:
         where = f"arn:{self.partition}:pipes:{self.region}:{self.account}"
         return f"{where}:pipe/{self.name}"
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Records that did not arrive, by sequence number, to be tried again together at `at`."""
+
+    numbers: list[str]
+    lane: int = 0
+    tries: int = 0
+    at: datetime | None = None
+
+
+@record("pipes.checkpoint", key=("account", "region", "pipe", "shard"))
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a pipe has come in a shard: all up to `after` is done with.
+
+    While batches of the records behind it are `waiting`, those `until` there have been read.
+    """
+
+    account: str
+    region: str
+    pipe: str
+    shard: str
+    after: str = ""
+    until: str = ""
+    waiting: list[Waiting] = []
+    ended: bool = False

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doppio.kernel.context import Context
+from doppio.services.events.ports import Done, call_server
 from doppio.services.pipes import limits
-from doppio.services.pipes.events import dynamic
+from doppio.services.pipes.definition import kind_of
+from doppio.services.pipes.errors import CallFailed
+from doppio.services.pipes.events import dynamic, moment_of
 from doppio.services.pipes.records import Pipe
+from doppio.wire.errors import AwsError
 
 # An event and what the target is to get of it.
-Shaped = tuple[Mapping[str, Any], str]
+Shaped = tuple[Any, str]
+_HTTP = "HttpParameters"
 
 
-async def send(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
-    """Bring a batch to the target; the places of those that it did not take."""
-    service = pipe.given["Target"].split(":")[2]
-    way = {"sqs": _to_queue, "sns": _to_topic, "events": _to_bus, "logs": _to_logs}[service]
+async def send(
+    ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]
+) -> tuple[set[int], AwsError | None]:
+    """Bring a batch to the target; the places of those that it did not take, and what it said."""
+    way = _WAYS[kind_of(pipe.given["Target"])]
     failed: set[int] = set()
-    for first in range(0, len(batch), limits.TARGET_BATCH_MAX):
-        part = batch[first : first + limits.TARGET_BATCH_MAX]
-        failed |= {first + one for one in await way(ctx, acting, pipe, part)}
-    return failed
+    first = 0
+    while first < len(batch):
+        part = batch[first : first + _fitting(batch, first)]
+        try:
+            failed |= {first + one for one in await way(ctx, acting, pipe, part)}
+        except AwsError as error:
+            # What comes behind stays behind.
+            return failed | set(range(first, len(batch))), error
+        first += len(part)
+    return failed, None
+
+
+def _fitting(batch: Sequence[Shaped], first: int) -> int:
+    """How many of a batch go in one request, from a place on."""
+    size = 0
+    for count, (_, text) in enumerate(batch[first : first + limits.TARGET_BATCH_MAX]):
+        size += len(text.encode())
+        if count and size > limits.TARGET_BATCH_BYTES_MAX:
+            return count
+    return min(limits.TARGET_BATCH_MAX, len(batch) - first)
 
 
 async def _to_queue(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
@@ -55,36 +78,96 @@ async def _to_topic(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[S
 
 async def _to_bus(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
     own = _own(pipe, "EventBridgeEventBusParameters")
+    source = pipe.given["Source"].split(":")[2]
     entries = []
     for event, text in batch:
-        entry = {
+        entry: dict[str, Any] = {
             "EventBusName": pipe.given["Target"],
             "Source": dynamic(event, own.get("Source", f"Pipe {pipe.name}")),
-            "DetailType": dynamic(event, own.get("DetailType", "Event from aws:sqs")),
+            "DetailType": dynamic(event, own.get("DetailType", f"Event from aws:{source}")),
             "Detail": text,
             "Resources": [dynamic(event, one) for one in own.get("Resources") or [pipe.arn]],
         }
+        told_at = moment_of(dynamic(event, own["Time"])) if "Time" in own else None
+        if told_at is not None:
+            entry["Time"] = told_at
         entries.append(entry)
-    answer = await acting.call("events", "put_events", {"Entries": entries})
+    req: dict[str, Any] = {"Entries": entries}
+    if "EndpointId" in own:
+        req["EndpointId"] = own["EndpointId"]
+    answer = await acting.call("events", "put_events", req)
     told = answer.get("Entries", ())
     return {place for place, one in enumerate(told) if one.get("ErrorCode")}
 
 
 async def _to_logs(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
+    """Lines, in a request for each log stream that events name, and in the order of their times."""
     own = _own(pipe, "CloudWatchLogsParameters")
     now = int(ctx.clock.now().timestamp() * 1000)
-    group = pipe.given["Target"].split(":")[6]
-    await acting.call(
-        "logs",
-        "put_log_events",
-        {
-            "logGroupName": group,
-            "logStreamName": dynamic(batch[0][0], own["LogStreamName"]),
-            "logEvents": [{"timestamp": now, "message": text} for _, text in batch],
-        },
-    )
-    return set()
+    streams: dict[str, list[tuple[int, int, str]]] = {}
+    for place, (event, text) in enumerate(batch):
+        at = str(dynamic(event, own["Timestamp"])) if "Timestamp" in own else ""
+        line = (int(at) if at.isdecimal() else now, place, text)
+        streams.setdefault(str(dynamic(event, own["LogStreamName"])), []).append(line)
+    failed: set[int] = set()
+    for name, lines in streams.items():
+        lines.sort()
+        req = {
+            "logGroupName": pipe.given["Target"].split(":")[6],
+            "logStreamName": name,
+            "logEvents": [{"timestamp": at, "message": text} for at, _, text in lines],
+        }
+        try:
+            await acting.call("logs", "put_log_events", req)
+        except AwsError:
+            failed |= {place for _, place, _ in lines}
+    return failed
+
+
+async def _to_server(
+    ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]
+) -> set[int]:
+    """Call the server of an API destination for each event."""
+    arn = pipe.given["Target"]
+    failed: set[int] = set()
+    for first in range(0, len(batch), limits.CALLS_AT_ONCE):
+        part = batch[first : first + limits.CALLS_AT_ONCE]
+        calls = (call_outside(acting, arn, event, text, _own(pipe, _HTTP)) for event, text in part)
+        for place, said in enumerate(await asyncio.gather(*calls, return_exceptions=True), first):
+            if isinstance(said, AwsError):
+                failed.add(place)
+            elif isinstance(said, BaseException):
+                raise said
+    return failed
+
+
+async def call_outside(
+    acting: Context, arn: str, event: Any, text: str, http: Mapping[str, Any]
+) -> bytes:
+    """What the server of an API destination says to an event. Raises CallFailed, AccessDenied."""
+    await acting.authorise("events:InvokeApiDestination", arn)
+    given: dict[str, Any] = {
+        member: {
+            name: str(dynamic(event, value)) for name, value in (http.get(member) or {}).items()
+        }
+        for member in ("HeaderParameters", "QueryStringParameters")
+    }
+    values = http.get("PathParameterValues") or ()
+    given["PathParameterValues"] = [str(dynamic(event, value)) for value in values]
+    called = await call_server(acting, arn, given, text)
+    if not isinstance(called.outcome, Done):
+        raise CallFailed(getattr(called.outcome, "text", "The rate of the destination is used up."))
+    return called.body
 
 
 def _own(pipe: Pipe, name: str) -> Mapping[str, Any]:
     return (pipe.given.get("TargetParameters") or {}).get(name) or {}
+
+
+_WAYS = {
+    "sqs": _to_queue,
+    "sns": _to_topic,
+    "events": _to_bus,
+    "logs": _to_logs,
+    "api-destination": _to_server,
+}
