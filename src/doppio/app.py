@@ -76,6 +76,7 @@ class Cloud:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings = settings
         self.ids = Ids(settings.seed)
+        self.own_ciphers: dict[str, Any] = {}
         self.clock = Clock(settings.host_clock)
         self.wakers = Wakers()
         self.machine = Machine(settings.smtp_server)
