@@ -27,7 +27,7 @@ CHANGED = "listening"
 class Listening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which sources the rules of a default bus may want, None: any of them.
 
-    `calls` is the same for events of API calls.
+    `calls` is the same for events of API calls, of which a rule must speak.
     """
 
     account: str

@@ -23,6 +23,7 @@ from doppio.kernel.meter import usage, usage_key
 from doppio.kernel.metrics import Metrics
 from doppio.kernel.service import Need
 from doppio.kernel.store import Store
+from doppio.kernel.trail import Trails
 from doppio.kernel.wakers import Wakers
 from doppio.services.s3.service import SERVICE
 from doppio.wire.errors import AwsError
@@ -48,7 +49,8 @@ class World:
         self.audit = Audit(self.store, usage_key, lambda service, name: name in SERVICE.data_events)
         self.metrics = Metrics(self.context_for, lambda service: None)
         self.authoriser = Authoriser()
-        self.door = Door({"s3": SERVICE}, self.authoriser)
+        self.own_ciphers: dict[str, Any] = {}
+        self.door = Door({"s3": SERVICE}, self.authoriser, Trails(self.store, self.context_for))
         self.jobs = JobRunner(self, SERVICE.jobs.get, self.context_for)
 
     async def start(self) -> None:

@@ -53,7 +53,7 @@ def wanted_by(rules: Iterable[Rule]) -> tuple[list[str] | None, list[str] | None
         pattern = json.loads(rule.pattern)
         named = _sources(pattern)
         sources = None if sources is None or named is None else sources | named
-        if _may_be_call(pattern):
+        if _asks_for_calls(pattern):
             calls = None if calls is None or named is None else calls | named
     return (
         None if sources is None else sorted(sources),
@@ -69,10 +69,18 @@ def _sources(pattern: dict[str, Any]) -> set[str] | None:
     return set(named)
 
 
-def _may_be_call(pattern: dict[str, Any]) -> bool:
+def _asks_for_calls(pattern: dict[str, Any]) -> bool:
+    """Whether a pattern speaks of API calls.
+
+    In AWS there are such events where there is a trail. Here a rule that asks for them stands for
+    it: without one, a rule that wants all and everything is not told of every call.
+    """
+    others = pattern.get("$or")
+    if isinstance(others, list) and any(_asks_for_calls(one) for one in others):
+        return True
     kinds = pattern.get("detail-type")
     if kinds is None:
-        return True
+        return False
     return Pattern({"detail-type": kinds}).matches({"detail-type": CALLS})
 
 
