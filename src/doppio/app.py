@@ -36,6 +36,7 @@ from doppio.kernel.metrics import Metrics, Sampling
 from doppio.kernel.records import record
 from doppio.kernel.service import Need, Service
 from doppio.kernel.store import Conflict, Store, StoreClosed, StoreCorrupt, StoreFull
+from doppio.kernel.trail import Trails
 from doppio.kernel.uses import Uses
 from doppio.kernel.wakers import Wakers
 from doppio.machine.drivers import Machine
@@ -77,6 +78,7 @@ class Cloud:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings = settings
         self.ids = Ids(settings.seed)
+        self.own_ciphers: dict[str, Any] = {}
         self.clock = Clock(settings.host_clock)
         self.wakers = Wakers()
         self.machine = Machine(settings.smtp_server)
@@ -95,7 +97,8 @@ class Cloud:
         self._authoriser = Authoriser()
         self.identities: Identities = self._find_identities()
         # Every call passes here.
-        self.enter = Door(self.services, self._authoriser).enter
+        self._trails = Trails(self.store, self.context_for)
+        self.enter = Door(self.services, self._authoriser, self._trails).enter
         self._jobs = JobRunner(self, self._job_handler, self.context_for)
         self._dispatcher = Dispatcher(self, self.context_for)
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,11 +107,13 @@ class Cloud:
         """Open for calls: background work goes on where it had stopped."""
         self.store.listen(self.wakers.ring)
         self.wakers.on("resource", self._authoriser.heard)
+        self._trails.start(self.wakers)
         self.wakers.on("clock", lambda _: self._reload_clock())
         saved = await self.context_for("", "").read().get(SavedClock, "cloud")
         if saved is not None:
             self.clock.set(saved.state)
         await self.identities.start()
+        await self._trails.recover()
         self._dispatcher.start()
         self._started = True
         for service in self.services.imported:

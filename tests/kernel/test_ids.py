@@ -41,3 +41,13 @@ def test_what_is_no_uuid_is_none() -> None:
     assert not is_uuid("")
     assert not is_uuid("123")
     assert not is_uuid("{12345678-1234-4234-8234-123456789012}")
+
+
+def test_nonces_are_twelve_bytes_and_no_two_are_the_same() -> None:
+    ids = Ids()
+    found = [ids.nonce() for _ in range(1_000)]
+    assert {len(nonce) for nonce in found} == {12}
+    assert len(set(found)) == len(found)
+    # What an id was made of is in no nonce.
+    used = ids.uuid().replace("-", "")
+    assert all(nonce.hex()[:12] not in used for nonce in found)

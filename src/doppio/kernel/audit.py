@@ -106,6 +106,8 @@ class Audit:
         context.audited = True
         if not self._is_data_event(context.service, context.operation):
             tx.append(LOG, encode_call(call_of(context)))
+            if context.trail is not None:
+                context.trail.ride(tx)
 
     def meter(self, context: Context, usage_type: str, amount: float) -> None:
         """Gather usage of a call that only reads."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from doppio.kernel.blobs import Blobs
     from doppio.kernel.kernel import Kernel
     from doppio.kernel.metrics import Measure
+    from doppio.kernel.trail import Trail
 
 T = TypeVar("T")
 
@@ -265,7 +266,7 @@ class Context:
 
     __slots__ = (
         "account", "audited", "caller", "kernel", "now", "operation", "partition", "payer",
-        "region", "request_id", "secure", "service", "source_ip", "user_agent",
+        "region", "request_id", "secure", "service", "source_ip", "trail", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -296,6 +297,8 @@ class Context:
         self.secure = secure
         self.now = kernel.clock.now()
         self.audited = False
+        # What EventBridge is told of this call (kernel use).
+        self.trail: Trail | None = None
         # Whose usage it is, where that is not `account`: a resource's owner pays for its visitors.
         self.payer: str | None = None
 

@@ -6,13 +6,14 @@ validate → authorise → run (again on a conflict) → record. Nothing goes ro
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from doppio.kernel.authorise import Authoriser
 from doppio.kernel.context import TRIES_MAX, Context, step_aside
 from doppio.kernel.service import Service
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
+from doppio.kernel.trail import Trails, is_told
 from doppio.wire import model
 from doppio.wire.errors import (
     AwsError,
@@ -30,7 +31,7 @@ _EMPTY: dict[str, Any] = {}
 class _Way:
     """One operation's way through the door, made at its first call."""
 
-    __slots__ = ("again", "name", "needs", "run", "validate")
+    __slots__ = ("again", "name", "needs", "operation", "run", "told", "validate")
 
     def __init__(self, service: Service, method: str, operation: model.Operation) -> None:
         run = service.operations.get(method)
@@ -46,21 +47,47 @@ class _Way:
         )
         # A stream can be read once; such operations use `transact` themselves.
         self.again = operation.streaming_input is None
+        self.operation = operation
+        self.told = operation.name not in service.data_events and is_told(operation.name)
 
 
 class Door:
     """Validates, authorises, runs and records calls."""
 
-    def __init__(self, services: Mapping[str, Service], authoriser: Authoriser) -> None:
+    def __init__(
+        self, services: Mapping[str, Service], authoriser: Authoriser, trails: Trails
+    ) -> None:
         self._services = services
         self._authoriser = authoriser
+        self._trails = trails
         self._ways: dict[tuple[str, str], _Way] = {}
 
-    async def enter(self, ctx: Context, service: str, method: str, req: Mapping[str, Any]) -> Any:
+    def enter(
+        self, ctx: Context, service: str, method: str, req: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, Any]:
         """Run an operation for `ctx.caller`; raises AwsError and nothing else."""
         way = self._ways.get((service, method)) or self._way(service, method)
         ctx.service = service
         ctx.operation = way.name
+        return self._telling(ctx, way, req) if way.told else self._through(ctx, way, req)
+
+    async def _telling(self, ctx: Context, way: _Way, req: Mapping[str, Any]) -> Any:
+        """Go through, and tell EventBridge of it where somebody listens."""
+        trail = await self._trails.begun(ctx, way.operation.service, way.operation, req)
+        if trail is None:
+            return await self._through(ctx, way, req)
+        before, ctx.trail = ctx.trail, trail
+        try:
+            result = await self._through(ctx, way, req)
+        except AwsError as error:
+            await self._trails.ended(ctx, trail, error=error)
+            raise
+        finally:
+            ctx.trail = before
+        await self._trails.ended(ctx, trail, result)
+        return result
+
+    async def _through(self, ctx: Context, way: _Way, req: Mapping[str, Any]) -> Any:
         try:
             way.validate(req)
             await self._authoriser.check(ctx, way.needs(ctx, way.name, req))

@@ -79,6 +79,14 @@ class Ids:
         self._requests = count + 1
         return f"{self._prefix}{count:012x}"
 
+    def nonce(self) -> bytes:
+        """Twelve random bytes that no other sealing has, from the pool of ids."""
+        used = self._used
+        if used >= len(self._pool):
+            self._pool, used = self._bytes(1024), 0
+        self._used = used + 16
+        return self._pool[used : used + 12]
+
     def random(self) -> float:
         """Chance in [0, 1)."""
         return self._chance.random()

@@ -34,6 +34,8 @@ class Kernel(Protocol):
     identities: Identities
     machine: Any
     endpoint: str
+    # Ciphers of the cloud's own keys, by name (`kernel.own_keys`).
+    own_ciphers: dict[str, Any]
 
     @property
     def services(self) -> Mapping[str, Any]:

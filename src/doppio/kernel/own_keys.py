@@ -6,9 +6,6 @@ memory is never out of date. Sealing is AES-256-GCM with a nonce by chance.
 
 from __future__ import annotations
 
-from typing import Any
-from weakref import WeakKeyDictionary
-
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,7 +15,6 @@ from doppio.kernel.records import record
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-_held: WeakKeyDictionary[Any, dict[str, AESGCM]] = WeakKeyDictionary()
 
 
 @record("kernel.own_key", key=("name",))
@@ -35,8 +31,8 @@ class Damaged(Exception):
 
 async def own_cipher(ctx: Context, name: str) -> AESGCM:
     """What seals and opens under the key of this name."""
-    held = _held.setdefault(ctx.kernel, {})
-    found = held.get(name)
+    held = ctx.kernel.own_ciphers
+    found: AESGCM | None = held.get(name)
     if found is None:
         found = held[name] = AESGCM(await _own_key(ctx, name))
     return found
@@ -44,7 +40,7 @@ async def own_cipher(ctx: Context, name: str) -> AESGCM:
 
 def seal(ctx: Context, cipher: AESGCM, plain: bytes, bound: bytes | None = None) -> bytes:
     """Bytes sealed; who opens them must know what they are bound to."""
-    nonce = ctx.kernel.ids.bytes(NONCE_BYTES)
+    nonce = ctx.kernel.ids.nonce()
     return nonce + cipher.encrypt(nonce, plain, bound)
 
 

@@ -115,6 +115,7 @@ class Shape:
         self.payload = data.payload
         self.wire_name = data.location_name
         self.sparse = data.sparse
+        self.sensitive = data.sensitive
         self.document = data.document
         self.union = data.union
         self.event_stream = data.eventstream

@@ -62,6 +62,7 @@ class ShapeData(Traits):
     pattern: str | None = None
     payload: str | None = None
     sparse: bool = False
+    sensitive: bool = False
     document: bool = False
     union: bool = False
     eventstream: bool = False

@@ -162,7 +162,8 @@ async def test_a_schedule_sends_an_event_at_each_of_its_times(world: World) -> N
     assert event["time"] == "2030-01-01T01:00:00Z"
     assert event["resources"] == [name]
     await world.advance(hours=3)
-    times = [json.loads(one)["time"] for one in await bodies(world, arn)]
+    # Of the same moment, a standard queue gives them in any order.
+    times = sorted(json.loads(one)["time"] for one in await bodies(world, arn))
     assert times == [f"2030-01-01T0{hour}:00:00Z" for hour in (2, 3, 4)]
     await world.call("events", "disable_rule", Name="r")
     await world.advance(hours=3)

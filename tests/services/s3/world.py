@@ -23,6 +23,7 @@ from doppio.kernel.meter import usage, usage_key
 from doppio.kernel.metrics import Metrics
 from doppio.kernel.service import Need
 from doppio.kernel.store import Store
+from doppio.kernel.trail import Trails
 from doppio.kernel.uses import Uses
 from doppio.kernel.wakers import Wakers
 from doppio.services.s3.service import SERVICE
@@ -50,7 +51,8 @@ class World:
         self.metrics = Metrics(self.context_for, lambda service: None)
         self.uses = Uses(lambda: self.context_for("", ""))
         self.authoriser = Authoriser()
-        self.door = Door({"s3": SERVICE}, self.authoriser)
+        self.own_ciphers: dict[str, Any] = {}
+        self.door = Door({"s3": SERVICE}, self.authoriser, Trails(self.store, self.context_for))
         self.jobs = JobRunner(self, SERVICE.jobs.get, self.context_for)
 
     async def start(self) -> None:

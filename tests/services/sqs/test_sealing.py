@@ -171,3 +171,56 @@ async def test_a_topic_writes_where_the_key_lets_it(world: World) -> None:
     await world.call("sns", "publish", TopicArn=news, Message="hello")
     assert await receive(world, one_url) == []
     assert (await one(world, two_url))["Body"] == "hello"
+
+
+@pytest.mark.parametrize("name", ["q", "q.fifo"])
+def test_a_queue_that_was_told_to_seals_by_itself(name: str) -> None:
+    async def story(world: World) -> None:
+        url = await make(world, name, SqsManagedSseEnabled="true")
+        more: dict[str, Any] = (
+            {"MessageGroupId": "g", "MessageDeduplicationId": "d"} if "." in name else {}
+        )
+        sent = await send(world, url, "secret ☕", **more)
+        (row,) = await stored(world)
+        assert row.body.text == ""
+        assert "secret ☕".encode() not in row.body.seal
+        after = world.again()
+        await after.start()
+        found = await one(after, url)
+        assert found["Body"] == "secret ☕"
+        assert found["MD5OfBody"] == sent["MD5OfMessageBody"]
+        await after.close()
+
+    run(story)
+
+
+@told
+async def test_a_queue_that_nobody_told_shows_it_and_keeps_bodies_as_they_are(
+    world: World,
+) -> None:
+    url = await make(world)
+    assert (await attributes(world, url, "All"))["SqsManagedSseEnabled"] == "true"
+    await send(world, url, "plain")
+    change = {"SqsManagedSseEnabled": "true"}
+    await world.call("sqs", "set_queue_attributes", QueueUrl=url, Attributes=change)
+    await world.call(
+        "sqs", "send_message_batch", QueueUrl=url, Entries=[{"Id": "a", "MessageBody": "sealed"}]
+    )
+    change = {"SqsManagedSseEnabled": "false"}
+    await world.call("sqs", "set_queue_attributes", QueueUrl=url, Attributes=change)
+    await send(world, url, "plain again")
+    assert sorted(row.body.text for row in await stored(world)) == ["", "plain", "plain again"]
+    found = {message["Body"] for message in await receive(world, url)}
+    assert found == {"plain", "sealed", "plain again"}
+
+
+@told
+async def test_a_sealed_dead_letter_opens_in_a_queue_that_seals_nothing(world: World) -> None:
+    dead = await make(world, "dead")
+    redrive = json.dumps({"deadLetterTargetArn": arn("dead"), "maxReceiveCount": 1})
+    url = await make(world, SqsManagedSseEnabled="true", RedrivePolicy=redrive)
+    await send(world, url, "bitter")
+    await one(world, url)
+    await world.advance(31)
+    assert await receive(world, url) == []
+    assert (await one(world, dead))["Body"] == "bitter"

@@ -16,6 +16,7 @@ from doppio.services.cloudwatch.errors import InvalidValue, NoResource, NotFound
 from doppio.services.cloudwatch.metrics import position
 from doppio.services.cloudwatch.records import Alarm, label_of
 from doppio.services.cloudwatch.states import Changed, changed, noted
+from doppio.services.cloudwatch.telling import tell_configuration
 from doppio.services.cloudwatch.watching import EVALUATE
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -119,6 +120,7 @@ class Alarms:
                     raise NotFound(f"Alarm {name} does not exist")
                 tx.delete(alarm)
                 await tx.unschedule(EVALUATE, alarm.arn)
+                await tell_configuration(tx, "delete", alarm)
 
     async def set_alarm_state(self, ctx: Context, req: w.SetAlarmStateInput) -> None:
         """Set the state of an alarm, and do what it does then; its next look at the metric counts
@@ -241,6 +243,7 @@ async def _put(tx: Tx, req: Mapping[str, Any], asked: dict[str, Any], rule: str)
     tx.put(alarm)
     done = "updated" if old else "created"
     await noted(tx, alarm, "ConfigurationUpdate", f'Alarm "{alarm.name}" {done}', {"type": done})
+    await tell_configuration(tx, "update" if old else "create", alarm, old)
     return alarm
 
 
@@ -272,7 +275,9 @@ async def _switch(ctx: Context, names: list[str], on: bool) -> None:
             # As in AWS, a name that nobody has is passed over.
             alarm = await tx.get(Alarm, ctx.account, ctx.region, name)
             if alarm is not None:
-                tx.put(replace(alarm, enabled=on))
+                after = replace(alarm, enabled=on)
+                tx.put(after)
+                await tell_configuration(tx, "update", after, alarm)
 
 
 async def _by_arn(reader: Reader, arn: str) -> Alarm:

@@ -14,6 +14,7 @@ from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.errors import NotFound, Validation
 from doppio.services.cloudwatch.metrics import position
 from doppio.services.cloudwatch.records import BY_TIME, Alarm, History
+from doppio.services.cloudwatch.telling import tell_state
 
 if TYPE_CHECKING:
     from doppio._stubs import cloudwatch as w
@@ -42,11 +43,11 @@ async def changed(tx: Tx, alarm: Alarm, state: str, reason: str, data: str = "")
     }
     summary = f"Alarm updated from {alarm.state} to {state}"
     note = await noted(tx, alarm, "StateUpdate", summary, told)
-    tx.put(
-        replace(
-            alarm, state=state, reason=reason, reason_data=data, state_at=now, changed_at=now
-        )
-    )  # fmt: skip
+    after = replace(
+        alarm, state=state, reason=reason, reason_data=data, state_at=now, changed_at=now
+    )
+    tx.put(after)
+    await tell_state(tx, alarm, after)
     tx.emit(Changed(key=(alarm.account, alarm.region, alarm.name, note.id)))
 
 

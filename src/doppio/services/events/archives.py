@@ -17,6 +17,7 @@ from doppio.services.events.errors import (
     ResourceNotFound,
     Validation,
 )
+from doppio.services.events.heeding import heed
 from doppio.services.events.lookup import check_room, existing_bus, page, place_of
 from doppio.services.events.putting import pattern_of
 from doppio.services.events.records import Archive, Rule
@@ -58,6 +59,7 @@ class Archives:
             await check_room(tx, Archive, (made.account, made.region), limits.ARCHIVES_MAX)
             tx.put(made)
             tx.put(_rule(ctx, made))
+            await heed(tx, made.account, made.region, made.bus)
             await plan_forgetting(tx, made)
         return cast("w.CreateArchiveResponse", _state(made))
 
@@ -78,6 +80,7 @@ class Archives:
             new = replace(old, **changes)
             tx.put(new)
             tx.put(_rule(ctx, new))
+            await heed(tx, new.account, new.region, new.bus)
         return cast("w.UpdateArchiveResponse", _state(new))
 
     async def delete_archive(self, ctx: Context, req: w.DeleteArchiveRequest) -> None:
@@ -86,6 +89,7 @@ class Archives:
             old = await existing_archive(tx, req["ArchiveName"])
             tx.delete(old)
             tx.delete(_rule(ctx, old))
+            await heed(tx, old.account, old.region, old.bus)
             where = {"account": old.account, "region": old.region, "archive": old.name}
             await tx.schedule(ctx.now, FORGET, old.id, **where)
 

@@ -11,6 +11,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.schedules import BadSchedule, parse
 from doppio.services.events import limits
 from doppio.services.events.errors import LimitExceeded, ManagedRule, Validation
+from doppio.services.events.heeding import heed
 from doppio.services.events.lookup import (
     Place,
     check_room,
@@ -78,6 +79,7 @@ class Rules:
                 raise Validation("Rule can't be deleted since it has targets.")
             tx.delete(rule)
             await unplan(tx, rule)
+            await heed(tx, *place)
 
     async def describe_rule(
         self, ctx: Context, req: w.DescribeRuleRequest
@@ -118,8 +120,10 @@ async def _store(tx: Tx, old: Rule | None, rule: Rule) -> None:
     same = old is not None and (old.schedule, old.state) == (rule.schedule, rule.state)
     if old is not None and same:
         tx.put(replace(rule, since=old.since))
+        await heed(tx, rule.account, rule.region, rule.bus)
         return
     tx.put(rule)
+    await heed(tx, rule.account, rule.region, rule.bus)
     if rule.schedule and rule.state != "DISABLED":
         await plan(tx, rule)
     elif old is not None and old.schedule:

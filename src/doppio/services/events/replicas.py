@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
+from doppio.services.events.heeding import heed
 from doppio.services.events.lookup import Place, rule_arn
 from doppio.services.events.putting import LANES, lane_id, lane_of
 from doppio.services.events.records import Endpoint, Lane, Rule
@@ -79,10 +80,12 @@ async def _change(tx: Tx, endpoint: Endpoint, wanted: list[tuple[str, str]], now
         rule = await tx.get(Rule, endpoint.account, region, bus, name)
         if rule is not None and (region, bus) not in wanted:
             tx.delete(rule)
+            await heed(tx, endpoint.account, region, bus)
             tx.wake(f"{LANES}/{lane_id(rule, _TARGET)}")
     for region, bus in wanted:
         rule = _rule(endpoint, region, bus, now)
         tx.put(rule)
+        await heed(tx, endpoint.account, region, bus)
         lane = lane_of(rule, _TARGET)
         if await tx.get(Lane, lane.id) is None:
             tx.put(lane)

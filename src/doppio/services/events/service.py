@@ -12,6 +12,7 @@ from doppio.services.events.connections import Connections
 from doppio.services.events.destinations import Destinations
 from doppio.services.events.endpoints import Endpoints
 from doppio.services.events.event_sources import EventSources
+from doppio.services.events.heeding import SUBSCRIPTION
 from doppio.services.events.lanes import Lanes
 from doppio.services.events.mending import MEND, mend
 from doppio.services.events.partners import Partners
@@ -43,6 +44,7 @@ SERVICE = Service(
         Endpoints(),
     ],
     needs=needs,
+    subscriptions=[SUBSCRIPTION],
     data_events=DATA_EVENTS,
     jobs={
         TICK: tick,

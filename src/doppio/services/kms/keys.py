@@ -13,6 +13,7 @@ from doppio.kernel import tags
 from doppio.kernel.authorise import check_policy_document, forget_resource, put_resource
 from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job
+from doppio.kernel.listening import tell
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.kms import crypto, limits
 from doppio.services.kms.access import (
@@ -220,6 +221,12 @@ async def delete_key(ctx: Context, job: Job) -> None:
             tx.delete(alias)
         tx.delete(key)
         forget_resource(tx, key.arn)
+        await tell_of(tx, "KMS CMK Deletion", key)
+
+
+async def tell_of(tx: Tx, kind: str, key: Key) -> None:
+    """Tell EventBridge what happened to a key, in AWS's words."""
+    await tell(tx, (key.account, key.region), "aws.kms", kind, {"key-id": key.id}, [key.arn])
 
 
 async def again(tx: Tx, seen: Key) -> Key:

@@ -12,7 +12,7 @@ from doppio.kernel.jobs import Job
 from doppio.services.kms import limits
 from doppio.services.kms.access import new_material, permitted, usable
 from doppio.services.kms.errors import LimitExceeded, UnsupportedOperation, Validation
-from doppio.services.kms.keys import again
+from doppio.services.kms.keys import again, tell_of
 from doppio.services.kms.records import Key
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ async def _rotated(ctx: Context, seen: Key, *, on_demand: bool) -> None:
             changed = replace(changed, rotates_at=at)
             await tx.schedule(at, ROTATE, key.arn)
         tx.put(changed)
+        await tell_of(tx, "KMS CMK Rotation", key)
 
 
 def _rotatable(key: Key) -> Key:

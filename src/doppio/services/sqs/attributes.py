@@ -68,7 +68,7 @@ def with_attributes(queue: Queue, attributes: Mapping[str, str]) -> Queue:
         elif name == "RedriveAllowPolicy":
             changed["redrive_allow"] = _redrive_allow(text)
         elif name == "SqsManagedSseEnabled":
-            changed["managed_encryption"] = _boolean(name, text)
+            changed["managed_encryption"] = changed["sealed_by_us"] = _boolean(name, text)
         elif name == "KmsMasterKeyId":
             changed["kms_key"] = text or None
         elif name != "Policy":
@@ -89,7 +89,7 @@ def _check_encryption(changed: dict[str, Any]) -> None:
                 "You can use one type of server-side encryption (SSE) at one time. You can either "
                 "enable KMS SSE or SQS SSE."
             )
-        changed["managed_encryption"] = False
+        changed["managed_encryption"] = changed["sealed_by_us"] = False
     elif changed.get("managed_encryption"):
         changed["kms_key"] = None
 

@@ -32,7 +32,7 @@ from doppio.services.sqs.rules import (
     in_range,
     payload_size,
 )
-from doppio.services.sqs.sealing import Sealing
+from doppio.services.sqs.sealing import DataKeys
 from doppio.services.sqs.sending import accept, draft, request_type
 from doppio.services.sqs.upkeep import forget_forward
 from doppio.services.sqs.views import message_to_wire
@@ -67,15 +67,15 @@ class Messages:
     def __init__(self) -> None:
         self._crowds = Crowds()
         self._heads = Heads()
-        self._sealing = Sealing()
+        self._keys = DataKeys()
 
     async def send_message(self, ctx: Context, req: SendMessageRequest) -> SendMessageResult:
         """Accept a message: durable before the answer, visible after its delay."""
         async with ctx.write() as tx:
             queue = await existing(tx, ctx, req["QueueUrl"])
             sent = draft(ctx, queue, req)
-            if queue.kms_key is not None:
-                sent = replace(sent, body=await self._sealing.sealed(ctx, queue, sent.body))
+            if queue.seals:
+                sent = await self._keys.sealed(ctx, queue, sent)
             tx.meter(request_type(queue), billed_requests(sent.size))
             told = await accept(ctx, tx, queue, sent)
         counted_sent(ctx, queue, sent.size)
@@ -99,8 +99,8 @@ class Messages:
                 size = sum(payload_size(entry) for entry in req["Entries"])
             checked_batch_size(size)
             for entry_id, one in drafts:
-                if queue.kms_key is not None:
-                    one = replace(one, body=await self._sealing.sealed(ctx, queue, one.body))
+                if queue.seals:
+                    one = await self._keys.sealed(ctx, queue, one)
                 outcome.good.append({"Id": entry_id, **await accept(ctx, tx, queue, one)})
             tx.meter(request_type(queue), billed_requests(sum(one.size for _, one in drafts)))
         for _, one in drafts:
@@ -145,7 +145,7 @@ class Messages:
                     )
                 if any(message.body.seal is not None for message in taken):
                     # Within the transaction: what cannot be opened is not received.
-                    taken = [await self._sealing.opened(ctx, queue, message) for message in taken]
+                    taken = [await self._keys.opened(ctx, queue, message) for message in taken]
                 # Of a full queue, only what is hidden now can make room.
                 since = now + MOMENT if full else None
                 due = None if taken else await _next_due(tx, queue, since)

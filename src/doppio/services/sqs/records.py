@@ -34,7 +34,11 @@ class RedrivePolicy(msgspec.Struct, frozen=True):
 
 @record("sqs.queue", key=("account", "region", "name"), indexes=(BY_DEAD_LETTER,))
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """A queue. `id` names its messages: a purge gives it a new one, and the old ones are no more."""
+    """A queue. `id` names its messages: a purge gives it a new one, and the old ones are no more.
+
+    `managed_encryption` is what SQS shows, which is true where nobody asked; `sealed_by_us` is true
+    where somebody did.
+    """
 
     account: str
     region: str
@@ -56,6 +60,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     deduplication_scope: str = "queue"
     throughput_limit: str = "perQueue"
     managed_encryption: bool = True
+    sealed_by_us: bool = False
     kms_reuse_seconds: int = 300
     kms_key: str | None = None
     tags: dict[str, str] = {}
@@ -64,6 +69,11 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The queue's ARN."""
         return queue_arn(self.account, self.region, self.name)
+
+    @property
+    def seals(self) -> bool:
+        """Whether bodies lie as ciphertext."""
+        return self.sealed_by_us or self.kms_key is not None
 
     @property
     def kms_reuse(self) -> timedelta:
@@ -84,7 +94,11 @@ class Seal(NamedTuple):
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What a sender gave, and what never changes of a message."""
+    """What a sender gave, and what never changes of a message.
+
+    The text is in clear, or under the data key of `seal`; where that is bytes, they are the text
+    under the cloud's own key, and `text` is empty.
+    """
 
     text: str
     sender: str
@@ -93,7 +107,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     trace: str | None = None
     group: str | None = None
     deduplication: str | None = None
-    seal: Seal | None = None
+    seal: Seal | bytes | None = None
 
 
 @record("sqs.message", key=("queue", "visible_at", "id"))

@@ -51,6 +51,14 @@ class InvalidPolicyType(AwsError):
     code = "InvalidPolicyTypeException"
 
 
+class PoliciesLimitExceeded(AwsError):
+    code = "PoliciesLimitExceededException"
+    text = (
+        "You specified more than the maximum number of allowed policies for the parameter. The "
+        "maximum is 10."
+    )
+
+
 class InvalidResourceId(AwsError):
     code = "InvalidResourceId"
 

@@ -13,6 +13,7 @@ from doppio.services.ssm.errors import (
     ParameterVersionLabelLimitExceeded,
     ParameterVersionNotFound,
 )
+from doppio.services.ssm.policies import tell_change
 from doppio.services.ssm.records import Parameter, Version
 from doppio.services.ssm.rules import label_is_allowed
 
@@ -35,6 +36,7 @@ class Labels:
                 if list(labels.values()).count(number) > limits.LABELS_A_VERSION_MAX:
                     raise ParameterVersionLabelLimitExceeded
                 tx.put(replace(parameter, labels=labels))
+                await tell_change(tx, parameter, "LabelParameterVersion", "")
             tx.meter("PS-Param-Requests")
         return {"InvalidLabels": wrong, "ParameterVersion": number}
 

@@ -12,6 +12,8 @@ LEVELS_MAX = 15
 VERSIONS_MAX = 100
 LABELS_A_VERSION_MAX = 10
 POLICIES_MAX = 10
+# Ours: days or hours of a notice.
+POLICY_SPAN_MAX = 36_500
 BY_PATH_RESULTS = 10
 LISTED = 50
 # Ours: so many parameters are read in one step where a list is filtered.

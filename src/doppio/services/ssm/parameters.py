@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
@@ -16,14 +14,21 @@ from doppio.services.ssm import limits
 from doppio.services.ssm.errors import (
     HierarchyTypeMismatch,
     InvalidAllowedPattern,
-    InvalidPolicyAttribute,
-    InvalidPolicyType,
     ParameterAlreadyExists,
     ParameterMaxVersionLimitExceeded,
     ParameterNotFound,
     ParameterPatternMismatch,
     TooManyTags,
     Validation,
+)
+from doppio.services.ssm.policies import (
+    EXPIRATION,
+    NOTIFY,
+    expiry,
+    plan_notices,
+    policies_of,
+    tell_action,
+    tell_change,
 )
 from doppio.services.ssm.records import Parameter, Version
 from doppio.services.ssm.rules import check_name, is_reserved
@@ -35,7 +40,6 @@ if TYPE_CHECKING:
 
 EXPIRE = "ssm.expire"
 STANDARD, ADVANCED = "Standard", "Advanced"
-_NOTIFYING = frozenset({"ExpirationNotification", "NoChangeNotification"})
 
 
 class Parameters:
@@ -55,7 +59,7 @@ class Parameters:
             )
         seen = await ctx.read().get(Parameter, ctx.account, ctx.region, name)
         _check_again(seen, req)
-        expires_at = _expiry(req.get("Policies"))
+        expires_at = expiry(policies_of(req.get("Policies")))
         tier = _tier(seen, req, value)
         _check_value(req, tier, value)
         made = await self._version(ctx, req, seen, tier)
@@ -69,6 +73,9 @@ class Parameters:
                 await _schedule(tx, parameter)
             tx.put(parameter)
             tx.add(replace(made, number=parameter.version))
+            await plan_notices(tx, parameter, made)
+            done = "Create" if old is None else "Update"
+            await tell_change(tx, parameter, done, made.description)
             tx.meter("PS-Param-Requests")
         return {"Version": parameter.version, "Tier": tier}
 
@@ -140,6 +147,10 @@ async def expire(ctx: Context, job: Job) -> None:
             and parameter.expires_at is not None
             and parameter.expires_at <= ctx.clock.now()
         ):
+            version = await tx.get(Version, *_key(parameter), parameter.version)
+            for policy in policies_of(version.policies if version is not None else ""):
+                if policy.kind == EXPIRATION:
+                    await tell_action(tx, parameter, policy)
             await _delete(tx, parameter)
 
 
@@ -208,29 +219,6 @@ def _pattern(text: str) -> re.Pattern[str]:
         ) from error
 
 
-def _expiry(text: str | None) -> datetime | None:
-    """When a parameter ends, as its policies say. Raises what is wrong with them."""
-    if not text:
-        return None
-    try:
-        listed = json.loads(text)
-        kinds = [(one["Type"], one["Attributes"]) for one in listed]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InvalidPolicyAttribute("The policies are not a list of policies in JSON.") from error
-    expires_at = None
-    for kind, attributes in kinds:
-        if kind in _NOTIFYING:
-            raise NotImplementedByDoppio("ssm: notifying policies exist in AWS and not yet here")
-        if kind != "Expiration":
-            raise InvalidPolicyType(f"Unsupported policy type: {kind}")
-        try:
-            moment = datetime.fromisoformat(str(attributes["Timestamp"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidPolicyAttribute("Expiration needs a Timestamp in ISO 8601.") from error
-        expires_at = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return expires_at
-
-
 async def _next(tx: Tx, old: Parameter | None, made: Version, tagged: dict[str, str]) -> Parameter:
     if old is None:
         return Parameter(
@@ -261,10 +249,14 @@ async def _schedule(tx: Tx, parameter: Parameter) -> None:
 
 
 async def _delete(tx: Tx, parameter: Parameter) -> None:
+    description = ""
     for version in await tx.list(Version, _key(parameter), limit=limits.VERSIONS_MAX + 1):
+        description = version.description
         tx.delete(version)
     tx.delete(parameter)
     await tx.unschedule(EXPIRE, parameter.arn)
+    await tx.unschedule(NOTIFY, parameter.arn)
+    await tell_change(tx, parameter, "Delete", description)
 
 
 def _tags(req: w.PutParameterRequest) -> dict[str, str]:

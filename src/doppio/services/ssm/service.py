@@ -9,6 +9,7 @@ from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
 from doppio.services.ssm.labels import Labels
 from doppio.services.ssm.parameters import EXPIRE, Parameters, expire
+from doppio.services.ssm.policies import NOTIFY, notify
 from doppio.services.ssm.reading import SECRETS, Reading
 from doppio.services.ssm.records import arn_of
 from doppio.services.ssm.rules import split_selector
@@ -50,5 +51,5 @@ SERVICE = Service(
     "ssm",
     groups=[Parameters(), Reading(), Labels(), Tagging()],
     needs=needs,
-    jobs={EXPIRE: expire},
+    jobs={EXPIRE: expire, NOTIFY: notify},
 )
