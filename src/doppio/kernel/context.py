@@ -149,6 +149,8 @@ class Tx(Reader):
         table = table_of(type(record))
         key = table.key(record)
         self._tx.put(key, table.encode(record))
+        if table.rings is not None:
+            self._tx.notify(table.ringing(table.rings(record)))
         if table.indexes:
             self._loaded[key] = record
             for index in table.indexes:
@@ -162,6 +164,8 @@ class Tx(Reader):
         table = table_of(type(record))
         key = table.key(record)
         self._tx.put(key, table.encode(record))
+        if table.rings is not None:
+            self._tx.notify(table.ringing(table.rings(record)))
         if table.indexes:
             assert key in self._loaded, f"read {table.name} in this transaction before putting it"
             self._reindex(table, key, self._loaded[key], record)
@@ -173,6 +177,8 @@ class Tx(Reader):
         table = table_of(type(record))
         key = table.key(record)
         self._tx.delete(key)
+        if table.rings is not None:
+            self._tx.notify(table.ringing(table.rings(record)))
         if table.indexes:
             assert key in self._loaded, f"read {table.name} in this transaction before deleting it"
             self._reindex(table, key, self._loaded[key], None)
