@@ -35,6 +35,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     cups: int = 1
 
 
+@record("test.table", key=("cafe", "number"), rings="cafe")
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of a café, which hears of its tables' changes."""
+
+    cafe: str
+    number: int
+    seats: int = 2
+
+
 async def order(context: Context, name: str, cups: int = 1) -> None:
     """Take an order, and say so."""
     async with context.write() as tx:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from doppio.kernel.context import PAUSE_SECONDS_MAX, TRIES_AT_ONCE, TRIES_MAX, Tx, step_aside
+from doppio.kernel.records import record, table_of
 from doppio.kernel.store import Conflict
 from tests.services.world import ACCOUNT, World, finished, told
 
-from .small import Order
+from .small import Order, Table
 
 
 async def stored(world: World, name: str = "a") -> Order | None:
@@ -138,3 +140,28 @@ async def test_one_service_calls_another_through_the_door(world: World) -> None:
     context = world.cloud.root_context()
     made: Any = await context.call("sqs", "create_queue", {"QueueName": "q"})
     assert made["QueueUrl"].endswith(f"/{ACCOUNT}/q")
+
+
+@told
+async def test_a_change_of_a_row_rings_for_what_it_belongs_to(world: World) -> None:
+    context = world.cloud.root_context()
+    topic = table_of(Table).ringing("here")
+    one = Table(cafe="here", number=1)
+
+    async def rang(change: Callable[[Tx], object]) -> bool:
+        ticket = context.ticket(topic)
+        async with context.write() as tx:
+            change(tx)
+            assert not ticket.rung, "it rings once it is durable"
+        return ticket.rung
+
+    assert await rang(lambda tx: tx.add(one))
+    assert await rang(lambda tx: tx.put(Table(cafe="here", number=1, seats=4)))
+    assert await rang(lambda tx: tx.delete(one))
+    assert not await rang(lambda tx: tx.add(Table(cafe="there", number=1)))
+    assert not await rang(lambda tx: tx.put(Order(name="a")))
+
+
+def test_rows_ring_for_a_part_of_their_key_alone() -> None:
+    with pytest.raises(AssertionError, match="old place"):
+        record("test.moving", key=("number",), rings="cafe")(Table)

@@ -8,6 +8,7 @@ import pytest
 
 from doppio.kernel import wakers
 from doppio.kernel.clock import Clock, SimulatedClock
+from doppio.kernel.store import MISSED
 from doppio.kernel.wakers import Wakers
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -83,3 +84,17 @@ def test_forgotten_topics_wake_once_too_often_and_never_too_seldom(
         await asyncio.wait_for(old.wait(clock, LATER), 1)
 
     story()
+
+
+@told
+async def test_a_ticket_tells_whether_its_topic_has_rung(here: Wakers, clock: Clock) -> None:
+    ticket = here.ticket("a")
+    assert not ticket.rung
+    here.ring("b")
+    assert not ticket.rung
+    here.ring("a")
+    assert ticket.rung
+    assert not here.ticket("a").rung
+    missing = here.ticket("c")
+    here.ring(MISSED)
+    assert missing.rung

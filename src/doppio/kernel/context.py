@@ -150,6 +150,8 @@ class Tx(Reader):
         table = table_of(type(record))
         key = table.key(record)
         self._tx.put(key, table.encode(record))
+        if table.rings is not None:
+            self._tx.notify(table.ringing(table.rings(record)))
         if table.indexes:
             self._loaded[key] = record
             for index in table.indexes:
@@ -163,6 +165,8 @@ class Tx(Reader):
         table = table_of(type(record))
         key = table.key(record)
         self._tx.put(key, table.encode(record))
+        if table.rings is not None:
+            self._tx.notify(table.ringing(table.rings(record)))
         if table.indexes:
             assert key in self._loaded, f"read {table.name} in this transaction before putting it"
             self._reindex(table, key, self._loaded[key], record)
@@ -174,6 +178,8 @@ class Tx(Reader):
         table = table_of(type(record))
         key = table.key(record)
         self._tx.delete(key)
+        if table.rings is not None:
+            self._tx.notify(table.ringing(table.rings(record)))
         if table.indexes:
             assert key in self._loaded, f"read {table.name} in this transaction before deleting it"
             self._reindex(table, key, self._loaded[key], None)

@@ -77,6 +77,7 @@ def root_of(account: str, access_key: str | None = None) -> Caller:
     )
 
 
+@lru_cache(4096)
 def service_caller(service: str, account: str, source: str | None = None) -> Caller:
     """A service as principal, acting for a resource of `account`."""
     name = f"{service}.amazonaws.com"

@@ -7,6 +7,9 @@ A record class names its table, the fields that make its key and its indexes:
     @record("sqs.message", key=("queue", "id"), indexes=(DUE,))
     class Message(msgspec.Struct, frozen=True, kw_only=True): ...
 
+What is read at every call and changes seldom may be kept in memory by who asks `ringing` for the topic
+that rings when a row changes: `rings` names the field of the key by which rows share a topic.
+
 Rows are msgpack. A new field has a default; any other change of shape is a numbered migration.
 An index row holds the key of its record; a record whose indexed field is None is not in that index.
 """
@@ -59,9 +62,17 @@ class Index(Generic[T]):
 class Table(Generic[T]):
     """How the records of one class are kept."""
 
-    __slots__ = ("_known", "cls", "decode", "indexes", "key_values", "name", "prefix")
+    __slots__ = ("_known", "cls", "decode", "indexes", "key_values", "name", "prefix", "rings")
 
-    def __init__(self, cls: type[T], name: str, key: tuple[str, ...], indexes: Iterable[Index[T]]):
+    def __init__(
+        self,
+        cls: type[T],
+        name: str,
+        key: tuple[str, ...],
+        indexes: Iterable[Index[T]],
+        rings: str | None = None,
+    ) -> None:
+        assert rings is None or rings in key, "a row that moves would ring for its old place only"
         self.cls = cls
         self.name = name
         self.prefix = pack(name)
@@ -69,6 +80,7 @@ class Table(Generic[T]):
         self.decode: Callable[[bytes], T] = msgspec.msgpack.Decoder(cls).decode
         self._known: dict[bytes, T] = {}
         self.indexes = tuple(indexes)
+        self.rings = None if rings is None else attrgetter(rings)
         for index in self.indexes:
             index.attach(self)
 
@@ -79,6 +91,10 @@ class Table(Generic[T]):
     def key_of(self, parts: tuple[Any, ...]) -> bytes:
         """The row key of the record with these key fields."""
         return self.prefix + pack(*parts)
+
+    def ringing(self, value: str) -> str:
+        """The topic that rings when a row changes whose field `rings` has this value."""
+        return f"{self.name}/{value}"
 
     def decode_known(self, value: bytes) -> T:
         """What `decode` gives, remembered: for definitions, which are read again and again.
@@ -102,13 +118,17 @@ _BY_CLASS: dict[type, Table[Any]] = {}
 
 
 def record(
-    table: str, *, key: tuple[str, ...], indexes: Iterable[Index[Any]] = ()
+    table: str,
+    *,
+    key: tuple[str, ...],
+    indexes: Iterable[Index[Any]] = (),
+    rings: str | None = None,
 ) -> Callable[[type[T]], type[T]]:
     """Declare a struct as the record class of `table`."""
 
     def declare(cls: type[T]) -> type[T]:
         assert table not in TABLES, f"two record classes for table {table}"
-        TABLES[table] = _BY_CLASS[cls] = Table(cls, table, key, indexes)
+        TABLES[table] = _BY_CLASS[cls] = Table(cls, table, key, indexes, rings)
         return cls
 
     return declare

@@ -30,6 +30,11 @@ class Ticket:
         self._topic = topic
         self._drawn = drawn
 
+    @property
+    def rung(self) -> bool:
+        """Whether the topic has rung since the drawing, or may have."""
+        return self._wakers.rung_since(self._topic, self._drawn)
+
     async def wait(self, clock: Clock, until: datetime) -> None:
         """Return when the topic has rung since the drawing, or cloud time reaches `until`."""
         if self._wakers.rung_since(self._topic, self._drawn):

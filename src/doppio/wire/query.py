@@ -29,10 +29,13 @@ def parse_form(text: str) -> list[tuple[str, str]]:
     for part in text.split("&"):
         if not part:
             continue
+        if "+" in part:
+            part = part.replace("+", " ")
         key, _, value = part.partition("=")
-        if "%" in part or "+" in part:
-            key = unquote(key.replace("+", " "), errors="strict")
-            value = unquote(value.replace("+", " "), errors="strict")
+        if "%" in key:
+            key = unquote(key, errors="strict")
+        if "%" in value:
+            value = unquote(value, errors="strict")
         pairs.append((key, value))
     if len(pairs) > PAIRS_MAX:
         raise ValueError("too many parameters")

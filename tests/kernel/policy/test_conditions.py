@@ -50,6 +50,17 @@ def holds(operator: str, wanted: Any, **context: Any) -> bool:
         ("ArnLike", "arn:*:t", "arn:aws:sns:eu-west-1:1:t", False),
         ("ArnEquals", "arn:aws:sns:*:1:t", "arn:aws:sns:x:1:t", True),
         ("ArnNotLike", "arn:aws:sns:*:1:t", "arn:aws:sns:x:1:t", False),
+        ("ArnEquals", "arn:aws:sns:x:1:t", "arn:aws:sns:x:1:t", True),
+        ("ArnEquals", ["arn:aws:sns:x:1:s", "arn:aws:sns:x:1:t"], "arn:aws:sns:x:1:t", True),
+        ("ArnLike", "arn:aws:sns:x:1:t", "arn:aws:sns:x:1:T", False),
+        ("ArnLike", "arn:aws:sns:x:1:t:u", "arn:aws:sns:x:1:t:u", True),
+        ("ArnNotEquals", "arn:aws:sns:x:1:t", "arn:aws:sns:x:1:t", False),
+        ("ArnEquals", "topic", "topic", False),
+        ("ArnNotEquals", "topic", "topic", True),
+        ("StringLike", "abc", "abc", True),
+        ("StringNotLike", "abc", "abd", True),
+        ("StringEquals", "a*", "a*", True),
+        ("StringEquals", "a*", "ab", False),
     ],
 )
 def test_an_operator_compares(operator: str, wanted: Any, value: str, *, expected: bool) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from doppio.kernel.paging import page_token, token_key
 from doppio.services.sqs import messages
 from tests.services.world import ACCOUNT, World, refusal, refused, told
 
@@ -78,7 +79,13 @@ async def test_a_handle_deletes_after_its_visibility_as_long_as_nobody_received_
 @told
 async def test_a_handle_that_was_never_given_is_refused(world: World) -> None:
     url = await make(world)
-    for handle in ("made up", "", "QUFBQQ=="):
+    await send(world, url)
+    real = token_key((await one(world, url))["ReceiptHandle"], "standard")
+    # Whoever knows how handles are made may make some that lead nowhere.
+    forged = [
+        page_token(key, "standard") for key in (b"", b"\xff", b"\x01\x02", real[:-5] + b"\xee")
+    ]
+    for handle in ("made up", "", "QUFBQQ==", *forged):
         error = await refused(
             world.call("sqs", "delete_message", QueueUrl=url, ReceiptHandle=handle)
         )

@@ -52,8 +52,11 @@ def _compile_one(operator: str, key: str, values: Any) -> Condition:
     if found is None:
         raise UnknownOperator(operator)
     compare, negated = found
+    fixed = _fixed(compare, wanted)
 
     def one(value: str, context: Mapping[str, Any]) -> bool:
+        if fixed is not None:
+            return (value in fixed) is not negated
         hit = any(compare(value, want, context) for want in wanted)
         return not hit if negated else hit
 
@@ -67,11 +70,25 @@ def _compile_one(operator: str, key: str, values: Any) -> Condition:
         if not present:
             # A negated operator holds for a key that is not there, as IfExists does.
             return if_exists or negated
+        if len(present) == 1:
+            return one(present[0], context)
         if negated:
             return all(one(value, context) for value in present)
         return any(one(value, context) for value in present)
 
     return test
+
+
+def _fixed(compare: _Compare, wanted: list[str]) -> frozenset[str] | None:
+    """The values that match, where they can be told: without wildcards, variables or folding."""
+    if compare not in (_equals, _like, _arn_like):
+        return None
+    signs = ("${",) if compare is _equals else ("${", "*", "?")
+    if any(sign in want for want in wanted for sign in signs):
+        return None
+    # What is no ARN matches no ARN.
+    arns = compare is _arn_like
+    return frozenset(want for want in wanted if not arns or want.count(":") >= 5)
 
 
 def _values(context: Mapping[str, Any], key: str) -> list[str] | None:

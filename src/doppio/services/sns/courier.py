@@ -25,6 +25,7 @@ from doppio.services.sns.protection import delivered
 from doppio.services.sns.records import Delivery, Message, Subscription, Topic
 from doppio.services.sns.retries import delay_before
 from doppio.services.sns.sealing import opened, sealed
+from doppio.services.sns.subscribers import Subscribers
 from doppio.services.sns.topics import FORGET
 from doppio.services.sns.ways import Outcome, Ways
 from doppio.wire.errors import AwsError
@@ -39,6 +40,7 @@ class Courier:
 
     def __init__(self) -> None:
         self._ways = Ways()
+        self._subscribers = Subscribers()
 
     def jobs(self) -> dict[str, JobHandler]:
         """The handlers by the names under which they are scheduled."""
@@ -48,9 +50,7 @@ class Courier:
         """Bring a message to all who want it, or see to it that it will be."""
         after = None
         while True:
-            found = await ctx.read().list(
-                Subscription, (topic.arn,), after=after, limit=limits.SUBSCRIPTIONS_A_READ
-            )
+            found = await self._subscribers.page(ctx, topic.arn, after)
             wanting = [one for one in found if wants(one, message)]
             others = sum(not one.pending for one in found) - len(wanting)
             if others:

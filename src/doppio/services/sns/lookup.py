@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from doppio.kernel import tags
 from doppio.kernel.context import Reader
 from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.records import table_of
 from doppio.services.sns.errors import InvalidParameter, NotFound, TagLimitExceeded
 from doppio.services.sns.records import Subscription, Topic
 
 _ARN_PARTS = 6
+_TOPICS = table_of(Topic)
 
 
 def arn_parts(arn: str, name: str) -> list[str]:
@@ -35,6 +38,22 @@ async def existing_topic(reader: Reader, arn: str, name: str = "TopicArn") -> To
     if topic is None:
         raise NotFound
     return topic
+
+
+async def topic_in_use(reader: Reader, arn: str, name: str = "TopicArn") -> Topic:
+    """The same for who only uses the topic and does not change it. Raises NotFound."""
+    row = await reader.raw.get(_topic_key(arn, name))
+    if row is None:
+        raise NotFound
+    return _TOPICS.decode_known(row)
+
+
+@lru_cache(4_096)
+def _topic_key(arn: str, name: str) -> bytes:
+    parts = arn_parts(arn, name)
+    if len(parts) != _ARN_PARTS:
+        raise InvalidParameter(name)
+    return _TOPICS.key_of((parts[4], parts[3], parts[5]))
 
 
 async def existing_subscription(reader: Reader, arn: str) -> Subscription:

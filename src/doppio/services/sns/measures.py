@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from doppio.kernel.context import Context
 from doppio.kernel.metrics import Measure
 
@@ -19,5 +21,11 @@ NOT_REDRIVEN = Measure(
 
 def count_of(ctx: Context, measure: Measure, topic: str, amount: float = 1.0) -> None:
     """Measure something of the topic with this ARN."""
+    account, region, names = _where(topic)
+    ctx.count(measure, account, region, names, amount)
+
+
+@lru_cache(4_096)
+def _where(topic: str) -> tuple[str, str, tuple[str]]:
     parts = topic.split(":")
-    ctx.count(measure, parts[4], parts[3], (parts[5],), amount)
+    return parts[4], parts[3], (parts[5],)

@@ -24,7 +24,7 @@ from doppio.services.sns.errors import (
     ParameterValueInvalid,
     TooManyEntriesInBatchRequest,
 )
-from doppio.services.sns.lookup import existing_topic
+from doppio.services.sns.lookup import topic_in_use
 from doppio.services.sns.measures import PUBLISHED, SIZE, count_of
 from doppio.services.sns.notification import sequence_text
 from doppio.services.sns.protection import published
@@ -76,7 +76,7 @@ class Publishing:
             await push(ctx, target, message)
             return {"MessageId": message.id}
         name = "TopicArn" if "TopicArn" in req else "TargetArn"
-        topic = await existing_topic(ctx.read(), target, name)
+        topic = await topic_in_use(ctx.read(), target, name)
         message = _message(ctx, topic.arn, req, _bytes_max(topic))
         return await self._told(ctx, topic, message)
 
@@ -84,7 +84,7 @@ class Publishing:
         """Publish up to ten messages; each succeeds or fails for itself."""
         entries = req["PublishBatchRequestEntries"]
         _check_batch(entries)
-        topic = await existing_topic(ctx.read(), req["TopicArn"])
+        topic = await topic_in_use(ctx.read(), req["TopicArn"])
         if sum(_size(entry) for entry in entries) > _bytes_max(topic):
             raise BatchRequestTooLong
         successful: list[w.PublishBatchResultEntry] = []

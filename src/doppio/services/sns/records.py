@@ -52,7 +52,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str = "Pending"
 
 
-@record("sns.subscription", key=("topic", "id"), indexes=(OWNED, BY_ENDPOINT))
+@record("sns.subscription", key=("topic", "id"), indexes=(OWNED, BY_ENDPOINT), rings="topic")
 class Subscription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who hears of a topic's messages, and how. `token` confirms one that is pending.
 

@@ -7,6 +7,8 @@ import base64
 import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,34 +16,67 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.records import table_of
 from doppio.services.sns.records import SigningKey
 
 PAGE = "sns/SimpleNotificationService-"
 _NAME = "own"
+_KEYS = table_of(SigningKey)
 _KEY_BITS = 2048
 _LIFE = timedelta(days=3650)
+# So many signatures are remembered: those of messages that are being delivered.
+SIGNATURES_MAX = 512
 
 
 class Signer:
     """Signs with the cloud's own key, which is made when it is first needed."""
 
     def __init__(self) -> None:
-        self._keys: dict[bytes, rsa.RSAPrivateKey] = {}
+        # By what is stored: the key, and the mark of its certificate.
+        self._keys: dict[bytes, tuple[rsa.RSAPrivateKey, str]] = {}
+        self._signatures: dict[tuple[str, str, bytes], str] = {}
+        self._making: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
     async def ready(self, ctx: Context, version: str) -> tuple[Callable[[bytes], str], str]:
         """How to sign in a version of the signature, and the URL of the certificate."""
-        found = await _key(ctx)
-        key = self._keys.get(found.key)
-        if key is None:
-            loaded = serialization.load_pem_private_key(found.key, None)
+        row = await ctx.read().raw.get(_KEYS.key_of((_NAME,)))
+        stored = await self._made(ctx) if row is None else _KEYS.decode_known(row)
+        known = self._keys.get(stored.key)
+        if known is None:
+            loaded = serialization.load_pem_private_key(stored.key, None)
             assert isinstance(loaded, rsa.RSAPrivateKey)
-            key = self._keys[found.key] = loaded
-        digest: hashes.HashAlgorithm = hashes.SHA256() if version == "2" else hashes.SHA1()  # noqa: S303
+            known = self._keys[stored.key] = (loaded, _mark(stored.certificate))
+        key, mark = known
 
         def sign(text: bytes) -> str:
-            return base64.b64encode(key.sign(text, padding.PKCS1v15(), digest)).decode()
+            return self._signature(key, (mark, version, hashlib.sha256(text).digest()), text)
 
-        return sign, f"{ctx.kernel.endpoint}/_aws/{PAGE}{_mark(found.certificate)}.pem"
+        return sign, f"{ctx.kernel.endpoint}/_aws/{PAGE}{mark}.pem"
+
+    def _signature(self, key: rsa.RSAPrivateKey, name: tuple[str, str, bytes], text: bytes) -> str:
+        # All who hear of a message are sent the same signature, and it is dear to make.
+        signatures = self._signatures
+        found = signatures.get(name)
+        if found is None:
+            digest: hashes.HashAlgorithm = hashes.SHA256() if name[1] == "2" else hashes.SHA1()  # noqa: S303
+            made = key.sign(text, padding.PKCS1v15(), digest)
+            if len(signatures) >= SIGNATURES_MAX:
+                signatures.clear()
+            found = signatures[name] = base64.b64encode(made).decode()
+        return found
+
+    async def _made(self, ctx: Context) -> SigningKey:
+        """The cloud's key. Making one is work for a while, so of many who need it one does it."""
+        async with self._making.setdefault(ctx.kernel, asyncio.Lock()):
+            found = await ctx.read().get(SigningKey, _NAME)
+            if found is not None:
+                return found
+            made = await asyncio.get_running_loop().run_in_executor(None, _make, ctx.now)
+
+            async def keep(tx: Tx) -> SigningKey:
+                return await tx.get(SigningKey, _NAME) or tx.put(made)
+
+            return await ctx.transact(keep)
 
 
 async def certificate_page(ctx: Context, name: str) -> tuple[bytes, str] | None:
@@ -54,18 +89,6 @@ async def certificate_page(ctx: Context, name: str) -> tuple[bytes, str] | None:
 
 def _mark(certificate: bytes) -> str:
     return hashlib.sha256(certificate).hexdigest()[:32]
-
-
-async def _key(ctx: Context) -> SigningKey:
-    found = await ctx.read().get(SigningKey, _NAME)
-    if found is not None:
-        return found
-    made = await asyncio.get_running_loop().run_in_executor(None, _make, ctx.now)
-
-    async def keep(tx: Tx) -> SigningKey:
-        return await tx.get(SigningKey, _NAME) or tx.put(made)
-
-    return await ctx.transact(keep)
 
 
 def _make(now: datetime) -> SigningKey:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -53,6 +53,21 @@ _DONE = Reply(Outcome.DONE)
 _REQUESTS = {"sqs": "sqsRequestId", "lambda": "lambdaRequestId", "firehose": "firehoseRequestId"}
 
 
+Way = Callable[[Context, "Topic | None", Subscription, Message], Awaitable[Reply]]
+# By which method a protocol's subscribers are reached.
+_WAYS = {
+    "sqs": "_to_queue",
+    "lambda": "_to_function",
+    "http": "_to_server",
+    "https": "_to_server",
+    "email": "_to_mailbox",
+    "email-json": "_to_mailbox",
+    "sms": "_to_phone",
+    "application": "_to_app",
+    "firehose": "_to_stream",
+}
+
+
 class Ways:
     """Delivers."""
 
@@ -73,17 +88,7 @@ class Ways:
 
         Of the `last` try there is no other outcome than that it arrived, or never will.
         """
-        way = {
-            "sqs": self._to_queue,
-            "lambda": self._to_function,
-            "http": self._to_server,
-            "https": self._to_server,
-            "email": self._to_mailbox,
-            "email-json": self._to_mailbox,
-            "sms": self._to_phone,
-            "application": self._to_app,
-            "firehose": self._to_stream,
-        }[subscription.protocol]
+        way: Way = getattr(self, _WAYS[subscription.protocol])
         try:
             reply = await way(ctx, topic, subscription, message)
         except AwsError as error:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from functools import lru_cache
 
 from doppio.kernel.context import Context, Reader
-from doppio.kernel.keys import pack, unpack
+from doppio.kernel.keys import ZERO, pack, unpack
 from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.records import table_of
 from doppio.services.sqs.errors import InvalidAddress, QueueDoesNotExist, ReceiptHandleIsInvalid
 from doppio.services.sqs.records import FifoMessage, Message, Queue
 
+_QUEUES = table_of(Queue)
+_MESSAGES = table_of(Message)
+# The same few queues are named again and again.
+REMEMBERED_MAX = 4_096
 
+
+@lru_cache(REMEMBERED_MAX)
 def account_and_name(queue_url: str) -> tuple[str, str]:
     """Account and name of any form of queue URL: its last two path parts. Raises InvalidAddress."""
     parts = queue_url.rstrip("/").rsplit("/", 2)
@@ -31,6 +37,26 @@ async def existing(reader: Reader, ctx: Context, queue_url: str) -> Queue:
     return queue
 
 
+async def in_use(reader: Reader, ctx: Context, queue_url: str) -> Queue:
+    """The same for who only uses the queue and does not change it. Raises QueueDoesNotExist."""
+    account, name = account_and_name(queue_url)
+    row = await reader.raw.get(_queue_key(account or ctx.account, ctx.region, name))
+    if row is None:
+        raise QueueDoesNotExist()
+    return _QUEUES.decode_known(row)
+
+
+@lru_cache(REMEMBERED_MAX)
+def _queue_key(account: str, region: str, name: str) -> bytes:
+    return _QUEUES.key_of((account, region, name))
+
+
+@lru_cache(REMEMBERED_MAX)
+def line_of(queue_id: str) -> bytes:
+    """What the row keys of a standard queue's messages begin with."""
+    return _MESSAGES.prefix + pack(queue_id)
+
+
 async def by_arn(reader: Reader, arn: str) -> Queue | None:
     """The queue of an ARN."""
     parts = arn.split(":")
@@ -44,14 +70,32 @@ def handle_of(message: Message | FifoMessage) -> str:
     if isinstance(message, FifoMessage):
         key = pack(message.queue, message.group, message.sequence, message.id, message.receives)
         return page_token(key, "fifo")
-    key = pack(message.queue, message.visible_at, message.id, message.receives)
-    return page_token(key, "standard")
+    return handle_at(_MESSAGES.key(message), message.receives)
 
 
-def standard_handle(handle: str) -> tuple[str, datetime, str, int]:
-    """Queue id, visible_at, message id and receipt number. Raises ReceiptHandleIsInvalid."""
-    queue, visible_at, message_id, receives = _opened(handle, "standard")
-    return queue, visible_at, message_id, receives
+def handle_at(row: bytes, receives: int) -> str:
+    """The receipt handle of a standard message with this row key: it names the row."""
+    return page_token(pack(receives) + row[len(_MESSAGES.prefix) :], "standard")
+
+
+def standard_handle(handle: str) -> tuple[bytes, int]:
+    """Row key and receipt number. Raises ReceiptHandleIsInvalid."""
+    key = _key_in(handle, "standard")
+    # An integer is a byte that tells its length, then itself.
+    size = key[0] - ZERO if key else -1
+    if not 0 <= size <= 8:
+        raise _invalid(handle)
+    size += 1
+    return _MESSAGES.prefix + key[size:], int.from_bytes(key[1:size], "big")
+
+
+def message_id_in(row: bytes, handle: str) -> str:
+    """The id of the message with the row key of a handle. Raises ReceiptHandleIsInvalid."""
+    try:
+        found: str = unpack(row)[-1]
+    except ValueError as error:
+        raise _invalid(handle) from error
+    return found
 
 
 def fifo_handle(handle: str) -> tuple[str, str, int, str, int]:
@@ -59,14 +103,21 @@ def fifo_handle(handle: str) -> tuple[str, str, int, str, int]:
 
     Raises ReceiptHandleIsInvalid.
     """
-    queue, group, sequence, message_id, receives = _opened(handle, "fifo")
+    try:
+        queue, group, sequence, message_id, receives = unpack(_key_in(handle, "fifo"))
+    except ValueError as error:
+        raise _invalid(handle) from error
     return queue, group, sequence, message_id, receives
 
 
-def _opened(handle: str, scope: str) -> tuple[Any, ...]:
+def _key_in(handle: str, scope: str) -> bytes:
     try:
-        return tuple(unpack(token_key(handle, scope)))
-    except (BadToken, ValueError) as error:
-        raise ReceiptHandleIsInvalid(
-            f'The input receipt handle "{handle}" is not a valid receipt handle.'
-        ) from error
+        return token_key(handle, scope)
+    except BadToken as error:
+        raise _invalid(handle) from error
+
+
+def _invalid(handle: str) -> ReceiptHandleIsInvalid:
+    return ReceiptHandleIsInvalid(
+        f'The input receipt handle "{handle}" is not a valid receipt handle.'
+    )

@@ -7,12 +7,14 @@ hidden messages are looked at, never those that wait.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from doppio.kernel.context import Context, Reader, Tx, index_row_key, row_key
 from doppio.kernel.keys import pack
 from doppio.services.sqs import limits
+from doppio.services.sqs.access import REMEMBERED_MAX
 from doppio.services.sqs.records import READY, FifoMessage, Group, Message, Queue
 
 ROWS_A_READ = 1_000
@@ -20,6 +22,7 @@ ROWS_A_READ = 1_000
 CROWDED_MAX = 1_000
 
 
+@lru_cache(REMEMBERED_MAX)
 def count_key(queue_id: str) -> bytes:
     """The counter of all messages in a queue, waiting or in flight."""
     return pack("sqs.count", queue_id)

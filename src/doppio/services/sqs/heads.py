@@ -15,34 +15,33 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.keys import pack
 from doppio.kernel.records import table_of
+from doppio.services.sqs.access import line_of
 from doppio.services.sqs.records import Message, Queue
 
 # So far a look goes ahead, and of so many queues what it found is remembered.
 AHEAD_MESSAGES = 64
 QUEUES_MAX = 1_000
-_TABLE = table_of(Message)
+Standing = list[tuple[bytes, Message]]
+_decode = table_of(Message).decode
 
 
 class Heads:
-    """The keys of the messages that come next, by queue."""
+    """The row keys of the messages that come next, by queue."""
 
     def __init__(self) -> None:
         self._lines: WeakKeyDictionary[Any, dict[str, deque[bytes]]] = WeakKeyDictionary()
 
-    async def due(
-        self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int
-    ) -> list[Message]:
+    async def due(self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int) -> Standing:
         """Up to `count` messages that are visible, in order; nobody else is given them meanwhile."""
         lines = self._lines.get(ctx.kernel)
         if lines is None:
             lines = self._lines[ctx.kernel] = {}
-        base = _TABLE.prefix + pack(queue.id)
-        after = base
-        until = base + pack(now) + b"\xff"
-        found: list[Message] = []
+        after = line_of(queue.id)
+        until = after + pack(now) + b"\xff"
+        found: Standing = []
         line = lines.get(queue.id)
         while True:
             while line and len(found) < count:
@@ -53,7 +52,7 @@ class Heads:
                     break
                 value = await tx.raw.get(key)
                 if value is not None:
-                    found.append(_TABLE.decode(value))
+                    found.append((key, _decode(value)))
                     after = key + b"\0"
             if len(found) == count or after >= until:
                 return found
@@ -65,8 +64,8 @@ class Heads:
                 lines.clear()
             lines[queue.id] = line
 
-    def put_back(self, ctx: Context, queue: Queue, messages: list[Message]) -> None:
+    def put_back(self, ctx: Context, queue: Queue, rows: list[bytes]) -> None:
         """These were not handed out after all: they come first."""
         line = self._lines[ctx.kernel].get(queue.id)
         if line is not None:
-            line.extendleft([row_key(message) for message in reversed(messages)])
+            line.extendleft(reversed(rows))

@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx
+from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.keys import pack
 from doppio.kernel.metrics import Measure
+from doppio.kernel.records import table_of
 from doppio.services.sqs import fair, fifo, limits
-from doppio.services.sqs.access import by_arn, existing, standard_handle
+from doppio.services.sqs.access import (
+    by_arn,
+    handle_at,
+    handle_of,
+    in_use,
+    line_of,
+    message_id_in,
+    standard_handle,
+)
 from doppio.services.sqs.counting import Crowds, change_count
 from doppio.services.sqs.errors import (
     MessageNotInflight,
@@ -55,6 +65,9 @@ if TYPE_CHECKING:
     )
 
 
+_MESSAGES = table_of(Message)
+# What is handed out, by receipt handles.
+Taken = list[tuple[str, Message | FifoMessage]]
 # The store's clock ticks in microseconds.
 MOMENT = timedelta(microseconds=1)
 # So often a receipt looks in one transaction, where all it finds has expired or is dead.
@@ -72,7 +85,7 @@ class Messages:
     async def send_message(self, ctx: Context, req: SendMessageRequest) -> SendMessageResult:
         """Accept a message: durable before the answer, visible after its delay."""
         async with ctx.write() as tx:
-            queue = await existing(tx, ctx, req["QueueUrl"])
+            queue = await in_use(tx, ctx, req["QueueUrl"])
             sent = draft(ctx, queue, req)
             if queue.seals:
                 sent = await self._keys.sealed(ctx, queue, sent)
@@ -88,7 +101,7 @@ class Messages:
         checked_batch(req["Entries"])
         outcome = Outcome()
         async with ctx.write() as tx:
-            queue = await existing(tx, ctx, req["QueueUrl"])
+            queue = await in_use(tx, ctx, req["QueueUrl"])
             drafts = []
             for entry in req["Entries"]:
                 with outcome.of(entry["Id"]):
@@ -121,7 +134,7 @@ class Messages:
         while True:
             now = ctx.clock.now()
             async with ctx.write() as tx:
-                queue = await existing(tx, ctx, req["QueueUrl"])
+                queue = await in_use(tx, ctx, req["QueueUrl"])
                 arrival = ctx.ticket(queue.topic)  # drawn before looking: no arrival slips between
                 hide = _visibility(req, queue)
                 if deadline is None:
@@ -130,9 +143,10 @@ class Messages:
                 most = limits.IN_FLIGHT_FIFO_MAX if queue.fifo else limits.IN_FLIGHT_STANDARD_MAX
                 full = await self._crowds.full(ctx, tx, queue, now, most)
                 if queue.fifo:
-                    taken = await _receive_fifo(
+                    heads = await _receive_fifo(
                         ctx, tx, queue, now, 0 if full else count, hide, attempt
                     )
+                    taken = [(handle_of(message), message) for message in heads]
                 elif not full:
                     taken = await self._receive_standard(ctx, tx, queue, now, count, hide)
                 elif deadline > ctx.now:
@@ -143,16 +157,19 @@ class Messages:
                         "Too many messages in flight: a queue can have at most "
                         f"{most} of them at a time."
                     )
-                if any(message.body.seal is not None for message in taken):
+                if any(message.body.seal is not None for _, message in taken):
                     # Within the transaction: what cannot be opened is not received.
-                    taken = [await self._keys.opened(ctx, queue, message) for message in taken]
+                    taken = [
+                        (handle, await self._keys.opened(ctx, queue, message))
+                        for handle, message in taken
+                    ]
                 # Of a full queue, only what is hidden now can make room.
                 since = now + MOMENT if full else None
                 due = None if taken else await _next_due(tx, queue, since)
             if taken:
                 self._crowds.took(ctx, queue, len(taken))
                 ctx.count(RECEIVED, queue.account, queue.region, (queue.name,), len(taken))
-                shown: Any = [message_to_wire(message, req) for message in taken]
+                shown: Any = [message_to_wire(message, handle, req) for handle, message in taken]
                 return {"Messages": shown}
             if due is not None and due <= now:
                 continue  # There was more to clear away than one transaction takes.
@@ -164,7 +181,7 @@ class Messages:
     async def delete_message(self, ctx: Context, req: DeleteMessageRequest) -> None:
         """Remove a message by the handle of its latest receipt; one that is gone is no error."""
         async with ctx.write() as tx:
-            queue = await existing(tx, ctx, req["QueueUrl"])
+            queue = await in_use(tx, ctx, req["QueueUrl"])
             await self._delete(ctx, tx, queue, req["ReceiptHandle"])
             tx.meter(request_type(queue))
         ctx.count(DELETED, queue.account, queue.region, (queue.name,))
@@ -184,7 +201,7 @@ class Messages:
     ) -> None:
         """Hide a received message until `VisibilityTimeout` seconds from now."""
         async with ctx.write() as tx:
-            queue = await existing(tx, ctx, req["QueueUrl"])
+            queue = await in_use(tx, ctx, req["QueueUrl"])
             await _change(ctx, tx, queue, req["ReceiptHandle"], req["VisibilityTimeout"])
             tx.meter(request_type(queue))
 
@@ -201,19 +218,21 @@ class Messages:
 
     async def _receive_standard(
         self, ctx: Context, tx: Tx, queue: Queue, now: datetime, count: int, hide: timedelta
-    ) -> list[Message | FifoMessage]:
-        taken: list[Message | FifoMessage] = []
+    ) -> Taken:
+        taken: Taken = []
         expired_before = now - queue.retention
+        line = line_of(queue.id)
         for _ in range(LOOKS_MAX):
             looked_for = count - len(taken)
             due = await self._heads.due(ctx, tx, queue, now, looked_for)
-            if any(message.body.group is not None for message in due):
-                chosen = await fair.chosen(ctx, tx, queue, now, due, looked_for)
-                rest = [message for message in due if message not in chosen]
+            if any(message.body.group is not None for _, message in due):
+                seen = [message for _, message in due]
+                chosen = await fair.chosen(ctx, tx, queue, now, seen, looked_for)
+                rest = [row for row, message in due if message not in chosen]
                 self._heads.put_back(ctx, queue, rest)
-                due = chosen
-            for message in due:
-                tx.delete(message)
+                due = [(row_key(message), message) for message in chosen]
+            for row, message in due:
+                tx.raw.delete(row)
                 fair.stands_no_more(tx, message)
                 if message.forwarded:
                     await forget_forward(tx, message)
@@ -228,7 +247,9 @@ class Messages:
                         forwarded=False,
                     )
                     fair.stands(tx, moved)
-                    taken.append(tx.put(moved))
+                    row = line + pack(moved.visible_at, moved.id)
+                    tx.raw.put(row, _MESSAGES.encode(moved))
+                    taken.append((handle_at(row, moved.receives), moved))
             if not due or len(taken) == count or hide == timedelta(0):
                 # Hidden for no time at all, a message is due again at once: one look must do.
                 break
@@ -238,10 +259,11 @@ class Messages:
         self._crowds.left(ctx, tx, queue)
         if queue.fifo:
             return await fifo.delete(tx, queue, handle, ctx.now)
-        message = await _received(tx, queue, handle)
-        if message is None:
+        found = await _received(tx, queue, handle)
+        if found is None:
             return None
-        tx.delete(message)
+        row, message = found
+        tx.raw.delete(row)
         fair.stands_no_more(tx, message)
         if message.forwarded:
             await forget_forward(tx, message)
@@ -290,7 +312,7 @@ async def _batch(
     checked_batch(req["Entries"])
     outcome = Outcome()
     async with ctx.write() as tx:
-        queue = await existing(tx, ctx, req["QueueUrl"])
+        queue = await in_use(tx, ctx, req["QueueUrl"])
         for entry in req["Entries"]:
             with outcome.of(entry["Id"]):
                 await one(tx, queue, entry)
@@ -392,17 +414,21 @@ async def bury(
     tx.wake(target.topic)
 
 
-async def _received(tx: Tx, queue: Queue, handle: str) -> Message | None:
-    """The message of a receipt, wherever a change of visibility has moved it."""
-    queue_id, visible_at, message_id, receives = standard_handle(handle)
-    if queue_id != queue.id:
+async def _received(tx: Tx, queue: Queue, handle: str) -> tuple[bytes, Message] | None:
+    """The message of a receipt and its row, wherever a change of visibility has moved it."""
+    row, receives = standard_handle(handle)
+    if not row.startswith(line_of(queue.id)):
         return None
-    message = await tx.get(Message, queue_id, visible_at, message_id)
-    if message is None:
-        forward = await tx.get(Forward, queue_id, message_id)
+    stored = await tx.raw.get(row)
+    if stored is None:
+        forward = await tx.get(Forward, queue.id, message_id_in(row, handle))
         if forward is not None and forward.receives == receives:
-            message = await tx.get(Message, queue_id, forward.visible_at, message_id)
-    return message if message is not None and message.receives == receives else None
+            row = line_of(queue.id) + pack(forward.visible_at, forward.id)
+            stored = await tx.raw.get(row)
+    if stored is None:
+        return None
+    message = _MESSAGES.decode(stored)
+    return (row, message) if message.receives == receives else None
 
 
 async def _change(ctx: Context, tx: Tx, queue: Queue, handle: str, seconds: int) -> None:
@@ -410,9 +436,10 @@ async def _change(ctx: Context, tx: Tx, queue: Queue, handle: str, seconds: int)
     if queue.fifo:
         await fifo.change_visibility(tx, queue, handle, ctx.now, seconds)
     else:
-        message = await _received(tx, queue, handle)
-        if message is None:
+        found = await _received(tx, queue, handle)
+        if found is None:
             raise fifo.not_available(handle)
+        _, message = found
         if message.visible_at <= ctx.now:
             raise MessageNotInflight()
         until = fifo.hidden_until(message, ctx.now, seconds)

@@ -107,7 +107,8 @@ def checked_body(text: str) -> bytes:
     """A body as UTF-8. Raises MissingParameter and InvalidMessageContents."""
     if not text:
         raise MissingParameter("The request must contain the parameter MessageBody.")
-    if _FORBIDDEN.search(text):
+    # No printable character is forbidden, and most bodies have no others.
+    if not text.isprintable() and _FORBIDDEN.search(text):
         raise InvalidMessageContents(_BAD_CHARACTERS)
     return text.encode()
 

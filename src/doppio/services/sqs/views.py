@@ -6,17 +6,18 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from doppio.services.sqs.access import handle_of
 from doppio.services.sqs.records import FifoMessage, Message
 from doppio.services.sqs.rules import attributes_md5, body_md5
 
 
-def message_to_wire(message: Message | FifoMessage, req: Mapping[str, Any]) -> dict[str, Any]:
+def message_to_wire(
+    message: Message | FifoMessage, handle: str, req: Mapping[str, Any]
+) -> dict[str, Any]:
     """A message as ReceiveMessage hands it out, with the attributes that were asked for."""
     body = message.body
     shown: dict[str, Any] = {
         "MessageId": message.id,
-        "ReceiptHandle": handle_of(message),
+        "ReceiptHandle": handle,
         "MD5OfBody": body_md5(body.text.encode()),
         "Body": body.text,
     }
