@@ -16,6 +16,7 @@ import click
 
 from doppio.app import DEFAULT_ACCOUNT, Settings, default_data
 from doppio.cli.common import data_option, fail
+from doppio.cli.memory import keep_freed_memory
 from doppio.kernel.store import StoreError
 from doppio.server import Running, read_state, run
 
@@ -91,6 +92,7 @@ async def serve_until_told(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
+    keep_freed_memory()
     running = await run(settings)
     # What start-up made lives as long as the cloud: the collector need not walk it again and again.
     gc.freeze()
