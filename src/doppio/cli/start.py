@@ -49,6 +49,9 @@ def _host_and_port(
               help="strict: refuse test/test and account ids as access keys.")  # fmt: skip
 @click.option("--store", "store_url", metavar="URL",
               help="postgresql://… keeps state in PostgreSQL instead of SQLite.")  # fmt: skip
+@click.option("--blobs", "blobs_url", metavar="URL",
+              help="Keep large bodies elsewhere: s3://bucket/prefix?endpoint=http://…&region=… "
+                   "or file:///folder (default: in the data directory).")  # fmt: skip
 @click.option("--smtp", "smtp_server", metavar="HOST:PORT", callback=_host_and_port,
               help="A mail server that takes SNS's mails; without one they stay in a local "
               "mailbox (doppio mail).")  # fmt: skip
@@ -61,6 +64,7 @@ def command(
     tls: bool,
     auth: str,
     store_url: str | None,
+    blobs_url: str | None,
     smtp_server: tuple[str, int] | None,
 ) -> None:
     """Start a cloud."""
@@ -71,6 +75,7 @@ def command(
     settings = Settings(
         data=None if ephemeral else data or default_data(),
         store_url=store_url,
+        blobs_url=blobs_url,
         port=port,
         hosts=hosts or ("127.0.0.1", "::1"),
         strict_auth=auth == "strict",

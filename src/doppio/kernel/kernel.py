@@ -14,7 +14,7 @@ from doppio.kernel.wakers import Wakers
 
 if TYPE_CHECKING:
     from doppio.kernel.audit import Audit
-    from doppio.kernel.blobs import Blobs
+    from doppio.kernel.blobs import BlobStore
     from doppio.kernel.context import Context
     from doppio.kernel.metrics import Metrics
 
@@ -27,7 +27,7 @@ class Kernel(Protocol):
     wakers: Wakers
     audit: Audit
     metrics: Metrics
-    blobs: Blobs
+    blobs: BlobStore
     ids: Ids
     identities: Identities
     machine: Any
