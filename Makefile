@@ -57,6 +57,7 @@ format: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.s3_large
+	$(BIN)/python -m bench.s3_listing
 	$(BIN)/python -m bench.scale
 	$(BIN)/python -m bench.line
 	$(BIN)/python -m bench.databases

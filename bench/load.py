@@ -17,7 +17,7 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,7 +61,9 @@ def request(port: int, service: str, method: str, path: str, body: bytes, **head
     else:
         SigV4Auth(CREDENTIALS, service, REGION).add_auth(made)
     prepared = made.prepare()
-    lines = [f"{method} {urlsplit(prepared.url).path} HTTP/1.1", f"Host: localhost:{port}"]
+    target = urlsplit(prepared.url)
+    where = f"{target.path}?{target.query}" if target.query else target.path
+    lines = [f"{method} {where} HTTP/1.1", f"Host: localhost:{port}"]
     for name, value in prepared.headers.items():
         if name.lower() not in ("content-length", "host"):
             lines.append(f"{name}: {value.decode() if isinstance(value, bytes) else value}")
@@ -183,6 +185,18 @@ def run(
         if operation == RECEIVE_DELETE
         else following_of(port, operation) or _prepared(port, operation, items)
     )
+    return drive(port, pid, operation, following, seconds, concurrency)
+
+
+def drive(
+    port: int,
+    pid: int,
+    operation: str,
+    following: Callable[[Client, bytes | None], bytes],
+    seconds: float,
+    concurrency: int,
+) -> Outcome:
+    """Keep connections busy for some seconds with what `following` says is next."""
     selector = selectors.DefaultSelector()
     for _ in range(concurrency):
         client = Client(port)
@@ -217,9 +231,13 @@ def _prepared(port: int, operation: str, items: int) -> Callable[[Client, bytes 
     numbers = [number * (items // count) for number in range(count)]
     if items != KEYS:
         random.Random(1).shuffle(numbers)
-    requests = [MAKERS[operation](port, number) for number in numbers]
+    return in_turn([MAKERS[operation](port, number) for number in numbers])
+
+
+def in_turn(requests: Sequence[bytes]) -> Callable[[Client, bytes | None], bytes]:
+    """One request after the other, and again from the first."""
     position = iter(range(10**9))
-    return lambda client, body: requests[next(position) % count]
+    return lambda client, body: requests[next(position) % len(requests)]
 
 
 def _pairs(port: int) -> Callable[[Client, bytes | None], bytes]:

@@ -21,7 +21,8 @@ import msgspec
 from doppio.catalog import Catalog, service_of
 from doppio.kernel.audit import Audit
 from doppio.kernel.authorise import Authoriser
-from doppio.kernel.blobs import Blobs
+from doppio.kernel.blob_places import open_blobs, settle
+from doppio.kernel.blobs import BlobStore
 from doppio.kernel.clock import Clock, ClockState, HostClock, MachineClock
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.controller import ControllerRunner
@@ -62,6 +63,7 @@ class Settings:
 
     data: Path | None = None
     store_url: str | None = None
+    blobs_url: str | None = None
     hosts: tuple[str, ...] = ("127.0.0.1", "::1")
     port: int = 4566
     strict_auth: bool = False
@@ -89,8 +91,8 @@ class Cloud:
         self._started = False
         self._runners: list[ControllerRunner] = []
         self.services = Catalog(self._join)
+        self.blobs: BlobStore = open_blobs(settings.blobs_url, self.data / "blobs")
         self.store: Store = store if store is not None else self._open_store()
-        self.blobs = Blobs(self.data / "blobs")
         self.audit = Audit(self.store, usage_key, self._is_data_event)
         self.metrics = Metrics(self.context_for, self._sampling)
         self.uses = Uses(lambda: self.context_for("", ""))
@@ -112,6 +114,9 @@ class Cloud:
         saved = await self.context_for("", "").read().get(SavedClock, "cloud")
         if saved is not None:
             self.clock.set(saved.state)
+        await settle(
+            self.context_for("", ""), self.blobs, self.settings.blobs_url, self.data / "blobs"
+        )
         await self.identities.start()
         await self._trails.recover()
         self._dispatcher.start()

@@ -16,6 +16,7 @@ import click
 
 from doppio.app import DEFAULT_ACCOUNT, Settings, default_data
 from doppio.cli.common import data_option, fail
+from doppio.cli.memory import keep_freed_memory
 from doppio.kernel.store import StoreError
 from doppio.server import Running, read_state, run
 
@@ -48,6 +49,9 @@ def _host_and_port(
               help="strict: refuse test/test and account ids as access keys.")  # fmt: skip
 @click.option("--store", "store_url", metavar="URL",
               help="postgresql://… keeps state in PostgreSQL instead of SQLite.")  # fmt: skip
+@click.option("--blobs", "blobs_url", metavar="URL",
+              help="Keep large bodies elsewhere: s3://bucket/prefix?endpoint=http://…&region=… "
+                   "or file:///folder (default: in the data directory).")  # fmt: skip
 @click.option("--smtp", "smtp_server", metavar="HOST:PORT", callback=_host_and_port,
               help="A mail server that takes SNS's mails; without one they stay in a local "
               "mailbox (doppio mail).")  # fmt: skip
@@ -60,6 +64,7 @@ def command(
     tls: bool,
     auth: str,
     store_url: str | None,
+    blobs_url: str | None,
     smtp_server: tuple[str, int] | None,
 ) -> None:
     """Start a cloud."""
@@ -70,6 +75,7 @@ def command(
     settings = Settings(
         data=None if ephemeral else data or default_data(),
         store_url=store_url,
+        blobs_url=blobs_url,
         port=port,
         hosts=hosts or ("127.0.0.1", "::1"),
         strict_auth=auth == "strict",
@@ -91,6 +97,7 @@ async def serve_until_told(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
+    keep_freed_memory()
     running = await run(settings)
     # What start-up made lives as long as the cloud: the collector need not walk it again and again.
     gc.freeze()

@@ -28,7 +28,7 @@ from doppio.kernel.wakers import Ticket
 
 if TYPE_CHECKING:
     from doppio.kernel.audit import Audit
-    from doppio.kernel.blobs import Blobs
+    from doppio.kernel.blobs import BlobStore
     from doppio.kernel.kernel import Kernel
     from doppio.kernel.metrics import Measure
     from doppio.kernel.trail import Trail
@@ -319,7 +319,7 @@ class Context:
         return self.kernel.audit
 
     @property
-    def blobs(self) -> Blobs:
+    def blobs(self) -> BlobStore:
         """Large bodies beside the store."""
         return self.kernel.blobs
 

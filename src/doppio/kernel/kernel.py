@@ -14,7 +14,7 @@ from doppio.kernel.wakers import Wakers
 
 if TYPE_CHECKING:
     from doppio.kernel.audit import Audit
-    from doppio.kernel.blobs import Blobs
+    from doppio.kernel.blobs import BlobStore
     from doppio.kernel.context import Context
     from doppio.kernel.metrics import Metrics
     from doppio.kernel.uses import Uses
@@ -29,7 +29,7 @@ class Kernel(Protocol):
     audit: Audit
     metrics: Metrics
     uses: Uses
-    blobs: Blobs
+    blobs: BlobStore
     ids: Ids
     identities: Identities
     machine: Any

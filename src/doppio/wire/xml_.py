@@ -11,7 +11,7 @@ entities and no document types here: a body that declares one is refused before 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
@@ -42,6 +42,26 @@ def _namespace(given: Namespace | None) -> str:
     return f' {name}="{escape(given.uri)}"'
 
 
+class Written(Sequence[Mapping[str, Any]]):
+    """A flattened list of structures that writes its own elements.
+
+    For lists of thousands, where a call and a structure for each item are too much. To everybody
+    else it is the list that it writes.
+    """
+
+    def elements(self) -> str:
+        """All of it, with the elements around the items."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
 class XmlWriter:
     """The generated functions of one service and protocol.
 
@@ -50,7 +70,7 @@ class XmlWriter:
 
     def __init__(self, timestamp_format: str) -> None:
         self._timestamp_format = timestamp_format
-        self._space: dict[str, Any] = {"S": _needs_escape, "E": escape}
+        self._space: dict[str, Any] = {"S": _needs_escape, "E": escape, "L": Written}
         self._names: dict[str, str] = {}
 
     def structure(self, shape: Shape) -> Write:
@@ -136,10 +156,12 @@ class XmlWriter:
         item = f"i{depth}"
         element = member.shape.member
         if member.flattened:
-            inner = self._member_lines(element, name, item, depth + 1)
+            inner = self._member_lines(element, name, item, depth + 2)
             return [
-                f"{pad}for {item} in {value}:",
-                f"{pad} if {item} is None: continue",
+                f"{pad}if isinstance({value}, L): w({value}.elements())",
+                f"{pad}else:",
+                f"{pad} for {item} in {value}:",
+                f"{pad}  if {item} is None: continue",
                 *inner,
             ]
         inner = self._member_lines(element, element.wire_name or "member", item, depth + 1)

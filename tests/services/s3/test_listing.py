@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from doppio.wire import model
+from doppio.wire.codec import codec
+from doppio.wire.xml_ import Written
 
 from .world import World, refused, told
 
@@ -157,3 +162,81 @@ async def test_bad_listings_are_refused(world: World) -> None:
         error = await refused(world.s3("list_objects_v2", Bucket="bucket", **bad))
         assert (error.code, error.status) == ("InvalidArgument", 400), bad
     assert (await refused(world.s3("list_objects", Bucket="none"))).code == "NoSuchBucket"
+
+
+@told
+async def test_entries_are_written_as_the_model_says(world: World) -> None:
+    await world.bucket()
+    await world.version("bucket", "Enabled")
+    for key in ("plain", "a & <b>", "ü\x01", "p/1", "p/2", "hidden"):
+        await world.put(key, b"x" * len(key), ChecksumAlgorithm="SHA256")
+        await world.put(key, b"new", StorageClass="STANDARD_IA")
+    await world.s3("delete_object", Bucket="bucket", Key="hidden")
+    await world.put("frozen", StorageClass="GLACIER")
+    await world.s3("restore_object", Bucket="bucket", Key="frozen", RestoreRequest={"Days": 2})
+    await world.put("thawed", StorageClass="GLACIER")
+    await world.s3("restore_object", Bucket="bucket", Key="thawed", RestoreRequest={"Days": 2})
+    await world.advance(timedelta(hours=5))
+    await world.s3("restore_object", Bucket="bucket", Key="frozen", RestoreRequest={"Days": 9})
+    service = model.load("s3")
+    speaks = codec(service, "rest-xml")
+    for name, method in LISTINGS.items():
+        for asked in (
+            {},
+            {"EncodingType": "url", "Delimiter": "/"},
+            {"FetchOwner": True, "OptionalObjectAttributes": ["RestoreStatus"]},
+        ):
+            result = await world.s3(method, Bucket="bucket", **asked)
+            plain = {
+                member: list(value) if isinstance(value, Written) else value
+                for member, value in result.items()
+            }
+            operation = service.operations[name]
+            written = speaks.encode(operation, result, "id").body
+            assert written == speaks.encode(operation, plain, "id").body
+            assert isinstance(written, bytes)
+            assert written.count(b"<RestoreStatus>") == (2 if "FetchOwner" in asked else 0)
+
+
+LISTINGS = {
+    "ListObjects": "list_objects",
+    "ListObjectsV2": "list_objects_v2",
+    "ListObjectVersions": "list_object_versions",
+}
+
+
+@told
+async def test_entries_say_what_is_being_restored(world: World) -> None:
+    await world.bucket()
+    await world.put("key", StorageClass="GLACIER")
+    await world.s3("restore_object", Bucket="bucket", Key="key", RestoreRequest={"Days": 2})
+    asked = {"Bucket": "bucket", "OptionalObjectAttributes": ["RestoreStatus"]}
+    for method in LISTINGS.values():
+        listed = await world.s3(method, **asked)
+        (entry,) = listed.get("Contents") or listed["Versions"]
+        assert entry["RestoreStatus"] == {"IsRestoreInProgress": True}
+        assert (
+            "RestoreStatus"
+            not in (await world.s3(method, Bucket="bucket")).get("Contents", [{}])[0]
+        )
+    await world.advance(timedelta(hours=5))
+    (entry,) = (await world.s3("list_objects_v2", **asked))["Contents"]
+    head = await world.s3("head_object", Bucket="bucket", Key="key")
+    assert entry["RestoreStatus"]["IsRestoreInProgress"] is False
+    ends = entry["RestoreStatus"]["RestoreExpiryDate"]
+    assert f"{ends:%d %b %Y %H:%M:%S} GMT" in head["Restore"]
+    await world.advance(timedelta(days=4))
+    (entry,) = (await world.s3("list_objects_v2", **asked))["Contents"]
+    assert "RestoreStatus" not in entry
+
+
+@told
+async def test_listings_show_whole_seconds_as_heads_do(world: World) -> None:
+    await world.bucket()
+    await world.put("key")
+    listed = await world.s3("list_objects_v2", Bucket="bucket")
+    assert listed["Contents"][0]["LastModified"].microsecond == 0
+    speaks = codec(model.load("s3"), "rest-xml")
+    body = speaks.encode(model.load("s3").operations["ListObjectsV2"], listed, "id").body
+    assert isinstance(body, bytes)
+    assert b".000Z</LastModified>" in body

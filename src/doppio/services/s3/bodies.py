@@ -14,9 +14,10 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from doppio.kernel.blobs import BlobStore
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.store import Conflict, StoreFull
 from doppio.services.s3 import checksums
@@ -195,8 +196,8 @@ class Bodies:
         try:
             return await ctx.transact(commit)
         except (AwsError, Conflict, StoreFull):
-            for blob in blobs:
-                ctx.blobs.delete(blob)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, partial(ctx.blobs.delete, *blobs))
             raise
         finally:
             self._written.difference_update(blobs)
@@ -218,8 +219,13 @@ class Bodies:
             return body if length == len(body) else body[offset : offset + length]
         if content is None or not length:
             return b""
-        ranges = _ranges(ctx, content, offset, length)
-        return ranges[0] if len(ranges) == 1 else self._stream(content.id, ranges)
+        parts = list(_pieces(content, offset, length))
+        if len(parts) == 1:
+            piece, first, count = parts[0]
+            file = ctx.blobs.range(piece.blob, first, count)
+            if file is not None:
+                return file
+        return self._stream(ctx, content.id, parts)
 
     def _unseal(
         self,
@@ -245,13 +251,12 @@ class Bodies:
         with self._reading(content.id):
             for piece, first, count in _pieces(content, offset, length):
                 opener = Opener(keys, piece.blob, piece.size)
-                path = ctx.blobs.path(piece.blob)
                 end = first + count
                 while first < end:
                     # Up to where a segment ends, so that none is opened twice.
                     stop = min((first // READ_BYTES + 1) * READ_BYTES, end)
                     yield await loop.run_in_executor(
-                        None, _read_opened, path, opener, first, stop - first
+                        None, _read_opened, ctx.blobs, piece.blob, opener, first, stop - first
                     )
                     first = stop
 
@@ -266,15 +271,18 @@ class Bodies:
             if not self._read[content]:
                 del self._read[content]
 
-    async def _stream(self, content: str, ranges: list[FileRange]) -> AsyncIterator[bytes]:
+    async def _stream(
+        self, ctx: Context, content: str, parts: Sequence[tuple[Piece, int, int]]
+    ) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
+        blobs = ctx.blobs
         with self._reading(content):
-            for part in ranges:
+            for piece, first, count in parts:
                 done = 0
-                while done < part.length:
-                    step = min(READ_BYTES, part.length - done)
+                while done < count:
+                    step = min(blobs.read_bytes, count - done)
                     chunk = await loop.run_in_executor(
-                        None, read_file, part.path, part.offset + done, step
+                        None, blobs.read, piece.blob, first + done, step
                     )
                     yield chunk
                     done += len(chunk)
@@ -298,12 +306,12 @@ class Bodies:
         keys: DataKeys | None = None,
     ) -> ByteStream:
         """The same bytes as `send`, as a body that can be received again."""
+        if keys is None and content is not None and content.body is None:
+            parts = list(_pieces(content, offset, length))
+            return _Again(self._stream(ctx, content.id, parts), length)
         sent = self.send(ctx, version, content, offset, length, keys)
-        if isinstance(sent, bytes):
-            return Whole(sent)
-        assert content is not None, "only small bodies have no content"
-        stream = self._stream(content.id, [sent]) if isinstance(sent, FileRange) else sent
-        return _Again(stream, length)
+        assert not isinstance(sent, FileRange), "files are read piece by piece"
+        return Whole(sent) if isinstance(sent, bytes) else _Again(sent, length)
 
 
 class _Again:
@@ -318,26 +326,13 @@ class _Again:
         return self._stream
 
 
-def read_file(path: Path, offset: int, length: int) -> bytes:
-    """Bytes of a file; raises EOFError where it is shorter than its record says."""
-    with path.open("rb", buffering=0) as file:
-        file.seek(offset)
-        chunk = file.read(length)
-    if not chunk:
-        raise EOFError(f"{path.name} ends before byte {offset + length}")
-    return chunk
-
-
-def _read_opened(path: Path, opener: Opener, offset: int, length: int) -> bytes:
+def _read_opened(blobs: BlobStore, blob: str, opener: Opener, offset: int, length: int) -> bytes:
     start, count = opener.place(offset, length)
-    return opener.open(read_file(path, start, count), offset, length)
-
-
-def _ranges(ctx: Context, content: Content, offset: int, length: int) -> list[FileRange]:
-    return [
-        ctx.blobs.range(piece.blob, first, count)
-        for piece, first, count in _pieces(content, offset, length)
-    ]
+    sealed = blobs.read(blob, start, count)
+    while len(sealed) < count:
+        # An object store gives less than was asked for where one of its own pieces ends.
+        sealed += blobs.read(blob, start + len(sealed), count - len(sealed))
+    return opener.open(sealed, offset, length)
 
 
 def _pieces(content: Content, offset: int, length: int) -> Iterator[tuple[Piece, int, int]]:

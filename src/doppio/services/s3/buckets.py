@@ -264,7 +264,10 @@ def _after(ctx: Context, token: str | None) -> str:
 
 
 def _listed(bucket: Bucket, *, everything: bool) -> w.Bucket:
-    listed: w.Bucket = {"Name": bucket.name, "CreationDate": bucket.created_at}
+    listed: w.Bucket = {
+        "Name": bucket.name,
+        "CreationDate": bucket.created_at.replace(microsecond=0),
+    }
     if everything:
         # Source: ListBuckets' documentation: the Region comes in paged answers alone.
         listed["BucketRegion"] = bucket.region

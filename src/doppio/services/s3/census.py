@@ -12,9 +12,11 @@ from typing import NamedTuple
 from doppio.kernel.context import Context
 from doppio.kernel.records import table_of
 from doppio.services.s3.limits import CENSUS_KEYS_A_STEP
-from doppio.services.s3.listing import merged
 from doppio.services.s3.records import SEQUENCE_MAX, Bucket, Current, Older, Version
-from doppio.services.s3.walk import Walk
+from doppio.services.s3.walk import Walk, place_of
+
+_currents = table_of(Current)
+_olders = table_of(Older)
 
 
 class Place(NamedTuple):
@@ -58,19 +60,20 @@ async def _page(
     ctx: Context, bucket: Bucket, prefix: str, place: Place, *, versions: bool
 ) -> list[Seen]:
     view = ctx.read().raw
-    walk = Walk(table_of(Current), bucket.id, prefix, "")
+    walk = Walk(_currents, _currents.decode, bucket.id, prefix, "")
     if place.key:
         walk.start_after(place.key)
-    currents = await walk.take(view, CENSUS_KEYS_A_STEP)
+    currents = await walk.records(view, CENSUS_KEYS_A_STEP)
     if not versions:
-        return [Seen(item.record, True) for item in currents if item.record is not None]
-    hidden = Walk(table_of(Older), bucket.id, prefix, "")
+        return [Seen(version, True) for version in currents]
+    hidden = Walk(_olders, _olders.decode, bucket.id, prefix, "")
     if place.key:
         hidden.start_after(place.key, SEQUENCE_MAX - place.sequence)
-    olders = await hidden.take(view, CENSUS_KEYS_A_STEP)
+    olders = await hidden.records(view, CENSUS_KEYS_A_STEP)
+    both: list[Version] = [*currents, *olders]
+    both.sort(key=place_of)
     found, newest_of = [], place.key
-    for item in merged(currents, olders)[:CENSUS_KEYS_A_STEP]:
-        assert item.record is not None, "nothing is grouped without a delimiter"
-        found.append(Seen(item.record, item.record.key != newest_of))
-        newest_of = item.record.key
+    for version in both[:CENSUS_KEYS_A_STEP]:
+        found.append(Seen(version, version.key != newest_of))
+        newest_of = version.key
     return found

@@ -86,7 +86,7 @@ class Copies:
         result: w.CopyObjectOutput = {
             "CopyObjectResult": {
                 "ETag": quoted(current.etag),
-                "LastModified": current.modified,
+                "LastModified": current.modified.replace(microsecond=0),
                 **checksums.to_wire(current.checksum),
             },
         }
@@ -207,7 +207,10 @@ class Copies:
         )
         received = received._replace(etag=etag_of(ctx, sealing, received.etag))
         part = await keep_part(self._bodies, ctx, req, number, received)
-        copied: w.CopyPartResult = {"ETag": quoted(part.etag), "LastModified": part.modified}
+        copied: w.CopyPartResult = {
+            "ETag": quoted(part.etag),
+            "LastModified": part.modified.replace(microsecond=0),
+        }
         copied.update(cast("w.CopyPartResult", checksums.value_to_wire(received.checksum)))
         result: w.UploadPartCopyOutput = {"CopyPartResult": copied}
         result.update(cast("w.UploadPartCopyOutput", encryption_of(upload.more)))

@@ -12,7 +12,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 
-from doppio.kernel.blobs import Blobs, BlobWriter
+from doppio.kernel.blobs import BlobStore, Writer
 from doppio.kernel.store import StoreFull
 from doppio.services.s3.limits import BATCH_BYTES
 from doppio.services.s3.sealing import Sealer
@@ -41,13 +41,13 @@ class Hashes:
 class Landing:
     """One file on its way. Raises StoreFull where the disk has no room for it."""
 
-    def __init__(self, blobs: Blobs, blob: str, sealer: Sealer | None = None) -> None:
+    def __init__(self, blobs: BlobStore, blob: str, sealer: Sealer | None = None) -> None:
         self.blob = blob
         self._sealer = sealer
         self._lock = threading.Lock()
         self._given_up = False
         try:
-            self._writer: BlobWriter = blobs.writer(blob)
+            self._writer: Writer = blobs.writer(blob)
         except OSError as error:
             raise _refusal(error) from error
 

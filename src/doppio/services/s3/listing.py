@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, cast
-from urllib.parse import quote_plus
 
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Reader
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.records import table_of
 from doppio.services.s3.errors import InvalidArgument
 from doppio.services.s3.limits import LISTED_KEYS_MAX
+from doppio.services.s3.listed import Objects, Shown, Versions, reader_for, url_encoded
 from doppio.services.s3.lookup import NULL, existing_bucket, numbered, owner_of, sequence_of
-from doppio.services.s3.records import SEQUENCE_MAX, Bucket, Current, Older, Version
-from doppio.services.s3.rules import quoted
-from doppio.services.s3.walk import Item, Walk
+from doppio.services.s3.records import SEQUENCE_MAX, Bucket, Current, Listed, Older
+from doppio.services.s3.walk import Walk, place_of, text_of
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
 
 _currents = table_of(Current)
 _olders = table_of(Older)
+# What a walk found: objects, and common prefixes, which are texts.
+Found = Sequence[Listed | str]
 INTEGER_MAX = 2**31 - 1
 
 
@@ -51,15 +52,17 @@ class Listing:
         """Current objects behind a marker."""
         page = page_of(req)
         marker = req.get("Marker", "")
-        bucket, items = await _objects(ctx, req, page, marker)
-        shown = items[: page.room]
-        result = cast("w.ListObjectsOutput", _shared(req, page, items))
+        reader = ctx.read()
+        bucket = await existing_bucket(reader, req)
+        how = _how(ctx, req, owner_of(bucket.account))
+        found = await _objects(reader, bucket, page, marker, how)
+        shown = found[: page.room]
+        result = cast("w.ListObjectsOutput", _shared(req, page, found))
         result["Name"] = bucket.name
         result["Marker"] = page.text(marker)
-        owner = owner_of(bucket.account)
-        result["Contents"] = [_object(item.record, page, owner) for item in shown if item.record]
+        result["Contents"] = cast("Any", Objects(_rows(page, shown), how))
         if result["IsTruncated"] and page.delimiter:
-            result["NextMarker"] = page.text(shown[-1].text)
+            result["NextMarker"] = page.text(text_of(shown[-1]))
         return result
 
     async def list_objects_v2(
@@ -69,19 +72,21 @@ class Listing:
         page = page_of(req)
         token = req.get("ContinuationToken")
         start = req.get("StartAfter", "") if token is None else _token_key(token)
-        bucket, items = await _objects(ctx, req, page, start)
-        shown = items[: page.room]
-        result = cast("w.ListObjectsV2Output", _shared(req, page, items))
+        reader = ctx.read()
+        bucket = await existing_bucket(reader, req)
+        how = _how(ctx, req, owner_of(bucket.account) if req.get("FetchOwner") else None)
+        found = await _objects(reader, bucket, page, start, how)
+        shown = found[: page.room]
+        result = cast("w.ListObjectsV2Output", _shared(req, page, found))
         result["Name"] = bucket.name
         result["KeyCount"] = len(shown)
-        owner = owner_of(bucket.account) if req.get("FetchOwner") else None
-        result["Contents"] = [_object(item.record, page, owner) for item in shown if item.record]
+        result["Contents"] = cast("Any", Objects(_rows(page, shown), how))
         if "StartAfter" in req:
             result["StartAfter"] = page.text(req["StartAfter"])
         if token is not None:
             result["ContinuationToken"] = token
         if result["IsTruncated"]:
-            result["NextContinuationToken"] = page_token(shown[-1].text.encode(), "")
+            result["NextContinuationToken"] = page_token(text_of(shown[-1]).encode(), "")
         return result
 
     async def list_object_versions(
@@ -98,8 +103,9 @@ class Listing:
             )
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
-        currents = Walk(_currents, bucket.id, page.prefix, page.delimiter)
-        olders = Walk(_olders, bucket.id, page.prefix, page.delimiter)
+        how = _how(ctx, req, owner_of(bucket.account))
+        currents = Walk(_currents, reader_for(how), bucket.id, page.prefix, page.delimiter)
+        olders = Walk(_olders, reader_for(how), bucket.id, page.prefix, page.delimiter)
         seen_newest = ""
         if key:
             currents.start_after(key)
@@ -110,25 +116,19 @@ class Listing:
                 olders.start_after(key, place)
                 seen_newest = key
         room = page.room + 1 if page.room else 0
-        items = merged(await currents.take(reader.raw, room), await olders.take(reader.raw, room))[
-            :room
-        ]
+        found = merged(await currents.take(reader.raw, room), await olders.take(reader.raw, room))
         reader.meter("Requests-Tier1")
-        return _versions(req, page, bucket, items, seen_newest)
+        return _versions(req, page, bucket, found[:room], seen_newest, how)
 
 
-async def _objects(
-    ctx: Context, req: Mapping[str, Any], page: Page, after: str
-) -> tuple[Bucket, Sequence[Item[Current]]]:
-    """The bucket, and one item more than asked for if there is one."""
-    reader = ctx.read()
-    bucket = await existing_bucket(reader, req)
-    walk = Walk(_currents, bucket.id, page.prefix, page.delimiter)
+async def _objects(reader: Reader, bucket: Bucket, page: Page, after: str, how: Shown) -> Found:
+    """What comes behind a key, and one entry more than asked for if there is one."""
+    walk = Walk(_currents, reader_for(how), bucket.id, page.prefix, page.delimiter)
     if after:
         walk.start_after(after)
-    items = await walk.take(reader.raw, page.room + 1) if page.room else []
+    found = await walk.take(reader.raw, page.room + 1) if page.room else []
     reader.meter("Requests-Tier1")
-    return bucket, items
+    return found
 
 
 async def _place(reader: Any, bucket: Bucket, key: str, version: str) -> int | None:
@@ -147,63 +147,69 @@ async def _place(reader: Any, bucket: Bucket, key: str, version: str) -> int | N
     return SEQUENCE_MAX - sequence
 
 
-def merged(currents: Sequence[Item[Current]], olders: Sequence[Item[Older]]) -> list[Item[Version]]:
+def merged(currents: Found, olders: Found) -> Found:
     """Both walks as one, each common prefix once."""
-    both: list[Item[Version]] = [Item(item.text, item.record) for item in currents]
-    both += [Item(item.text, item.record) for item in olders]
-    both.sort(key=_place_of)
-    found: list[Item[Version]] = []
-    for item in both:
-        if item.record is None and found and found[-1] == item:
-            continue
-        found.append(item)
+    if not olders:
+        return currents
+    found: list[Listed | str] = []
+    for entry in sorted([*currents, *olders], key=place_of):
+        if not (found and isinstance(entry, str) and found[-1] == entry):
+            found.append(entry)
     return found
 
 
-def _place_of(item: Item[Version]) -> tuple[bytes, int]:
-    record = item.record
-    return item.text.encode(), 0 if record is None else SEQUENCE_MAX - record.sequence
+def _rows(page: Page, shown: Found) -> Sequence[Listed]:
+    if not page.delimiter:
+        return cast("Sequence[Listed]", shown)
+    return [entry for entry in shown if not isinstance(entry, str)]
+
+
+def _how(ctx: Context, req: Mapping[str, Any], owner: w.Owner | None) -> Shown:
+    wanted = req.get("OptionalObjectAttributes") or ()
+    now = ctx.now if "RestoreStatus" in wanted else None
+    return Shown(req.get("EncodingType") is not None, owner, now)
 
 
 def _versions(
     req: Mapping[str, Any],
     page: Page,
     bucket: Bucket,
-    items: Sequence[Item[Version]],
+    found: Found,
     seen_newest: str,
+    how: Shown,
 ) -> w.ListObjectVersionsOutput:
-    result = cast("w.ListObjectVersionsOutput", _shared(req, page, items))
+    result = cast("w.ListObjectVersionsOutput", _shared(req, page, found))
     result["Name"] = bucket.name
     result["KeyMarker"] = page.text(req.get("KeyMarker", ""))
     result["VersionIdMarker"] = req.get("VersionIdMarker", "")
     owner = owner_of(bucket.account)
-    versions: list[w.ObjectVersion] = []
+    versions: list[Listed] = []
+    latest: list[bool] = []
     markers: list[w.DeleteMarkerEntry] = []
-    shown = items[: page.room]
-    for item in shown:
-        record = item.record
-        if record is None:
+    shown = found[: page.room]
+    for row in _rows(page, shown):
+        is_latest = row.key != seen_newest
+        seen_newest = row.key
+        if not row.marker:
+            versions.append(row)
+            latest.append(is_latest)
             continue
-        latest = record.key != seen_newest
-        seen_newest = record.key
-        entry: w.DeleteMarkerEntry = {
-            "Key": page.text(record.key),
-            "VersionId": record.id,
-            "IsLatest": latest,
-            "LastModified": record.modified,
-            "Owner": owner,
-        }
-        if record.marker:
-            markers.append(entry)
-        else:
-            versions.append({**_object(record, page, owner), **entry})
-    result["Versions"] = versions
+        markers.append(
+            {
+                "Key": page.text(row.key),
+                "VersionId": row.id,
+                "IsLatest": is_latest,
+                "LastModified": row.modified.replace(microsecond=0),
+                "Owner": owner,
+            }
+        )
+    result["Versions"] = cast("Any", Versions(versions, how, latest))
     result["DeleteMarkers"] = markers
     if result["IsTruncated"]:
         last = shown[-1]
-        result["NextKeyMarker"] = page.text(last.text)
-        if last.record is not None:
-            result["NextVersionIdMarker"] = last.record.id
+        result["NextKeyMarker"] = page.text(text_of(last))
+        if not isinstance(last, str):
+            result["NextVersionIdMarker"] = last.id
     return result
 
 
@@ -228,7 +234,7 @@ def page_of(req: Mapping[str, Any], count_member: str = "MaxKeys") -> Page:
         req.get("Prefix", ""),
         req.get("Delimiter", ""),
         min(count, LISTED_KEYS_MAX),
-        _plain if encoding is None else _encoded,
+        _plain if encoding is None else url_encoded,
     )
 
 
@@ -236,43 +242,22 @@ def _plain(text: str) -> str:
     return text
 
 
-def _encoded(text: str) -> str:
-    return quote_plus(text, safe="/*")
-
-
-def _shared(req: Mapping[str, Any], page: Page, items: Sequence[Item[Any]]) -> _Shared:
-    """The members that all three answers have; `items` are one more than shown if there is one."""
+def _shared(req: Mapping[str, Any], page: Page, found: Found) -> _Shared:
+    """The members that all three answers have; `found` is one more than shown if there is one."""
     result: _Shared = {
         "Prefix": page.text(page.prefix),
         "MaxKeys": page.room,
-        "IsTruncated": len(items) > page.room,
-        "CommonPrefixes": [
-            {"Prefix": page.text(item.text)} for item in items[: page.room] if item.record is None
-        ],
+        "IsTruncated": len(found) > page.room,
+        "CommonPrefixes": [],
     }
     if page.delimiter:
         result["Delimiter"] = page.text(page.delimiter)
+        result["CommonPrefixes"] = [
+            {"Prefix": page.text(entry)} for entry in found[: page.room] if isinstance(entry, str)
+        ]
     if "EncodingType" in req:
         result["EncodingType"] = req["EncodingType"]
     return result
-
-
-def _object(version: Version, page: Page, owner: w.Owner | None) -> w.Object:
-    entry: w.Object = {
-        "Key": page.text(version.key),
-        "LastModified": version.modified,
-        "ETag": quoted(version.etag),
-        "Size": version.size,
-        "StorageClass": version.storage_class,
-    }
-    checksum = version.checksum
-    if checksum is not None:
-        entry["ChecksumAlgorithm"] = [checksum.algorithm]
-        entry["ChecksumType"] = checksum.kind
-    if owner is not None:
-        more = version.more
-        entry["Owner"] = owner_of(more.owner) if more is not None and more.owner else owner
-    return entry
 
 
 def _token_key(token: str) -> str:

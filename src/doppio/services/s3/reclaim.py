@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 
 import msgspec
 
-from doppio.kernel.blobs import Blobs
+from doppio.kernel.blobs import BlobStore
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.kernel.records import table_of
@@ -147,15 +148,16 @@ class Reclaimer:
     async def sweep(self, ctx: Context, job: Job) -> None:
         """Remove files that a crash left between writing them and the commit that claims them."""
         oldest = (ctx.clock.host_now() - ORPHAN_AGE).timestamp()
+        loop = asyncio.get_running_loop()
         ids = ctx.blobs.ids()
-        while step := list(islice(ids, PARTS_A_STEP)):
+        while step := await loop.run_in_executor(None, lambda: list(islice(ids, PARTS_A_STEP))):
             rows = await ctx.read().raw.get_many([claim_key(blob) for blob in step])
             orphans = [
                 blob
                 for blob, row in zip(step, rows, strict=True)
-                if row is None and not self._bodies.is_written(blob) and _older(ctx, blob, oldest)
+                if row is None and not self._bodies.is_written(blob)
             ]
-            await asyncio.get_running_loop().run_in_executor(None, _unlink, ctx.blobs, orphans)
+            await loop.run_in_executor(None, _unlink_older, ctx.blobs, orphans, oldest)
         async with ctx.write() as tx:
             await tx.schedule(ctx.clock.now() + SWEEP_EVERY, SWEEP, "")
 
@@ -163,7 +165,7 @@ class Reclaimer:
         for start in range(0, len(blobs), PARTS_A_STEP):
             step = blobs[start : start + PARTS_A_STEP]
             # Unlinking a large file takes milliseconds, so not on the loop.
-            await asyncio.get_running_loop().run_in_executor(None, _unlink, ctx.blobs, step)
+            await asyncio.get_running_loop().run_in_executor(None, partial(ctx.blobs.delete, *step))
             async with ctx.write() as tx:
                 for blob in step:
                     tx.delete(Blob(blob))
@@ -174,13 +176,6 @@ def claim_key(blob: str) -> bytes:
     return _claims.key_of((blob,))
 
 
-def _unlink(blobs: Blobs, ids: list[str]) -> None:
-    for blob in ids:
-        blobs.delete(blob)
-
-
-def _older(ctx: Context, blob: str, than: float) -> bool:
-    try:
-        return ctx.blobs.path(blob).stat().st_mtime < than
-    except FileNotFoundError:
-        return False
+def _unlink_older(blobs: BlobStore, ids: list[str], than: float) -> None:
+    old = [blob for blob in ids if (at := blobs.written_at(blob)) is not None and at < than]
+    blobs.delete(*old)

@@ -17,7 +17,7 @@ from doppio.services.s3.lookup import existing_bucket, owner_of, version_and_con
 from doppio.services.s3.multipart import existing_upload
 from doppio.services.s3.records import Bucket, Checksum, Part, Piece, Upload, Version
 from doppio.services.s3.rules import quoted
-from doppio.services.s3.walk import Item, Walk
+from doppio.services.s3.walk import Walk, text_of
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -37,32 +37,30 @@ class Uploads:
         key, upload_id = req.get("KeyMarker", ""), req.get("UploadIdMarker", "")
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
-        walk = Walk(_uploads, bucket.id, page.prefix, page.delimiter)
+        walk = Walk(_uploads, _uploads.decode, bucket.id, page.prefix, page.delimiter)
         if key:
             walk.start_after(key, *([upload_id] if upload_id else []))
-        items = await walk.take(reader.raw, page.room + 1) if page.room else []
+        found = await walk.take(reader.raw, page.room + 1) if page.room else []
         reader.meter("Requests-Tier1")
-        shown = items[: page.room]
+        shown = found[: page.room]
         result: w.ListMultipartUploadsOutput = {
             "Bucket": bucket.name,
             "KeyMarker": page.text(key),
             "UploadIdMarker": upload_id,
             "Prefix": page.text(page.prefix),
             "MaxUploads": page.room,
-            "IsTruncated": len(items) > page.room,
-            "Uploads": [_upload(bucket, item.record, page) for item in shown if item.record],
-            "CommonPrefixes": [
-                {"Prefix": page.text(item.text)} for item in shown if item.record is None
-            ],
+            "IsTruncated": len(found) > page.room,
+            "Uploads": [_upload(bucket, one, page) for one in shown if not isinstance(one, str)],
+            "CommonPrefixes": [{"Prefix": page.text(one)} for one in shown if isinstance(one, str)],
         }
         if page.delimiter:
             result["Delimiter"] = page.text(page.delimiter)
         if "EncodingType" in req:
             result["EncodingType"] = req["EncodingType"]
         if shown:
-            last: Item[Upload] = shown[-1]
-            result["NextKeyMarker"] = page.text(last.text)
-            result["NextUploadIdMarker"] = "" if last.record is None else last.record.id
+            last = shown[-1]
+            result["NextKeyMarker"] = page.text(text_of(last))
+            result["NextUploadIdMarker"] = "" if isinstance(last, str) else last.id
         return result
 
     async def list_parts(self, ctx: Context, req: w.ListPartsRequest) -> w.ListPartsOutput:
@@ -143,7 +141,7 @@ def _upload(bucket: Bucket, upload: Upload, page: Page) -> w.MultipartUpload:
     entry: w.MultipartUpload = {
         "UploadId": upload.id,
         "Key": page.text(upload.key),
-        "Initiated": upload.started_at,
+        "Initiated": upload.started_at.replace(microsecond=0),
         "StorageClass": upload.storage_class,
         "Owner": owner_of(bucket.account),
         "Initiator": _initiator(upload),
@@ -163,7 +161,7 @@ def _initiator(upload: Upload) -> w.Initiator:
 def _part(part: Part) -> w.Part:
     entry: w.Part = {
         "PartNumber": part.number,
-        "LastModified": part.modified,
+        "LastModified": part.modified.replace(microsecond=0),
         "ETag": quoted(part.etag),
         "Size": part.size,
     }

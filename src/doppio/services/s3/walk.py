@@ -6,15 +6,30 @@ each one the walk goes on where the prefix ends. Keys compare as their UTF-8 byt
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
-
-import msgspec
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from doppio.kernel.keys import pack
 from doppio.kernel.records import Table
 from doppio.kernel.store import View
+from doppio.services.s3.records import SEQUENCE_MAX
 
-R = TypeVar("R", bound=msgspec.Struct)
+
+class Keyed(Protocol):
+    """What a walk finds: rows of a table, as much of them as its reader decodes."""
+
+    @property
+    def key(self) -> str: ...
+
+
+class Numbered(Keyed, Protocol):
+    """A version, or as much of it as listings read."""
+
+    @property
+    def sequence(self) -> int: ...
+
+
+R = TypeVar("R", bound=Keyed)
 
 # A scan begins small and grows while nothing is leapt over: a leap makes the rest of it useless.
 _FIRST_ROWS = 16
@@ -23,18 +38,21 @@ _ROWS_MAX = 1001
 _GROWTH = 4
 
 
-class Item(NamedTuple, Generic[R]):
-    """A key with its record, or a common prefix without."""
-
-    text: str
-    record: R | None
-
-
 class Walk(Generic[R]):
-    """One listing of one table whose keys begin with (bucket, key)."""
+    """One listing of one table whose keys begin with (bucket, key).
 
-    def __init__(self, table: Table[R], bucket: str, prefix: str, delimiter: str) -> None:
-        self._decode = table.decode
+    What it finds are records, as `decode` reads them, and common prefixes, which are texts.
+    """
+
+    def __init__(
+        self,
+        table: Table[Any],
+        decode: Callable[[bytes], R],
+        bucket: str,
+        prefix: str,
+        delimiter: str,
+    ) -> None:
+        self._decode = decode
         self._base = table.prefix + pack(bucket)
         self._prefix = prefix
         self._delimiter = delimiter
@@ -58,39 +76,66 @@ class Walk(Generic[R]):
         at = key.find(self._delimiter, len(self._prefix))
         return None if at < 0 else key[: at + len(self._delimiter)]
 
-    async def take(self, view: View, count: int) -> list[Item[R]]:
-        """The next items, at most `count`."""
-        items: list[Item[R]] = []
-        rows_max = min(count, _FIRST_ROWS if self._delimiter else _ROWS_MAX)
-        while len(items) < count and self._lo < self._hi:
+    async def take(self, view: View, count: int) -> Sequence[R | str]:
+        """The next records and common prefixes, at most `count`."""
+        if not self._delimiter:
+            return await self.records(view, count)
+        found: list[R | str] = []
+        rows_max = min(count, _FIRST_ROWS)
+        while len(found) < count and self._lo < self._hi:
             rows = await view.scan(self._lo, self._hi, limit=max(rows_max, 1))
-            leapt = self._fold(rows, items, count)
+            leapt = self._fold(rows, found, count)
             if len(rows) < rows_max:
                 break
             rows_max = _ROWS_AFTER_LEAP if leapt else rows_max * _GROWTH
-            rows_max = min(rows_max, _ROWS_MAX, max(count - len(items), 1))
-        return items
+            rows_max = min(rows_max, _ROWS_MAX, max(count - len(found), 1))
+        return found
 
-    def _fold(self, rows: list[tuple[bytes, bytes]], items: list[Item[R]], count: int) -> bool:
+    async def records(self, view: View, count: int) -> list[R]:
+        """The next records, at most `count`, where nothing is grouped."""
+        assert not self._delimiter, "with a delimiter there are common prefixes, too"
+        decode = self._decode
+        found: list[R] = []
+        while len(found) < count and self._lo < self._hi:
+            wanted = min(count - len(found), _ROWS_MAX)
+            rows = await view.scan(self._lo, self._hi, limit=wanted)
+            found += [decode(value) for _, value in rows]
+            if len(rows) < wanted:
+                break
+            self._lo = rows[-1][0] + b"\x00"
+        return found
+
+    def _fold(self, rows: list[tuple[bytes, bytes]], found: list[R | str], count: int) -> bool:
         """Add what rows stand for; whether the last of them was leapt over."""
-        decode, delimited = self._decode, bool(self._delimiter)
+        decode = self._decode
         leapt = False
         for row_key, value in rows:
             if row_key < self._lo:
                 continue
-            if len(items) == count:
+            if len(found) == count:
                 return False
             record = decode(value)
-            key: str = record.key  # type: ignore[attr-defined]
-            common = self.common(key) if delimited else None
+            common = self.common(record.key)
             leapt = common is not None
             if common is None:
-                items.append(Item(key, record))
+                found.append(record)
                 self._lo = row_key + b"\x00"
             else:
-                items.append(Item(common, None))
+                found.append(common)
                 self._lo = self._base + opening(common) + b"\xff"
         return leapt
+
+
+def text_of(entry: Keyed | str) -> str:
+    """The key or common prefix that an entry of a walk is listed as."""
+    return entry if isinstance(entry, str) else entry.key
+
+
+def place_of(entry: Numbered | str) -> tuple[bytes, int]:
+    """Where an entry stands among the versions of a bucket: by key, the newest first."""
+    if isinstance(entry, str):
+        return entry.encode(), 0
+    return entry.key.encode(), SEQUENCE_MAX - entry.sequence
 
 
 def opening(text: str) -> bytes:
