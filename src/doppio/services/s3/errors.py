@@ -60,6 +60,14 @@ class BucketAlreadyOwnedByYou(AwsError):
     text = "Your previous request to create the named bucket succeeded and you already own it."
 
 
+class BucketHasAccessPointsAttached(AwsError):
+    code = "BucketHasAccessPointsAttached"
+    text = (
+        "The bucket you tried to delete has access points attached. Delete your access points "
+        "before deleting your bucket."
+    )
+
+
 class BucketNotEmpty(AwsError):
     code = "BucketNotEmpty"
     status = 409
@@ -288,6 +296,12 @@ class NoSuchAnnotation(AwsError):
     code = "NoSuchAnnotation"
     status = 404
     text = "The specified annotation does not exist on this object."
+
+
+class NoSuchAccessPoint(AwsError):
+    code = "NoSuchAccessPoint"
+    status = 404
+    text = "The specified accesspoint does not exist"
 
 
 class NoSuchBucket(AwsError):

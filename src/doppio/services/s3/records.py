@@ -25,6 +25,8 @@ import msgspec
 from doppio.kernel.records import Index, record
 
 OWNED: Index[Bucket] = Index("owned", ("account", "name"))
+POINTS_OF: Index[AccessPoint] = Index("bucket", ("bucket", "account", "region", "name"))
+POINT_ALIASES: Index[AccessPoint] = Index("alias", ("alias",))
 NULLS: Index[Older] = Index("nulls", ("bucket", "null_key"))
 
 # Sequence numbers are microseconds since 1970; what sorts newest first is counted down from here.
@@ -87,6 +89,54 @@ class AccountBlock(msgspec.Struct, frozen=True, kw_only=True):
 
     account: str
     settings: dict[str, bool]
+
+
+@record("s3.access_point", key=("account", "region", "name"), indexes=(POINTS_OF, POINT_ALIASES))
+class AccessPoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Another way to a bucket: a name with a policy and a block of its own.
+
+    `bucket` is the key of the bucket's record, which may be another account's. `vpc` is where
+    requests must come from, if not from anywhere. `account_block` is a copy, as in `Bucket`.
+    """
+
+    partition: str
+    account: str
+    region: str
+    name: str
+    alias: str
+    bucket: str
+    bucket_name: str
+    bucket_account: str
+    created_at: datetime
+    block: dict[str, bool]
+    account_block: dict[str, bool] | None = None
+    vpc: str = ""
+    policy: str | None = None
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:s3:{self.region}:{self.account}:accesspoint/{self.name}"
+
+    @property
+    def origin(self) -> str:
+        return "VPC" if self.vpc else "Internet"
+
+    def blocks(self, setting: str) -> bool:
+        """Whether the access point or its account blocks public access in this way."""
+        account_block = self.account_block
+        return self.block.get(setting, False) or (
+            account_block is not None and account_block.get(setting, False)
+        )
+
+
+@record("s3.points_held", key=("account", "region"))
+class PointsHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """How many access points an account has in a Region."""
+
+    account: str
+    region: str
+    points: int = 0
 
 
 @record("s3.setting", key=("bucket", "kind", "id"))

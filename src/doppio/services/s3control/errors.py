@@ -11,6 +11,38 @@ class AccessDenied(AwsError):
     text = "Access Denied"
 
 
+class AccessPointAlreadyOwnedByYou(AwsError):
+    code = "AccessPointAlreadyOwnedByYou"
+    status = 409
+    text = "Your previous request to create the named accesspoint succeeded and you already own it."
+
+
+class InvalidRequest(AwsError):
+    code = "InvalidRequest"
+
+
+class InvalidTag(AwsError):
+    code = "InvalidTag"
+
+
+class NoSuchAccessPoint(AwsError):
+    code = "NoSuchAccessPoint"
+    status = 404
+    text = "The specified accesspoint does not exist"
+
+
+class NoSuchAccessPointPolicy(AwsError):
+    code = "NoSuchAccessPointPolicy"
+    status = 404
+    text = "The specified accesspoint policy does not exist"
+
+
+class NoSuchBucket(AwsError):
+    code = "NoSuchBucket"
+    status = 404
+    text = "The specified bucket does not exist"
+
+
 class NoSuchPublicAccessBlockConfiguration(AwsError):
     code = "NoSuchPublicAccessBlockConfiguration"
     status = 404
@@ -44,3 +76,14 @@ class NotFound(AwsError):
 class TooManyTags(AwsError):
     code = "TooManyTagsException"
     text = "A job can have at most 50 tags."
+
+
+class NoSuchResource(AwsError):
+    code = "NoSuchResource"
+    status = 404
+    text = "The specified resource does not exist."
+
+
+class TooManyAccessPoints(AwsError):
+    code = "TooManyAccessPoints"
+    text = "You have attempted to create more access points than allowed for an account."
