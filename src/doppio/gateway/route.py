@@ -103,6 +103,7 @@ _POINT_HOST = re.compile(
     r"^(.+)-(\d{12})\.s3-accesspoint(?:-fips)?(?:\.dualstack)?"
     r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$"
 )
+_WIDE_POINT_HOST = re.compile(r"^([a-z0-9]+\.mrap)\.accesspoint\.s3-global\.amazonaws\.com$")
 # How clients write an access point before the host of an endpoint of one's own; buckets may be
 # called so, too.
 _POINT_LIKE = re.compile(r"^([a-z0-9-]{3,50}-\d{12})\.localhost(?:\.localstack\.cloud)?$")
@@ -327,6 +328,9 @@ def _host_bucket(host: str) -> str:
         # With a colon: a slash would end the bucket in a path.
         name, account, region = point.groups()
         return f"arn:{partition_of(region)}:s3:{region}:{account}:accesspoint:{name}"
+    wide = _WIDE_POINT_HOST.match(host)
+    if wide:
+        return wide[1]
     short = _POINT_LIKE.match(host) or _SHORT_HOST.match(host)
     if short and short[1] != "s3" and not _is_region_host(short[1]):
         return short[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -106,3 +107,62 @@ def test_aws_own_hosts_of_access_points_are_known(cloud: Cloud, here: None) -> N
     )
     with urllib.request.urlopen(preflight) as answer:
         assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_a_multi_region_access_point_answers_by_its_own_host_and_signature(
+    cloud: Cloud, here: None
+) -> None:
+    """As AWS's SDKs send it, signed with SigV4A."""
+    pytest.importorskip("awscrt")
+    account = cloud.account()
+    me = account.account_id
+    control = at_localhost(account, "s3control")
+    for region in ("us-east-1", "eu-west-1"):
+        more: Any = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        regional = account.client("s3", region_name=region)
+        regional.create_bucket(Bucket=f"chain-{region}", **({} if region[:2] == "us" else more))
+        regional.put_object(Bucket=f"chain-{region}", Key="k/ü", Body=region.encode())
+    asked = control.create_multi_region_access_point(
+        AccountId=me,
+        ClientToken="one",
+        Details={
+            "Name": "chain",
+            "Regions": [{"Bucket": "chain-us-east-1"}, {"Bucket": "chain-eu-west-1"}],
+        },
+    )["RequestTokenARN"]
+    until = time.monotonic() + 10
+    while True:
+        found = control.describe_multi_region_access_point_operation(
+            AccountId=me, RequestTokenARN=asked
+        )["AsyncOperation"]
+        if found["RequestStatus"] == "SUCCEEDED":
+            break
+        assert time.monotonic() < until, found
+        time.sleep(0.02)
+    point = control.get_multi_region_access_point(AccountId=me, Name="chain")["AccessPoint"]
+    assert point["Status"] == "READY"
+    arn = f"arn:aws:s3::{me}:accesspoint/{point['Alias']}"
+    host = f"{point['Alias']}.accesspoint.s3-global.amazonaws.com"
+
+    def redirect(request: Any, **more: Any) -> None:
+        assert request.url.startswith(f"https://{host}/")
+        request.url = request.url.replace(f"https://{host}", cloud.endpoint_url)
+        request.headers["Host"] = host
+
+    wide = account.client("s3")
+    wide.meta.events.register("before-send.s3", redirect)
+    assert wide.get_object(Bucket=arn, Key="k/ü")["Body"].read() == b"us-east-1"
+    control.submit_multi_region_access_point_routes(
+        AccountId=me,
+        Mrap=arn.replace("/", ":"),
+        RouteUpdates=[{"Region": "us-east-1", "TrafficDialPercentage": 0}],
+    )
+    routes = control.get_multi_region_access_point_routes(AccountId=me, Mrap=arn.replace("/", ":"))
+    assert [one["TrafficDialPercentage"] for one in routes["Routes"]] == [0, 100]
+    assert wide.get_object(Bucket=arn, Key="k/ü")["Body"].read() == b"eu-west-1"
+    wide.put_object(Bucket=arn, Key="new", Body=b"x")
+    assert account.client("s3", region_name="eu-west-1").head_object(
+        Bucket="chain-eu-west-1", Key="new"
+    )
+    listed = control.list_multi_region_access_points(AccountId=me)["AccessPoints"]
+    assert [one["Name"] for one in listed] == ["chain"]

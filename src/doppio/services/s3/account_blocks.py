@@ -15,8 +15,9 @@ import msgspec
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Reader, Tx, index_row_key, row_key
 from doppio.kernel.policy.public import is_public
+from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
 from doppio.services.s3.policies import restricted, tell_policy
-from doppio.services.s3.records import OWNED, AccessPoint, AccountBlock
+from doppio.services.s3.records import OWNED, AccessPoint, AccountBlock, MultiRegionPoint
 
 BUCKETS_A_STEP = 500
 
@@ -43,9 +44,11 @@ async def block_account(tx: Tx, account: str, settings: dict[str, bool] | None) 
         for point in points:
             tell_point(tx, msgspec.structs.replace(point, account_block=settings))
         seen = row_key(points[-1])
+    for wide in await tx.list(MultiRegionPoint, (account,), limit=MULTI_REGION_POINTS_MAX):
+        tell_point(tx, msgspec.structs.replace(wide, account_block=settings))
 
 
-def tell_point(tx: Tx, point: AccessPoint) -> None:
+def tell_point(tx: Tx, point: AccessPoint | MultiRegionPoint) -> None:
     """Keep an access point, and tell the authoriser what its policy grants."""
     tx.put(point)
     document = None if point.policy is None else json.loads(point.policy)
@@ -58,6 +61,6 @@ def tell_point(tx: Tx, point: AccessPoint) -> None:
     put_resource(tx, point.arn, point.account, None if document is None else json.dumps(document))
 
 
-def point_is_public(point: AccessPoint, document: Mapping[str, Any]) -> bool:
+def point_is_public(point: AccessPoint | MultiRegionPoint, document: Mapping[str, Any]) -> bool:
     """Whether a policy lets the world in through an access point. A VPC is never the world."""
     return not point.vpc and is_public(document)

@@ -358,6 +358,12 @@ class NoSuchTagSet(AwsError):
     text = "The TagSet does not exist"
 
 
+class NoSuchMultiRegionAccessPoint(AwsError):
+    code = "NoSuchMultiRegionAccessPoint"
+    status = 404
+    text = "The specified Multi-Region Access Point does not exist"
+
+
 class NoSuchUpload(AwsError):
     code = "NoSuchUpload"
     status = 404

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from doppio.kernel.context import Context
+from doppio.kernel.regions import region_is_up
 from doppio.kernel.service import Beyond, Granted, Need
 from doppio.services.s3.errors import (
     AccessDenied,
@@ -22,11 +23,22 @@ from doppio.services.s3.errors import (
     MethodNotAllowed,
     NoSuchAccessPoint,
     NoSuchBucket,
+    NoSuchMultiRegionAccessPoint,
 )
-from doppio.services.s3.records import POINT_ALIASES, AccessPoint, Bucket
+from doppio.services.s3.places import distance
+from doppio.services.s3.records import (
+    MULTI_REGION_ALIASES,
+    POINT_ALIASES,
+    AccessPoint,
+    Bucket,
+    MultiRegionPoint,
+)
 from doppio.services.s3.rules import copy_source
+from doppio.wire.errors import ServiceUnavailable
 
 ALIAS_END = "-s3alias"
+MULTI_REGION_END = ".mrap"
+_ENDS = (ALIAS_END, MULTI_REGION_END)
 # What callers bear, beside the condition keys of their session.
 _WAY, _SOURCE_WAY = "doppio:way", "doppio:source-way"
 _POINT_ARN, _POINT_ACCOUNT = "s3:dataaccesspointarn", "s3:dataaccesspointaccount"
@@ -34,6 +46,7 @@ _POINT_ORIGIN = "s3:accesspointnetworkorigin"
 _DIRECT = {_POINT_ARN: None, _POINT_ACCOUNT: None, _POINT_ORIGIN: None}
 _RESOURCE_TAG, _POINT_TAG = "aws:resourcetag/", "s3:accesspointtag/"
 _ARN = re.compile(r"arn:[^:/]+:s3:([^:/]+):(\d{12}):accesspoint[:/]([^:/]+)")
+_WIDE_ARN = re.compile(r"arn:[^:/]+:s3::(\d{12}):accesspoint[:/]([a-z0-9]+\.mrap)")
 _SHORT = re.compile(r"([a-z0-9-]{3,50})-(\d{12})")
 # Source: "Access point compatibility" in the S3 user guide.
 _OPERATIONS = frozenset(
@@ -51,11 +64,25 @@ _OPERATIONS = frozenset(
 )  # fmt: skip
 
 
-class Way(NamedTuple):
-    """How a request comes to its bucket: through which access point."""
+# Source: "Using Multi-Region Access Points with supported API operations".
+_WIDE_OPERATIONS = frozenset(
+    {
+        "AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateMultipartUpload",
+        "DeleteObject", "DeleteObjectTagging", "GetObject", "GetObjectAcl", "GetObjectLegalHold",
+        "GetObjectRetention", "GetObjectTagging", "HeadObject", "ListMultipartUploads",
+        "ListObjectsV2", "ListParts", "PutObject", "PutObjectAcl", "PutObjectLegalHold",
+        "PutObjectRetention", "PutObjectTagging", "RestoreObject", "UploadPart", "UploadPartCopy",
+    }
+)  # fmt: skip
+READY = "READY"
 
-    point: AccessPoint
+
+class Way(NamedTuple):
+    """How a request comes to its bucket: through which access point. `bucket` is an ARN."""
+
+    point: AccessPoint | MultiRegionPoint
     bucket: str
+    bucket_name: str
 
     def there(self, resource: str) -> str | None:
         """A bucket or an object in it, as the access point names it; None where it is elsewhere."""
@@ -90,7 +117,7 @@ def blocks(ctx: Context, bucket: Bucket, setting: str) -> bool:
 
 def is_point(name: str) -> bool:
     """Whether what stands in the place of a bucket leads to one through an access point."""
-    return name.startswith("arn:") or name.endswith(ALIAS_END)
+    return name.startswith("arn:") or name.endswith(_ENDS)
 
 
 def is_like_point(name: str) -> bool:
@@ -118,17 +145,20 @@ async def _followed(ctx: Context, operation: str, req: Mapping[str, Any]) -> Map
     meant = dict(req)
     borne: dict[str, Any] = {}
     if is_point(req["Bucket"]):
-        if operation not in _OPERATIONS:
+        wide = req["Bucket"].endswith(MULTI_REGION_END)
+        if operation not in (_WIDE_OPERATIONS if wide else _OPERATIONS):
             raise MethodNotAllowed(Method=operation, ResourceType="ACCESSPOINT")
-        way = await _found(ctx, req["Bucket"])
-        meant["Bucket"] = way.point.bucket_name
+        way = await (_found_wide if wide else _found)(ctx, req["Bucket"])
+        meant["Bucket"] = way.bucket_name
         borne = {_WAY: way, **way.keys()}
     source = copy_source(req["CopySource"]) if "CopySource" in req else None
     if source is not None and is_point(source[0]):
         name, key, version = source
+        if name.endswith(MULTI_REGION_END):
+            raise InvalidRequest("A Multi-Region Access Point cannot be the source of a copy")
         borne[_SOURCE_WAY] = way = await _found(ctx, name)
         end = "" if version is None else f"?versionId={version}"
-        meant["CopySource"] = f"{way.point.bucket_name}/{quote(key)}{end}"
+        meant["CopySource"] = f"{way.bucket_name}/{quote(key)}{end}"
     ctx.caller = replace(ctx.caller, session={**ctx.caller.session, **borne})
     return meant
 
@@ -144,7 +174,37 @@ async def _found(ctx: Context, name: str) -> Way:
         raise NoSuchBucket(BucketName=name)
     if point.vpc:
         raise AccessDenied
-    return Way(point, f"arn:{point.partition}:s3:::{point.bucket_name}")
+    return Way(point, f"arn:{point.partition}:s3:::{point.bucket_name}", point.bucket_name)
+
+
+async def _found_wide(ctx: Context, name: str) -> Way:
+    """The Multi-Region Access Point of an ARN or alias, and the bucket that is nearest.
+
+    From then on the call is one in the bucket's Region. A Region that is down, or was made passive,
+    gets no requests.
+    """
+    point = await wide_point_named(ctx, name)
+    if point is None or point.status != READY:
+        raise NoSuchMultiRegionAccessPoint(MultiRegionAccessPoint=name)
+    reader = ctx.read()
+    for route in sorted(point.routes, key=lambda one: distance(ctx.region, one.region)):
+        if route.dial and await region_is_up(reader, route.region):
+            ctx.region = route.region
+            arn = f"arn:{point.partition}:s3:::{route.bucket_name}"
+            return Way(point, arn, route.bucket_name)
+    raise ServiceUnavailable("No Region of this Multi-Region Access Point can be reached.")
+
+
+async def wide_point_named(ctx: Context, name: str) -> MultiRegionPoint | None:
+    """The Multi-Region Access Point with an ARN or alias; None where there is none."""
+    account, alias = "", name
+    if name.startswith("arn:"):
+        parts = _WIDE_ARN.fullmatch(name)
+        if parts is None:
+            return None
+        account, alias = parts.groups()
+    found = await ctx.read().find(MULTI_REGION_ALIASES, (alias,), limit=1)
+    return found[0] if found and account in {"", found[0].account} else None
 
 
 async def point_named(ctx: Context, name: str) -> AccessPoint | None:

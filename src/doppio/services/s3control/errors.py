@@ -43,6 +43,24 @@ class NoSuchBucket(AwsError):
     text = "The specified bucket does not exist"
 
 
+class NoSuchAsyncRequest(AwsError):
+    code = "NoSuchAsyncRequest"
+    status = 404
+    text = "The specified async request does not exist"
+
+
+class NoSuchMultiRegionAccessPoint(AwsError):
+    code = "NoSuchMultiRegionAccessPoint"
+    status = 404
+    text = "The specified Multi-Region Access Point does not exist"
+
+
+class MultiRegionAccessPointAlreadyOwnedByYou(AwsError):
+    code = "MultiRegionAccessPointAlreadyOwnedByYou"
+    status = 409
+    text = "You already have a Multi-Region Access Point of this name."
+
+
 class NoSuchPublicAccessBlockConfiguration(AwsError):
     code = "NoSuchPublicAccessBlockConfiguration"
     status = 404
@@ -82,6 +100,11 @@ class NoSuchResource(AwsError):
     code = "NoSuchResource"
     status = 404
     text = "The specified resource does not exist."
+
+
+class TooManyMultiRegionAccessPoints(AwsError):
+    code = "TooManyMultiRegionAccessPoints"
+    text = "You have attempted to create more Multi-Region Access Points than allowed."
 
 
 class TooManyAccessPoints(AwsError):

@@ -37,6 +37,15 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     action = f"s3:{_ACTIONS.get(operation, operation)}"
     if operation in _ON_POINT:
         return _on_point(ctx, action, req)
+    if operation == "CreateMultiRegionAccessPoint":
+        # It has no alias yet by which policies could name it.
+        name = req["Details"]["Name"]
+        return (Need(action, f"arn:{ctx.partition}:s3::{ctx.account}:accesspoint/{name}"),)
+    if operation == "DescribeMultiRegionAccessPointOperation":
+        return (Need(action, req["RequestTokenARN"]),)
+    if "MultiRegionAccessPoint" in operation and operation != "ListMultiRegionAccessPoints":
+        # Its ARN is known only when it has been found: there it is asked for.
+        return ()
     if "ResourceArn" in req:
         return (Need(action, req["ResourceArn"], _of_tags(req)),)
     return (Need(action),)
