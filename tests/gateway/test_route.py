@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doppio.gateway.route import Scope, route, scope_of, services
+from doppio.gateway.route import Scope, is_special, route, scope_of, services
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request, Whole
 
@@ -161,3 +161,25 @@ def test_s3_control_is_told_from_objects_of_such_a_path() -> None:
         "s3control", "rest-xml", "GetPublicAccessBlock", "eu-west-1",
     )  # fmt: skip
     assert found(request("GET", path, authorization=scope))[:3] == ("s3", "rest-xml", "GetObject")
+
+
+def test_hosts_name_access_points() -> None:
+    def bucket(host: str) -> str:
+        asked = request("GET", "/a/b", host=host, authorization=signed("s3"))
+        return route(asked, b"").uri["Bucket"]
+
+    aws = "my-ap-000000000000.s3-accesspoint"
+    arn = "arn:aws:s3:eu-west-1:000000000000:accesspoint:my-ap"
+    assert bucket(f"{aws}.eu-west-1.amazonaws.com") == arn
+    assert bucket(f"{aws}-fips.dualstack.eu-west-1.amazonaws.com") == arn
+    china = bucket(f"{aws}.cn-north-1.amazonaws.com.cn")
+    assert china == "arn:aws-cn:s3:cn-north-1:000000000000:accesspoint:my-ap"
+    for host in (
+        "my-ap-000000000000.localhost:4566",
+        "my-ap-000000000000.localhost.localstack.cloud",
+    ):
+        # A bucket may be called so, too: S3 says what it is.
+        assert bucket(host) == "my-ap-000000000000"
+        assert is_special(host)
+    assert not is_special("photos.localhost:4566")
+    assert is_special("photos.s3-accelerate.amazonaws.com")

@@ -13,7 +13,7 @@ from doppio.gateway.authenticate import (
     authenticate,
 )
 from doppio.gateway.requestlog import Line, RequestLog
-from doppio.gateway.route import Target, route, scope_of, services
+from doppio.gateway.route import Target, is_special, route, scope_of, services
 from doppio.kernel.context import Context
 from doppio.kernel.identity import ANONYMOUS, Caller, Identities
 from doppio.kernel.kernel import Kernel
@@ -136,7 +136,11 @@ class Gateway:
         """Tell a service's witness of an exchange, where anybody wants to know of it."""
         if witness.watched is None:
             await witness.look(self._cloud.context_for("", ""))
-        if not witness.watched or target.uri.get(witness.label) not in witness.watched:
+        if not witness.watched:
+            return
+        labels = target.uri
+        name = labels.get(witness.label, "")
+        if name not in witness.watched and not witness.leads(name):
             return
         region = target.region or "us-east-1"
         context = self._cloud.context(
@@ -149,9 +153,13 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             secure=request.secure,
         )
+        if name not in witness.watched:
+            labels = await witness.meant(context, labels)
+            if labels.get(witness.label) not in witness.watched:
+                return
         seconds = self._cloud.clock.host.seconds() - line.at
         exchange = Exchange(
-            request, response, target.uri, target.operation.name, line.caller, line.error,
+            request, response, labels, target.operation.name, line.caller, line.error,
             seconds, way,
         )  # fmt: skip
         witness.saw(context, exchange)
@@ -260,7 +268,7 @@ class Gateway:
         if operation.checked_body and not streaming:
             digests.check(request)
         speaks = self._codec(target)
-        req = speaks.decode(operation, request, target.uri)
+        req: Mapping[str, Any] = speaks.decode(operation, request, target.uri)
         region = target.region or "us-east-1"
         context = Context(
             self._cloud,
@@ -273,10 +281,10 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             secure=request.secure,
         )
-        if target.service == "s3" and ".s3-accelerate" in request.headers.get("host", ""):
+        if target.service == "s3" and is_special(host := request.headers.get("host", "")):
             web = self._cloud.services["s3"].web
             assert web is not None, "S3 answers browsers, too"
-            await web.reached(context, target.uri, operation.name)
+            req = await web.reached(context, host, req, operation.name)
         result = await self._cloud.enter(context, target.service, operation.method, req)
         return speaks.encode(operation, result, request_id)
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from doppio.kernel.regions import partition_of
 from doppio.wire import model
 from doppio.wire.errors import AwsError, UnknownOperation
 from doppio.wire.http import Request
@@ -97,6 +98,15 @@ _S3_HOST = re.compile(
     r"(?:[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d))?"
     r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.localstack\.cloud)?)$"
 )
+# Source: "Accessing a bucket through S3 access points".
+_POINT_HOST = re.compile(
+    r"^(.+)-(\d{12})\.s3-accesspoint(?:-fips)?(?:\.dualstack)?"
+    r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$"
+)
+_WIDE_POINT_HOST = re.compile(r"^([a-z0-9]+\.mrap)\.accesspoint\.s3-global\.amazonaws\.com$")
+# How clients write an access point before the host of an endpoint of one's own; buckets may be
+# called so, too.
+_POINT_LIKE = re.compile(r"^([a-z0-9-]{3,50}-\d{12})\.localhost(?:\.localstack\.cloud)?$")
 _WEBSITE_HOST = re.compile(
     r"^(.+)\.s3-website(?:[.-]([a-z]{2}(?:-[a-z]+)+-\d))?"
     r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.localstack\.cloud)?)$"
@@ -283,12 +293,15 @@ class Host(NamedTuple):
     service: str
     region: str
     bucket: str
+    special: bool
 
 
 @lru_cache(maxsize=4_096)
 def _host(header: str) -> Host:
     name = header.rpartition(":")[0] or header
-    return Host(_host_service(name), _host_region(name), _host_bucket(name))
+    bucket = _host_bucket(name)
+    special = ".s3-accelerate" in name or _POINT_LIKE.match(name) is not None
+    return Host(_host_service(name), _host_region(name), bucket, special)
 
 
 def _host_region(host: str) -> str:
@@ -310,7 +323,15 @@ def _host_bucket(host: str) -> str:
     found = _S3_HOST.match(host)
     if found:
         return found[1]
-    short = _SHORT_HOST.match(host)
+    point = _POINT_HOST.match(host)
+    if point:
+        # With a colon: a slash would end the bucket in a path.
+        name, account, region = point.groups()
+        return f"arn:{partition_of(region)}:s3:{region}:{account}:accesspoint:{name}"
+    wide = _WIDE_POINT_HOST.match(host)
+    if wide:
+        return wide[1]
+    short = _POINT_LIKE.match(host) or _SHORT_HOST.match(host)
     if short and short[1] != "s3" and not _is_region_host(short[1]):
         return short[1]
     return ""
@@ -320,6 +341,11 @@ def is_control(request: Request) -> bool:
     """Whether a request below S3 Control's path is for it: by its account's header, or its host."""
     host = _host(request.headers.get("host", ""))
     return "x-amz-account-id" in request.headers or host.service == "s3control"
+
+
+def is_special(header: str) -> bool:
+    """Whether S3 must say what a host means: an accelerated one, or one like an access point's."""
+    return _host(header).special
 
 
 def bucket_of_host(header: str) -> str:

@@ -231,7 +231,11 @@ class Conditions(Mapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         if key in self._extra:
-            return self._extra[key]
+            given = self._extra[key]
+            if given is None:
+                # The session has it, and this need has not.
+                raise KeyError(key)
+            return given
         session = self._ctx.caller.session
         if key in session:
             return session[key]

@@ -1,6 +1,7 @@
 """The door: every call of every service passes here, from the network or from another service.
 
-validate → authorise → run (again on a conflict) → record. Nothing goes round it.
+validate → authorise → run (again on a conflict) → record. A name that leads elsewhere is followed
+before anything is judged. Nothing goes round it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _EMPTY: dict[str, Any] = {}
 class _Way:
     """One operation's way through the door, made at its first call."""
 
-    __slots__ = ("again", "name", "needs", "operation", "run", "told", "validate")
+    __slots__ = ("again", "name", "needs", "operation", "readdress", "run", "told", "validate")
 
     def __init__(self, service: Service, method: str, operation: model.Operation) -> None:
         run = service.operations.get(method)
@@ -42,6 +43,7 @@ class _Way:
         self.run = run
         self.name = operation.name
         self.needs = service.needs
+        self.readdress = service.readdress
         self.validate: Callable[[Mapping[str, Any]], None] = validator(
             operation, model.load(service.name)
         )
@@ -90,6 +92,11 @@ class Door:
     async def _through(self, ctx: Context, way: _Way, req: Mapping[str, Any]) -> Any:
         try:
             way.validate(req)
+            if (
+                way.readdress is not None
+                and (meant := way.readdress(ctx, way.name, req)) is not None
+            ):
+                req = await meant
             await self._authoriser.check(ctx, way.needs(ctx, way.name, req))
             result = await way.run(ctx, req)
         except Conflict:

@@ -26,6 +26,8 @@ FORMS: dict[str, tuple[str, str, int]] = {
     "hex32": ("", _HEX, 32),
     "base32-52": ("", _BASE32, 52),
     "url32": ("", _URL, 32),
+    "multi-region-alias": ("m", "abcdefghijklmnopqrstuvwxyz234567", 12),
+    "point-alias": ("", "abcdefghijklmnopqrstuvwxyz0123456789", 34),
     "host-id": ("", _URL, 56),
 }
 

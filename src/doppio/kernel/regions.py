@@ -122,6 +122,14 @@ async def is_up(reader: Reader, zone: str) -> bool:
     return found is None or found.state == "up"
 
 
+async def region_is_up(reader: Reader, region: str) -> bool:
+    """Whether any zone of a Region works."""
+    for zone in zones(region):
+        if await is_up(reader, zone):
+            return True
+    return False
+
+
 async def zones_down(reader: Reader) -> list[str]:
     """The zones that do not work, in all Regions."""
     found = await reader.list(ZoneState, limit=ZONES_MAX)

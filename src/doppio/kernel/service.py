@@ -87,6 +87,9 @@ CrossOrigins = Callable[
 # the context and what follows the page's name in the path; None where there is nothing.
 Page = Callable[["Context", str], Awaitable["tuple[bytes, str] | None"]]
 Needs = Callable[["Context", str, Mapping[str, Any]], Sequence[Need]]
+# What a request means by a name that leads elsewhere: the request as it is meant, to be awaited; None
+# where every name is the resource's own, which is nearly always.
+Readdress = Callable[["Context", str, Mapping[str, Any]], Awaitable[Mapping[str, Any]] | None]
 
 
 class Service:
@@ -98,6 +101,7 @@ class Service:
     `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
     `cross_origin` answers browsers that ask for pages of other sites; `web` is what browsers may
     ask without speaking the service's protocol. `witness` makes what keeps a cloud's access logs.
+    `readdress` finds what a request means by a name that leads to another resource.
     `sampling` sees to it that a resource which was measured is looked at (`kernel.metrics`).
     """
 
@@ -118,6 +122,7 @@ class Service:
         web: Web | None = None,
         witness: Callable[[Any], Witness] | None = None,
         sampling: Sampling | None = None,
+        readdress: Readdress | None = None,
     ) -> None:
         self.name = name
         self.groups = tuple(groups)
@@ -133,6 +138,7 @@ class Service:
         self.web = web
         self.witness = witness
         self.sampling = sampling
+        self.readdress = readdress
         self.operations: dict[str, Operation] = {}
         for group in self.groups:
             for method, operation in _operations(group):

@@ -65,8 +65,13 @@ class Web(Protocol):
         """A page of a website; errors are pages, too."""
         ...
 
-    async def reached(self, ctx: Context, labels: Mapping[str, str], operation: str) -> None:
-        """A call came by an accelerated host: raise AwsError where that may not be."""
+    async def reached(
+        self, ctx: Context, host: str, req: Mapping[str, Any], operation: str
+    ) -> Mapping[str, Any]:
+        """A call came by a host of some meaning of its own: the request as it is meant.
+
+        Raises AwsError where it may not come by it.
+        """
         ...
 
     async def post(self, ctx: Context, form: Form) -> Shown:

@@ -49,6 +49,14 @@ class Witness(Protocol):
         """Find out what is watched."""
         ...
 
+    def leads(self, name: str) -> bool:
+        """Whether a name that is not watched may lead to one that is."""
+        ...
+
+    async def meant(self, ctx: Context, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """The labels, with the name to which theirs leads."""
+        ...
+
     def saw(self, ctx: Context, exchange: Exchange) -> None:
         """An exchange that concerns a watched name."""
         ...

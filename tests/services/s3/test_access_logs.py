@@ -226,3 +226,15 @@ def test_analytics_are_kept_and_exports_refused(s3: Any) -> None:
     with pytest.raises(s3.exceptions.ClientError) as refused:
         s3.get_bucket_analytics_configuration(**where)
     assert refused.value.response["Error"]["Code"] == "NoSuchConfiguration"
+
+
+def test_a_request_through_an_access_point_is_the_buckets_and_says_so(
+    cloud: Cloud, s3: Any, here: None
+) -> None:
+    source, target = begin(s3, "points")
+    allow(s3, target, source)
+    control = cloud.client("s3control")
+    made = control.create_access_point(AccountId=ACCOUNT, Name="counter", Bucket=source)
+    s3.put_object(Bucket=made["Alias"], Key="k", Body=b"12345")
+    *_, put = lines(cloud, s3, target)
+    assert (put[1], put[6], put[24]) == (source, "REST.PUT.OBJECT", made["AccessPointArn"])

@@ -69,7 +69,7 @@ def line(bucket: Bucket, exchange: Exchange, request_id: str, at: datetime) -> s
         kind,
         request.headers.get("host", "-"),
         "-",
-        "-",
+        exchange.labels.get("AccessPoint", "-"),
         "-",
         "-",
     ]

@@ -13,7 +13,7 @@ import msgspec
 
 from doppio.kernel.context import Context
 from doppio.kernel.identity import canonical_user
-from doppio.services.s3 import acl_rules
+from doppio.services.s3 import acl_rules, points
 from doppio.services.s3.attributes import ENFORCED, Attributes
 from doppio.services.s3.errors import AccessControlListNotSupported, AccessDenied
 from doppio.services.s3.happenings import happened
@@ -139,7 +139,7 @@ def check_block(
     ctx: Context, bucket: Bucket, grants: list[Grant], action: str, resource: str
 ) -> None:
     """Raise AccessDenied for a public list that BlockPublicAcls keeps out."""
-    if bucket.blocks("BlockPublicAcls") and acl_rules.is_public(grants):
+    if points.blocks(ctx, bucket, "BlockPublicAcls") and acl_rules.is_public(grants):
         raise AccessDenied(
             f"User: {ctx.caller.arn} is not authorized to perform: {action} on resource: "
             f'"{resource}" because public access control lists (ACLs) are prevented by the '

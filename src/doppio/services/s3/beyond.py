@@ -8,7 +8,7 @@ from typing import Any
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.identity import canonical_user
 from doppio.kernel.service import Granted, Need
-from doppio.services.s3 import acl_rules
+from doppio.services.s3 import acl_rules, points
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import InvalidArgument
 from doppio.services.s3.lookup import bucket_id, numbered
@@ -66,34 +66,34 @@ class Records:
         if bucket is None or not key or bucket.ownership == ENFORCED:
             return None
         if need.action == "s3:PutObjectAcl" and ctx.operation in _WRITES:
-            return _of_writers(bucket, need.resource)
+            return _of_writers(ctx, bucket, need.resource)
         version = await _version_of(reader, bucket, key, need)
         more = None if version is None else version.more
         if more is None or (more.acl is None and not more.owner):
             return None
-        return _granted(bucket, more)
+        return _granted(ctx, bucket, more)
 
 
-def _of_writers(bucket: Bucket, arn: str) -> Granted | None:
+def _of_writers(ctx: Context, bucket: Bucket, arn: str) -> Granted | None:
     """Whom the bucket's list lets write may say who reads what they write."""
     statements = acl_rules.statements(
         bucket.acl or (),
         arn,
         {"WRITE": ("s3:PutObjectAcl",)},
-        public=not bucket.blocks("IgnorePublicAcls"),
+        public=not points.blocks(ctx, bucket, "IgnorePublicAcls"),
     )
     if not statements:
         return None
     return Granted(bucket.account, {"Version": "2012-10-17", "Statement": statements})
 
 
-def _granted(bucket: Bucket, more: More) -> Granted | None:
+def _granted(ctx: Context, bucket: Bucket, more: More) -> Granted | None:
     owner = more.owner or bucket.account
     grants = more.acl
     if grants is None:
         grants = [Grant(canonical_user(owner), acl_rules.FULL)]
     statements = acl_rules.statements(
-        grants, "*", acl_rules.ON_OBJECT, public=not bucket.blocks("IgnorePublicAcls")
+        grants, "*", acl_rules.ON_OBJECT, public=not points.blocks(ctx, bucket, "IgnorePublicAcls")
     )
     if not statements:
         return None

@@ -16,12 +16,13 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
-from doppio.services.s3 import access_logs, acl_rules, locks, request_metrics, stock
+from doppio.services.s3 import access_logs, acl_rules, locks, points, request_metrics, stock
 from doppio.services.s3.account_blocks import account_block
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
+    BucketHasAccessPointsAttached,
     BucketNotEmpty,
     BucketNotEmptyOfVersions,
     IllegalLocationConstraint,
@@ -38,7 +39,16 @@ from doppio.services.s3.limits import BUCKET_TAGS_MAX, BUCKETS, LISTED_BUCKETS_M
 from doppio.services.s3.lookup import bucket_id, checked_bucket, existing_bucket, owner_of
 from doppio.services.s3.policies import tell_policy
 from doppio.services.s3.reclaim import discard_upload, keep_sweeping
-from doppio.services.s3.records import OWNED, Bucket, Current, Grant, Holdings, Older, Upload
+from doppio.services.s3.records import (
+    OWNED,
+    POINTS_OF,
+    Bucket,
+    Current,
+    Grant,
+    Holdings,
+    Older,
+    Upload,
+)
 from doppio.services.s3.rules import name_is_allowed
 from doppio.services.s3.settings import drop_settings
 from doppio.services.s3.tags import tags_of_set
@@ -112,7 +122,7 @@ class Buckets:
         return {
             "BucketRegion": bucket.region,
             "BucketArn": bucket.arn,
-            "AccessPointAlias": False,
+            "AccessPointAlias": points.way_of(ctx) is not None,
         }
 
     async def get_bucket_location(
@@ -183,6 +193,8 @@ class Buckets:
                 for upload in uploads:
                     tx.delete(upload)
                     await discard_upload(tx, upload.id, None)
+            if await tx.find(POINTS_OF, (bucket.id,), limit=1):
+                raise BucketHasAccessPointsAttached(BucketName=bucket.name)
             access_logs.forget(tx, bucket)
             request_metrics.forget(tx, bucket)
             await drop_settings(tx, bucket)

@@ -12,6 +12,7 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import CrossOrigin
+from doppio.services.s3 import points
 from doppio.services.s3.errors import AccessForbidden, NoSuchBucket
 from doppio.services.s3.lookup import bucket_id
 from doppio.services.s3.records import Bucket
@@ -29,7 +30,7 @@ async def cross_origin(
     ctx: Context, uri: Mapping[str, str], asked: CrossOrigin
 ) -> Sequence[tuple[str, str]]:
     """The headers that tell a browser what it may. A preflight that may nothing is an error."""
-    name = uri.get("Bucket", "")
+    name = await points.bucket_meant(ctx, uri.get("Bucket", ""))
     bucket = await ctx.read().get(Bucket, bucket_id(ctx, name)) if name else None
     if bucket is None:
         if asked.preflight and name:

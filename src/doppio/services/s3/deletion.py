@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3 import mfa
+from doppio.kernel.service import Need
+from doppio.services.s3 import mfa, points
 from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.conditions import check_delete
 from doppio.services.s3.errors import MalformedXML
@@ -78,7 +79,8 @@ async def _delete_one(
 ) -> w.DeletedObject:
     key, version_id = one["Key"], one.get("VersionId")
     action = "s3:DeleteObject" if version_id is None else "s3:DeleteObjectVersion"
-    await tx.context.authorise(action, f"{bucket.arn}/{key}", policy=bucket.arn, beyond=RECORDS)
+    need = Need(action, f"{bucket.arn}/{key}", policy=bucket.arn, beyond=RECORDS)
+    await points.authorise(tx.context, need)
     current = await tx.get(Current, bucket.id, key)
     check_delete({"Key": key, **({"IfMatch": one["ETag"]} if "ETag" in one else {})}, current)
     gone = await delete(tx, bucket, key, version_id, current, bypasses=bypasses)

@@ -60,6 +60,14 @@ class BucketAlreadyOwnedByYou(AwsError):
     text = "Your previous request to create the named bucket succeeded and you already own it."
 
 
+class BucketHasAccessPointsAttached(AwsError):
+    code = "BucketHasAccessPointsAttached"
+    text = (
+        "The bucket you tried to delete has access points attached. Delete your access points "
+        "before deleting your bucket."
+    )
+
+
 class BucketNotEmpty(AwsError):
     code = "BucketNotEmpty"
     status = 409
@@ -290,6 +298,12 @@ class NoSuchAnnotation(AwsError):
     text = "The specified annotation does not exist on this object."
 
 
+class NoSuchAccessPoint(AwsError):
+    code = "NoSuchAccessPoint"
+    status = 404
+    text = "The specified accesspoint does not exist"
+
+
 class NoSuchBucket(AwsError):
     code = "NoSuchBucket"
     status = 404
@@ -342,6 +356,12 @@ class NoSuchTagSet(AwsError):
     code = "NoSuchTagSet"
     status = 404
     text = "The TagSet does not exist"
+
+
+class NoSuchMultiRegionAccessPoint(AwsError):
+    code = "NoSuchMultiRegionAccessPoint"
+    status = 404
+    text = "The specified Multi-Region Access Point does not exist"
 
 
 class NoSuchUpload(AwsError):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.service import Need
+from doppio.services.s3 import points
 from doppio.services.s3.errors import (
     AccessDenied,
     InvalidArgument,
@@ -219,7 +221,8 @@ async def _check_bypass(
 ) -> None:
     if retention.mode == COMPLIANCE or not asked:
         raise AccessDenied(_GUARDED)
-    await ctx.authorise(BYPASS, f"{bucket.arn}/{version.key}", policy=bucket.arn)
+    need = Need(BYPASS, f"{bucket.arn}/{version.key}", policy=bucket.arn)
+    await points.authorise(ctx, need)
 
 
 def _bypasses(req: Mapping[str, Any]) -> bool:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.identity import canonical_user
 from doppio.kernel.records import table_of
-from doppio.services.s3 import acl_rules
+from doppio.kernel.service import Need
+from doppio.services.s3 import acl_rules, points
 from doppio.services.s3.errors import (
     AccessDenied,
     InvalidArgument,
@@ -163,7 +164,7 @@ def check_foreign(ctx: Context, bucket: Bucket, more: More) -> None:
     action = _OF_OWNER.get(ctx.operation)
     if bucket.ownership == "BucketOwnerEnforced" or action is None or caller.kind == "service":
         return
-    public = not bucket.blocks("IgnorePublicAcls")
+    public = not points.blocks(ctx, bucket, "IgnorePublicAcls")
     if caller.account != more.owner and not acl_rules.lets_in(
         more.acl or (), caller.account, action, public=public
     ):
@@ -222,7 +223,7 @@ async def no_such_key(reader: Reader, bucket: Bucket, key: str) -> NoSuchKey:
 
     Who may not list the bucket may not learn that either: this raises AccessDenied then.
     """
-    await reader.context.authorise("s3:ListBucket", bucket.arn)
+    await points.authorise(reader.context, Need("s3:ListBucket", bucket.arn))
     headers = {}
     if bucket.versioning:
         marker = await newest_older(reader, bucket, key)

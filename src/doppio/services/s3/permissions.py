@@ -11,6 +11,7 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need
+from doppio.services.s3 import points
 from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.rules import copy_source, header_tags
 
@@ -141,6 +142,14 @@ _object_actions = {name: f"s3:{action}" for name, action in _ON_OBJECT.items()}
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The permissions that a call takes, all of them."""
+    found = _needs(ctx, operation, req)
+    if not ctx.caller.session:
+        return found
+    sources = len(_of_source(ctx, req)) if "CopySource" in req else 0
+    return points.through(ctx, found, sources)
+
+
+def _needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     bucket = req.get("Bucket")
     if bucket is None:
         return (Need(f"s3:{_ON_ACCOUNT.get(operation, operation)}"),)

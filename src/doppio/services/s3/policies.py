@@ -45,7 +45,7 @@ class Policies:
         text: str = req["Policy"]
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
-            document = _checked(bucket, text)
+            document = checked_policy(bucket.arn, text)
             if bucket.blocks("BlockPublicPolicy") and is_public(document):
                 raise AccessDenied(
                     f"User: {ctx.caller.arn} is not authorized to perform: s3:PutBucketPolicy on "
@@ -127,19 +127,23 @@ def effective_policy(
     RestrictPublicBuckets narrows a public one to the owner's account and to AWS services."""
     if document is None or not bucket.blocks("RestrictPublicBuckets") or not is_public(document):
         return document
-    statements = _statements(document)
+    return restricted(document, bucket.arn, bucket.account)
+
+
+def restricted(document: Mapping[str, Any], arn: str, account: str) -> Mapping[str, Any]:
+    """A policy with a denial of all but an account and AWS services."""
     denial = {
         "Sid": "RestrictPublicBuckets",
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:*",
-        "Resource": [bucket.arn, f"{bucket.arn}/*"],
+        "Resource": [arn, f"{arn}/*"],
         "Condition": {
-            "StringNotEquals": {"aws:PrincipalAccount": bucket.account},
+            "StringNotEquals": {"aws:PrincipalAccount": account},
             "Bool": {"aws:PrincipalIsAWSService": "false"},
         },
     }
-    return {**document, "Statement": [*statements, denial]}
+    return {**document, "Statement": [*_statements(document), denial]}
 
 
 def with_list(bucket: Bucket, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -166,7 +170,8 @@ def _policy(bucket: Bucket) -> str:
     return bucket.policy
 
 
-def _checked(bucket: Bucket, text: str) -> Mapping[str, Any]:
+def checked_policy(arn: str, text: str) -> Mapping[str, Any]:
+    """The document of a policy that may hang on this resource. Raises MalformedPolicy."""
     if len(text.encode()) > POLICY_BYTES_MAX:
         raise MalformedPolicy("Normalized policy document exceeds the maximum allowed size")
     try:
@@ -179,7 +184,7 @@ def _checked(bucket: Bucket, text: str) -> Mapping[str, Any]:
         policy.compile_policy(document)
     except policy.MalformedPolicy as error:
         raise MalformedPolicy(str(error)) from error
-    problem = policy_problem(document, bucket.arn)
+    problem = policy_problem(document, arn)
     if problem is not None:
         raise MalformedPolicy(problem)
     return document

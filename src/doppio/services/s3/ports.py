@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
-from doppio.services.s3.account_blocks import account_block, block_account
+from doppio.services.s3.account_blocks import (
+    account_block,
+    block_account,
+    point_is_public,
+    tell_point,
+)
 from doppio.services.s3.batches import Entry, entries, replicate
-from doppio.services.s3.policies import SETTINGS
+from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
+from doppio.services.s3.lookup import bucket_id
+from doppio.services.s3.points import ALIAS_END, MULTI_REGION_END, READY, wide_point_named
+from doppio.services.s3.policies import SETTINGS, checked_policy
+from doppio.services.s3.records import (
+    POINTS_OF,
+    AccessPoint,
+    Bucket,
+    MultiRegionPoint,
+    PointsHeld,
+    Route,
+)
 
-__all__ = ["SETTINGS", "Entry", "account_block", "block_account", "entries", "replicate"]
+__all__ = [
+    "ALIAS_END", "MULTI_REGION_END", "MULTI_REGION_POINTS_MAX", "POINTS_OF", "READY", "SETTINGS",
+    "AccessPoint", "Bucket", "Entry", "MultiRegionPoint", "PointsHeld", "Route", "account_block",
+    "block_account", "bucket_id", "checked_policy", "entries", "point_is_public", "replicate",
+    "tell_point", "wide_point_named",
+]  # fmt: skip

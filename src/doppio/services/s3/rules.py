@@ -18,6 +18,9 @@ _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_POINT_SOURCE = re.compile(
+    r"(arn:[^:/]+:s3:[^:/]*:\d{12}:accesspoint[:/][^:/]+)/object/(.+)", re.DOTALL
+)
 _TAG_TEXT = re.compile(r"[\w\s+\-=.:/@]*")
 
 CANNED_ACLS = frozenset(
@@ -129,7 +132,8 @@ def copy_source(text: str) -> tuple[str, str, str | None] | None:
     """
     path, _, query = text.partition("?versionId=")
     path = unquote_plus(path).removeprefix("/")
-    bucket, _, key = path.partition("/")
+    found = _POINT_SOURCE.fullmatch(path) if path.startswith("arn:") else None
+    bucket, _, key = path.partition("/") if found is None else (found[1], "", found[2])
     if not bucket or not key:
         return None
     return bucket, key, query or None
@@ -170,7 +174,8 @@ def _listed(value: Any) -> list[Any]:
 def policy_problem(document: Mapping[str, Any], arn: str) -> str | None:
     """Why a policy cannot hang on this bucket, in S3's words; None where it can.
 
-    Every statement names a principal, actions of S3, and only the bucket and what is in it.
+    Every statement names a principal, actions of S3, and only the bucket and what is in it. An access
+    point is no other thing, but that what is in it is named `/object/KEY`.
     """
     for statement in _listed(document.get("Statement")):
         if "Principal" not in statement and "NotPrincipal" not in statement:

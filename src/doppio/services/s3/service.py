@@ -9,6 +9,7 @@ from doppio.services.s3 import (
     analytics,
     archives,
     inventories,
+    points,
     storage_metrics,
 )
 from doppio.services.s3.acls import Acls
@@ -83,6 +84,7 @@ SERVICE = Service(
         Unset(),
     ],
     needs=needs,
+    readdress=points.readdress,
     data_events=DATA_EVENTS,
     jobs={
         **Reclaimer(_bodies).jobs(),

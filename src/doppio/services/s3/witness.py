@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from doppio.kernel.context import Context
 from doppio.kernel.kernel import Kernel
 from doppio.kernel.witness import Exchange
+from doppio.services.s3 import points
 from doppio.services.s3.access_logs import AccessLog
 from doppio.services.s3.request_metrics import Counter
 
@@ -35,6 +38,18 @@ class Witness:
         for one in (self._log, self._counter):
             if one.watched is None:
                 await one.look(ctx)
+
+    def leads(self, name: str) -> bool:
+        """Whether a name may be an access point's."""
+        return points.is_point(name) or points.is_like_point(name)
+
+    async def meant(self, ctx: Context, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """The labels with the bucket to which an access point leads, and its ARN."""
+        name = await points.meant_by_host(ctx, labels["Bucket"])
+        point = await points.point_named(ctx, name) if points.is_point(name) else None
+        if point is None:
+            return labels
+        return {**labels, "Bucket": point.bucket_name, "AccessPoint": point.arn}
 
     def saw(self, ctx: Context, exchange: Exchange) -> None:
         """Tell of an exchange who watches its bucket."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from doppio.kernel.quotas import Quota
+
 # Source: "S3 Batch Operations" in the user guide.
 PRIORITY_MAX = 2_147_483_647
 JOB_TAGS_MAX = 50
@@ -25,3 +27,13 @@ REPORT_FILE_BYTES = 4 * 1024 * 1024
 ROWS_A_STEP = 500
 OPEN_JOBS_MAX = 1_000
 """How many jobs of an account and Region are told at once that another one has ended."""
+
+# Source: "Rules for naming Amazon S3 access points", "Access points restrictions and limitations".
+POINTS = Quota("s3", "L-FAABEEBA", "Access points per Region", 10_000)
+POINT_NAME_CHARS_MIN = 3
+POINT_NAME_CHARS_MAX = 50
+ALIAS_NAME_CHARS_MAX = 20  # so much of the name begins the alias
+# Source: "Multi-Region Access Point restrictions and limitations".
+REGIONS_A_POINT_MAX = 20
+ASYNC_REQUESTS_KEPT_DAYS = 14
+LISTED_POINTS_MAX = 1_000

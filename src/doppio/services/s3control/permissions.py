@@ -20,12 +20,57 @@ _ACTIONS = {
     "PutPublicAccessBlock": "PutAccountPublicAccessBlock",
     "DeletePublicAccessBlock": "PutAccountPublicAccessBlock",
 }
+_ON_POINT = frozenset(
+    {
+        "CreateAccessPoint", "GetAccessPoint", "DeleteAccessPoint", "PutAccessPointPolicy",
+        "GetAccessPointPolicy", "GetAccessPointPolicyStatus", "DeleteAccessPointPolicy",
+    }
+)  # fmt: skip
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
-    """The permission that a call takes. Raises AccessDenied for another account's settings."""
+    """The permissions that a call takes. Raises AccessDenied for another account's settings."""
     if req.get("AccountId", ctx.account) != ctx.account:
         raise AccessDenied
     if "Job" in operation:
         return job_needs(ctx, operation, req)
-    return (Need(f"s3:{_ACTIONS.get(operation, operation)}"),)
+    action = f"s3:{_ACTIONS.get(operation, operation)}"
+    if operation in _ON_POINT:
+        return _on_point(ctx, action, req)
+    if operation == "CreateMultiRegionAccessPoint":
+        # It has no alias yet by which policies could name it.
+        name = req["Details"]["Name"]
+        return (Need(action, f"arn:{ctx.partition}:s3::{ctx.account}:accesspoint/{name}"),)
+    if operation == "DescribeMultiRegionAccessPointOperation":
+        return (Need(action, req["RequestTokenARN"]),)
+    if "MultiRegionAccessPoint" in operation and operation != "ListMultiRegionAccessPoints":
+        # Its ARN is known only when it has been found: there it is asked for.
+        return ()
+    if "ResourceArn" in req:
+        return (Need(action, req["ResourceArn"], _of_tags(req)),)
+    return (Need(action),)
+
+
+def _on_point(ctx: Context, action: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    arn = f"arn:{ctx.partition}:s3:{ctx.region}:{ctx.account}:accesspoint/{req['Name']}"
+    context: dict[str, Any] = {
+        "s3:dataaccesspointarn": arn,
+        "s3:dataaccesspointaccount": ctx.account,
+        **_of_tags(req),
+    }
+    if action == "s3:CreateAccessPoint":
+        context["s3:accesspointnetworkorigin"] = "VPC" if "VpcConfiguration" in req else "Internet"
+    needs = [Need(action, arn, context)]
+    if req.get("Tags"):
+        needs.append(Need("s3:TagResource", arn, context))
+    return needs
+
+
+def _of_tags(req: Mapping[str, Any]) -> dict[str, Any]:
+    tags = {tag["Key"]: tag["Value"] for tag in req.get("Tags") or []}
+    keys = [*tags, *(req.get("TagKeys") or [])]
+    if not keys:
+        return {}
+    return {f"aws:requesttag/{key.lower()}": text for key, text in tags.items()} | {
+        "aws:tagkeys": keys
+    }

@@ -1,4 +1,8 @@
-"""What S3 Control stores: jobs, their tasks until they are done, and what came of them until it is told."""
+"""What S3 Control stores: jobs, their tasks until they are done, and what came of them until it is told.
+
+Also what was asked of Multi-Region Access Points. Access points themselves are S3's to store, since
+requests come through them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import msgspec
 from doppio.kernel.records import Index, record
 
 CREATED: Index[BatchJob] = Index("created", ("account", "region", "created_at"))
+TOKENS: Index[AsyncRequest] = Index("token", ("account", "token"))
 OPEN: Index[BatchJob] = Index("open", ("open_scope", "rank"))
 
 # Where a job stands: being prepared, to be carried out, about to end, over.
@@ -104,3 +109,27 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     error: str = ""
     status: int = 200
     message: str = ""
+
+
+@record("s3control.async_request", key=("account", "id"), indexes=(TOKENS,))
+class AsyncRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked of a Multi-Region Access Point, and what became of it.
+
+    `operation`, `parameters` and `status` are as on the wire; `token` is the client's own.
+    """
+
+    account: str
+    id: str
+    operation: str
+    created_at: datetime
+    token: str
+    parameters: dict[str, Any]
+    status: str = "NEW"
+    regions: list[str] = []
+    error: tuple[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """Which Multi-Region Access Point it is about."""
+        name: str = self.parameters["Name"]
+        return name

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.s3control import running
+from doppio.services.s3control import multi_region_work, running
+from doppio.services.s3control.access_points import AccessPoints
 from doppio.services.s3control.account_blocks import AccountBlocks
 from doppio.services.s3control.jobs import Jobs
+from doppio.services.s3control.multi_region import MultiRegionAccessPoints
 from doppio.services.s3control.permissions import needs
+from doppio.services.s3control.tagging import Tagging
 
 SERVICE = Service(
     "s3control",
     groups=[
+        AccessPoints(),
         AccountBlocks(),
         Jobs(),
+        MultiRegionAccessPoints(),
+        Tagging(),
     ],
     needs=needs,
-    jobs=running.jobs(),
+    jobs={**running.jobs(), **multi_region_work.jobs()},
 )
