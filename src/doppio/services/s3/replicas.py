@@ -18,7 +18,7 @@ import msgspec
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.events import Event, Subscription
 from doppio.kernel.jobs import Job, JobHandler
-from doppio.services.s3 import locks
+from doppio.services.s3 import locks, tiering_rules
 from doppio.services.s3.bodies import Bodies, Expected, Received
 from doppio.services.s3.encryption import Sealing, keys_to_read, sealing_of
 from doppio.services.s3.happenings import Happening, happened
@@ -45,6 +45,7 @@ from doppio.services.s3.replication_rules import (
 )
 from doppio.services.s3.settings import setting
 from doppio.services.s3.stock import request_type, stored
+from doppio.services.s3.tiering import watch
 from doppio.services.s3.versions import ENABLED
 from doppio.services.s3.zones import check_zone
 from doppio.wire.errors import AwsError, ServiceUnavailable
@@ -348,6 +349,8 @@ async def _place(
         taken = newest is not None and newest.sequence == replica.sequence
         if taken or await tx.get(Older, bucket.id, key, place) is not None:
             return False
+    if replica.storage_class == tiering_rules.CLASS:
+        await watch(tx, bucket)
     fields = {**msgspec.structs.asdict(replica), "bucket": bucket.id}
     if received is not None:
         fields["body"], fields["content"] = keep_body(tx, received)
