@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, index_row_key, row_key
 from doppio.kernel.jobs import DUE, Job, job_key
+from doppio.kernel.records import table_of
+from doppio.kernel.store import Conflict
 from tests.services.world import World
 
 from .small import made, run_host, running
@@ -158,5 +161,73 @@ def test_a_job_that_schedules_itself_runs_again() -> None:
             assert ran == ["a"] * 5
             await world.advance(hours=5)
             assert ran == ["a"] * 10
+
+    asyncio.run(story())
+
+
+def test_a_job_that_only_its_index_shows_as_due_does_not_run_in_vain_without_end() -> None:
+    async def story() -> None:
+        world = World()
+        ran: list[datetime] = []
+
+        async def again(ctx: Context, job: Job) -> None:
+            ran.append(job.at)
+            async with ctx.write() as tx:
+                await tx.schedule(job.at + HOUR, "sns.ring", job.key)
+
+        async with running(world, made(jobs={"sns.ring": again})):
+            await schedule(world, "a", HOUR)
+            [job] = await waiting(world)
+            # As a disk leaves it that has kept a part of a commit.
+            stale = msgspec.structs.replace(job, at=world.now - HOUR)
+            async with world.cloud.root_context().write() as tx:
+                tx.raw.put(index_row_key(DUE, stale), row_key(job))
+                tx.wake("jobs")
+            await world.settle()
+            assert len(ran) == 2
+            for _ in range(20):
+                await run_host(world, 0.5)
+            assert len(ran) == 12
+
+    asyncio.run(story())
+
+
+def test_a_job_that_always_loses_its_race_waits_between_its_tries() -> None:
+    async def story() -> None:
+        world = World()
+        tries: list[str] = []
+
+        async def loses(ctx: Context, job: Job) -> None:
+            tries.append(job.key)
+            if len(tries) < 4:
+                raise Conflict("somebody was quicker")
+
+        async with running(world, made(jobs={"sns.ring": loses})):
+            await schedule(world, "a", HOUR)
+            await world.advance(hours=1)
+            assert len(tries) == 2
+            for _ in range(2):
+                await run_host(world, 1)
+            assert len(tries) == 4
+            assert await waiting(world) == []
+
+    asyncio.run(story())
+
+
+def test_a_job_whose_index_is_late_rings_once_a_second_at_most() -> None:
+    async def story() -> None:
+        bell, world = Bell(), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
+            await schedule(world, "a", HOUR)
+            [job] = await waiting(world)
+            early = msgspec.structs.replace(job, at=world.now - HOUR)
+            async with world.cloud.root_context().write() as tx:
+                # The record says that it is past, its index that it is to come.
+                tx.raw.put(row_key(early), table_of(Job).encode(early))
+                tx.wake("jobs")
+            await world.settle()
+            await world.advance(hours=1)
+            await run_host(world, 1)
+            assert [key for key, _ in bell.ran] == ["a"]
 
     asyncio.run(story())

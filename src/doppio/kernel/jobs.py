@@ -26,6 +26,8 @@ _log = logging.getLogger("doppio.jobs")
 # One job that takes long does not keep the others from their time.
 AT_ONCE_MAX = 32
 RETRY_MAX = timedelta(minutes=5)
+# A job that ran twice and is due as before waits so long, of host time: nobody is busy in vain.
+PAUSE_SECONDS = 1.0
 
 DUE: Index[Job] = Index("due", ("at",))
 
@@ -66,7 +68,9 @@ class JobRunner:
         self._context_for = context_for
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._running: dict[tuple[str, str], asyncio.Task[bool]] = {}
+        self._pausing: dict[tuple[str, str], Callable[[], None]] = {}
+        self._in_vain: set[tuple[str, str]] = set()
 
     def start(self) -> None:
         """Begin; what came due while the cloud was off runs now."""
@@ -79,6 +83,8 @@ class JobRunner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for cancel in self._pausing.values():
+            cancel()
 
     async def _run(self) -> None:
         clock = self._kernel.clock
@@ -88,25 +94,51 @@ class JobRunner:
             reader = self._context_for("", "").read()
             # What runs already is among them, so there is room for as many more.
             for job in await reader.find(DUE, until=now, limit=2 * AT_ONCE_MAX):
-                if len(self._running) < AT_ONCE_MAX and (job.name, job.key) not in self._running:
+                known = (job.name, job.key)
+                if len(self._running) < AT_ONCE_MAX and not (
+                    known in self._running or known in self._pausing
+                ):
                     self._begin(job)
             following = await reader.find(DUE, since=now + timedelta(microseconds=1), limit=1)
-            cancel = clock.call_at(following[0].at, self._news.set) if following else None
+            cancel = self._ring_at(following[0].at, now) if following else None
             await self._news.wait()
             if cancel is not None:
                 cancel()
 
+    def _ring_at(self, at: datetime, now: datetime) -> Callable[[], None]:
+        if at > now:
+            return self._kernel.clock.call_at(at, self._news.set)
+        # Its index says later than its row does: a disk has broken its promise.
+        return self._kernel.clock.host.call_later(PAUSE_SECONDS, self._news.set)
+
     def _begin(self, job: Job) -> None:
         known = (job.name, job.key)
+        # A disk that has kept an index row and not its record shows as due what is not.
+        is_due = job.at <= self._kernel.clock.now()
 
-        def ended(task: asyncio.Task[None]) -> None:
-            del self._running[known]
+        def rested() -> None:
+            del self._pausing[known]
             self._news.set()
+
+        def ended(task: asyncio.Task[bool]) -> None:
+            del self._running[known]
+            if task.cancelled():
+                return
+            if is_due and task.exception() is None and task.result():
+                self._in_vain.discard(known)
+                self._news.set()
+            elif known not in self._in_vain:
+                self._in_vain.add(known)
+                self._news.set()
+            else:
+                host = self._kernel.clock.host
+                self._pausing[known] = host.call_later(PAUSE_SECONDS, rested)
 
         self._running[known] = task = asyncio.create_task(self._one(job))
         task.add_done_callback(ended)
 
-    async def _one(self, job: Job) -> None:
+    async def _one(self, job: Job) -> bool:
+        """Run a job; whether it is another one, or none, after that."""
         context = self._context_for(job.account, job.region)
         handler = self._handler_of(job.name)
         if handler is None:
@@ -115,17 +147,17 @@ class JobRunner:
         try:
             await handler(context, job)
         except Conflict:
-            return None
+            return False
         except Exception:
             _log.exception("job %s failed", job_key(job.name, job.key))
             return await self._settle(context, job, failed=True)
         return await self._settle(context, job, failed=False)
 
-    async def _settle(self, context: Context, job: Job, *, failed: bool) -> None:
-        async def settle(tx: Any) -> None:
+    async def _settle(self, context: Context, job: Job, *, failed: bool) -> bool:
+        async def settle(tx: Any) -> bool:
             now = await tx.get(Job, job.name, job.key)
             if now != job:
-                return
+                return True
             if failed:
                 failures = job.failures + 1
                 wait = min(timedelta(seconds=2**failures), RETRY_MAX)
@@ -133,5 +165,6 @@ class JobRunner:
                 tx.put(msgspec.structs.replace(job, failures=failures, at=at))
             else:
                 tx.delete(job)
+            return True
 
-        await context.transact(settle)
+        return await context.transact(settle)

@@ -444,3 +444,15 @@ async def _create(world: World, caller: Any, **more: Any) -> str:
         "Manifest": await manifest(world, ["k0"]), **more,
     }  # fmt: skip
     return str((await world.call("s3control", "create_job", caller=caller, **req))["JobId"])
+
+
+@told
+async def test_objects_are_put_under_a_key_of_kms(world: World) -> None:
+    await prepared(world, actions=("s3:*", "kms:*"))
+    key = (await world.call("kms", "create_key"))["KeyMetadata"]["Arn"]
+    wanted = {"ObjectEncryption": {"SSEKMS": {"KMSKeyArn": key, "BucketKeyEnabled": True}}}
+    job = await ended(world, {"S3UpdateObjectEncryption": wanted})
+    assert await counts(world, job) == ("Complete", 3, 3, 0), await report(world, job)
+    found = await head(world, "k0")
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key)
+    assert await text(world, "beans", "k0") == b"bean"

@@ -281,7 +281,7 @@ async def test_what_cannot_be_a_job_is_refused(world: World) -> None:
         ("BadRequestException", {"Manifest": {**good, "Location": {"ObjectArn": "arn:aws:s3:::x", "ETag": "e"}}}),
         ("BadRequestException", {"Manifest": {**good, "Spec": {**good["Spec"], "Fields": ["Bucket"]}}}),
         ("NotImplemented", {"operation": {"LambdaInvoke": {"FunctionArn": "f"}}}),
-        ("NotImplemented", {"operation": {"S3UpdateObjectEncryption": {}}}),
+        ("BadRequestException", {"operation": {"S3UpdateObjectEncryption": {}}}),
     ]  # fmt: skip
     for code, req in bad:
         assert (await refusal(create(world, **req)))[0] == code, req

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.services.s3.errors import (
     InvalidArgument,
@@ -23,6 +23,8 @@ from doppio.services.s3.errors import (
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lookup import numbered, version_of
 from doppio.services.s3.records import Bucket, Current, More, Restored, Version
+from doppio.services.s3.tiering import move
+from doppio.services.s3.tiering_rules import ACCESS_TIERS, AS_CLASS, CLASS, FREQUENT, tier_of
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -51,23 +53,22 @@ class Archives:
         if asked.get("Type") == "SELECT" or "OutputLocation" in asked:
             raise NotImplementedByDoppio("s3: restoring by a query exists in AWS and not here")
         days = asked.get("Days")
-        if days is None:
-            raise MalformedXML
-        if days < 1:
+        if days is not None and days < 1:
             raise InvalidArgument("restoration days should be at least 1")
         tier = (asked.get("GlacierJobParameters") or {}).get("Tier") or asked.get("Tier")
         async with ctx.write() as tx:
             bucket, version = await version_of(tx, req)
-            if version.storage_class not in ARCHIVED:
+            lies_as = _archive_of(version)
+            if lies_as is None:
                 raise RestoreNotArchived
-            wait = _WAITS.get((version.storage_class, tier or "Standard"))
-            if wait is None:
-                raise InvalidArgument(
-                    "The retrieval tier is not supported for this storage class",
-                    ArgumentName="Tier",
-                    ArgumentValue=tier or "",
-                )
+            # What leaves a tier is back for good; copies of the archived classes are for some days.
+            if (days is None) != (version.storage_class == CLASS):
+                raise MalformedXML
+            wait = _wait(lies_as, tier)
             old = restored_of(version)
+            if days is None:
+                await _leave_tier(tx, bucket, version, ctx.now + wait, tier)
+                return cast("w.RestoreObjectOutput", {"@status": 202})
             if old is not None and ctx.now < old.ready_at:
                 raise RestoreAlreadyInProgress
             again = old is not None and ctx.now < old.ends_at
@@ -91,6 +92,8 @@ class Archives:
 def check_readable(version: Version, now: datetime) -> None:
     """Raise InvalidObjectState for an archived version without a copy that is ready."""
     if version.storage_class not in ARCHIVED:
+        if version.storage_class == CLASS:
+            _check_tier(version, now)
         return
     restored = restored_of(version)
     if restored is None or not restored.ready_at <= now < restored.ends_at:
@@ -138,6 +141,10 @@ async def _tell(ctx: Context, job: Job, name: str, *, over: bool) -> None:
         restored = None if version is None else restored_of(version)
         if version is None or restored is None:
             return
+        if version.storage_class == CLASS:
+            await move(tx, version, FREQUENT, now)
+            happened(tx, bucket, version, name, {"source-storage-class": CLASS})
+            return
         if over:
             if restored.ends_at > now:
                 return
@@ -148,6 +155,49 @@ async def _tell(ctx: Context, job: Job, name: str, *, over: bool) -> None:
         if not over:
             told["restore-expiry-time"] = restored.ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")
         happened(tx, bucket, version, name, told)
+
+
+def _archive_of(version: Version) -> str | None:
+    """As of which archived class a version must be restored; None where it need not be."""
+    if version.storage_class == CLASS:
+        return AS_CLASS.get(tier_of(version))
+    return version.storage_class if version.storage_class in ARCHIVED else None
+
+
+def _check_tier(version: Version, now: datetime) -> None:
+    tier = tier_of(version)
+    restored = restored_of(version)
+    if tier in ACCESS_TIERS and (restored is None or now < restored.ready_at):
+        raise InvalidObjectState(StorageClass=CLASS, AccessTier=ACCESS_TIERS[tier])
+
+
+def _wait(lies_as: str, tier: str | None) -> timedelta:
+    wait = _WAITS.get((lies_as, tier or "Standard"))
+    if wait is None:
+        raise InvalidArgument(
+            "The retrieval tier is not supported for this storage class",
+            ArgumentName="Tier",
+            ArgumentValue=tier or "",
+        )
+    return wait
+
+
+async def _leave_tier(
+    tx: Tx, bucket: Bucket, version: Version, ready: datetime, tier: str | None
+) -> None:
+    """Bring a version out of an archive tier of Intelligent-Tiering, when its time has come."""
+    if restored_of(version) is not None:
+        raise RestoreAlreadyInProgress
+    more = msgspec.structs.replace(
+        version.more or More(), restored=Restored(ready_at=ready, ends_at=ready)
+    )
+    tx.put(msgspec.structs.replace(version, more=more))
+    happened(tx, bucket, version, "ObjectRestore:Post", {"source-storage-class": CLASS})
+    await tx.schedule(ready, READY, _key(bucket, version), **_arguments(bucket, version))
+    tx.meter("Requests-Tier3")
+    if tier == "Expedited":
+        # The others cost nothing in this class.
+        tx.meter("Expedited-Retrieval-Bytes", version.size)
 
 
 def _end(since: datetime, days: int) -> datetime:

@@ -37,6 +37,7 @@ from doppio.services.s3.records import Annotated, Bucket, Checksum, Content, Cur
 from doppio.services.s3.rules import copy_source, quoted
 from doppio.services.s3.sealing import DataKeys
 from doppio.services.s3.stock import request_type
+from doppio.services.s3.tiering import accessed
 from doppio.services.s3.versions import ENABLED
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Copies:
             )
         bucket, _ = await bucket_and_current(ctx.read(), req)
         texts = await annotation_copies.to_copy(ctx, req, source.bucket, source.version, bucket)
+        await accessed(ctx, source.bucket, source.version)
         sealing = await sealing_of(ctx, bucket, req, req["Key"])
         keys = await keys_to_read(ctx, req, source.version.more, "CopySource")
         if sealing is None and keys is None:
@@ -194,6 +196,7 @@ class Copies:
                 "The specified copy source is larger than the maximum allowable size for a copy "
                 f"source: {PART_BYTES_MAX}"
             )
+        await accessed(ctx, source.bucket, source.version)
         sealing = await sealing_of_part(ctx, req, upload.more)
         keys = await keys_to_read(ctx, req, source.version.more, "CopySource")
         received = await self._bodies.receive(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
 from doppio.kernel.identity import canonical_user
+from doppio.services.s3 import tiering_rules
 from doppio.services.s3.census import Seen
 from doppio.services.s3.encryption import CUSTOMER, DSSE, KMS
 from doppio.services.s3.errors import InvalidS3DestinationBucket, MalformedXML
@@ -27,6 +28,10 @@ _NOT_HERE = {
     "ObjectLockEventHoldDuration": "Event holds exist",
     "IntelligentTieringReferenceDate": "The reference dates of Intelligent-Tiering exist",
 }
+_TIERS = {
+    "": "FREQUENT", "IA": "INFREQUENT", "AIA": "ARCHIVE_INSTANT_ACCESS", "AA": "ARCHIVE",
+    "DAA": "DEEP_ARCHIVE",
+}  # fmt: skip
 _STATUS = {KMS: "SSE-KMS", DSSE: "DSSE-KMS", CUSTOMER: "SSE-C"}
 _DAY = timedelta(days=1)
 _SUNDAY = 6
@@ -209,7 +214,11 @@ def _hold(bucket: Bucket, version: Version) -> str:
 
 
 def _tier(bucket: Bucket, version: Version) -> str:
-    return "FREQUENT" if version.storage_class == "INTELLIGENT_TIERING" else ""
+    return (
+        _TIERS[tiering_rules.tier_of(version)]
+        if version.storage_class == "INTELLIGENT_TIERING"
+        else ""
+    )
 
 
 def _bucket_key(bucket: Bucket, version: Version) -> str:

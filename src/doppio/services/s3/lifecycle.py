@@ -15,6 +15,7 @@ import msgspec
 
 from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job, JobHandler
+from doppio.services.s3 import tiering_rules
 from doppio.services.s3.errors import InvalidBucketState, NoSuchLifecycleConfiguration
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lifecycle_rules import (
@@ -33,6 +34,7 @@ from doppio.services.s3.reclaim import discard_upload
 from doppio.services.s3.records import Bucket, Current, More, Older, Upload, Version
 from doppio.services.s3.settings import drop_setting, put_setting, setting
 from doppio.services.s3.stock import gone, request_type, stored
+from doppio.services.s3.tiering import watch
 from doppio.services.s3.versions import hide, remove
 from doppio.services.s3.zones import moves_now
 
@@ -289,7 +291,11 @@ async def _transition(tx: Tx, bucket: Bucket, version: Version, storage_class: s
     if not await moves_now(tx, bucket, version.storage_class, storage_class):
         # Tomorrow is another day.
         return
-    more = msgspec.structs.replace(version.more or More(), moved=tx.context.now)
+    more = msgspec.structs.replace(
+        version.more or More(), moved=tx.context.now, tier="", accessed=None
+    )
+    if storage_class == tiering_rules.CLASS:
+        await watch(tx, bucket)
     moved = msgspec.structs.replace(version, storage_class=storage_class, more=more)
     gone(tx, version)
     tx.put(moved)

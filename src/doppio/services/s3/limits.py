@@ -77,3 +77,9 @@ REPORT_FILE_BYTES = 4 * MIB
 # Access logs are written so often, or when so many lines are in hand for one bucket.
 LOG_EVERY = timedelta(seconds=60)
 LOG_LINES_MAX = 20_000
+
+# Source: "How S3 Intelligent-Tiering works": objects below do not move, and are not monitored.
+TIERED_BYTES_MIN = 128 * 1024
+# After how many days an archive tier can be due: at least, at most.
+ARCHIVE_DAYS = (90, 730)
+DEEP_ARCHIVE_DAYS = (180, 730)

@@ -24,6 +24,7 @@ from doppio.services.s3.errors import (
     NoSuchObjectLockConfiguration,
     ObjectLockConfigurationNotFound,
 )
+from doppio.services.s3.happenings import happened
 from doppio.services.s3.limits import LOCK_DAYS_MAX, LOCK_YEARS_MAX
 from doppio.services.s3.lookup import existing_bucket, version_of
 from doppio.services.s3.records import Bucket, More, Retention, Version
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from doppio._stubs import s3 as w
 
 KIND = "lock"
+# What happens to a version that replicas follow; S3 tells nobody of it.
+CHANGED = "ObjectLock"
 GOVERNANCE = "GOVERNANCE"
 COMPLIANCE = "COMPLIANCE"
 BYPASS = "s3:BypassGovernanceRetention"
@@ -87,7 +90,7 @@ class Locks:
             old = retention_of(version)
             if old is not None and ctx.now < old.until and _loosens(old, wanted):
                 await _check_bypass(ctx, bucket, version, old, asked=_bypasses(req))
-            _put(tx, version, retention=wanted)
+            happened(tx, bucket, _put(tx, version, retention=wanted), CHANGED)
             tx.meter("Requests-Tier1")
         return {}
 
@@ -114,7 +117,7 @@ class Locks:
         async with ctx.write() as tx:
             bucket, version = await version_of(tx, req)
             _check_enabled(bucket)
-            _put(tx, version, held=status)
+            happened(tx, bucket, _put(tx, version, held=status), CHANGED)
             tx.meter("Requests-Tier1")
         return {}
 
@@ -234,9 +237,9 @@ def _check_enabled(bucket: Bucket) -> None:
         raise InvalidRequest(_MISSING)
 
 
-def _put(tx: Tx, version: Version, **changes: Any) -> None:
+def _put(tx: Tx, version: Version, **changes: Any) -> Version:
     more = msgspec.structs.replace(version.more or More(), **changes)
-    tx.put(msgspec.structs.replace(version, more=more))
+    return tx.put(msgspec.structs.replace(version, more=more))
 
 
 def _loosens(old: Retention, new: Retention | None) -> bool:

@@ -128,9 +128,30 @@ def message(bucket: Bucket, event: Happening, configuration: str) -> dict[str, A
             "object": told,
         },
     }
-    if event.detail and kind == "Replication":
-        record["replicationEventData"] = event.detail
+    record |= _data(kind, event.detail or {})
     return {"Records": [record]}
+
+
+def _data(kind: str, told: dict[str, str]) -> dict[str, Any]:
+    """What the message says beside the object. Source: "Event message structure"."""
+    if kind == "Replication" and told:
+        return {"replicationEventData": told}
+    if kind == "IntelligentTiering":
+        return {
+            "intelligentTieringEventData": {
+                "destinationAccessTier": told["destination-access-tier"]
+            }
+        }
+    if kind == "LifecycleTransition":
+        moved = {"destinationStorageClass": told["destination-storage-class"]}
+        return {"lifecycleEventData": {"transitionEventData": moved}}
+    if kind == "ObjectRestore" and "restore-expiry-time" in told:
+        restored = {
+            "lifecycleRestorationExpiryTime": told["restore-expiry-time"],
+            "lifecycleRestoreStorageClass": told["source-storage-class"],
+        }
+        return {"glacierEventData": {"restoreEventData": restored}}
+    return {}
 
 
 def detail(bucket: Bucket, event: Happening) -> dict[str, Any]:

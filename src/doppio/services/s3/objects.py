@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3 import checksums, locks, mfa, replication_rules
+from doppio.services.s3 import checksums, locks, mfa, replication_rules, tiering_rules
 from doppio.services.s3.acls import with_acl
 from doppio.services.s3.archives import check_readable, restore_header
 from doppio.services.s3.attributes import Attributes, head_of, new_attributes
@@ -47,8 +47,9 @@ from doppio.services.s3.records import (
 )
 from doppio.services.s3.settings import setting
 from doppio.services.s3.stock import request_type, retrieval_type, stored
+from doppio.services.s3.tiering import accessed, watch
 from doppio.services.s3.versions import ENABLED, hide, make_way, remove
-from doppio.services.s3.zones import ONE_ZONE, check_zone
+from doppio.services.s3.zones import check_zone
 from doppio.wire.http import ByteStream
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ class Objects:
             retrieved = retrieval_type(version.storage_class)
             if retrieved is not None:
                 reader.meter(retrieved, length)
+            if version.storage_class == tiering_rules.CLASS:
+                await accessed(ctx, bucket, version)
         return cast("w.GetObjectOutput", result)
 
     async def head_object(self, ctx: Context, req: w.HeadObjectRequest) -> w.HeadObjectOutput:
@@ -158,6 +161,8 @@ class Objects:
         result, _, _ = self._read(ctx, req, bucket, version, content)
         if bucket.kinds and (ends := await expiration_of(ctx, bucket, version)) is not None:
             result["Expiration"] = ends
+        if version.more is not None and version.more.tier in tiering_rules.ACCESS_TIERS:
+            result["ArchiveStatus"] = tiering_rules.ACCESS_TIERS[version.more.tier]
         reader.meter(request_type(2, version.storage_class))
         return cast("w.HeadObjectOutput", result)
 
@@ -279,8 +284,8 @@ async def new_version(
 
     `cause` is S3's name of how it came, as in `ObjectCreated:Put`.
     """
-    if attributes.storage_class == ONE_ZONE:
-        await check_zone(tx, bucket, ONE_ZONE)
+    if attributes.storage_class != "STANDARD":
+        await enter_class(tx, bucket, attributes.storage_class)
     more = attributes.more
     if more is not None or locks.KIND in bucket.kinds:
         more = await locks.locked(tx, bucket, more)
@@ -310,6 +315,13 @@ async def new_version(
     stored(tx, current, place.replaced)
     happened(tx, bucket, current, f"ObjectCreated:{cause}")
     return current
+
+
+async def enter_class(tx: Tx, bucket: Bucket, storage_class: str) -> None:
+    """What a version's coming to a class takes. Raises ZoneUnavailable."""
+    await check_zone(tx, bucket, storage_class)
+    if storage_class == tiering_rules.CLASS:
+        await watch(tx, bucket)
 
 
 async def _awaiting(tx: Tx, bucket: Bucket, current: Current) -> Current:

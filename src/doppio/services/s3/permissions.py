@@ -49,6 +49,8 @@ _ON_BUCKET = {
     "DeleteBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
     "GetBucketAnalyticsConfiguration": "GetAnalyticsConfiguration",
     "ListBucketAnalyticsConfigurations": "GetAnalyticsConfiguration",
+    "PutBucketIntelligentTieringConfiguration": "PutIntelligentTieringConfiguration",
+    "DeleteBucketIntelligentTieringConfiguration": "PutIntelligentTieringConfiguration",
     "GetBucketIntelligentTieringConfiguration": "GetIntelligentTieringConfiguration",
     "ListBucketIntelligentTieringConfigurations": "GetIntelligentTieringConfiguration",
     "GetBucketInventoryConfiguration": "GetInventoryConfiguration",

@@ -276,10 +276,13 @@ class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     than its owner.
     `held`: ON or OFF, once a legal hold was put. `replication`: how far that is, as on the wire.
     `moved`: when it came to its storage class, if not at once. `retention`: its lock.
+    `tier` and `accessed`: where Intelligent-Tiering keeps it (IA, AIA, AA, DAA; empty is the tier for
+    what is accessed frequently), and when it was last accessed, if not at its coming.
     `restored`: the copy of an archived one. `sealed`: how the bytes are
     encrypted, where they are.
     """
 
+    accessed: datetime | None = None
     acl: list[Grant] | None = None
     annotated: Annotated | None = None
     held: str = ""
@@ -289,6 +292,7 @@ class More(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     restored: Restored | None = None
     retention: Retention | None = None
     sealed: Sealed | None = None
+    tier: str = ""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.events import Event, Subscription
 from doppio.kernel.jobs import Job, JobHandler
-from doppio.services.s3 import locks
+from doppio.services.s3 import locks, tiering_rules
+from doppio.services.s3 import replication_waits as waits
 from doppio.services.s3.bodies import Bodies, Expected, Received
 from doppio.services.s3.encryption import Sealing, keys_to_read, sealing_of
 from doppio.services.s3.happenings import Happening, happened
@@ -34,23 +35,23 @@ from doppio.services.s3.records import (
     Older,
     Version,
 )
+from doppio.services.s3.replica_changes import CHANGES, carry_list, follow_change
+from doppio.services.s3.replicated import Source, acting_for, source_of, status_of
 from doppio.services.s3.replication_rules import (
     COMPLETED,
     FAILED,
-    KIND,
     REPLICA,
     Rule,
     chosen,
     is_sealed_by_customer,
 )
-from doppio.services.s3.settings import setting
 from doppio.services.s3.stock import request_type, stored
+from doppio.services.s3.tiering import watch
 from doppio.services.s3.versions import ENABLED
 from doppio.services.s3.zones import check_zone
 from doppio.wire.errors import AwsError, ServiceUnavailable
 
 REPLICATE = "s3.replicate"
-SESSION = "s3-replication"
 TRIES_MAX = 60
 WAIT_MAX = timedelta(minutes=10)
 _MARKED = "ObjectRemoved:DeleteMarkerCreated"
@@ -68,7 +69,7 @@ class Replicas:
 
     def jobs(self) -> dict[str, JobHandler]:
         """The handlers by the names under which they are scheduled."""
-        return {REPLICATE: self.again}
+        return {REPLICATE: self.again, **waits.jobs()}
 
     async def follow(self, ctx: Context, event: Event) -> None:
         """Replicate what happened; an event may come twice."""
@@ -76,8 +77,8 @@ class Replicas:
         kind = event.name.partition(":")[0]
         if kind == "ObjectCreated" or event.name == _MARKED:
             await self._replicate(ctx, event.key, 0, event.at)
-        elif kind == "ObjectTagging":
-            await self._retag(ctx, event.key)
+        elif kind in CHANGES:
+            await follow_change(ctx, event.key, kind)
 
     async def again(self, ctx: Context, job: Job) -> None:
         """Try once more what could not be replicated."""
@@ -89,75 +90,48 @@ class Replicas:
     async def _replicate(
         self, ctx: Context, key: tuple[str, ...], tries: int, since: datetime
     ) -> None:
-        found = await self._found(ctx, key)
-        if found is None:
+        source = await source_of(ctx, key)
+        rules = [] if source is None else chosen(source.document, source.version)
+        if source is None or not rules:
+            if tries:
+                await _drop(ctx, key)
             return
-        home, bucket, version, document = found
-        if _status(version) == REPLICA:
+        if status_of(source.version) == REPLICA:
             return
-        rules = chosen(document, version)
-        reason, passing = await self._try(home, bucket, version, document, rules)
-        waits = bool(passing) and tries < TRIES_MAX
-        reason = reason or passing
-        late = [rule for rule in rules if rule.minutes and _is_late(ctx, since, rule.minutes)]
-        if waits:
-            await _wait(home, bucket, version, tries, since, late)
-        elif rules:
-            await _settle(home, bucket, version, reason, late)
+        tried = await self._try(source, rules)
+        if tried.passing and tries < TRIES_MAX:
+            await _wait(source, tries, since, list(tried.passing))
+        else:
+            await _settle(source, rules, {**tried.passing, **tried.refused}, since)
 
     async def existing(self, ctx: Context, bucket: Bucket, key: str, version: str) -> None:
         """Replicate what is there already, a replica too. Raises Unreplicated with S3's reason."""
-        found = await self._found(ctx, (bucket.id, key, version))
-        if found is None:
+        source = await source_of(ctx, (bucket.id, key, version))
+        if source is None:
             raise Unreplicated("ReplicationConfigurationOrVersionNotFound")
-        home, bucket, seen, document = found
-        rules = chosen(document, seen)
+        rules = chosen(source.document, source.version)
         if not rules:
             raise Unreplicated("ObjectNotEligible")
-        reason, passing = await self._try(home, bucket, seen, document, rules)
-        if passing:
+        tried = await self._try(source, rules)
+        if tried.passing:
             raise ServiceUnavailable
-        await _settle(home, bucket, seen, reason, [])
-        if reason:
-            raise Unreplicated(reason.rpartition("/")[2])
+        await _settle(source, rules, tried.refused, ctx.now)
+        if tried.refused:
+            raise Unreplicated(next(iter(tried.refused.values())))
 
-    async def _try(
-        self,
-        home: Context,
-        bucket: Bucket,
-        version: Version,
-        document: dict[str, Any],
-        rules: list[Rule],
-    ) -> tuple[str, str]:
+    async def _try(self, source: Source, rules: list[Rule]) -> _Tried:
         """Replicate by all rules: what was refused, and what failed for a while, if anything."""
-        reason = passing = ""
+        tried = _Tried({}, {})
         for rule in rules:
             try:
                 with _or("AssumeRoleNotPermitted"):
-                    acting = await _acting(home, bucket, document)
-                await self._copy(acting, bucket, version, rule)
+                    acting = await acting_for(source)
+                await self._copy(acting, source.bucket, source.version, rule)
             except _Refused as refused:
-                reason = f"{rule.id}/{rule.bucket}/{refused}"
+                tried.refused[rule.id] = str(refused)
             except AwsError as error:
-                passing = f"{rule.id}/{rule.bucket}/{error.code}"
-        return reason, passing
-
-    async def _found(
-        self, ctx: Context, key: tuple[str, ...]
-    ) -> tuple[Context, Bucket, Version, dict[str, Any]] | None:
-        """The bucket and the version, if they are still there and replicated at all."""
-        reader = ctx.read()
-        bucket = await reader.get(Bucket, key[0])
-        document = None if bucket is None else await setting(reader, bucket, KIND)
-        if bucket is None or document is None:
-            return None
-        current = await reader.get(Current, bucket.id, key[1])
-        version = await numbered(reader, bucket, key[1], key[2], current)
-        if version is None:
-            return None
-        home = ctx.derive(ctx.caller, region=bucket.region)
-        home.account = bucket.account
-        return home, bucket, version, document
+                tried.passing[rule.id] = error.code
+        return tried
 
     async def _copy(self, acting: Context, bucket: Bucket, version: Version, rule: Rule) -> None:
         destination = await acting.read().get(Bucket, bucket_id(acting, rule.bucket))
@@ -182,8 +156,20 @@ class Replicas:
             await acting.authorise("s3:ReplicateObject", target, policy=destination.arn)
             if version.tags:
                 await acting.authorise("s3:ReplicateTags", target, policy=destination.arn)
-        if await _has(there, destination, version):
-            return
+        if not await _has(there, destination, version):
+            await self._make(acting, there, bucket, destination, version, rule)
+        await carry_list(acting, bucket, destination, version)
+
+    async def _make(
+        self,
+        acting: Context,
+        there: Context,
+        bucket: Bucket,
+        destination: Bucket,
+        version: Version,
+        rule: Rule,
+    ) -> None:
+        """Put the replica's bytes and its record in their place."""
         await check_zone(acting.read(), bucket, version.storage_class)
         await check_zone(acting.read(), destination, rule.storage_class or version.storage_class)
         if is_sealed_by_customer(version):
@@ -245,28 +231,12 @@ class Replicas:
 
         await self._bodies.claim(there, received, commit)
 
-    async def _retag(self, ctx: Context, key: tuple[str, ...]) -> None:
-        """Take changed tags to the replicas of a version."""
-        found = await self._found(ctx, key)
-        if found is None:
-            return
-        home, bucket, version, document = found
-        status = _status(version)
-        if not status:
-            return
-        for rule in chosen(document, version):
-            if status == REPLICA and not rule.modifications:
-                continue
-            try:
-                acting = await _acting(home, bucket, document)
-                destination = await acting.read().get(Bucket, bucket_id(acting, rule.bucket))
-                if destination is None:
-                    continue
-                target = f"{destination.arn}/{version.key}"
-                await acting.authorise("s3:ReplicateTags", target, policy=destination.arn)
-            except AwsError:
-                continue
-            await _tag(acting, destination, version)
+
+class _Tried(NamedTuple):
+    """What did not go, by the rules' ids: reasons that stay, and errors that pass."""
+
+    refused: dict[str, str]
+    passing: dict[str, str]
 
 
 class Unreplicated(AwsError):
@@ -291,18 +261,6 @@ def _or(reason: str) -> Iterator[None]:
         if error.status >= 500 and error.status != 501:
             raise
         raise _Refused(reason) from error
-
-
-async def _acting(home: Context, bucket: Bucket, document: dict[str, Any]) -> Context:
-    return await home.as_role(document["Role"], "s3", source=bucket.arn, session=SESSION)
-
-
-def _status(version: Version) -> str:
-    return "" if version.more is None else version.more.replication
-
-
-def _is_late(ctx: Context, since: datetime, minutes: int) -> bool:
-    return ctx.clock.now() - since > timedelta(minutes=minutes)
 
 
 def _asked(version: Version, rule: Rule) -> dict[str, Any]:
@@ -348,6 +306,8 @@ async def _place(
         taken = newest is not None and newest.sequence == replica.sequence
         if taken or await tx.get(Older, bucket.id, key, place) is not None:
             return False
+    if replica.storage_class == tiering_rules.CLASS:
+        await watch(tx, bucket)
     fields = {**msgspec.structs.asdict(replica), "bucket": bucket.id}
     if received is not None:
         fields["body"], fields["content"] = keep_body(tx, received)
@@ -364,70 +324,47 @@ async def _place(
     return True
 
 
-async def _tag(acting: Context, destination: Bucket, version: Version) -> None:
-    async def commit(tx: Tx) -> None:
-        current = await tx.get(Current, destination.id, version.key)
-        replica = await numbered(tx, destination, version.key, version.id, current)
-        if replica is not None and replica.tags != version.tags:
-            tx.put(msgspec.structs.replace(replica, tags=version.tags))
-
-    await acting.transact(commit)
-
-
-async def _wait(
-    home: Context,
-    bucket: Bucket,
-    version: Version,
-    tries: int,
-    since: datetime,
-    late: list[Rule],
-) -> None:
-    wait = min(timedelta(seconds=2**tries), WAIT_MAX)
+async def _wait(source: Source, tries: int, since: datetime, rules: list[str]) -> None:
+    """Try later, and look when somebody is to be told that it takes too long."""
+    home, bucket, version = source.home, source.bucket, source.version
+    late = [rule for rule in chosen(source.document, version) if rule.id in rules]
     async with home.write() as tx:
-        if late and not tries % 10:
-            _tell(tx, bucket, version, late[0], "Replication:OperationMissedThreshold")
+        at = home.clock.now() + min(timedelta(seconds=2**tries), WAIT_MAX)
+        threshold = await waits.wait(tx, bucket, version, late, since)
         await tx.schedule(
-            home.clock.now() + wait, REPLICATE, f"{bucket.id}/{version.id}/{version.key}",
-            bucket=bucket.id, object=version.key, version=version.id, tries=tries + 1,
-            since=since.isoformat(),
+            at if threshold is None else min(at, threshold), REPLICATE,
+            f"{bucket.id}/{version.id}/{version.key}", bucket=bucket.id, object=version.key,
+            version=version.id, tries=tries + 1, since=since.isoformat(),
         )  # fmt: skip
 
 
+async def _drop(ctx: Context, key: tuple[str, ...]) -> None:
+    bucket = await ctx.read().get(Bucket, key[0])
+    if bucket is not None:
+        await waits.drop(ctx, bucket, key[1], key[2])
+
+
 async def _settle(
-    home: Context, bucket: Bucket, seen: Version, reason: str, late: list[Rule]
+    source: Source, rules: list[Rule], failed: dict[str, str], since: datetime
 ) -> None:
-    """Say of a version how its replication has ended."""
+    """Say of a version how its replication has ended; by the rules' ids, why it failed."""
+    home, bucket, seen = source.home, source.bucket, source.version
+    come = [rule for rule in rules if rule.id not in failed]
 
     async def commit(tx: Tx) -> None:
+        await waits.settle(tx, bucket, seen, come, since)
         current = await tx.get(Current, bucket.id, seen.key)
         version = await numbered(tx, bucket, seen.key, seen.id, current)
         if version is None:
             return
-        if not version.marker and _status(version) != REPLICA:
+        if not version.marker and status_of(version) != REPLICA:
             more = version.more or More()
-            more = msgspec.structs.replace(more, replication=FAILED if reason else COMPLETED)
+            more = msgspec.structs.replace(more, replication=FAILED if failed else COMPLETED)
             tx.put(msgspec.structs.replace(version, more=more))
-        if reason:
-            rule, name, code = reason.split("/", 2)
-            detail = _detail(rule, name, version) | {"failureReason": code}
-            happened(tx, bucket, version, "Replication:OperationFailedReplication", detail)
-        elif late:
-            name = "Replication:OperationReplicatedAfterThreshold"
-            _tell(tx, bucket, version, late[0], name)
+        for rule in rules:
+            if rule.id in failed:
+                waits.tell_failed(tx, bucket, version, rule, failed[rule.id])
 
     await home.transact(commit)
-
-
-def _tell(tx: Tx, bucket: Bucket, version: Version, rule: Rule, name: str) -> None:
-    detail = _detail(rule.id, rule.bucket, version) | {"threshold": str(rule.minutes)}
-    happened(tx, bucket, version, name, detail)
-
-
-def _detail(rule: str, bucket: str, version: Version) -> dict[str, str]:
-    """What S3's message says beside the version. Source: "Event message structure"."""
-    return {
-        "replicationRuleId": rule,
-        "destinationBucket": f"arn:aws:s3:::{bucket}",
-        "s3Operation": "OBJECT_DELETE_MARKER" if version.marker else "OBJECT_PUT",
-        "requestTime": version.modified.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-    }
+    for rule in rules:
+        waits.measure(home, bucket, rule, since, failed=rule.id in failed)

@@ -16,7 +16,8 @@ class Rule(NamedTuple):
     """One rule that is on. `bucket` is the destination's name.
 
     `key` is the KMS key for replicas, None where nothing sealed by KMS is replicated. `minutes` is
-    the time within which RTC promises a replica, 0 without it.
+    the time within which RTC promises a replica, 0 without it; `metrics` says whether CloudWatch is
+    told how it goes.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Rule(NamedTuple):
     modifications: bool
     key: str | None
     minutes: int
+    metrics: bool = False
 
 
 def rules_of(document: Mapping[str, Any]) -> Iterator[Rule]:
@@ -56,6 +58,7 @@ def rules_of(document: Mapping[str, Any]) -> Iterator[Rule]:
             _is_on(chosen.get("ReplicaModifications")),
             encryption.get("ReplicaKmsKeyID") if sealed else None,
             timing["Time"]["Minutes"] if _is_on(timing) else 0,
+            _is_on(destination.get("Metrics")),
         )
 
 

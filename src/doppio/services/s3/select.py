@@ -35,6 +35,7 @@ from doppio.services.s3.select_records import (
 )
 from doppio.services.s3.select_rows import Rows
 from doppio.services.s3.select_sql import Query, parsed
+from doppio.services.s3.tiering import accessed
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -83,10 +84,11 @@ class Select:
         check_installed()
         query, form, output = parsed(req["Expression"]), input_of(req), output_of(req)
         reader = ctx.read()
-        _, version, content = await version_and_content(reader, req)
+        bucket, version, content = await version_and_content(reader, req)
         if version.storage_class == "REDUCED_REDUNDANCY":
             raise SelectRefused("UnsupportedStorageClass")
         check_readable(version, ctx.now)
+        await accessed(ctx, bucket, version)
         plain = is_plain(req, version.more)
         keys = None if plain else await keys_to_read(ctx, req, version.more)
         if self._running >= QUERIES_MAX:

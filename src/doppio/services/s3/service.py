@@ -11,6 +11,7 @@ from doppio.services.s3 import (
     inventories,
     points,
     storage_metrics,
+    tiering,
 )
 from doppio.services.s3.acls import Acls
 from doppio.services.s3.annotations import Annotations
@@ -40,7 +41,6 @@ from doppio.services.s3.request_metrics import RequestMetrics
 from doppio.services.s3.select import Select
 from doppio.services.s3.tagging import Tagging
 from doppio.services.s3.torrents import Torrents
-from doppio.services.s3.unset import Unset
 from doppio.services.s3.uploads import Uploads
 from doppio.services.s3.versions import Versioning
 from doppio.services.s3.webs import Browsers
@@ -75,13 +75,13 @@ SERVICE = Service(
         access_logs.Logging(),
         acceleration.Acceleration(),
         analytics.Analytics(),
+        tiering.Tiering(),
         Select(_bodies),
         Website(),
         RequestMetrics(),
         Torrents(),
         Annotations(_bodies),
         Reencryption(_bodies),
-        Unset(),
     ],
     needs=needs,
     readdress=points.readdress,
@@ -93,6 +93,7 @@ SERVICE = Service(
         **archives.jobs(),
         **inventories.jobs(),
         **storage_metrics.jobs(),
+        **tiering.jobs(),
         **REPLICAS.jobs(),
         FORGET: forget_completed,
     },

@@ -34,6 +34,10 @@ _TIMED = {
     "STANDARD_IA": "TimedStorage-SIA-ByteHrs",
     "ONEZONE_IA": "TimedStorage-ZIA-ByteHrs",
     "INTELLIGENT_TIERING": "TimedStorage-INT-FA-ByteHrs",
+    "INT-IA": "TimedStorage-INT-IA-ByteHrs",
+    "INT-AIA": "TimedStorage-INT-AIA-ByteHrs",
+    "INT-AA": "TimedStorage-INT-AA-ByteHrs",
+    "INT-DAA": "TimedStorage-INT-DAA-ByteHrs",
     "GLACIER_IR": "TimedStorage-GIR-ByteHrs",
     "GLACIER": "TimedStorage-GlacierByteHrs",
     "DEEP_ARCHIVE": "TimedStorage-GDA-ByteHrs",
@@ -44,6 +48,10 @@ _METRICS = {
     "STANDARD_IA": "StandardIAStorage",
     "ONEZONE_IA": "OneZoneIAStorage",
     "INTELLIGENT_TIERING": "IntelligentTieringFAStorage",
+    "INT-IA": "IntelligentTieringIAStorage",
+    "INT-AIA": "IntelligentTieringAIAStorage",
+    "INT-AA": "IntelligentTieringAAStorage",
+    "INT-DAA": "IntelligentTieringDAAStorage",
     "GLACIER_IR": "GlacierInstantRetrievalStorage",
     "GLACIER": "GlacierStorage",
     "DEEP_ARCHIVE": "DeepArchiveStorage",
@@ -53,7 +61,13 @@ _OVERHEADS = {
     "ONEZONE_IA": "OneZoneIASizeOverhead",
     "GLACIER_IR": "GlacierIRSizeOverhead",
 }
-_ARCHIVES = {"GLACIER": "Glacier", "DEEP_ARCHIVE": "DeepArchive"}
+_ARCHIVES = {"GLACIER": "Glacier", "DEEP_ARCHIVE": "DeepArchive", "INT-AA": "IntAA",
+             "INT-DAA": "IntDAA"}  # fmt: skip
+# The class whose versions lie in tiers, each a kind of its own here; what is monitored of it is
+# counted where other classes count padding, and billed by the month.
+_TIERED = "INTELLIGENT_TIERING"
+_MONITORING = "Monitoring-Automation-INT"
+_HOURS_A_MONTH = 24 * 30
 # How long an object is paid for at least, and under which name the rest is billed.
 _LEAST = {
     "STANDARD_IA": (timedelta(days=30), "EarlyDelete-SIA"),
@@ -79,7 +93,7 @@ def stored(tx: Tx, version: Version, instead_of: Version | None = None) -> None:
     A delete marker is an object of no size.
     """
     if instead_of is not None:
-        same_class = instead_of.storage_class == version.storage_class
+        same_class = instead_of.storage_class == version.storage_class != _TIERED
         if same_class and instead_of.size == version.size and instead_of.marker == version.marker:
             # The usual overwriting: what the one takes away, the other brings.
             _early(tx, instead_of)
@@ -140,7 +154,7 @@ async def statistics(reader: Reader, bucket: str) -> Statistics:
                 sizes[f"{archive}S3ObjectOverhead"] = round(amount) * ARCHIVE_NAME_BYTES
         elif what == "bytes":
             sizes[_METRICS.get(kind, "StandardStorage")] = round(amount)
-        else:
+        elif kind in _OVERHEADS:
             sizes[_OVERHEADS[kind]] = round(amount)
     return Statistics({name: size for name, size in sizes.items() if size}, objects)
 
@@ -173,6 +187,8 @@ async def measure(tx: Tx, bucket: Bucket) -> None:
 
 def _change(tx: Tx, version: Version, sign: int) -> None:
     kind, size, raw = version.storage_class, version.size, tx.raw
+    if kind == _TIERED:
+        kind = _tier_of(version)
     keys = _keys.get((version.bucket, kind)) or _keys_of(version.bucket, kind)
     now = _hours(tx.context.now)
     if size:
@@ -181,9 +197,19 @@ def _change(tx: Tx, version: Version, sign: int) -> None:
     raw.add(keys[2], float(sign))
     if kind in _ARCHIVES:
         raw.add(keys[3], sign * now)
+    if version.storage_class == _TIERED:
+        if size >= SMALL_BYTES:
+            raw.add(keys[4], float(sign))
+            raw.add(keys[5], sign * now)
     elif kind in _SHORT and size < SMALL_BYTES and not version.marker:
         raw.add(keys[4], float(sign * (SMALL_BYTES - size)))
         raw.add(keys[5], sign * (SMALL_BYTES - size) * now)
+
+
+def _tier_of(version: Version) -> str:
+    """The kind of what lies in a tier of Intelligent-Tiering."""
+    tier = "" if version.more is None else version.more.tier
+    return f"INT-{tier}" if tier else _TIERED
 
 
 def _least_bytes(version: Version) -> int:
@@ -197,6 +223,8 @@ def _billed(kind: str, what: str) -> list[tuple[str, float]]:
     timed = _TIMED.get(kind, _TIMED["STANDARD"])
     if what == "bytes":
         return [(timed, 1.0)]
+    if what == "padding" and (kind == _TIERED or kind.startswith("INT-")):
+        return [(_MONITORING, 1.0 / _HOURS_A_MONTH)]
     if what == "padding":
         return [(f"TimedStorage-{_SHORT[kind]}-SmObjects", 1.0)]
     if kind in _ARCHIVES:

@@ -21,7 +21,6 @@ REPLICATE, CHECKSUM = "S3ReplicateObject", "S3ComputeObjectChecksum"
 DONE = "Successful"
 _NOT_HERE = {
     "LambdaInvoke": "Invoking functions from batch jobs",
-    "S3UpdateObjectEncryption": "Updating encryption in batch jobs",
 }
 # What a copy's new metadata may be, by the members of CopyObject.
 _HEADERS = {
@@ -36,11 +35,9 @@ _COPIED = {
     "ObjectLockRetainUntilDate": "ObjectLockRetainUntilDate",
     "ModifiedSinceConstraint": "CopySourceIfModifiedSince",
     "UnModifiedSinceConstraint": "CopySourceIfUnmodifiedSince",
-    "BucketKeyEnabled": "BucketKeyEnabled",
+    "BucketKeyEnabled": "BucketKeyEnabled", "AnnotationDirective": "AnnotationDirective",
 }  # fmt: skip
-_ABSENT_IN_COPIES = frozenset(
-    {"AnnotationDirective", "ObjectLockEventHold", "ObjectLockEventHoldDuration"}
-)
+_ABSENT_IN_COPIES = frozenset({"ObjectLockEventHold", "ObjectLockEventHoldDuration"})
 _EVENTS = frozenset({"EventHold", "EventHoldDuration"})
 _GRANTEES = {"id": ("CanonicalUser", "ID"), "uri": ("Group", "URI"),
              "emailAddress": ("AmazonCustomerByEmail", "EmailAddress")}  # fmt: skip
@@ -66,6 +63,8 @@ def check(operation: Mapping[str, Any]) -> str:
             raise BadRequest("Objects have no permission WRITE.")
     if name == "S3PutObjectAcl" and len(given.get("AccessControlPolicy") or {}) != 1:
         raise BadRequest("Either a canned ACL or an access control list must be specified.")
+    if name == "S3UpdateObjectEncryption" and "SSEKMS" not in given.get("ObjectEncryption", {}):
+        raise BadRequest("The encryption must be specified.")
     if name == "S3PutObjectRetention" and _EVENTS & given["Retention"].keys():
         raise NotImplementedByDoppio("Event holds exist in AWS and not yet here")
     if name == CHECKSUM and given.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
@@ -213,6 +212,10 @@ def _retain(given: Mapping[str, Any], task: Task) -> Call:
     return "put_object_retention", req
 
 
+def _reencrypt(given: Mapping[str, Any], task: Task) -> Call:
+    return "update_object_encryption", {"ObjectEncryption": given["ObjectEncryption"]}
+
+
 _CALLS: dict[str, Callable[[Mapping[str, Any], Task], Call]] = {
     "S3PutObjectCopy": _copy,
     "S3PutObjectAcl": _acl,
@@ -221,4 +224,5 @@ _CALLS: dict[str, Callable[[Mapping[str, Any], Task], Call]] = {
     "S3InitiateRestoreObject": _restore,
     "S3PutObjectLegalHold": _hold,
     "S3PutObjectRetention": _retain,
+    "S3UpdateObjectEncryption": _reencrypt,
 }
