@@ -31,6 +31,13 @@ class ConditionalCheckFailedException(AwsError):
     text = "The conditional request failed"
 
 
+class DuplicateItemException(AwsError):
+    """An item that PartiQL was to insert, and that is there."""
+
+    code = "DuplicateItemException"
+    text = "Duplicate primary key exists in table"
+
+
 class TransactionCanceledException(AwsError):
     """A transaction of which nothing was done; the reasons are in the order of its parts."""
 

@@ -8,16 +8,18 @@ from doppio.services.dynamodb.batches import Batches
 from doppio.services.dynamodb.items import Items
 from doppio.services.dynamodb.permissions import needs
 from doppio.services.dynamodb.queries import Queries
+from doppio.services.dynamodb.statements import Statements
 from doppio.services.dynamodb.tables import Tables
 from doppio.services.dynamodb.transactions import Transactions
 
 SERVICE = Service(
     "dynamodb",
-    groups=[Tables(), Items(), Queries(), Batches(), Transactions()],
+    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements()],
     needs=needs,
     data_events=[
         "PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",
         "BatchWriteItem", "TransactWriteItems", "TransactGetItems",
+        "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction",
     ],
     jobs={
         upkeep.SETTLE: upkeep.settle,
