@@ -29,15 +29,23 @@ _TABLES = table_of(Table)
 
 
 async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
-    """The table of a name, or of an ARN of this account and Region."""
-    arn = None
+    """The table of a name, or of an ARN: also another account's, whose policy has let us in."""
     if name.startswith("arn:"):
-        arn, name = name, name.rpartition("/")[2]
+        return await _of_arn(reader, name)
     raw = await reader.raw.get(_TABLES.prefix + pack(ctx.account, ctx.region, name))
+    return None if raw is None else _TABLES.decode_known(raw)
+
+
+async def _of_arn(reader: Reader, arn: str) -> Table | None:
+    parts = arn.split(":", 5)
+    if len(parts) < 6:
+        return None
+    _, _, _, region, account, name = parts
+    raw = await reader.raw.get(_TABLES.prefix + pack(account, region, name.rpartition("/")[2]))
     if raw is None:
         return None
     table = _TABLES.decode_known(raw)
-    return table if arn is None or arn == table.arn else None
+    return table if arn == table.arn else None
 
 
 async def usable_table(reader: Reader, ctx: Context, name: str) -> Table:

@@ -58,6 +58,12 @@ class IdempotentParameterMismatchException(AwsError):
     text = "The specified client token has already been used with different parameters"
 
 
+class PolicyNotFoundException(AwsError):
+    """A resource without a policy, or with another one than was expected."""
+
+    code = "PolicyNotFoundException"
+
+
 class LimitExceededException(AwsError):
     """One more than AWS allows."""
 

@@ -43,13 +43,18 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if "TableName" in req:
         if operation in _OF_ITEMS:
             return (_of_items(action, ctx, operation, req, req["TableName"], req),)
-        return (Need(action, _arn(ctx, req["TableName"])),)
+        arn = _arn(ctx, req["TableName"])
+        if "ResourcePolicy" in req:
+            return (Need(action, arn), Need("dynamodb:PutResourcePolicy", arn))
+        return (Need(action, arn),)
     if "Statement" in req:
         return (statement_need(ctx, operation, req, req),)
     if "TransactStatements" in req:
         return [statement_need(ctx, operation, req, one) for one in req["TransactStatements"]]
     if "Statements" in req:
         return ()  # Each is judged for itself, and its refusal is in its answer.
+    if operation == "DeleteResourcePolicy" and _is_own(ctx, req["ResourceArn"]):
+        return ()
     if "ResourceArn" in req:
         return (Need(action, req["ResourceArn"]),)
     return (Need(action),)
@@ -78,6 +83,11 @@ def _of_items(
     if index is None:
         return Need(action, arn, keys, beyond=keys)
     return Need(action, f"{arn}/index/{index}", keys, arn, beyond=keys)
+
+
+def _is_own(ctx: Context, arn: str) -> bool:
+    """A policy never locks an account's root out of taking it down."""
+    return ctx.caller.kind == "root" and arn.split(":")[4:5] == [ctx.caller.account]
 
 
 def _arn(ctx: Context, name: str) -> str:

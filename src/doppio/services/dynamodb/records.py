@@ -111,6 +111,14 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
         return f"{table_arn(self.account, self.region, self.table)}/stream/{self.label}"
 
 
+@record("dynamodb.revision", key=("arn",))
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """Which policy hangs on a table or stream; the document is the kernel's (`Resource`)."""
+
+    arn: str
+    id: str
+
+
 @record("dynamodb.token", key=("account", "region", "token"))
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A transaction's client token within its ten minutes."""

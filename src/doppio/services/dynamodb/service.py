@@ -7,6 +7,7 @@ from doppio.services.dynamodb import streams, upkeep
 from doppio.services.dynamodb.batches import Batches
 from doppio.services.dynamodb.items import Items
 from doppio.services.dynamodb.permissions import needs
+from doppio.services.dynamodb.policies import Policies
 from doppio.services.dynamodb.queries import Queries
 from doppio.services.dynamodb.statements import Statements
 from doppio.services.dynamodb.tables import Tables
@@ -14,7 +15,7 @@ from doppio.services.dynamodb.transactions import Transactions
 
 SERVICE = Service(
     "dynamodb",
-    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements()],
+    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies()],
     needs=needs,
     data_events=[
         "PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",

@@ -70,7 +70,7 @@ class Statements:
         count_units(ctx, WRITTEN, table, done.units, done.indexes)
         attributes = returned(statement.returning, change.update, done)
         shown: dict[str, Any] = {"Items": [attributes] if attributes else []}
-        capacity = consumed(req, table, done.units, done.indexes)
+        capacity = consumed(req, table, done.units, done.indexes, name=statement.table)
         if capacity is not None:
             shown["ConsumedCapacity"] = capacity
         return shown  # type: ignore[return-value]
@@ -100,7 +100,7 @@ class Statements:
                 await one.read(reader, ctx)
         shown: dict[str, Any] = {"Responses": [one.response for one in asked]}
         capacities = [
-            consumed(req, one.table, one.units, one.indexes)
+            consumed(req, one.table, one.units, one.indexes, name=one.named)
             for one in asked
             if one.table is not None
         ]
@@ -144,6 +144,11 @@ class _Asked:
                 )
         except ValidationException as error:
             self.failed(error)
+
+    @property
+    def named(self) -> str:
+        """What the statement calls its table."""
+        return "" if self.statement is None else self.statement.table
 
     def failed(self, error: AwsError) -> None:
         """Say why nothing became of it."""
@@ -217,7 +222,7 @@ async def _selected(
     if found.token is not None:
         shown["NextToken"] = found.token
         shown["LastEvaluatedKey"] = found.last
-    capacity = consumed(req, table, own, by_index)
+    capacity = consumed(req, table, own, by_index, name=statement.table)
     if capacity is not None:
         shown["ConsumedCapacity"] = capacity
     return shown
@@ -272,7 +277,7 @@ async def _read_together(
         units += more
         count_units(ctx, READ, table, more)
         responses.append({} if item is None else {"Item": item})
-        capacities.append(consumed(req, table, more, kind="Read"))
+        capacities.append(consumed(req, table, more, kind="Read", name=statement.table))
     reader.meter(READS, units)
     if total > TRANSACT_BYTES_MAX:
         raise ValidationException(TOO_LARGE)
@@ -305,8 +310,8 @@ async def _write_together(
         done = await apply_all(tx, tables, changes)
         shown: dict[str, Any] = {"Responses": [{} for _ in done]}
         capacities = [
-            consumed(req, table, one.units, one.indexes, kind="Write")
-            for table, one in zip(tables, done, strict=True)
+            consumed(req, table, one.units, one.indexes, kind="Write", name=statement.table)
+            for (statement, _), table, one in zip(parts, tables, done, strict=True)
         ]
         if any(capacities):
             shown["ConsumedCapacity"] = capacities

@@ -12,7 +12,7 @@ from doppio.kernel.context import Context, Reader
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.records import table_of
-from doppio.services.dynamodb import changes, limits, schemas, streams
+from doppio.services.dynamodb import changes, limits, policies, schemas, streams
 from doppio.services.dynamodb.access import bytes_key, count_key, find_table
 from doppio.services.dynamodb.changes import check_absent
 from doppio.services.dynamodb.errors import (
@@ -41,6 +41,8 @@ class Tables:
         on_demand = req.get("BillingMode") == "PAY_PER_REQUEST"
         found = schemas.indexes(req, key, types, on_demand=on_demand)
         schemas.check_all_used(types, key, found)
+        if "ResourcePolicy" in req:
+            policies.check_document(req["ResourcePolicy"])
         async with ctx.write() as tx:
             if await find_table(tx, ctx, name) is not None:
                 raise ResourceInUseException(f"Table already exists: {name}")
@@ -63,6 +65,8 @@ class Tables:
             )  # fmt: skip
             if streams.wanted(req.get("StreamSpecification", {})):
                 table = await streams.opened(ctx, tx, table, req["StreamSpecification"])
+            if "ResourcePolicy" in req:
+                await policies.hang(tx, table.arn, table.account, req["ResourcePolicy"])
             tx.put(table)
             await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
         return {"TableDescription": schemas.to_wire(table, {})}  # type: ignore[typeddict-item]

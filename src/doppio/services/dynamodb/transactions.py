@@ -75,7 +75,8 @@ class Transactions:
             changes = [change for _, change in parts]
             check_distinct(map(row_of, tables, changes))
             done = await apply_all(tx, tables, changes)
-            shown = _answer(req, tables, done)
+            names = _names(tables, [one for one, _ in parts])
+            shown = _answer(req, tables, done, names)
             tx.meter(WRITES, sum(one.total for one in done))
             if token:
                 await remember(ctx, tx, token, digest, shown)
@@ -105,7 +106,7 @@ class Transactions:
             size = 0 if item is None else size_of(item)
             total += size
             more = read_units(size, consistent=True, transactional=True)
-            units[table.name] = (table, units.get(table.name, (table, 0.0))[1] + more)
+            units[table.arn] = (table, units.get(table.arn, (table, 0.0))[1] + more)
             if item is None:
                 responses.append({})
             else:
@@ -117,7 +118,11 @@ class Transactions:
         if total > limits.TRANSACT_BYTES_MAX:
             raise ValidationException(TOO_LARGE)
         shown: dict[str, Any] = {"Responses": responses}
-        capacities = [consumed(req, table, amount, kind="Read") for table, amount in units.values()]
+        names = _names(tables, gets)
+        capacities = [
+            consumed(req, table, amount, kind="Read", name=names[table.arn])
+            for table, amount in units.values()
+        ]
         if any(capacities):
             shown["ConsumedCapacity"] = capacities
         return shown  # type: ignore[return-value]
@@ -225,25 +230,32 @@ def cancelled(reasons: list[dict[str, Any]]) -> AwsError:
     )
 
 
-def _answer(req: Mapping[str, Any], tables: list[Table], done: list[Done]) -> dict[str, Any]:
+def _names(tables: list[Table], parts: list[Mapping[str, Any]]) -> dict[str, str]:
+    """What a transaction calls its tables: by their names or their ARNs."""
+    return {table.arn: one["TableName"] for table, one in zip(tables, parts, strict=True)}
+
+
+def _answer(
+    req: Mapping[str, Any], tables: list[Table], done: list[Done], names: Mapping[str, str]
+) -> dict[str, Any]:
     units: dict[str, tuple[Table, float, dict[str, float]]] = {}
     for table, one in zip(tables, done, strict=True):
-        _, before, indexes = units.get(table.name, (table, 0.0, {}))
+        _, before, indexes = units.get(table.arn, (table, 0.0, {}))
         for name, more in one.indexes.items():
             indexes[name] = indexes.get(name, 0.0) + more
-        units[table.name] = (table, before + one.units, indexes)
+        units[table.arn] = (table, before + one.units, indexes)
     shown: dict[str, Any] = {}
     capacities = [
-        consumed(req, table, amount, indexes, kind="Write")
+        consumed(req, table, amount, indexes, kind="Write", name=names[table.arn])
         for table, amount, indexes in units.values()
     ]
     if any(capacities):
         shown["ConsumedCapacity"] = capacities
     if req.get("ReturnItemCollectionMetrics") == "SIZE":
-        by_name = {table.name: table for table in tables}
+        by_name = {names[table.arn]: table for table in tables}
         metrics = {
             name: collections(
-                table, [one for of, one in zip(tables, done, strict=True) if of.name == name]
+                table, [one for of, one in zip(tables, done, strict=True) if of.arn == table.arn]
             )
             for name, table in by_name.items()
         }

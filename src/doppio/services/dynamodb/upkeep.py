@@ -30,7 +30,8 @@ from doppio.services.dynamodb.item_keys import (
     ITEMS,
     table_prefix,
 )
-from doppio.services.dynamodb.records import SecondaryIndex, Table, Token
+from doppio.services.dynamodb.policies import take_down
+from doppio.services.dynamodb.records import SecondaryIndex, Table, Token, table_arn
 from doppio.services.dynamodb.values import Item, size_of
 
 SETTLE = "dynamodb.settle"
@@ -49,7 +50,8 @@ EXPIRED_MAX = timedelta(days=5 * 365)
 
 def settled_topic(ctx: Context, name: str) -> str:
     """What rings when a table, by its name or ARN, has become ACTIVE or is gone."""
-    return f"dynamodb.settled/{ctx.account}/{ctx.region}/{name.rpartition('/')[2]}"
+    arn = name if name.startswith("arn:") else table_arn(ctx.account, ctx.region, name)
+    return f"dynamodb.settled/{arn}"
 
 
 async def settle(ctx: Context, job: Job) -> None:
@@ -121,6 +123,7 @@ async def empty(ctx: Context, job: Job) -> None:
         table = None if name is not None else await find_table(tx, ctx, job.key)
         if table is not None and table.id == table_id:
             tx.delete(table)
+            await take_down(tx, table.arn)
             tx.wake(settled_topic(ctx, job.key))
             await tx.unschedule(EXPIRE, table.arn)
             for index in (None, *table.indexes):
