@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,3 +75,44 @@ def test_statements(db: Any) -> None:
         )
     reasons = cancelled.value.response["CancellationReasons"]
     assert [one["Code"] for one in reasons] == ["None", "DuplicateItem"]
+
+
+def test_backups_and_moments(db: Any) -> None:
+    spec = {"PointInTimeRecoveryEnabled": True}
+    db.update_continuous_backups(TableName="orders", PointInTimeRecoverySpecification=spec)
+    db.put_item(TableName="orders", Item={"id": {"S": "b"}, "n": {"N": "1"}})
+    shown = db.describe_continuous_backups(TableName="orders")["ContinuousBackupsDescription"]
+    latest = shown["PointInTimeRecoveryDescription"]["LatestRestorableDateTime"]
+    db.delete_item(TableName="orders", Key={"id": {"S": "b"}, "n": {"N": "1"}})
+    made = db.create_backup(TableName="orders", BackupName="backup")["BackupDetails"]
+    while made["BackupStatus"] == "CREATING":
+        time.sleep(0.05)
+        described = db.describe_backup(BackupArn=made["BackupArn"])
+        made = described["BackupDescription"]["BackupDetails"]
+    db.restore_table_from_backup(TargetTableName="of-backup", BackupArn=made["BackupArn"])
+    db.restore_table_to_point_in_time(
+        SourceTableName="orders", TargetTableName="of-moment", RestoreDateTime=latest
+    )
+    found = {}
+    for name in ("of-backup", "of-moment"):
+        db.get_waiter("table_exists").wait(TableName=name)
+        key = {"id": {"S": "b"}, "n": {"N": "1"}}
+        found[name] = "Item" in db.get_item(TableName=name, Key=key)
+    assert found == {"of-backup": False, "of-moment": True}
+    assert [one["BackupName"] for one in db.list_backups()["BackupSummaries"]] == ["backup"]
+    with pytest.raises(db.exceptions.BackupNotFoundException):
+        db.describe_backup(BackupArn=made["BackupArn"] + "0")
+
+
+def test_a_policy_lets_another_account_in(cloud: Cloud, db: Any) -> None:
+    other = cloud.account().client("dynamodb")
+    arn = db.describe_table(TableName="orders")["Table"]["TableArn"]
+    with pytest.raises(other.exceptions.ClientError, match="no resource-based policy allows"):
+        other.describe_table(TableName=arn)
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "dynamodb:DescribeTable",
+                 "Resource": arn}  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    db.put_resource_policy(ResourceArn=arn, Policy=policy)
+    assert other.describe_table(TableName=arn)["Table"]["TableName"] == "orders"
+    assert db.get_resource_policy(ResourceArn=arn)["Policy"] == policy
+    db.delete_resource_policy(ResourceArn=arn)

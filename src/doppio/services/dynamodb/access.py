@@ -18,6 +18,7 @@ from doppio.services.dynamodb.item_keys import (
     row_key,
     table_prefix,
 )
+from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
@@ -115,6 +116,8 @@ async def write_item(
     the write units of each index.
     """
     raw = tx.raw
+    if table.remembers_since is not None and old != new:
+        await remember(tx, table, row, b"" if old is None else encode_item(old))
     if new is None:
         raw.delete(row)
     else:

@@ -42,6 +42,13 @@ ROWS_A_READ = 256
 STREAM_LIFE = timedelta(hours=24)
 STREAM_TRIM_EVERY = timedelta(hours=1)
 
+RECOVERY_DAYS_MAX = 35
+SYSTEM_BACKUP_LIFE = timedelta(days=35)
+PRUNE_EVERY = timedelta(hours=1)
+BACKUPS_A_PAGE = 100
+# How much of a table one commit of a copy holds.
+COPIED_BYTES_MAX = 1_048_576
+
 TOKEN_LIFE = timedelta(minutes=10)
 # How long a table is CREATING or DELETING, in cloud time: until its job has run, which is real and
 # takes a commit. Longer, and each client's waiter would sleep its 20 seconds; and a table made while

@@ -22,6 +22,9 @@ _VERBS = {
     "SELECT": "PartiQLSelect", "EXISTS": "PartiQLSelect", "INSERT": "PartiQLInsert",
     "UPDATE": "PartiQLUpdate", "DELETE": "PartiQLDelete",
 }  # fmt: skip
+_FILLING = (
+    "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem",
+)  # fmt: skip
 _OF_ITEMS = frozenset({"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
 
 
@@ -40,6 +43,12 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
             _of_items(action, ctx, operation, req, name, part)
             for name, part in req["RequestItems"].items()
         ]
+    if operation in ("RestoreTableFromBackup", "RestoreTableToPointInTime"):
+        return _of_restore(ctx, action, req)
+    if "BackupArn" in req:
+        return (Need(action, req["BackupArn"]),)
+    if operation == "ListBackups":
+        return (Need(action),)
     if "TableName" in req:
         if operation in _OF_ITEMS:
             return (_of_items(action, ctx, operation, req, req["TableName"], req),)
@@ -58,6 +67,15 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if "ResourceArn" in req:
         return (Need(action, req["ResourceArn"]),)
     return (Need(action),)
+
+
+def _of_restore(ctx: Context, action: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    """Whoever restores a table must be allowed to fill it, too."""
+    source = req.get("BackupArn") or req.get("SourceTableArn")
+    if source is None:
+        source = _arn(ctx, req.get("SourceTableName", "*"))
+    target = _arn(ctx, req["TargetTableName"])
+    return [Need(action, source), *(Need(f"dynamodb:{one}", target) for one in _FILLING)]
 
 
 def statement_need(

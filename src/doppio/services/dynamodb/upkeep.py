@@ -30,6 +30,7 @@ from doppio.services.dynamodb.item_keys import (
     ITEMS,
     table_prefix,
 )
+from doppio.services.dynamodb.past import past_prefix
 from doppio.services.dynamodb.policies import take_down
 from doppio.services.dynamodb.records import SecondaryIndex, Table, Token, table_arn
 from doppio.services.dynamodb.values import Item, size_of
@@ -113,7 +114,9 @@ async def empty(ctx: Context, job: Job) -> None:
     if name is not None:
         prefixes = [INDEXED + table_id.encode() + pack(name)]
     else:
-        prefixes = [ITEMS + table_id.encode(), INDEXED + table_id.encode()]
+        prefixes = [INDEXED + table_id.encode(), past_prefix(table_id)]
+        if "items" not in job.arguments:  # Else they are a backup's now.
+            prefixes.append(ITEMS + table_id.encode())
     for prefix in prefixes:
         while await _clear(ctx, prefix):
             pass
