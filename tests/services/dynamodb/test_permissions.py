@@ -41,9 +41,26 @@ PARTS = [
             [("PutItem", T), ("UpdateItem", T), ("DeleteItem", U), ("ConditionCheckItem", U)],
         ),
         ("TransactGetItems", {"TransactItems": [GET]}, [("GetItem", U)]),
+        ("ExecuteStatement", {"Statement": "SELECT * FROM orders"}, [("PartiQLSelect", T)]),
+        (
+            "ExecuteStatement",
+            {"Statement": f'SELECT * FROM "{U}"."by"'},
+            [("PartiQLSelect", f"{U}/index/by")],
+        ),
+        (
+            "ExecuteTransaction",
+            {"TransactStatements": [
+                {"Statement": "INSERT INTO orders VALUE {'id': '1'}"},
+                {"Statement": "UPDATE till SET n = 1 WHERE id = '1'"},
+                {"Statement": "DELETE FROM orders WHERE id = '1'"},
+                {"Statement": "EXISTS(SELECT * FROM till WHERE id = '1' AND n = 1)"},
+            ]},
+            [("PartiQLInsert", T), ("PartiQLUpdate", U), ("PartiQLDelete", T),
+             ("PartiQLSelect", U)],
+        ),
         ("TagResource", {"ResourceArn": T}, [("TagResource", T)]),
     ],
-)
+)  # fmt: skip
 def test_an_operation_needs(operation: str, req: Any, expected: list[tuple[str, str]]) -> None:
     world = World()
     context = world.cloud.context(root_of(ACCOUNT), account=ACCOUNT, region=REGION, request_id="r")
@@ -84,23 +101,109 @@ async def test_conditions_see_the_request(world: World) -> None:
 
 
 @told
-async def test_a_condition_that_cannot_be_judged_yet_allows_nothing(world: World) -> None:
-    await make(world)
-    await put(world, id="1")
+async def test_a_user_reaches_the_items_whose_partition_key_is_theirs(world: World) -> None:
+    await make(world, key=("id", "n"), kinds={"id": "S", "n": "N"})
     own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["${aws:username}"]}}
     barista = await employed(world, Action="dynamodb:*", Resource=T, Condition=own)
     call = caller(world)
-    for method, req in (
-        ("get_item", {"Key": item(id="1")}),
-        ("put_item", {"Item": item(id="1", n=2)}),
-        ("delete_item", {"Key": item(id="1")}),
-        ("scan", {}),
-    ):
-        code, text = await refusal(call(method, TableName="orders", caller=barista, **req))
-        assert code == "NotImplemented"
-        assert "dynamodb:leadingkeys" in text
-    shown = await call("describe_table", TableName="orders", caller=barista)
-    assert shown["Table"]["ItemCount"] == 1
+
+    def asked(who: str) -> list[tuple[str, dict[str, Any]]]:
+        key = item(id=who, n=1)
+        query = {"TableName": "orders", "ExpressionAttributeNames": {"#i": "id"},
+                 "ExpressionAttributeValues": {":i": {"S": who}, ":n": {"N": "0"}}}  # fmt: skip
+        old = {"id": {"AttributeValueList": [{"S": who}], "ComparisonOperator": "EQ"}}
+        put_one = {"Put": {"TableName": "orders", "Item": item(id=who, n=2)}}
+        return [
+            ("put_item", {"TableName": "orders", "Item": key}),
+            ("get_item", {"TableName": "orders", "Key": key}),
+            ("update_item", {"TableName": "orders", "Key": key}),
+            ("query", {**query, "KeyConditionExpression": "n > :n AND :i = #i"}),
+            ("query", {"TableName": "orders", "KeyConditions": old}),
+            ("batch_get_item", {"RequestItems": {"orders": {"Keys": [key]}}}),
+            ("batch_write_item", {"RequestItems": {"orders": [{"DeleteRequest": {"Key": key}}]}}),
+            ("transact_write_items", {"TransactItems": [put_one]}),
+            ("execute_statement", {"Statement": f"SELECT * FROM orders WHERE id IN ('{who}')"}),
+            ("execute_statement", {"Statement": f"DELETE FROM orders WHERE id='{who}' AND n=1"}),
+            (
+                "execute_statement",
+                {"Statement": f"INSERT INTO orders VALUE {{'id':'{who}','n':1}}"},
+            ),
+        ]
+
+    for method, req in asked("barista"):
+        await call(method, caller=barista, **req)
+    for method, req in asked("boss"):
+        assert (await refusal(call(method, caller=barista, **req)))[0] == "AccessDeniedException"
+
+
+@told
+async def test_a_user_sees_the_attributes_that_a_policy_names(world: World) -> None:
+    await make(world)
+    await put(world, id="1", n=2, wage=3)
+    barista = await employed(
+        world,
+        Action="dynamodb:*",
+        Resource=T,
+        Condition={
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["id", "n"]},
+            "StringEqualsIfExists": {
+                "dynamodb:Select": "SPECIFIC_ATTRIBUTES",
+                "dynamodb:ReturnValues": ["NONE", "UPDATED_OLD", "UPDATED_NEW"],
+            },
+        },
+    )
+    call = caller(world)
+    of_one = {"TableName": "orders", "Key": item(id="1"), "caller": barista}
+    add = {"UpdateExpression": "ADD #n :n", "ExpressionAttributeNames": {"#n": "n"},
+           "ExpressionAttributeValues": {":n": {"N": "1"}}}  # fmt: skip
+    allowed: list[tuple[str, dict[str, Any]]] = [
+        ("get_item", {**of_one, "ProjectionExpression": "id, n"}),
+        ("update_item", {**of_one, **add, "ReturnValues": "UPDATED_NEW"}),
+        ("execute_statement",
+         {"Statement": "SELECT n FROM orders WHERE id = '1'", "caller": barista}),
+    ]  # fmt: skip
+    for method, req in allowed:
+        await call(method, **req)
+    wage = {"#n": "wage"}
+    denied: list[tuple[str, dict[str, Any]]] = [
+        ("get_item", of_one),
+        ("get_item", {**of_one, "ProjectionExpression": "id, wage"}),
+        ("get_item", {**of_one, "AttributesToGet": ["wage"]}),
+        ("update_item", {**of_one, **add, "ReturnValues": "ALL_NEW"}),
+        ("update_item", {**of_one, **add, "ExpressionAttributeNames": wage}),
+        ("delete_item", {**of_one, "ConditionExpression": "wage > :n",
+                         "ExpressionAttributeValues": {":n": {"N": "1"}}}),
+        ("scan", {"TableName": "orders", "caller": barista}),
+        ("execute_statement", {"Statement": "SELECT * FROM orders", "caller": barista}),
+        ("execute_statement", {"Statement": "SELECT n FROM orders WHERE id = '1' AND wage > 0",
+                               "caller": barista}),
+        ("execute_statement", {"Statement": "UPDATE orders SET wage = 9 WHERE id = '1'",
+                               "caller": barista}),
+    ]  # fmt: skip
+    for method, req in denied:
+        assert (await refusal(call(method, **req)))[0] == "AccessDeniedException"
+
+
+@told
+async def test_a_policy_can_forbid_full_table_scans(world: World) -> None:
+    await make(world, GlobalSecondaryIndexes=[index("by-id", "id")])
+    barista = await employed(
+        world,
+        Action="dynamodb:PartiQLSelect",
+        Resource=[T, f"{T}/index/*"],
+        Condition={"Bool": {"dynamodb:FullTableScan": "false"}},
+    )
+    call = caller(world)
+    for source in ("orders", 'orders."by-id"'):
+        text = f"SELECT * FROM {source}"
+        keyed = {"Statement": f"{text} WHERE id = '1'", "caller": barista}
+        assert (await call("execute_statement", **keyed))["Items"] == []
+        for statement in (text, f"{text} WHERE n = 1", f"{text} WHERE id > '1'"):
+            code, message = await refusal(
+                call("execute_statement", Statement=statement, caller=barista)
+            )
+            assert code == "AccessDeniedException"
+            assert "dynamodb:PartiQLSelect" in message
 
 
 @told

@@ -322,7 +322,6 @@ async def test_an_update_needs_something_to_change_and_a_table_at_rest(world: Wo
     [
         {"SSESpecification": {"Enabled": True, "SSEType": "KMS"}},
         {"OnDemandThroughput": {"MaxReadRequestUnits": 5}},
-        {"ResourcePolicy": "{}"},
     ],
     ids=lambda one: next(iter(one)),
 )

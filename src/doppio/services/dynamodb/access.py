@@ -18,6 +18,7 @@ from doppio.services.dynamodb.item_keys import (
     row_key,
     table_prefix,
 )
+from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
@@ -29,15 +30,23 @@ _TABLES = table_of(Table)
 
 
 async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
-    """The table of a name, or of an ARN of this account and Region."""
-    arn = None
+    """The table of a name, or of an ARN: also another account's, whose policy has let us in."""
     if name.startswith("arn:"):
-        arn, name = name, name.rpartition("/")[2]
+        return await _of_arn(reader, name)
     raw = await reader.raw.get(_TABLES.prefix + pack(ctx.account, ctx.region, name))
+    return None if raw is None else _TABLES.decode_known(raw)
+
+
+async def _of_arn(reader: Reader, arn: str) -> Table | None:
+    parts = arn.split(":", 5)
+    if len(parts) < 6:
+        return None
+    _, _, _, region, account, name = parts
+    raw = await reader.raw.get(_TABLES.prefix + pack(account, region, name.rpartition("/")[2]))
     if raw is None:
         return None
     table = _TABLES.decode_known(raw)
-    return table if arn is None or arn == table.arn else None
+    return table if arn == table.arn else None
 
 
 async def usable_table(reader: Reader, ctx: Context, name: str) -> Table:
@@ -107,6 +116,8 @@ async def write_item(
     the write units of each index.
     """
     raw = tx.raw
+    if table.remembers_since is not None and old != new:
+        await remember(tx, table, row, b"" if old is None else encode_item(old))
     if new is None:
         raw.delete(row)
     else:

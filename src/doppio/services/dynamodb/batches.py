@@ -63,7 +63,7 @@ class Batches:
             responses[name] = found
             reader.meter(READS, units)
             count_units(ctx, READ, table, units)
-            capacities.append(consumed(req, table, units))
+            capacities.append(consumed(req, table, units, name=name))
         shown: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
         if any(capacities):
             shown["ConsumedCapacity"] = capacities
@@ -86,7 +86,7 @@ class Batches:
                 table = await usable_table(tx, ctx, name)
                 done = await _written(tx, table, group)
                 counted += [(table, one.units, one.indexes) for one in done]
-                capacities.append(consumed(req, table, *_units(done)))
+                capacities.append(consumed(req, table, *_units(done), name=name))
                 metrics[name] = collections(table, done)
         count_all(ctx, counted)
         shown: dict[str, Any] = {"UnprocessedItems": {}}

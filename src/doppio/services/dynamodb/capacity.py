@@ -30,14 +30,21 @@ def consumed(
     indexes: Mapping[str, float] | None = None,
     *,
     kind: str = "",
+    name: str = "",
 ) -> dict[str, Any] | None:
-    """`ConsumedCapacity` as the request asks for it; `kind` is Read or Write in transactions."""
+    """`ConsumedCapacity` as the request asks for it; `kind` is Read or Write in transactions.
+
+    A table that was named by its ARN is shown so: `name`, where it is not in the request itself.
+    """
     wanted = req.get("ReturnConsumedCapacity", "NONE")
     if wanted == "NONE":
         return None
     indexes = indexes or {}
     total = units + sum(indexes.values())
-    shown: dict[str, Any] = {"TableName": table.name, "CapacityUnits": total}
+    shown: dict[str, Any] = {
+        "TableName": name or req.get("TableName", table.name),
+        "CapacityUnits": total,
+    }
     if kind:
         shown[f"{kind}CapacityUnits"] = total
     if wanted == "INDEXES":

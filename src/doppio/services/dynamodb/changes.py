@@ -25,7 +25,6 @@ _ABSENT = {
     "GlobalTableSourceArn": "global tables",
     "GlobalTableWitnessUpdates": "global tables",
     "MultiRegionConsistency": "global tables",
-    "ResourcePolicy": "resource policies",
     "VectorIndexes": "vector indexes",
     "VectorIndexUpdates": "vector indexes",
     "OnDemandThroughput": "on-demand throughput limits",

@@ -31,6 +31,13 @@ class ConditionalCheckFailedException(AwsError):
     text = "The conditional request failed"
 
 
+class DuplicateItemException(AwsError):
+    """An item that PartiQL was to insert, and that is there."""
+
+    code = "DuplicateItemException"
+    text = "Duplicate primary key exists in table"
+
+
 class TransactionCanceledException(AwsError):
     """A transaction of which nothing was done; the reasons are in the order of its parts."""
 
@@ -49,6 +56,54 @@ class IdempotentParameterMismatchException(AwsError):
 
     code = "IdempotentParameterMismatchException"
     text = "The specified client token has already been used with different parameters"
+
+
+class TableNotFoundException(AwsError):
+    """What the operations of backups say of a table that is not there."""
+
+    code = "TableNotFoundException"
+
+
+class TableAlreadyExistsException(AwsError):
+    """A table that a restore was to make, and that is there."""
+
+    code = "TableAlreadyExistsException"
+
+
+class TableInUseException(AwsError):
+    """A table that is being made or deleted."""
+
+    code = "TableInUseException"
+
+
+class BackupNotFoundException(AwsError):
+    """A backup that is not there."""
+
+    code = "BackupNotFoundException"
+
+
+class BackupInUseException(AwsError):
+    """A backup that is being made, or of which a table is being made."""
+
+    code = "BackupInUseException"
+
+
+class PointInTimeRecoveryUnavailableException(AwsError):
+    """A table that does not remember what it was."""
+
+    code = "PointInTimeRecoveryUnavailableException"
+
+
+class InvalidRestoreTimeException(AwsError):
+    """A moment that a table does not remember."""
+
+    code = "InvalidRestoreTimeException"
+
+
+class PolicyNotFoundException(AwsError):
+    """A resource without a policy, or with another one than was expected."""
+
+    code = "PolicyNotFoundException"
 
 
 class LimitExceededException(AwsError):

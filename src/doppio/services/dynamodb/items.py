@@ -81,7 +81,7 @@ class Items:
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
         count_units(ctx, WRITTEN, table, done.units, done.indexes)
-        shown = _returned(req.get("ReturnValues", "NONE"), change.update, done)
+        shown = returned(req.get("ReturnValues", "NONE"), change.update, done)
         return _answer(req, table, done, shown)  # type: ignore[return-value]
 
     async def get_item(self, ctx: Context, req: w.GetItemInput) -> w.GetItemOutput:
@@ -180,15 +180,18 @@ class Change:
         assert self._condition is not None
         if self._condition(old or {}):
             return
-        # A write that is refused consumes what it looked at, and has no commit to count it in.
+        self._count_refused(tx, table, old)
+        if self._show_old and old is not None:
+            raise ConditionalCheckFailedException(Item=old)
+        raise ConditionalCheckFailedException()
+
+    def _count_refused(self, tx: Tx, table: Table, old: Item | None) -> None:
+        """A write that is refused consumes what it looked at, and has no commit to count it in."""
         size = 0 if old is None else size_of(old)
         units = write_units(size, transactional=self.transactional)
         tx.context.audit.meter(tx.context, WRITES, units)
         count_units(tx.context, WRITTEN, table, units)
         tx.context.count(REFUSED, table.account, table.region, (table.name,))
-        if self._show_old and old is not None:
-            raise ConditionalCheckFailedException(Item=old)
-        raise ConditionalCheckFailedException()
 
     def _made(self, table: Table, old: Item | None) -> Item | None:
         if self._item is not None:
@@ -289,7 +292,8 @@ def _check_returned(req: Mapping[str, Any], *allowed: str) -> None:
         raise ValidationException("Return values set to invalid value")
 
 
-def _returned(wanted: str, update: Update | None, done: Done) -> Item | None:
+def returned(wanted: str, update: Update | None, done: Done) -> Item | None:
+    """The attributes that a write shows, in the words of `ReturnValues`."""
     if wanted == "ALL_OLD":
         return done.old
     if wanted == "ALL_NEW":

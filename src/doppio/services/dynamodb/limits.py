@@ -22,6 +22,8 @@ TRANSACT_BYTES_MAX = 4 * 1_048_576
 EXPRESSION_BYTES_MAX = 4_096
 EXPRESSION_OPERATORS_MAX = 300
 IN_OPERANDS_MAX = 100
+# PartiQL's IN, where it names partition keys.
+IN_HASH_KEYS_MAX = 50
 GLOBAL_INDEXES_MAX = 20
 LOCAL_INDEXES_MAX = 5
 PROJECTED_ATTRIBUTES_MAX = 100
@@ -32,12 +34,20 @@ SEGMENTS_MAX = 1_000_000
 READ_UNIT_BYTES = 4_096
 WRITE_UNIT_BYTES = 1_024
 TAGS_A_PAGE = 10
+POLICY_BYTES_MAX = 20_480
 RESOURCE_TAGS_MAX = 50
 # How many rows one read of the store asks for.
 ROWS_A_READ = 256
 
 STREAM_LIFE = timedelta(hours=24)
 STREAM_TRIM_EVERY = timedelta(hours=1)
+
+RECOVERY_DAYS_MAX = 35
+SYSTEM_BACKUP_LIFE = timedelta(days=35)
+PRUNE_EVERY = timedelta(hours=1)
+BACKUPS_A_PAGE = 100
+# How much of a table one commit of a copy holds.
+COPIED_BYTES_MAX = 1_048_576
 
 TOKEN_LIFE = timedelta(minutes=10)
 # How long a table is CREATING or DELETING, in cloud time: until its job has run, which is real and

@@ -1,90 +1,112 @@
-"""Which permissions an operation takes, and the condition keys that DynamoDB adds to them.
+"""Which permissions an operation takes.
 
 Source: "Actions, resources, and condition keys for Amazon DynamoDB".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need
+from doppio.services.dynamodb.condition_keys import ItemKeys, StatementKeys
+from doppio.services.dynamodb.partiql.syntax import Statement, read
 from doppio.services.dynamodb.records import table_arn
-from doppio.wire.errors import NotImplementedByDoppio
 
 _PARTS = {
     "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem",
     "ConditionCheck": "ConditionCheckItem", "Get": "GetItem",
 }  # fmt: skip
-_GIVEN = {
-    "dynamodb:select": "Select",
-    "dynamodb:returnvalues": "ReturnValues",
-    "dynamodb:returnconsumedcapacity": "ReturnConsumedCapacity",
-}
-# What only the table can tell, and a policy must not go without: left out, `ForAllValues` would hold.
-_ABSENT = frozenset({"dynamodb:leadingkeys", "dynamodb:attributes"})
-_OF_ITEMS = frozenset(
-    {"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",
-     "BatchWriteItem", "TransactWriteItems", "TransactGetItems"}
+_VERBS = {
+    "SELECT": "PartiQLSelect", "EXISTS": "PartiQLSelect", "INSERT": "PartiQLInsert",
+    "UPDATE": "PartiQLUpdate", "DELETE": "PartiQLDelete",
+}  # fmt: skip
+_FILLING = (
+    "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem",
 )  # fmt: skip
+_OF_ITEMS = frozenset({"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The actions and the tables or indexes that an operation touches."""
     action = f"dynamodb:{operation}"
-    keys = _Conditions(operation, req) if operation in _OF_ITEMS else {}
     if "TransactItems" in req:
         return [
-            Need(f"dynamodb:{_PARTS[kind]}", _arn(ctx, one["TableName"]), keys)
+            _of_items(f"dynamodb:{_PARTS[kind]}", ctx, operation, req, one["TableName"], one)
             for entry in req["TransactItems"]
             for kind, one in entry.items()
             if kind in _PARTS
         ]
     if "RequestItems" in req:
-        return [Need(action, _arn(ctx, name), keys) for name in req["RequestItems"]]
+        return [
+            _of_items(action, ctx, operation, req, name, part)
+            for name, part in req["RequestItems"].items()
+        ]
+    if operation in ("RestoreTableFromBackup", "RestoreTableToPointInTime"):
+        return _of_restore(ctx, action, req)
+    if "BackupArn" in req:
+        return (Need(action, req["BackupArn"]),)
+    if operation == "ListBackups":
+        return (Need(action),)
     if "TableName" in req:
+        if operation in _OF_ITEMS:
+            return (_of_items(action, ctx, operation, req, req["TableName"], req),)
         arn = _arn(ctx, req["TableName"])
-        if "IndexName" in req:
-            arn = f"{arn}/index/{req['IndexName']}"
-        return (Need(action, arn, keys),)
+        if "ResourcePolicy" in req:
+            return (Need(action, arn), Need("dynamodb:PutResourcePolicy", arn))
+        return (Need(action, arn),)
+    if "Statement" in req:
+        return (statement_need(ctx, operation, req, req),)
+    if "TransactStatements" in req:
+        return [statement_need(ctx, operation, req, one) for one in req["TransactStatements"]]
+    if "Statements" in req:
+        return ()  # Each is judged for itself, and its refusal is in its answer.
+    if operation == "DeleteResourcePolicy" and _is_own(ctx, req["ResourceArn"]):
+        return ()
     if "ResourceArn" in req:
         return (Need(action, req["ResourceArn"]),)
     return (Need(action),)
 
 
+def _of_restore(ctx: Context, action: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    """Whoever restores a table must be allowed to fill it, too."""
+    source = req.get("BackupArn") or req.get("SourceTableArn")
+    if source is None:
+        source = _arn(ctx, req.get("SourceTableName", "*"))
+    target = _arn(ctx, req["TargetTableName"])
+    return [Need(action, source), *(Need(f"dynamodb:{one}", target) for one in _FILLING)]
+
+
+def statement_need(
+    ctx: Context, operation: str, req: Mapping[str, Any], given: Mapping[str, Any]
+) -> Need:
+    """What a PartiQL statement needs."""
+    statement: Statement = read(given["Statement"])
+    arn = _arn(ctx, statement.table)
+    keys = StatementKeys(operation, req, given, statement)
+    action = f"dynamodb:{_VERBS[statement.verb]}"
+    if statement.index_name is None:
+        return Need(action, arn, keys, beyond=keys)
+    return Need(action, f"{arn}/index/{statement.index_name}", keys, arn, beyond=keys)
+
+
+def _of_items(
+    action: str, ctx: Context, operation: str, req: Mapping[str, Any], name: str, part: Any
+) -> Need:
+    """What touching items of one table needs."""
+    arn = _arn(ctx, name)
+    keys = ItemKeys(operation, req, part)
+    index = req.get("IndexName")
+    if index is None:
+        return Need(action, arn, keys, beyond=keys)
+    return Need(action, f"{arn}/index/{index}", keys, arn, beyond=keys)
+
+
+def _is_own(ctx: Context, arn: str) -> bool:
+    """A policy never locks an account's root out of taking it down."""
+    return ctx.caller.kind == "root" and arn.split(":")[4:5] == [ctx.caller.account]
+
+
 def _arn(ctx: Context, name: str) -> str:
     return name if name.startswith("arn:") else table_arn(ctx.account, ctx.region, name)
-
-
-class _Conditions(Mapping[str, Any]):
-    """The condition keys of an item operation, worked out only when a policy asks for one."""
-
-    __slots__ = ("_operation", "_req")
-
-    def __init__(self, operation: str, req: Mapping[str, Any]) -> None:
-        self._operation = operation
-        self._req = req
-
-    def __getitem__(self, key: str) -> Any:
-        if key in _ABSENT:
-            raise NotImplementedByDoppio(
-                f"dynamodb: policies with the condition key {key} exist in AWS and not yet in this "
-                "cloud; nothing is allowed by them"
-            )
-        if key == "dynamodb:enclosingoperation" and self._operation.startswith("Transact"):
-            return self._operation
-        return self._req[_GIVEN[key]]
-
-    def __contains__(self, key: object) -> bool:
-        return key in _ABSENT or key in set(self)
-
-    def __iter__(self) -> Iterator[str]:
-        if self._operation.startswith("Transact"):
-            yield "dynamodb:enclosingoperation"
-        for key, member in _GIVEN.items():
-            if member in self._req:
-                yield key
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)

@@ -54,6 +54,7 @@ class Plan(NamedTuple):
     fetch: bool
     consistent: bool
     inside: Test | None = None
+    bytes_max: int = PAGE_BYTES_MAX
 
 
 class Page(NamedTuple):
@@ -84,7 +85,7 @@ class Queries:
         binding = bind(given, "FilterExpression", "KeyConditionExpression")
         parts = index.key if index is not None else table.key
         span = key_range(given["KeyConditionExpression"], binding, parts)
-        prefix = _prefix(table, index)
+        prefix = rows_prefix(table, index)
         forward = given.get("ScanIndexForward", True)
         plan = _plan(table, index, given, binding, prefix + span.lo, prefix + span.hi, not forward)
         _check_filter(given, parts, binding, "QueryFilter" if "QueryFilter" in req else "")
@@ -99,7 +100,7 @@ class Queries:
         table = await usable_table(reader, ctx, given["TableName"])
         index = _index(table, given)
         binding = bind(given, "FilterExpression")
-        prefix = _prefix(table, index)
+        prefix = rows_prefix(table, index)
         lo, hi = prefix, prefix + AFTER
         segment, segments = _segment(given)
         plan = _plan(table, index, given, binding, lo, hi, False)
@@ -125,7 +126,7 @@ def _plan(
     paths = projected_paths(req, binding)
     select = req.get("Select")
     given = "AttributesToGet" if "AttributesToGet" in req else "ProjectionExpression"
-    _check_select(table, index, select, paths, given)
+    check_select(table, index, select, paths, given)
     if req.get("ConsistentRead") and index is not None and index.is_global:
         raise ValidationException("Consistent reads are not supported on global secondary indexes")
     limit = req.get("Limit")
@@ -134,7 +135,7 @@ def _plan(
         index is not None
         and not index.is_global
         and index.projection != "ALL"
-        and (select == "ALL_ATTRIBUTES" or bool(_beyond(table, index, paths)))
+        and (select == "ALL_ATTRIBUTES" or bool(not_held(table, index, paths)))
     )
     return Plan(
         table, index, lo, hi, reverse, limit, keep, paths, select == "COUNT", fetch,
@@ -142,7 +143,7 @@ def _plan(
     )  # fmt: skip
 
 
-def _beyond(table: Table, index: SecondaryIndex, paths: list[Any] | None) -> list[str]:
+def not_held(table: Table, index: SecondaryIndex, paths: list[Any] | None) -> list[str]:
     """The attributes asked for that an index does not hold."""
     if index.projection == "ALL":
         return []
@@ -150,13 +151,14 @@ def _beyond(table: Table, index: SecondaryIndex, paths: list[Any] | None) -> lis
     return [path[0] for path in paths or () if path[0] not in held]
 
 
-def _check_select(
+def check_select(
     table: Table,
     index: SecondaryIndex | None,
     select: str | None,
     paths: list[Any] | None,
     given: str,
 ) -> None:
+    """Raise ValidationException where a read asks for what it cannot show."""
     if select == "ALL_PROJECTED_ATTRIBUTES" and index is None:
         raise ValidationException(
             "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName"
@@ -170,7 +172,7 @@ def _check_select(
         what = "only the Count" if select == "COUNT" else select
         raise ValidationException(f"Cannot specify the {given} when choosing to get {what}")
     if index is not None and index.is_global:
-        missing = _beyond(table, index, paths)
+        missing = not_held(table, index, paths)
         if missing:
             raise ValidationException(
                 f"One or more parameter values were invalid: Global secondary index {index.name} "
@@ -215,7 +217,8 @@ def _index(table: Table, req: Mapping[str, Any]) -> SecondaryIndex | None:
     return None if name is None else usable_index(table, name)
 
 
-def _prefix(table: Table, index: SecondaryIndex | None) -> bytes:
+def rows_prefix(table: Table, index: SecondaryIndex | None) -> bytes:
+    """What the rows begin with that a read looks at."""
     return table_prefix(table) if index is None else index_prefix(table, index)
 
 
@@ -277,14 +280,14 @@ def _in_segment(table: Table, segment: int, segments: int) -> Test:
 
 
 async def _read(ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-    page = await _page(reader, plan)
+    page = await read_page(reader, plan)
     units = read_units(page.size, consistent=plan.consistent)
     reader.meter(READS, units + page.fetched)
     shown: dict[str, Any] = {"Count": page.matched, "ScannedCount": page.scanned}
     if not plan.count_only:
         shown["Items"] = page.items
     if page.last is not None:
-        shown["LastEvaluatedKey"] = _position(plan, page.last)
+        shown["LastEvaluatedKey"] = position(plan, page.last)
     by_index = {plan.secondary.name: units} if plan.secondary is not None else {}
     own = page.fetched if plan.secondary is not None else units
     table = plan.table
@@ -297,7 +300,8 @@ async def _read(ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan
     return shown
 
 
-async def _page(reader: Reader, plan: Plan) -> Page:
+async def read_page(reader: Reader, plan: Plan) -> Page:
+    """One page of what a plan looks at."""
     items: list[Item] = []
     count = scanned = size = looked = 0
     fetched = 0.0
@@ -322,7 +326,7 @@ async def _page(reader: Reader, plan: Plan) -> Page:
                 count += 1
                 if not plan.count_only:
                     items.append(item if plan.paths is None else project(item, plan.paths))
-            if size >= PAGE_BYTES_MAX or scanned == plan.limit:
+            if size >= plan.bytes_max or scanned == plan.limit:
                 return Page(items, count, scanned, size, item, fetched)
         if len(rows) < left:
             return Page(items, count, scanned, size, None, fetched)
@@ -332,7 +336,8 @@ async def _page(reader: Reader, plan: Plan) -> Page:
             lo = rows[-1][0] + b"\0"
 
 
-def _position(plan: Plan, item: Item) -> Item:
+def position(plan: Plan, item: Item) -> Item:
+    """An item as `LastEvaluatedKey`."""
     key = primary_key(plan.table, item)
     if plan.secondary is not None:
         key.update({part.name: item[part.name] for part in plan.secondary.key})

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from doppio.kernel.records import record
+from doppio.kernel.records import Index, record
 
 
 class KeyPart(msgspec.Struct, frozen=True, array_like=True):
@@ -54,9 +54,29 @@ class StreamSetting(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
 
 
+class Recovery(msgspec.Struct, frozen=True, kw_only=True):
+    """Point-in-time recovery: since when a table is remembered, and for how many days."""
+
+    since: datetime
+    days: int = 35
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a table came from: a backup or another table, as of a moment."""
+
+    at: datetime
+    table: str
+    backup: str | None = None
+    in_progress: bool = True
+
+
 @record("dynamodb.table", key=("account", "region", "name"))
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table. `id` begins its items' rows, so a table that is made anew does not see old ones."""
+    """A table. `id` begins its items' rows, so a table that is made anew does not see old ones.
+
+    `holds` are moments as of which something reads it. What it was is kept (`past`) of all changes
+    behind `remembers_since`.
+    """
 
     account: str
     region: str
@@ -76,6 +96,10 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     ttl_status: str = "DISABLED"
     tags: dict[str, str] = {}
     stream: StreamSetting | None = None
+    recovery: Recovery | None = None
+    holds: dict[str, datetime] = {}
+    remembers_since: datetime | None = None
+    restored: Restored | None = None
 
     @property
     def arn(self) -> str:
@@ -109,6 +133,45 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The stream's ARN."""
         return f"{table_arn(self.account, self.region, self.table)}/stream/{self.label}"
+
+
+BY_TABLE: Index[Backup] = Index("by_table", ("account", "region", "table", "id"))
+
+
+@record("dynamodb.backup", key=("account", "region", "id"), indexes=(BY_TABLE,))
+class Backup(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup: a table as it was (`source`), and its items under the id `data`.
+
+    `id` begins with the time. `restoring` are the tables that are being made of it.
+    """
+
+    account: str
+    region: str
+    table: str
+    id: str
+    name: str
+    data: str
+    kind: str
+    status: str
+    created_at: datetime
+    source: Table
+    items: int
+    bytes: int
+    expires_at: datetime | None = None
+    restoring: tuple[str, ...] = ()
+
+    @property
+    def arn(self) -> str:
+        """The backup's ARN."""
+        return f"{table_arn(self.account, self.region, self.table)}/backup/{self.id}"
+
+
+@record("dynamodb.revision", key=("arn",))
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """Which policy hangs on a table or stream; the document is the kernel's (`Resource`)."""
+
+    arn: str
+    id: str
 
 
 @record("dynamodb.token", key=("account", "region", "token"))

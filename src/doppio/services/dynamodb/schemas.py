@@ -220,6 +220,14 @@ def to_wire(table: Table, counts: Counts) -> dict[str, Any]:
             "BillingMode": "PAY_PER_REQUEST" if table.on_demand else "PROVISIONED",
             "LastUpdateToPayPerRequestDateTime": table.on_demand_since,
         }
+    if table.restored is not None:
+        shown["RestoreSummary"] = {
+            "SourceTableArn": table.restored.table,
+            "RestoreDateTime": table.restored.at,
+            "RestoreInProgress": table.restored.in_progress,
+        }
+        if table.restored.backup is not None:
+            shown["RestoreSummary"]["SourceBackupArn"] = table.restored.backup
     if table.table_class is not None:
         shown["TableClassSummary"] = {"TableClass": table.table_class}
     if table.stream is not None:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.dynamodb import streams, upkeep
+from doppio.services.dynamodb import backups, past, restores, streams, upkeep
+from doppio.services.dynamodb.backups import Backups
 from doppio.services.dynamodb.batches import Batches
 from doppio.services.dynamodb.items import Items
 from doppio.services.dynamodb.permissions import needs
+from doppio.services.dynamodb.policies import Policies
 from doppio.services.dynamodb.queries import Queries
+from doppio.services.dynamodb.recovery import Recoveries
+from doppio.services.dynamodb.restores import Restores
+from doppio.services.dynamodb.statements import Statements
 from doppio.services.dynamodb.tables import Tables
 from doppio.services.dynamodb.transactions import Transactions
 
 SERVICE = Service(
     "dynamodb",
-    groups=[Tables(), Items(), Queries(), Batches(), Transactions()],
+    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(), Backups(), Recoveries(), Restores()],
     needs=needs,
     data_events=[
         "PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",
         "BatchWriteItem", "TransactWriteItems", "TransactGetItems",
+        "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction",
     ],
     jobs={
+        backups.COPY: backups.copy,
+        backups.LAPSE: backups.lapse,
+        past.PRUNE: past.prune,
+        restores.RESTORE: restores.restore,
         upkeep.SETTLE: upkeep.settle,
         upkeep.BACKFILL: upkeep.backfill,
         upkeep.EMPTY: upkeep.empty,

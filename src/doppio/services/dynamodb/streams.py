@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.errors import ValidationException
-from doppio.services.dynamodb.records import Stream, StreamSetting, Table
+from doppio.services.dynamodb.records import Revision, Stream, StreamSetting, Table
 from doppio.services.dynamodb.values import Item
 
 TRIM = "dynamodb.trim"
@@ -154,6 +155,10 @@ async def trim(ctx: Context, job: Job) -> None:
             return
         if gone:
             tx.delete(current)
+            revision = await tx.get(Revision, job.key)
+            if revision is not None:
+                tx.delete(revision)
+                forget_resource(tx, job.key)
             return
         if position > current.trimmed:
             tx.put(replace(current, trimmed=position))

@@ -12,7 +12,7 @@ from doppio.kernel.context import Context, Reader
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.records import table_of
-from doppio.services.dynamodb import changes, limits, schemas, streams
+from doppio.services.dynamodb import backups, changes, limits, policies, schemas, streams
 from doppio.services.dynamodb.access import bytes_key, count_key, find_table
 from doppio.services.dynamodb.changes import check_absent
 from doppio.services.dynamodb.errors import (
@@ -41,6 +41,8 @@ class Tables:
         on_demand = req.get("BillingMode") == "PAY_PER_REQUEST"
         found = schemas.indexes(req, key, types, on_demand=on_demand)
         schemas.check_all_used(types, key, found)
+        if "ResourcePolicy" in req:
+            policies.check_document(req["ResourcePolicy"])
         async with ctx.write() as tx:
             if await find_table(tx, ctx, name) is not None:
                 raise ResourceInUseException(f"Table already exists: {name}")
@@ -63,6 +65,8 @@ class Tables:
             )  # fmt: skip
             if streams.wanted(req.get("StreamSpecification", {})):
                 table = await streams.opened(ctx, tx, table, req["StreamSpecification"])
+            if "ResourcePolicy" in req:
+                await policies.hang(tx, table.arn, table.account, req["ResourcePolicy"])
             tx.put(table)
             await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
         return {"TableDescription": schemas.to_wire(table, {})}  # type: ignore[typeddict-item]
@@ -123,10 +127,19 @@ class Tables:
                     "Resource cannot be deleted as it is currently protected against deletion. "
                     "Disable deletion protection first."
                 )
+            if table.holds:
+                raise ResourceInUseException(
+                    "Attempt to change a resource which is still in use: Table is being backed up, "
+                    f"restored from or exported: {table.name}"
+                )
             if table.stream is not None and table.stream.enabled:
                 table = await streams.closed(ctx, tx, table)
+            kept = {}
+            if table.recovery is not None:
+                await backups.keep_deleted(ctx, tx, table)
+                kept = {"items": "kept"}
             table = tx.put(replace(table, status="DELETING"))
-            await tx.schedule(ctx.now + limits.SETTLE, EMPTY, table.arn, id=table.id)
+            await tx.schedule(ctx.now + limits.SETTLE, EMPTY, table.arn, id=table.id, **kept)
             shown = await described(tx, table)
         return {"TableDescription": shown}  # type: ignore[typeddict-item]
 
@@ -166,19 +179,6 @@ class Tables:
                 tx.put(replace(table, ttl_attribute=None, ttl_status="DISABLED"))
                 await tx.unschedule(EXPIRE, table.arn)
         return {"TimeToLiveSpecification": {"AttributeName": name, "Enabled": on}}
-
-    async def describe_continuous_backups(
-        self, ctx: Context, req: w.DescribeContinuousBackupsInput
-    ) -> w.DescribeContinuousBackupsOutput:
-        """Point-in-time recovery is off: this cloud does not have it yet."""
-        table = await find_table(ctx.read(), ctx, req["TableName"])
-        if table is None:
-            raise TableNotFound(f"Table not found: {req['TableName']}")
-        shown = {
-            "ContinuousBackupsStatus": "ENABLED",
-            "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "DISABLED"},
-        }
-        return {"ContinuousBackupsDescription": shown}  # type: ignore[typeddict-item]
 
     async def describe_limits(self, ctx: Context, req: Mapping[str, Any]) -> w.DescribeLimitsOutput:
         """The account's capacity limits: AWS's defaults."""
@@ -226,12 +226,6 @@ class Tables:
             position = str(first + limits.TAGS_A_PAGE).encode()
             shown["NextToken"] = page_token(position, scope)
         return shown  # type: ignore[return-value]
-
-
-class TableNotFound(ResourceNotFoundException):
-    """What the backup operations say of a table that is not there."""
-
-    code = "TableNotFoundException"
 
 
 async def existing(reader: Reader, ctx: Context, name: str) -> Table:

@@ -18,6 +18,7 @@ from doppio.services.dynamodb.access import (
 from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import (
     ConditionalCheckFailedException,
+    DuplicateItemException,
     IdempotentParameterMismatchException,
     TransactionCanceledException,
     ValidationException,
@@ -45,7 +46,7 @@ from doppio.wire.errors import AwsError
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
 
-_TOO_LARGE = f"Transaction size cannot exceed {limits.TRANSACT_BYTES_MAX} bytes"
+TOO_LARGE = f"Transaction size cannot exceed {limits.TRANSACT_BYTES_MAX} bytes"
 _KINDS: dict[str, Callable[[Mapping[str, Any]], Change]] = {
     "Put": lambda one: prepare_put(one, one),
     "Update": prepare_update,
@@ -67,19 +68,18 @@ class Transactions:
         digest = hashlib.sha256(encode_item({"items": entries})).hexdigest() if token else ""
         async with ctx.write() as tx:
             if token:
-                known = await tx.get(Token, ctx.account, ctx.region, token)
-                if known is not None and known.until > ctx.now:
-                    if known.digest != digest:
-                        raise IdempotentParameterMismatchException()
-                    return known.answer  # type: ignore[return-value]
+                known = await known_answer(ctx, tx, token, digest)
+                if known is not None:
+                    return known  # type: ignore[return-value]
             tables = [await usable_table(tx, ctx, one["TableName"]) for one, _ in parts]
             changes = [change for _, change in parts]
-            _check_distinct(map(_row, tables, changes))
-            done = await _apply(tx, tables, changes)
-            shown = _answer(req, tables, done)
+            check_distinct(map(row_of, tables, changes))
+            done = await apply_all(tx, tables, changes)
+            names = _names(tables, [one for one, _ in parts])
+            shown = _answer(req, tables, done, names)
             tx.meter(WRITES, sum(one.total for one in done))
             if token:
-                await _remember(ctx, tx, token, digest, shown)
+                await remember(ctx, tx, token, digest, shown)
         count_all(
             ctx,
             ((table, one.units, one.indexes) for table, one in zip(tables, done, strict=True)),
@@ -95,7 +95,7 @@ class Transactions:
         tables = [await usable_table(reader, ctx, one["TableName"]) for one in gets]
         paths = [projection_paths(one) for one in gets]
         rows = _rows(tables, gets)
-        _check_distinct(rows)
+        check_distinct(rows)
         responses: list[dict[str, Any]] = []
         units: dict[str, tuple[Table, float]] = {}
         total = 0
@@ -106,7 +106,7 @@ class Transactions:
             size = 0 if item is None else size_of(item)
             total += size
             more = read_units(size, consistent=True, transactional=True)
-            units[table.name] = (table, units.get(table.name, (table, 0.0))[1] + more)
+            units[table.arn] = (table, units.get(table.arn, (table, 0.0))[1] + more)
             if item is None:
                 responses.append({})
             else:
@@ -116,15 +116,29 @@ class Transactions:
         for table, amount in units.values():
             count_units(ctx, READ, table, amount)
         if total > limits.TRANSACT_BYTES_MAX:
-            raise ValidationException(_TOO_LARGE)
+            raise ValidationException(TOO_LARGE)
         shown: dict[str, Any] = {"Responses": responses}
-        capacities = [consumed(req, table, amount, kind="Read") for table, amount in units.values()]
+        names = _names(tables, gets)
+        capacities = [
+            consumed(req, table, amount, kind="Read", name=names[table.arn])
+            for table, amount in units.values()
+        ]
         if any(capacities):
             shown["ConsumedCapacity"] = capacities
         return shown  # type: ignore[return-value]
 
 
-async def _remember(ctx: Context, tx: Tx, token: str, digest: str, answer: dict[str, Any]) -> None:
+async def known_answer(ctx: Context, tx: Tx, token: str, digest: str) -> dict[str, Any] | None:
+    """What a transaction of this token has answered. Raises where it was another one."""
+    known = await tx.get(Token, ctx.account, ctx.region, token)
+    if known is None or known.until <= ctx.now:
+        return None
+    if known.digest != digest:
+        raise IdempotentParameterMismatchException()
+    return known.answer
+
+
+async def remember(ctx: Context, tx: Tx, token: str, digest: str, answer: dict[str, Any]) -> None:
     """Keep a token for its ten minutes; whoever keeps the first sees to the sweeping."""
     until = ctx.now + limits.TOKEN_LIFE
     tx.put(
@@ -167,7 +181,7 @@ def _part(entry: Mapping[str, Any]) -> tuple[Mapping[str, Any], Change]:
     return entry[kind], change
 
 
-def _row(table: Table, change: Change) -> bytes | None:
+def row_of(table: Table, change: Change) -> bytes | None:
     """The row of a part; none where it has no key of its table, which it says when it is applied."""
     try:
         return change.row(table)
@@ -175,7 +189,7 @@ def _row(table: Table, change: Change) -> bytes | None:
         return None
 
 
-def _check_distinct(rows: Iterable[bytes | None]) -> None:
+def check_distinct(rows: Iterable[bytes | None]) -> None:
     """Raise where two parts name one item."""
     named = [row for row in rows if row is not None]
     if len(set(named)) < len(named):
@@ -184,7 +198,7 @@ def _check_distinct(rows: Iterable[bytes | None]) -> None:
         )
 
 
-async def _apply(tx: Tx, tables: list[Table], changes: list[Change]) -> list[Done]:
+async def apply_all(tx: Tx, tables: list[Table], changes: list[Change]) -> list[Done]:
     """Do all parts; raise with every part's reason if one cannot be done."""
     done: list[Done] = []
     reasons: list[dict[str, Any]] = []
@@ -195,13 +209,15 @@ async def _apply(tx: Tx, tables: list[Table], changes: list[Change]) -> list[Don
         except ConditionalCheckFailedException as error:
             reason = {"Code": "ConditionalCheckFailed", "Message": error.message, **error.fields}
             reasons.append(reason)
+        except DuplicateItemException as error:
+            reasons.append({"Code": "DuplicateItem", "Message": error.message})
         except ValidationException as error:
             reasons.append({"Code": "ValidationError", "Message": error.message})
     if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
     total = sum(size_of(one.new) for one in done if one.new is not None)
     if total > limits.TRANSACT_BYTES_MAX:
-        raise ValidationException(_TOO_LARGE)
+        raise ValidationException(TOO_LARGE)
     return done
 
 
@@ -214,25 +230,32 @@ def cancelled(reasons: list[dict[str, Any]]) -> AwsError:
     )
 
 
-def _answer(req: Mapping[str, Any], tables: list[Table], done: list[Done]) -> dict[str, Any]:
+def _names(tables: list[Table], parts: list[Mapping[str, Any]]) -> dict[str, str]:
+    """What a transaction calls its tables: by their names or their ARNs."""
+    return {table.arn: one["TableName"] for table, one in zip(tables, parts, strict=True)}
+
+
+def _answer(
+    req: Mapping[str, Any], tables: list[Table], done: list[Done], names: Mapping[str, str]
+) -> dict[str, Any]:
     units: dict[str, tuple[Table, float, dict[str, float]]] = {}
     for table, one in zip(tables, done, strict=True):
-        _, before, indexes = units.get(table.name, (table, 0.0, {}))
+        _, before, indexes = units.get(table.arn, (table, 0.0, {}))
         for name, more in one.indexes.items():
             indexes[name] = indexes.get(name, 0.0) + more
-        units[table.name] = (table, before + one.units, indexes)
+        units[table.arn] = (table, before + one.units, indexes)
     shown: dict[str, Any] = {}
     capacities = [
-        consumed(req, table, amount, indexes, kind="Write")
+        consumed(req, table, amount, indexes, kind="Write", name=names[table.arn])
         for table, amount, indexes in units.values()
     ]
     if any(capacities):
         shown["ConsumedCapacity"] = capacities
     if req.get("ReturnItemCollectionMetrics") == "SIZE":
-        by_name = {table.name: table for table in tables}
+        by_name = {names[table.arn]: table for table in tables}
         metrics = {
             name: collections(
-                table, [one for of, one in zip(tables, done, strict=True) if of.name == name]
+                table, [one for of, one in zip(tables, done, strict=True) if of.arn == table.arn]
             )
             for name, table in by_name.items()
         }

@@ -30,7 +30,9 @@ from doppio.services.dynamodb.item_keys import (
     ITEMS,
     table_prefix,
 )
-from doppio.services.dynamodb.records import SecondaryIndex, Table, Token
+from doppio.services.dynamodb.past import past_prefix
+from doppio.services.dynamodb.policies import take_down
+from doppio.services.dynamodb.records import SecondaryIndex, Table, Token, table_arn
 from doppio.services.dynamodb.values import Item, size_of
 
 SETTLE = "dynamodb.settle"
@@ -49,7 +51,8 @@ EXPIRED_MAX = timedelta(days=5 * 365)
 
 def settled_topic(ctx: Context, name: str) -> str:
     """What rings when a table, by its name or ARN, has become ACTIVE or is gone."""
-    return f"dynamodb.settled/{ctx.account}/{ctx.region}/{name.rpartition('/')[2]}"
+    arn = name if name.startswith("arn:") else table_arn(ctx.account, ctx.region, name)
+    return f"dynamodb.settled/{arn}"
 
 
 async def settle(ctx: Context, job: Job) -> None:
@@ -111,7 +114,9 @@ async def empty(ctx: Context, job: Job) -> None:
     if name is not None:
         prefixes = [INDEXED + table_id.encode() + pack(name)]
     else:
-        prefixes = [ITEMS + table_id.encode(), INDEXED + table_id.encode()]
+        prefixes = [INDEXED + table_id.encode(), past_prefix(table_id)]
+        if "items" not in job.arguments:  # Else they are a backup's now.
+            prefixes.append(ITEMS + table_id.encode())
     for prefix in prefixes:
         while await _clear(ctx, prefix):
             pass
@@ -121,6 +126,7 @@ async def empty(ctx: Context, job: Job) -> None:
         table = None if name is not None else await find_table(tx, ctx, job.key)
         if table is not None and table.id == table_id:
             tx.delete(table)
+            await take_down(tx, table.arn)
             tx.wake(settled_topic(ctx, job.key))
             await tx.unschedule(EXPIRE, table.arn)
             for index in (None, *table.indexes):

@@ -54,17 +54,18 @@ def _range(terms: list[tuple[KeyPart, Tree | None]], binding: Binding) -> KeyRan
         if term is None:
             break
         if term[0] == "cmp" and term[1] == "=":
-            prefix += encoded(_value(term[3], part, binding))
+            prefix += encoded(key_value(term[3], part, binding))
             continue
         if part.hash:
             raise ValidationException("Query key condition not supported")
-        return _bounds(prefix, part, term, binding)
+        return bounds(prefix, part, term, binding)
     return KeyRange(prefix, prefix + AFTER)
 
 
-def _bounds(prefix: bytes, part: KeyPart, term: Tree, binding: Binding) -> KeyRange:
+def bounds(prefix: bytes, part: KeyPart, term: Tree, binding: Binding) -> KeyRange:
+    """The rows below a prefix that a condition on the next part of the key leaves."""
     if term[0] == "between":
-        low, high = (_value(one, part, binding) for one in term[2:4])
+        low, high = (key_value(one, part, binding) for one in term[2:4])
         if compare(low, high) == 1:
             raise ValidationException(
                 f"Invalid {KIND}: The BETWEEN operator requires upper bound to be greater than or "
@@ -73,7 +74,7 @@ def _bounds(prefix: bytes, part: KeyPart, term: Tree, binding: Binding) -> KeyRa
             )
         return KeyRange(prefix + encoded(low), prefix + encoded(high) + AFTER)
     if term[0] == "call":
-        value = _value(term[3], part, binding)
+        value = key_value(term[3], part, binding)
         if "N" in value:
             raise ValidationException(
                 f"Invalid {KIND}: Incorrect operand type for operator or function; operator or "
@@ -82,7 +83,7 @@ def _bounds(prefix: bytes, part: KeyPart, term: Tree, binding: Binding) -> KeyRa
         # Without its terminator an encoded text is the beginning of all that begin with it.
         start = prefix + encoded(value)[:-1]
         return KeyRange(start, after_prefix(start))
-    at = prefix + encoded(_value(term[3], part, binding))
+    at = prefix + encoded(key_value(term[3], part, binding))
     sign = term[1]
     if sign == "<":
         return KeyRange(prefix, at)
@@ -139,7 +140,8 @@ def _name(term: Tree, binding: Binding) -> str:
     return str(path[0])
 
 
-def _value(tree: Tree, part: KeyPart, binding: Binding) -> Value:
+def key_value(tree: Tree, part: KeyPart, binding: Binding) -> Value:
+    """The value with which a part of a key is compared. Raises ValidationException."""
     if tree[0] != "value":
         raise ValidationException(
             f"Invalid condition in {KIND}: Multiple attribute names used in one condition"

@@ -5,7 +5,7 @@ All operands are read from the item as it was; then SET, REMOVE, ADD and DELETE 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 
 from doppio.services.dynamodb import numbers
@@ -17,19 +17,24 @@ from doppio.services.dynamodb.values import Item, Value, equal
 
 KIND = "UpdateExpression"
 Change = Callable[[Item], Value]
+_EMPTIED: Value = {}
 _SETS = ("SS", "NS", "BS")
 
 
 class Update:
-    """A bound update expression; none at all only makes the item. `paths` are what it touches.
+    """A bound update: an expression, or clauses that were read; none only makes the item.
+
+    `paths` are what it touches.
 
     One that `only_removes` makes no item where there is none.
     """
 
     __slots__ = ("_adds", "_deletes", "_removes", "_sets", "only_removes", "paths")
 
-    def __init__(self, text: str | None, binding: Binding) -> None:
-        clauses = {} if text is None else update(text)
+    def __init__(
+        self, given: str | Mapping[str, tuple[Tree, ...]] | None, binding: Binding
+    ) -> None:
+        clauses = update(given) if isinstance(given, str) else given or {}
         self.only_removes = bool(clauses) and not clauses.keys() & {"SET", "ADD"}
         self._sets = [
             (binding.path(path, KIND), _expression(value, binding))
@@ -59,12 +64,15 @@ class Update:
         if len(changes) > 1:
             # Elements behind the end of a list are appended in the order of their numbers.
             changes.sort(key=lambda one: one[0][-1] if isinstance(one[0][-1], int) else -1)
+        emptied: list[Path] = []
         for path, value in changes:
-            put(new, path, value)
+            if value is _EMPTIED:
+                emptied.append(path)
+            else:
+                put(new, path, value)
         for path, value in self._adds:
             before = find(old, path)
             put(new, path, value if before is None else _added(before, value))
-        emptied: list[Path] = []
         for path, value in self._deletes:
             before = find(old, path)
             if before is not None:
@@ -107,6 +115,8 @@ def _expression(tree: Tree, binding: Binding) -> Change:
             return otherwise(item) if found is None else found
 
         return chosen
+    if head == "call" and tree[1] in ("set_add", "set_delete"):
+        return _of_sets(tree, binding)
     if head == "call":
         for one in tree[2:]:
             if one[0] == "value":
@@ -117,6 +127,35 @@ def _expression(tree: Tree, binding: Binding) -> Change:
         "Invalid UpdateExpression: The function is not allowed in an update expression; "
         f"function: {head}"
     )
+
+
+def _of_sets(tree: Tree, binding: Binding) -> Change:
+    """PartiQL's functions of sets: ADD and DELETE as values; a set that was emptied goes."""
+    _, name, *arguments = tree
+    for one in arguments:
+        if one[0] == "value":
+            _check_set(binding.value(one[1], KIND), name)
+    a, b = (_expression(one, binding) for one in arguments)
+
+    def combined(item: Item) -> Value:
+        before, value = a(item), b(item)
+        if not any(kind in before and kind in value for kind in _SETS):
+            raise _wrong_type()
+        if name == "set_add":
+            return _added(before, value)
+        left = _deleted(before, value)
+        return _EMPTIED if left is None else left
+
+    return combined
+
+
+def _check_set(value: Value, name: str) -> None:
+    [kind] = value
+    if kind not in _SETS:
+        raise ValidationException(
+            f"Incorrect operand type for operator or function; operator or function: {name}, "
+            f"operand type: {kind}"
+        )
 
 
 def _there(value: Value | None) -> Value:
