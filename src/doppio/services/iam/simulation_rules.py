@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from json import JSONDecoder
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from doppio.kernel.policy import AccessRequest, Policy, PolicySet, evaluate
 from doppio.kernel.policy.evaluate import speaks
