@@ -10,6 +10,7 @@ from doppio.services.s3 import (
     archives,
     inventories,
     points,
+    renames,
     storage_metrics,
     tiering,
 )
@@ -21,6 +22,8 @@ from doppio.services.s3.configuration import Configuration
 from doppio.services.s3.copies import Copies
 from doppio.services.s3.cors import cross_origin
 from doppio.services.s3.deletion import Deletion
+from doppio.services.s3.directory import directing
+from doppio.services.s3.directory_buckets import DirectoryBuckets
 from doppio.services.s3.lifecycle import Keeper, Lifecycle
 from doppio.services.s3.listing import Listing
 from doppio.services.s3.locks import Locks
@@ -54,6 +57,8 @@ SERVICE = Service(
     "s3",
     groups=[
         Buckets(),
+        DirectoryBuckets(),
+        renames.Renames(),
         Objects(_bodies),
         Deletion(),
         Listing(),
@@ -95,6 +100,7 @@ SERVICE = Service(
         **storage_metrics.jobs(),
         **tiering.jobs(),
         **REPLICAS.jobs(),
+        **renames.jobs(),
         FORGET: forget_completed,
     },
     subscriptions=[NOTICES, REPLICAS.subscription()],
@@ -103,3 +109,4 @@ SERVICE = Service(
     witness=Witness,
 )
 SERVICE.operations.update(telling(SERVICE.operations))
+SERVICE.operations.update(directing(SERVICE.operations))
