@@ -43,6 +43,20 @@ async def test_sessions_are_for_a_bucket_a_mode_and_five_minutes(world: World) -
 
 
 @told
+async def test_a_session_is_not_for_a_later_bucket_of_that_name(world: World) -> None:
+    early = await session(world, root_of(OTHER, "111111111111"))
+    await make(world)
+    assert await of(world, put(world, "k", b"x", caller=early)) == ("AccessDenied", 403)
+    own = await session(world, root_of(ACCOUNT, "test"))
+    await put(world, "k", b"x", caller=own)
+    await s3(world, "delete_object", Key="k")
+    await s3(world, "delete_bucket")
+    await world.advance(minutes=1)
+    await make(world)
+    assert await of(world, put(world, "k", b"x", caller=own)) == ("AccessDenied", 403)
+
+
+@told
 async def test_the_widest_session_is_given_that_is_allowed(world: World) -> None:
     await make(world)
     only_read = {"StringEquals": {"s3express:SessionMode": "ReadOnly"}}

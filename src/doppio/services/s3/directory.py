@@ -27,6 +27,7 @@ from doppio.services.s3.directory_rules import (
 )
 from doppio.services.s3.errors import AccessDenied, MethodNotAllowed, ZoneUnavailable
 from doppio.services.s3.lookup import existing_bucket
+from doppio.services.s3.payers import charged, telling
 from doppio.services.s3.records import Bucket
 from doppio.services.s3.rules import copy_source
 from doppio.wire.errors import NotImplementedByDoppio
@@ -74,25 +75,42 @@ _NOT_YET = frozenset(
     {"PutBucketInventoryConfiguration", "GetBucketInventoryConfiguration",
      "ListBucketInventoryConfigurations", "DeleteBucketInventoryConfiguration"}
 )  # fmt: skip
+_OF_NO_BUCKET = frozenset({"list_buckets", "list_directory_buckets", "write_get_object_response"})
 _ONLY_HERE = frozenset({"RenameObject", "CreateSession"})
 
 
 def directing(operations: Mapping[str, Operation]) -> dict[str, Operation]:
-    """The operations, each with its way to directory buckets."""
-    return {
-        name: _copying(run) if name in {"copy_object", "upload_part_copy"} else _directing(run)
-        for name, run in operations.items()
-    }
+    """The operations on a bucket, each with its way to directory buckets, and to who pays.
+
+    Both are asked in one step, which makes no coroutine of its own: a request to another bucket,
+    that says nothing of paying, waits for nothing here.
+    """
+    payable = telling()
+    found = {}
+    for name, run in operations.items():
+        if name in _OF_NO_BUCKET:
+            continue
+        way = _copying(run) if name in {"copy_object", "upload_part_copy"} else run
+        found[name] = _payable(way) if name in payable else _free(way)
+    return found
 
 
-def _directing(run: Operation) -> Operation:
-    def directed(ctx: Context, req: Any) -> Awaitable[Mapping[str, Any] | None]:
-        # No coroutine of its own: a request for another bucket waits for nothing here.
-        if req.get("Bucket", "").endswith("--x-s3"):
+def _payable(run: Operation) -> Operation:
+    def asked(ctx: Context, req: Any) -> Awaitable[Mapping[str, Any] | None]:
+        if req["Bucket"][-6:] == "--x-s3":
+            return _directed(run, ctx, req)
+        return charged(run, ctx, req) if "RequestPayer" in req else run(ctx, req)
+
+    return asked
+
+
+def _free(run: Operation) -> Operation:
+    def asked(ctx: Context, req: Any) -> Awaitable[Mapping[str, Any] | None]:
+        if req["Bucket"][-6:] == "--x-s3":
             return _directed(run, ctx, req)
         return run(ctx, req)
 
-    return directed
+    return asked
 
 
 def _copying(run: Operation) -> Operation:
@@ -106,8 +124,6 @@ def _copying(run: Operation) -> Operation:
             source = await existing_bucket(ctx.read(), asked)
             await check_zone(ctx, source)
             await authorise_zonal(ctx, source, READ_ONLY)
-        if is_directory(req["Bucket"]):
-            return await _directed(run, ctx, req)
         return await run(ctx, req)
 
     return copied
@@ -171,11 +187,19 @@ async def authorise_zonal(ctx: Context, bucket: Bucket, mode: str) -> None:
     if session is not None:
         if session["bucket"] != bucket.name or mode not in {READ_ONLY, session["mode"]}:
             raise AccessDenied
+        # A bucket that somebody else has made since, under the same name, is another one.
+        if session["account"] != bucket.account or session["born"] not in {"", born(bucket)}:
+            raise AccessDenied
         return
     await ctx.authorise(
         "s3express:CreateSession", bucket.arn, conditions(bucket, {"sessionmode": mode}),
         policy=bucket.arn,
     )  # fmt: skip
+
+
+def born(bucket: Bucket) -> str:
+    """What tells a bucket from a later one of its name."""
+    return bucket.created_at.isoformat()
 
 
 async def authorise_regional(ctx: Context, bucket: Bucket, action: str) -> None:

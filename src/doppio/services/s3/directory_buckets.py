@@ -18,6 +18,7 @@ from doppio.services.s3 import stock
 from doppio.services.s3.directory import (
     READ_ONLY,
     READ_WRITE,
+    born,
     check_zone,
     conditions,
     only_here,
@@ -97,11 +98,18 @@ class DirectoryBuckets:
         only_here(ctx.operation, req["Bucket"])
         if EXPRESS in ctx.caller.session:
             raise AccessDenied
-        bucket = await _session_bucket(ctx, req)
+        bucket, is_there = await _session_bucket(ctx, req)
         await check_zone(ctx, bucket)
         kind, key = _encryption(bucket, req)
         mode = await _mode(ctx, bucket, req)
-        bound = {"bucket": bucket.name, "mode": mode, "sse": kind, "key": key}
+        bound = {
+            "bucket": bucket.name,
+            "account": bucket.account,
+            "born": born(bucket) if is_there else "",
+            "mode": mode,
+            "sse": kind,
+            "key": key,
+        }
         from doppio.services.iam import ports
 
         access_key = ctx.caller.access_key
@@ -202,8 +210,8 @@ def _arn(ctx: Context, name: str) -> str:
     return f"arn:{ctx.partition}:s3express:{ctx.region}:{ctx.account}:bucket/{name}"
 
 
-async def _session_bucket(ctx: Context, req: Mapping[str, Any]) -> Bucket:
-    """The bucket of a session.
+async def _session_bucket(ctx: Context, req: Mapping[str, Any]) -> tuple[Bucket, bool]:
+    """The bucket of a session, and whether it is there.
 
     Where a client has one endpoint for everything, it asks for a session even before it makes the
     bucket. So one that is not there yet gets one, of no use for anything else; but not at AWS's own
@@ -215,7 +223,7 @@ async def _session_bucket(ctx: Context, req: Mapping[str, Any]) -> Bucket:
     host: str = req.get("Host", "")
     at_aws = ".amazonaws.com" in host
     if found is None and not at_aws and zone is not None and zone_of_id(ctx.region, zone):
-        return Bucket(
+        made = Bucket(
             id=bucket_id(ctx, name),
             name=name,
             partition=ctx.partition,
@@ -224,7 +232,8 @@ async def _session_bucket(ctx: Context, req: Mapping[str, Any]) -> Bucket:
             created_at=ctx.now,
             zone=zone,
         )
-    return await existing_bucket(ctx.read(), req)
+        return made, False
+    return await existing_bucket(ctx.read(), req), True
 
 
 async def _mode(ctx: Context, bucket: Bucket, req: Mapping[str, Any]) -> str:

@@ -159,7 +159,7 @@ def _needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Nee
             arn = f"arn:{ctx.partition}:s3express:{ctx.region}:{ctx.account}:*"
             return (Need("s3express:ListAllMyDirectoryBuckets", arn, policy="*"),)
         return (Need(f"s3:{_ON_ACCOUNT.get(operation, operation)}"),)
-    if bucket.endswith("--x-s3"):
+    if bucket[-6:] == "--x-s3":
         # Whose a directory bucket is its ARN must say: `directory` asks once that is known.
         return _of_source(ctx, req) if "CopySource" in req else ()
     bucket_arn = f"arn:{ctx.partition}:s3:::{bucket}"

@@ -32,7 +32,6 @@ from doppio.services.s3.notices import JOBS as NOTICE_JOBS
 from doppio.services.s3.notices import SUBSCRIPTION as NOTICES
 from doppio.services.s3.notifications import Notifications
 from doppio.services.s3.objects import Objects
-from doppio.services.s3.payers import telling
 from doppio.services.s3.payments import Payments
 from doppio.services.s3.permissions import DATA_EVENTS, needs
 from doppio.services.s3.policies import Policies
@@ -108,5 +107,4 @@ SERVICE = Service(
     web=Browsers(),
     witness=Witness,
 )
-SERVICE.operations.update(telling(SERVICE.operations))
 SERVICE.operations.update(directing(SERVICE.operations))
