@@ -417,7 +417,8 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A text that hangs on a version. Its bytes lie as those of a small version do.
 
     `home` is that of the version's `Annotated`. Where the version is encrypted, `salt` leads from
-    its data keys to those of this text.
+    its data keys to those of this text. `replication` is how far that is, as on the wire; a replica
+    names the ETag of its `source`.
     """
 
     home: str
@@ -429,6 +430,8 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     salt: str = ""
     body: bytes | None = None
     content: str | None = None
+    replication: str = ""
+    source: str = ""
 
 
 @record("s3.upload", key=("bucket", "key", "id"))
