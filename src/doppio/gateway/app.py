@@ -11,6 +11,7 @@ from doppio.gateway.authenticate import (
     AnySignature,
     MissingAuthenticationToken,
     authenticate,
+    check_express,
 )
 from doppio.gateway.requestlog import Line, RequestLog
 from doppio.gateway.route import Target, is_special, route, scope_of, services
@@ -263,6 +264,8 @@ class Gateway:
             streaming=streaming,
         )
         line.caller = caller.arn
+        if caller.session:
+            check_express(caller, signature, target.service)
         if caller.kind == "anonymous":
             self._check_anonymous(target)
         if operation.checked_body and not streaming:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator
 
 from doppio.kernel.clock import Clock
-from doppio.kernel.identity import ANONYMOUS, Caller, Identities
+from doppio.kernel.identity import ANONYMOUS, EXPRESS, Caller, Identities
 from doppio.wire import awschunked, sigv2, sigv4
 from doppio.wire.errors import AwsError
 from doppio.wire.http import ByteStream, Request
@@ -34,6 +34,22 @@ class ContentSha256Mismatch(AwsError):
     code = "XAmzContentSHA256Mismatch"
     status = 400
     text = "The provided 'x-amz-content-sha256' header does not match what was computed."
+
+
+class InvalidToken(AwsError):
+    """A session's token where such sessions count for nothing."""
+
+    code = "InvalidToken"
+    status = 400
+    text = "The provided token is malformed or otherwise invalid."
+
+
+def check_express(caller: Caller, signature: AnySignature | None, service: str) -> None:
+    """Raise InvalidToken where a session with a directory bucket is used for something else."""
+    if EXPRESS not in caller.session:
+        return
+    if signature is None or signature.service != "s3express" or service != "s3":
+        raise InvalidToken
 
 
 async def authenticate(

@@ -107,6 +107,10 @@ _WIDE_POINT_HOST = re.compile(r"^([a-z0-9]+\.mrap)\.accesspoint\.s3-global\.amaz
 # How clients write an access point before the host of an endpoint of one's own; buckets may be
 # called so, too.
 _POINT_LIKE = re.compile(r"^([a-z0-9-]{3,50}-\d{12})\.localhost(?:\.localstack\.cloud)?$")
+_EXPRESS_HOST = re.compile(
+    r"^(.+--x-s3)\.s3express-[a-z0-9-]+\.(?:dualstack\.)?[a-z]{2}(?:-[a-z]+)+-\d"
+    r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.localstack\.cloud)?)$"
+)
 _WEBSITE_HOST = re.compile(
     r"^(.+)\.s3-website(?:[.-]([a-z]{2}(?:-[a-z]+)+-\d))?"
     r"\.(?:amazonaws\.com(?:\.cn)?|localhost(?:\.localstack\.cloud)?)$"
@@ -181,7 +185,12 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
         name = _service_of_action(request, body)
     if (not name or name == "s3") and not _is_form(request, body):
         path = f"/{host.bucket}{request.path}" if host.bucket else request.path
-        return _rest_target(candidates or _S3_ALONE, request, path, request.query, region)
+        found = _rest_target(candidates or _S3_ALONE, request, path, request.query, region)
+        if path == "/" and found.operation.name == "ListBuckets" and _is_express(request, scope):
+            # Both ask for the same page: here of another host, or for another service.
+            listing = model.load("s3").operations["ListDirectoryBuckets"]
+            found = found._replace(operation=listing)
+        return found
     if not name:
         name = _service_of_action(request, body)
     protocols = services()[name].protocols
@@ -192,6 +201,15 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
     if protocols[0].startswith("rest"):
         return _rest_target(candidates or [name], request, request.path, request.query, region)
     raise UnknownOperation(f"The request names no operation of {name}.")
+
+
+def _is_express(request: Request, scope: Scoped) -> bool:
+    """Whether a request is for the directory buckets of a Region."""
+    host = request.headers.get("host", "")
+    return scope.service == "s3express" or host.startswith(f"{_EXPRESS_CONTROL}.")
+
+
+_EXPRESS_CONTROL = "s3express-control"
 
 
 def _json_target(target: str, region: str) -> Target:
@@ -320,7 +338,7 @@ def _host_bucket(host: str) -> str:
         (".localhost", ".amazonaws.com", ".amazonaws.com.cn", ".localstack.cloud")
     ):
         return ""
-    found = _S3_HOST.match(host)
+    found = _EXPRESS_HOST.match(host) or _S3_HOST.match(host)
     if found:
         return found[1]
     point = _POINT_HOST.match(host)
@@ -360,7 +378,7 @@ def website_of(host: str) -> tuple[str, str] | None:
 
 
 def _is_region_host(name: str) -> bool:
-    return name.startswith("s3.") or name in {"doppio", "localhost"}
+    return name.startswith("s3.") or name in {"doppio", "localhost", _EXPRESS_CONTROL}
 
 
 def _query_pairs(query: str) -> dict[str, str]:

@@ -43,6 +43,11 @@ class Credential:
     expires_at: datetime | None = None
 
 
+# In a caller's session, under names that no condition key of AWS's has: the session token that it
+# came with, and what S3 has bound the session to (a directory bucket, a mode, an encryption).
+TOKEN = "doppio:sessiontoken"
+EXPRESS = "doppio:s3express"
+
 ANONYMOUS = Caller(account="anonymous", arn="anonymous", id="anonymous", kind="anonymous")
 
 

@@ -178,7 +178,9 @@ def _parse_header(request: Request, authorization: str) -> Signature:
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
         )
     signature = Signature(grant, given, when)
-    signature.session_token = headers.get("x-amz-security-token")
+    token = headers.get("x-amz-security-token")
+    # Sessions with directory buckets have a header of their own.
+    signature.session_token = token or headers.get("x-amz-s3session-token")
     signature.content_sha256 = headers.get("x-amz-content-sha256")
     return signature
 
@@ -244,7 +246,9 @@ def _parse_query(request: Request) -> Signature:
     signature = Signature(Grant(algorithm, access_key, scope, signed), given.lower(), when)
     signature.presigned = True
     signature.expires = seconds
-    signature.session_token = pairs.get("X-Amz-Security-Token")
+    signature.session_token = pairs.get("X-Amz-Security-Token") or pairs.get(
+        "X-Amz-S3session-Token"
+    )
     signature.content_sha256 = pairs.get("X-Amz-Content-Sha256") or request.headers.get(
         "x-amz-content-sha256"
     )

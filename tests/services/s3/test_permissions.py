@@ -71,6 +71,22 @@ def needed(operation: str, req: dict[str, Any]) -> list[tuple[str, str, dict[str
             [("s3:GetObject", K), ("s3:GetObjectAttributes", K)],
         ),
         ("CreateBucket", BUCKET, [("s3:CreateBucket", B)]),
+        (
+            "ListDirectoryBuckets",
+            {},
+            [
+                (
+                    "s3express:ListAllMyDirectoryBuckets",
+                    f"arn:aws:s3express:us-east-1:{ACCOUNT}:*",
+                )
+            ],
+        ),
+        ("PutObject", {**OBJECT, "Bucket": "b--use1-az1--x-s3"}, []),
+        (
+            "CopyObject",
+            {**OBJECT, "Bucket": "b--use1-az1--x-s3", "CopySource": "a/x"},
+            [("s3:GetObject", "arn:aws:s3:::a/x")],
+        ),
     ],
 )
 def test_operations_need_iams_actions(
@@ -105,11 +121,11 @@ def test_every_operation_says_what_it_needs() -> None:
             "CopySource": "a/x",
             "Delete": {"Objects": [{"Key": "x"}]},
         }
-        if operation == "ListBuckets":
+        if operation in {"ListBuckets", "ListDirectoryBuckets"}:
             req = {}
         found = needed(operation, req)
         assert found, operation
-        assert all(action.startswith("s3:") for action, _, _ in found)
+        assert all(action.startswith(("s3:", "s3express:")) for action, _, _ in found)
 
 
 def test_data_events_are_operations() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.authorise import access_request
 from doppio.kernel.context import Context, Reader
-from doppio.kernel.identity import Caller, Credential, root_of
+from doppio.kernel.identity import EXPRESS, TOKEN, Caller, Credential, root_of
 from doppio.kernel.policy import Policy, PolicySet, compile_policy, evaluate
 from doppio.kernel.service import Need
 from doppio.services.iam import limits
@@ -185,11 +185,22 @@ class Identities:
             caller = await self._role(reader, session, access_key)
         elif session.kind == "federated":
             caller = await self._federated(reader, session, access_key)
+        elif session.kind == "express":
+            return await self._express(session, access_key, secret)
         elif session.user:
             caller = await self._user(reader, session.account, session.user, access_key, session)
         else:
             caller = root_of(session.account, access_key)
+        caller = replace(caller, session={**caller.session, TOKEN: token})
         return Credential(access_key, secret, caller, session.expires_at)
+
+    async def _express(self, session: Session, access_key: str, secret: str) -> Credential:
+        """Whoever asked for the session, bound to a directory bucket, while his own key counts."""
+        parent = await self.credential(session.parent[0], session.parent[1] or None)
+        bound = {**parent.caller.session, EXPRESS: session.express}
+        caller = replace(parent.caller, access_key=access_key, session=bound)
+        ends = [session.expires_at, *([parent.expires_at] if parent.expires_at else [])]
+        return Credential(access_key, secret, caller, min(ends))
 
     async def _role(self, reader: Reader, session: Session, access_key: str) -> Caller:
         role = await named(reader, Role, session.account, session.role)

@@ -24,7 +24,9 @@ NONCE_BYTES = 12
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a session token says.
 
-    `kind` is `role` (of `role`, as `name`), `user` (GetSessionToken) or `federated` (`name`).
+    `kind` is `role` (of `role`, as `name`), `user` (GetSessionToken), `federated` (`name`) or
+    `express`: a session with a directory bucket of S3, of whoever `parent` (an access key and its
+    token) is, bound to what `express` says.
     `owner` is the unique id of the role or user: one that is made anew under the same name is
     another. The root user's sessions have no `user` and no `owner`.
     `claims` are the condition keys by which an identity provider has vouched for the session.
@@ -46,6 +48,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source_identity: str = ""
     mfa: bool = False
     claims: dict[str, str] = {}
+    parent: tuple[str, str] = ("", "")
+    express: dict[str, str] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -103,7 +103,7 @@ async def shared(tx: Tx, bucket: Bucket, seen: Annotated) -> Annotated:
     for one in await _all(tx, seen):
         if one.content is not None:
             await share(tx, one.content)
-        tx.add(msgspec.structs.replace(one, home=home, modified=_now(tx)))
+        tx.add(_anew(tx, one, home=home))
         tx.meter("Requests-Tier1")
     annotated(tx, bucket.id, seen.size)
     return Annotated(home, seen.count, seen.size)
@@ -114,9 +114,7 @@ def kept(tx: Tx, bucket: Bucket, seen: Annotated, carried: list[Carried]) -> Ann
     home = tx.context.new_id("hex32")
     for one, received in carried:
         body, content = keep_body(tx, received)
-        tx.add(
-            msgspec.structs.replace(one, home=home, modified=_now(tx), body=body, content=content)
-        )
+        tx.add(_anew(tx, one, home=home, body=body, content=content))
         tx.meter("Requests-Tier1")
     annotated(tx, bucket.id, seen.size)
     return Annotated(home, seen.count, seen.size)
@@ -131,5 +129,7 @@ async def _all(reader: Reader, seen: Annotated) -> list[Annotation]:
     return await reader.list(Annotation, (seen.home,), limit=ANNOTATIONS_MAX)
 
 
-def _now(tx: Tx) -> Any:
-    return tx.context.now.replace(microsecond=0)
+def _anew(tx: Tx, one: Annotation, **changes: Any) -> Annotation:
+    """The same annotation of another version, or with other bytes."""
+    now = tx.context.now.replace(microsecond=0)
+    return msgspec.structs.replace(one, modified=now, replication="", source="", **changes)

@@ -46,6 +46,7 @@ from doppio.services.s3.lookup import version_of
 from doppio.services.s3.objects import keep_body
 from doppio.services.s3.reclaim import free
 from doppio.services.s3.records import Annotated, Annotation, Bucket, Content, More, Version
+from doppio.services.s3.replication_rules import PENDING, REPLICA
 from doppio.services.s3.rules import etag_matches, quoted
 from doppio.services.s3.sealing import DataKeys
 from doppio.services.s3.stock import annotated
@@ -89,8 +90,9 @@ class Annotations:
                 etag=etag,
                 checksum=received.checksum,
                 salt=salt,
+                replication=_awaiting(again),
             )
-            return bucket, again, await _put(tx, bucket, again, made, received)
+            return bucket, again, await put_annotation(tx, bucket, again, made, received)
 
         bucket, version, made = await self._bodies.claim(ctx, received, commit)
         result: dict[str, Any] = {"Key": version.key, "AnnotationName": name}
@@ -115,6 +117,8 @@ class Annotations:
         result = _shown(bucket, version, found)
         result["AnnotationPayload"] = self._bodies.send(ctx, found, content, 0, found.size, keys)
         result["LastModified"] = found.modified
+        if found.replication:
+            result["ReplicationStatus"] = found.replication
         result["ContentLength"] = found.size
         if req.get("ChecksumMode") == "ENABLED":
             result.update(checksums.to_wire(found.checksum))
@@ -132,15 +136,8 @@ class Annotations:
             home = annotated_of(version)
             found = None if home is None else await tx.get(Annotation, home.home, name)
             if found is not None:
-                assert home is not None
                 await locks.check_may_go(ctx, bucket, version, bypasses=bypasses)
-                tx.delete(found)
-                if found.content is not None:
-                    await free(tx, found.content)
-                left = _changed(home, -1, -found.size)
-                set_annotated(tx, version, left if left.count else None)
-                annotated(tx, bucket.id, -found.size)
-                happened(tx, bucket, version, "ObjectAnnotation:Delete")
+                await take_off(tx, bucket, version, found)
         return {"ObjectVersionId": version.id} if bucket.versioning else {}
 
     async def list_object_annotations(
@@ -167,16 +164,7 @@ class Annotations:
             "Key": version.key,
             "MaxAnnotationResults": count,
             "AnnotationCount": len(shown),
-            "Annotations": [
-                {
-                    "AnnotationName": one.name,
-                    "LastModified": one.modified,
-                    "ETag": quoted(one.etag),
-                    "ChecksumAlgorithm": [cast("Any", one.checksum.algorithm)],
-                    "Size": one.size,
-                }
-                for one in shown
-            ],
+            "Annotations": [_entry(one) for one in shown],
         }
         if prefix:
             result["AnnotationPrefix"] = prefix
@@ -230,9 +218,23 @@ def keys_of_annotation(keys: DataKeys | None, salt: str) -> DataKeys | None:
     return tuple(hmac.digest(key, f"annotation/{salt}".encode(), "sha256") for key in keys)
 
 
-async def _put(
+async def take_off(tx: Tx, bucket: Bucket, version: Version, found: Annotation) -> None:
+    """Take one annotation off a version; both were read in this transaction."""
+    home = annotated_of(version)
+    assert home is not None, "who has an annotation says so"
+    tx.delete(found)
+    if found.content is not None:
+        await free(tx, found.content)
+    left = _changed(home, -1, -found.size)
+    set_annotated(tx, version, left if left.count else None)
+    annotated(tx, bucket.id, -found.size)
+    happened(tx, bucket, version, "ObjectAnnotation:Delete")
+
+
+async def put_annotation(
     tx: Tx, bucket: Bucket, version: Version, made: Annotation, received: Received
 ) -> Annotation:
+    """Attach what was received to a version, or replace what is there under its name."""
     home = annotated_of(version) or Annotated(tx.context.new_id("hex32"))
     old = await tx.get(Annotation, home.home, made.name)
     if old is None and home.count >= ANNOTATIONS_MAX:
@@ -249,6 +251,12 @@ async def _put(
     return made
 
 
+def _awaiting(version: Version) -> str:
+    """Whether a new annotation is to have replicas: if its version has some, or is to."""
+    status = "" if version.more is None else version.more.replication
+    return "" if status in {"", REPLICA} else PENDING
+
+
 def _changed(home: Annotated, count: int, size: int) -> Annotated:
     return Annotated(home.home, home.count + count, home.size + size, home.changes + 1)
 
@@ -260,6 +268,20 @@ def _shown(bucket: Bucket, version: Version, found: Annotation) -> dict[str, Any
     if bucket.versioning:
         shown["ObjectVersionId"] = version.id
     return shown
+
+
+def _entry(one: Annotation) -> w.AnnotationEntry:
+    """An annotation as listings show it."""
+    entry: w.AnnotationEntry = {
+        "AnnotationName": one.name,
+        "LastModified": one.modified,
+        "ETag": quoted(one.etag),
+        "ChecksumAlgorithm": [one.checksum.algorithm],
+        "Size": one.size,
+    }
+    if one.replication:
+        entry["ReplicationStatus"] = one.replication
+    return entry
 
 
 def _sealing(version: Version) -> list[bytes] | None:

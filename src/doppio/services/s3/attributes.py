@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from doppio.services.s3 import locks
+from doppio.services.s3.directory_errors import FunctionNotImplemented
+from doppio.services.s3.directory_names import is_directory
 from doppio.services.s3.encryption import encryption_of
 from doppio.services.s3.errors import (
     InvalidArgument,
@@ -78,7 +80,9 @@ def new_attributes(req: Mapping[str, Any]) -> Attributes:
     if "WebsiteRedirectLocation" in headers:
         check_redirect_location(headers["WebsiteRedirectLocation"])
     storage_class = req.get("StorageClass", "STANDARD")
-    if storage_class not in STORAGE_CLASSES:
+    if storage_class not in STORAGE_CLASSES and not (
+        storage_class == "EXPRESS_ONEZONE" and is_directory(req["Bucket"])
+    ):
         raise InvalidStorageClass(StorageClassRequested=storage_class)
     tags = tags_of_header(req["Tagging"]) if "Tagging" in req else _NONE
     more = None if _LOCKS.isdisjoint(req) else locks.more_of(req, None)
@@ -105,8 +109,8 @@ def refuse_what_is_not_here(req: Mapping[str, Any]) -> None:
     keys = req.keys()
     if _EVENT_HOLDS & keys:
         raise NotImplementedByDoppio("Event holds exist in AWS and not yet here")
-    if "WriteOffsetBytes" in keys:
-        raise NotImplementedByDoppio("Appending exists in directory buckets, which are not here")
+    if "WriteOffsetBytes" in keys and not is_directory(req["Bucket"]):
+        raise FunctionNotImplemented
 
 
 def head_of(bucket: Bucket, version: Version) -> dict[str, Any]:

@@ -16,9 +16,18 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
-from doppio.services.s3 import access_logs, acl_rules, locks, points, request_metrics, stock
+from doppio.services.s3 import (
+    access_logs,
+    acl_rules,
+    directory_buckets,
+    locks,
+    points,
+    request_metrics,
+    stock,
+)
 from doppio.services.s3.account_blocks import account_block
 from doppio.services.s3.attributes import ENFORCED
+from doppio.services.s3.directory_names import is_directory
 from doppio.services.s3.errors import (
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
@@ -52,7 +61,6 @@ from doppio.services.s3.records import (
 from doppio.services.s3.rules import name_is_allowed
 from doppio.services.s3.settings import drop_settings
 from doppio.services.s3.tags import tags_of_set
-from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -76,6 +84,8 @@ class Buckets:
     async def create_bucket(self, ctx: Context, req: w.CreateBucketRequest) -> w.CreateBucketOutput:
         """Take a name. Having it already is an error, but in us-east-1, as AWS has it."""
         name = req["Bucket"]
+        if is_directory(name):
+            return await directory_buckets.create(ctx, req)
         if not name_is_allowed(name):
             raise InvalidBucketName(BucketName=name)
         region = _region_of(ctx, req.get("CreateBucketConfiguration") or {})
@@ -119,11 +129,15 @@ class Buckets:
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
         reader.meter("Requests-Tier2")
-        return {
+        result: w.HeadBucketOutput = {
             "BucketRegion": bucket.region,
             "BucketArn": bucket.arn,
             "AccessPointAlias": points.way_of(ctx) is not None,
         }
+        if bucket.zone:
+            result["BucketLocationType"] = "AvailabilityZone"
+            result["BucketLocationName"] = bucket.zone
+        return result
 
     async def get_bucket_location(
         self, ctx: Context, req: w.GetBucketLocationRequest
@@ -161,7 +175,9 @@ class Buckets:
             found += [
                 bucket
                 for bucket in matching
-                if bucket.partition == ctx.partition and region in {None, bucket.region}
+                if bucket.partition == ctx.partition
+                and region in {None, bucket.region}
+                and not bucket.zone
             ]
             if len(rows) <= at_most or len(matching) < len(rows):
                 break
@@ -189,6 +205,8 @@ class Buckets:
                 raise BucketNotEmpty(BucketName=bucket.name)
             if await tx.list(Older, (bucket.id,), limit=1):
                 raise BucketNotEmptyOfVersions(BucketName=bucket.name)
+            if bucket.zone and await tx.list(Upload, (bucket.id,), limit=1):
+                raise BucketNotEmpty(BucketName=bucket.name)
             while uploads := await tx.list(Upload, (bucket.id,), limit=UPLOADS_A_STEP):
                 for upload in uploads:
                     tx.delete(upload)
@@ -201,7 +219,7 @@ class Buckets:
             await tx.unschedule(RUN, bucket.id)
             await tx.unschedule(stock.MEASURE, bucket.id)
             await stock.measure(tx, bucket)
-            await _count(tx, -1)
+            await (directory_buckets.count(tx, -1) if bucket.zone else _count(tx, -1))
             tx.delete(bucket)
             forget_resource(tx, bucket.arn)
 
@@ -209,7 +227,8 @@ class Buckets:
 def _region_of(ctx: Context, configuration: Mapping[str, Any]) -> str:
     """The Region a new bucket goes to."""
     if configuration.get("Location") or configuration.get("Bucket"):
-        raise NotImplementedByDoppio("Directory buckets exist in AWS and not yet here")
+        # The name of a directory bucket says so.
+        raise InvalidBucketName
     constraint = configuration.get("LocationConstraint")
     if constraint is None:
         if ctx.region == HOME or ctx.caller.kind == "service":
@@ -260,7 +279,7 @@ async def _count(tx: Tx, by: int) -> None:
     count = holdings.buckets + by
     if by > 0 and count > await quota(tx, BUCKETS):
         raise TooManyBuckets
-    tx.put(Holdings(account=account, buckets=count))
+    tx.put(msgspec.structs.replace(holdings, buckets=count))
 
 
 def _after(ctx: Context, token: str | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from doppio.services.s3.directory_errors import FunctionNotImplemented
+from doppio.services.s3.directory_names import is_directory
 from doppio.services.s3.errors import (
     InvalidArgument,
     InvalidPartNumber,
@@ -70,12 +72,23 @@ def check_write(req: Mapping[str, Any], current: Current | None) -> None:
 def check_delete(req: Mapping[str, Any], current: Current | None) -> None:
     """Raise unless a conditional delete finds the key as it wants it."""
     if "IfMatchLastModifiedTime" in req or "IfMatchSize" in req:
-        raise NotImplementedByDoppio(
-            "These conditions exist for directory buckets alone, which are not here"
-        )
+        if not is_directory(req["Bucket"]):
+            raise FunctionNotImplemented
+        _check_last(req, current)
     match = req.get("IfMatch")
     if match is not None:
         _check_match(req, match, current)
+
+
+def _check_last(req: Mapping[str, Any], current: Current | None) -> None:
+    """Directory buckets look at time and size, too; what is not there cannot differ."""
+    if current is None:
+        return
+    moment = req.get("IfMatchLastModifiedTime")
+    if moment is not None and moment.replace(microsecond=0) != current.modified:
+        raise PreconditionFailed(Condition="x-amz-if-match-last-modified-time")
+    if req.get("IfMatchSize", current.size) != current.size:
+        raise PreconditionFailed(Condition="x-amz-if-match-size")
 
 
 def _check_match(req: Mapping[str, Any], match: str, current: Current | None) -> None:

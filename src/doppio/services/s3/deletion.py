@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.service import Need
@@ -19,6 +19,13 @@ from doppio.wire.errors import AccessDenied, AwsError
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
+
+
+_CONDITIONS = {
+    "ETag": "IfMatch",
+    "LastModifiedTime": "IfMatchLastModifiedTime",
+    "Size": "IfMatchSize",
+}
 
 
 class Deletion:
@@ -79,10 +86,12 @@ async def _delete_one(
 ) -> w.DeletedObject:
     key, version_id = one["Key"], one.get("VersionId")
     action = "s3:DeleteObject" if version_id is None else "s3:DeleteObjectVersion"
-    need = Need(action, f"{bucket.arn}/{key}", policy=bucket.arn, beyond=RECORDS)
-    await points.authorise(tx.context, need)
+    if not bucket.zone:
+        # Directory buckets have let the whole request in.
+        need = Need(action, f"{bucket.arn}/{key}", policy=bucket.arn, beyond=RECORDS)
+        await points.authorise(tx.context, need)
     current = await tx.get(Current, bucket.id, key)
-    check_delete({"Key": key, **({"IfMatch": one["ETag"]} if "ETag" in one else {})}, current)
+    check_delete(_asked(bucket, one), current)
     gone = await delete(tx, bucket, key, version_id, current, bypasses=bypasses)
     entry: w.DeletedObject = {"Key": key}
     if version_id is not None:
@@ -91,6 +100,15 @@ async def _delete_one(
         entry["DeleteMarker"] = True
         entry["DeleteMarkerVersionId"] = gone["VersionId"]
     return entry
+
+
+def _asked(bucket: Bucket, one: w.ObjectIdentifier) -> dict[str, Any]:
+    """One of the deletions as DeleteObject would be asked for it."""
+    asked: dict[str, Any] = {"Bucket": bucket.name, "Key": one["Key"]}
+    for name, condition in _CONDITIONS.items():
+        if name in one:
+            asked[condition] = one[name]  # type: ignore[literal-required]
+    return asked
 
 
 def _error(one: w.ObjectIdentifier, error: AwsError) -> w.Error:

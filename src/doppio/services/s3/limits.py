@@ -14,6 +14,10 @@ TIB = 1024 * GIB
 # Source: "Amazon S3 multipart upload limits", "General purpose bucket naming rules",
 # "Working with object metadata", "Categorizing your storage using tags".
 BUCKETS = Quota("s3", "L-DC2B2D3D", "General purpose buckets", 10_000)
+# Source: "Directory bucket quotas".
+DIRECTORY_BUCKETS = Quota("s3", "L-775A314D", "Directory buckets", 100)
+DIRECTORY_BUCKETS_LISTED_MAX = 1000
+EXPRESS_SESSION = timedelta(minutes=5)
 OBJECT_BYTES_MAX = 50 * TIB
 PUT_BYTES_MAX = 5 * GIB
 COPY_BYTES_MAX = 5 * GIB

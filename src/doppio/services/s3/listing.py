@@ -71,7 +71,7 @@ class Listing:
         """Current objects behind a key or where the last page ended."""
         page = page_of(req)
         token = req.get("ContinuationToken")
-        start = req.get("StartAfter", "") if token is None else _token_key(token)
+        start = req.get("StartAfter", "") if token is None else start_of(token)
         reader = ctx.read()
         bucket = await existing_bucket(reader, req)
         how = _how(ctx, req, owner_of(bucket.account) if req.get("FetchOwner") else None)
@@ -260,7 +260,8 @@ def _shared(req: Mapping[str, Any], page: Page, found: Found) -> _Shared:
     return result
 
 
-def _token_key(token: str) -> str:
+def start_of(token: str) -> str:
+    """The key behind which a page begins."""
     try:
         return token_key(token, "").decode()
     except (BadToken, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from doppio.kernel.identity import canonical_user
 from doppio.kernel.records import table_of
 from doppio.kernel.service import Need
 from doppio.services.s3 import acl_rules, points
+from doppio.services.s3.directory_names import is_directory
 from doppio.services.s3.errors import (
     AccessDenied,
     InvalidArgument,
@@ -74,7 +75,7 @@ def checked_bucket(
     Who comes from another account than the owner's is the owner's guest, or pays for himself.
     """
     if bucket is None:
-        if not name_is_allowed(name):
+        if not name_is_allowed(name) and not is_directory(name):
             raise InvalidBucketName(BucketName=name)
         raise NoSuchBucket(BucketName=name)
     owner = req.get("ExpectedBucketOwner")
@@ -223,7 +224,8 @@ async def no_such_key(reader: Reader, bucket: Bucket, key: str) -> NoSuchKey:
 
     Who may not list the bucket may not learn that either: this raises AccessDenied then.
     """
-    await points.authorise(reader.context, Need("s3:ListBucket", bucket.arn))
+    if not bucket.zone:
+        await points.authorise(reader.context, Need("s3:ListBucket", bucket.arn))
     headers = {}
     if bucket.versioning:
         marker = await newest_older(reader, bucket, key)

@@ -14,10 +14,12 @@ import msgspec
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3 import checksums, locks, mfa, replication_rules, tiering_rules
 from doppio.services.s3.acls import with_acl
+from doppio.services.s3.appends import append, check_offset
 from doppio.services.s3.archives import check_readable, restore_header
 from doppio.services.s3.attributes import Attributes, head_of, new_attributes
 from doppio.services.s3.bodies import Bodies, Received, body_of, expected
 from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
+from doppio.services.s3.directory_rules import EXPRESS_ONEZONE
 from doppio.services.s3.encryption import (
     DefaultApplies,
     Sealing,
@@ -75,6 +77,12 @@ class Objects:
     async def put_object(self, ctx: Context, req: w.PutObjectRequest) -> w.PutObjectOutput:
         """Store an object, whole or not at all; durable before the answer."""
         attributes = new_attributes(req)
+        if "WriteOffsetBytes" in req:
+            _, there = await bucket_and_current(ctx.read(), req)
+            if there is not None:
+                appended = await append(self._bodies, ctx, req, there)
+                return cast("w.PutObjectOutput", appended)
+            check_offset(req["WriteOffsetBytes"])
         body = body_of(req)
         sealing: Sealing | None = None
         if body.whole is None or len(body.whole) > BODY_IN_ROW_BYTES_MAX or asks(req):
@@ -121,6 +129,8 @@ class Objects:
             bucket, old = await bucket_and_current(tx, req)
             owned = with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
+            if old is not None and "WriteOffsetBytes" in req:
+                check_offset(-1)
             if bucket.encryption is not None and sealing is None and received.blob is None:
                 raise DefaultApplies(bucket)
             tx.meter(request_type(1, owned.storage_class))
@@ -286,7 +296,10 @@ async def new_version(
     """
     if attributes.storage_class != "STANDARD":
         await enter_class(tx, bucket, attributes.storage_class)
-    more = attributes.more
+    more, storage_class = attributes.more, attributes.storage_class
+    if bucket.zone:
+        # There is one class in a zone, and its ETags say nothing of the bytes.
+        etag, storage_class = tx.context.new_id("hex32"), EXPRESS_ONEZONE
     if more is not None or locks.KIND in bucket.kinds:
         more = await locks.locked(tx, bucket, more)
     place = await make_way(tx, bucket, key, old)
@@ -302,7 +315,7 @@ async def new_version(
         body=body,
         content=content,
         parts_count=parts_count,
-        storage_class=attributes.storage_class,
+        storage_class=storage_class,
         headers=attributes.headers,
         expires=attributes.expires,
         metadata=attributes.metadata,

@@ -50,21 +50,13 @@ def settle(ctx: Context, bucket: Bucket, req: Mapping[str, Any]) -> None:
         raise AccessDenied
 
 
-def telling(operations: Mapping[str, Operation]) -> dict[str, Operation]:
-    """The operations that take the header, so that their answers say who was charged."""
-    payable = {_method(name) for name in _PAYABLE} - _SILENT
-    return {name: _telling(run) for name, run in operations.items() if name in payable}
+def telling() -> set[str]:
+    """The methods of the operations whose answers say who was charged."""
+    return {_method(name) for name in _PAYABLE} - _SILENT
 
 
-def _telling(run: Operation) -> Operation:
-    def told(ctx: Context, req: Any) -> Any:
-        # No coroutine of its own: who says nothing of paying is to wait for nothing.
-        return _charged(run, ctx, req) if "RequestPayer" in req else run(ctx, req)
-
-    return told
-
-
-async def _charged(run: Operation, ctx: Context, req: Any) -> Mapping[str, Any] | None:
+async def charged(run: Operation, ctx: Context, req: Any) -> Mapping[str, Any] | None:
+    """An operation and, where its request says who pays, who was charged."""
     result = await run(ctx, req)
     source = copy_source(req["CopySource"]) if "CopySource" in req else None
     for name in (req["Bucket"], *([] if source is None else [source[0]])):

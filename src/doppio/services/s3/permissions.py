@@ -13,6 +13,7 @@ from doppio.kernel.context import Context
 from doppio.kernel.service import Need
 from doppio.services.s3 import points
 from doppio.services.s3.beyond import RECORDS
+from doppio.services.s3.directory_names import is_directory
 from doppio.services.s3.rules import copy_source, header_tags
 
 # Operation -> action, where the name differs.
@@ -102,7 +103,7 @@ _OF_VERSION = {
 }
 _ON_ACCOUNT = {"ListBuckets": "ListAllMyBuckets"}
 DATA_EVENTS = frozenset(
-    {*_ON_OBJECT, "CopyObject", "DeleteObjects", "GetObjectAttributes", "UploadPartCopy",
+    {*_ON_OBJECT, "RenameObject", "CreateSession", "CopyObject", "DeleteObjects", "GetObjectAttributes", "UploadPartCopy",
      "ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"}
 )  # fmt: skip
 # Members of requests that policies may set conditions on.
@@ -154,7 +155,13 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
 def _needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     bucket = req.get("Bucket")
     if bucket is None:
+        if operation == "ListDirectoryBuckets":
+            arn = f"arn:{ctx.partition}:s3express:{ctx.region}:{ctx.account}:*"
+            return (Need("s3express:ListAllMyDirectoryBuckets", arn, policy="*"),)
         return (Need(f"s3:{_ON_ACCOUNT.get(operation, operation)}"),)
+    if bucket[-6:] == "--x-s3":
+        # Whose a directory bucket is its ARN must say: `directory` asks once that is known.
+        return _of_source(ctx, req) if "CopySource" in req else ()
     bucket_arn = f"arn:{ctx.partition}:s3:::{bucket}"
     action = _object_actions.get(operation)
     context = _context(operation, req)
@@ -223,6 +230,8 @@ def _of_source(ctx: Context, req: Mapping[str, Any]) -> Sequence[Need]:
     if named is None:
         return ()
     bucket, key, version = named
+    if is_directory(bucket):
+        return ()
     action = "s3:GetObject" if version is None else "s3:GetObjectVersion"
     arn = f"arn:{ctx.partition}:s3:::{bucket}"
     context = _NONE if version is None else {"s3:versionid": version}

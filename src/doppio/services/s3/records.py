@@ -50,6 +50,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     settings that the bucket has (`Setting`), so that a request reads none of them in vain. `acl` is
     its list of access once one was put, and `abac` lets its tags count in policies. `account_block`
     is a copy of what its account blocks (`AccountBlock`), so that a request reads it nowhere else.
+    `zone` is the id of the one zone in which a directory bucket lies, `kms_key` the only key of KMS
+    that such a bucket has ever had.
     """
 
     id: str
@@ -71,9 +73,14 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     account_block: dict[str, bool] | None = None
     requester_pays: bool = False
     mfa_delete: str = ""
+    zone: str = ""
+    kms_key: str = ""
 
     @property
     def arn(self) -> str:
+        if self.zone:
+            place = f"arn:{self.partition}:s3express:{self.region}:{self.account}"
+            return f"{place}:bucket/{self.name}"
         return f"arn:{self.partition}:s3:::{self.name}"
 
     def blocks(self, setting: str) -> bool:
@@ -195,10 +202,11 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 @record("s3.holdings", key=("account",))
 class Holdings(msgspec.Struct, frozen=True, kw_only=True):
-    """How many buckets an account has."""
+    """How many buckets an account has, and how many directory buckets by Region."""
 
     account: str
     buckets: int = 0
+    directories: dict[str, int] = {}
 
 
 @record("s3.measured", key=("bucket",))
@@ -409,7 +417,8 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A text that hangs on a version. Its bytes lie as those of a small version do.
 
     `home` is that of the version's `Annotated`. Where the version is encrypted, `salt` leads from
-    its data keys to those of this text.
+    its data keys to those of this text. `replication` is how far that is, as on the wire; a replica
+    names the ETag of its `source`.
     """
 
     home: str
@@ -421,6 +430,8 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     salt: str = ""
     body: bytes | None = None
     content: str | None = None
+    replication: str = ""
+    source: str = ""
 
 
 @record("s3.upload", key=("bucket", "key", "id"))

@@ -18,8 +18,9 @@ import msgspec
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.events import Event, Subscription
 from doppio.kernel.jobs import Job, JobHandler
-from doppio.services.s3 import locks, tiering_rules
+from doppio.services.s3 import annotation_replicas, locks, tiering_rules
 from doppio.services.s3 import replication_waits as waits
+from doppio.services.s3.annotation_replicas import AnnotationReplicas
 from doppio.services.s3.bodies import Bodies, Expected, Received
 from doppio.services.s3.encryption import Sealing, keys_to_read, sealing_of
 from doppio.services.s3.happenings import Happening, happened
@@ -62,6 +63,7 @@ class Replicas:
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
+        self._annotations = AnnotationReplicas(bodies)
 
     def subscription(self) -> Subscription:
         """What follows the facts."""
@@ -69,7 +71,7 @@ class Replicas:
 
     def jobs(self) -> dict[str, JobHandler]:
         """The handlers by the names under which they are scheduled."""
-        return {REPLICATE: self.again, **waits.jobs()}
+        return {REPLICATE: self.again, **waits.jobs(), **self._annotations.jobs()}
 
     async def follow(self, ctx: Context, event: Event) -> None:
         """Replicate what happened; an event may come twice."""
@@ -79,6 +81,8 @@ class Replicas:
             await self._replicate(ctx, event.key, 0, event.at)
         elif kind in CHANGES:
             await follow_change(ctx, event.key, kind)
+        elif kind == annotation_replicas.KIND:
+            await self._annotations.follow(ctx, event.key)
 
     async def again(self, ctx: Context, job: Job) -> None:
         """Try once more what could not be replicated."""
@@ -159,6 +163,7 @@ class Replicas:
         if not await _has(there, destination, version):
             await self._make(acting, there, bucket, destination, version, rule)
         await carry_list(acting, bucket, destination, version)
+        await self._annotations.come_along(acting, bucket, version, destination)
 
     async def _make(
         self,

@@ -174,14 +174,16 @@ def _listed(value: Any) -> list[Any]:
 def policy_problem(document: Mapping[str, Any], arn: str) -> str | None:
     """Why a policy cannot hang on this bucket, in S3's words; None where it can.
 
-    Every statement names a principal, actions of S3, and only the bucket and what is in it. An access
-    point is no other thing, but that what is in it is named `/object/KEY`.
+    Every statement names a principal, actions of S3 (of S3 Express for a directory bucket), and only
+    the bucket and what is in it. An access point is no other thing, but that what is in it is named
+    `/object/KEY`.
     """
+    service = arn.split(":")[2]
     for statement in _listed(document.get("Statement")):
         if "Principal" not in statement and "NotPrincipal" not in statement:
             return "Missing required field Principal"
         for action in _listed(statement.get("Action", statement.get("NotAction"))):
-            if action != "*" and not action.lower().startswith("s3:"):
+            if action != "*" and not action.lower().startswith(f"{service}:"):
                 return "Policy has invalid action"
         resources = _listed(statement.get("Resource", statement.get("NotResource")))
         if not resources:

@@ -10,6 +10,7 @@ from doppio.services.s3 import (
     archives,
     inventories,
     points,
+    renames,
     storage_metrics,
     tiering,
 )
@@ -21,6 +22,8 @@ from doppio.services.s3.configuration import Configuration
 from doppio.services.s3.copies import Copies
 from doppio.services.s3.cors import cross_origin
 from doppio.services.s3.deletion import Deletion
+from doppio.services.s3.directory import directing
+from doppio.services.s3.directory_buckets import DirectoryBuckets
 from doppio.services.s3.lifecycle import Keeper, Lifecycle
 from doppio.services.s3.listing import Listing
 from doppio.services.s3.locks import Locks
@@ -29,7 +32,6 @@ from doppio.services.s3.notices import JOBS as NOTICE_JOBS
 from doppio.services.s3.notices import SUBSCRIPTION as NOTICES
 from doppio.services.s3.notifications import Notifications
 from doppio.services.s3.objects import Objects
-from doppio.services.s3.payers import telling
 from doppio.services.s3.payments import Payments
 from doppio.services.s3.permissions import DATA_EVENTS, needs
 from doppio.services.s3.policies import Policies
@@ -54,6 +56,8 @@ SERVICE = Service(
     "s3",
     groups=[
         Buckets(),
+        DirectoryBuckets(),
+        renames.Renames(),
         Objects(_bodies),
         Deletion(),
         Listing(),
@@ -95,6 +99,7 @@ SERVICE = Service(
         **storage_metrics.jobs(),
         **tiering.jobs(),
         **REPLICAS.jobs(),
+        **renames.jobs(),
         FORGET: forget_completed,
     },
     subscriptions=[NOTICES, REPLICAS.subscription()],
@@ -102,4 +107,4 @@ SERVICE = Service(
     web=Browsers(),
     witness=Witness,
 )
-SERVICE.operations.update(telling(SERVICE.operations))
+SERVICE.operations.update(directing(SERVICE.operations))

@@ -28,6 +28,7 @@ _PREFIX = "s3.stock"
 _CLASSES_MAX = 64
 _CACHE_MAX = 4096
 _SHORT = {"STANDARD_IA": "SIA", "ONEZONE_IA": "ZIA", "GLACIER_IR": "GIR"}
+_REQUESTS = {**_SHORT, "INTELLIGENT_TIERING": "INT", "EXPRESS_ONEZONE": "XZ"}
 _TIMED = {
     "STANDARD": "TimedStorage-ByteHrs",
     "REDUCED_REDUNDANCY": "TimedStorage-RRS-ByteHrs",
@@ -41,6 +42,7 @@ _TIMED = {
     "GLACIER_IR": "TimedStorage-GIR-ByteHrs",
     "GLACIER": "TimedStorage-GlacierByteHrs",
     "DEEP_ARCHIVE": "TimedStorage-GDA-ByteHrs",
+    "EXPRESS_ONEZONE": "TimedStorage-XZ-ByteHrs",
 }
 _METRICS = {
     "STANDARD": "StandardStorage",
@@ -55,6 +57,7 @@ _METRICS = {
     "GLACIER_IR": "GlacierInstantRetrievalStorage",
     "GLACIER": "GlacierStorage",
     "DEEP_ARCHIVE": "DeepArchiveStorage",
+    "EXPRESS_ONEZONE": "ExpressOneZoneStorage",
 }
 _OVERHEADS = {
     "STANDARD_IA": "StandardIASizeOverhead",
@@ -131,13 +134,13 @@ def request_type(tier: int, storage_class: str) -> str:
     """The usage type of a request to an object, by its class."""
     if storage_class == "STANDARD":
         return "Requests-Tier1" if tier == 1 else "Requests-Tier2"
-    short = {**_SHORT, "INTELLIGENT_TIERING": "INT"}.get(storage_class)
+    short = _REQUESTS.get(storage_class)
     return f"Requests-Tier{tier}" if short is None else f"Requests-{short}-Tier{tier}"
 
 
 def retrieval_type(storage_class: str) -> str | None:
     """The usage type of bytes that are read; None where reading costs nothing by size."""
-    short = _SHORT.get(storage_class)
+    short = "XZ" if storage_class == "EXPRESS_ONEZONE" else _SHORT.get(storage_class)
     return None if short is None else f"Retrieval-{short}"
 
 
