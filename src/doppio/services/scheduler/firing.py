@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.scheduler import limits
+from doppio.services.scheduler.counting import count
 from doppio.services.scheduler.definition import next_due, retry_at
 from doppio.services.scheduler.records import Execution, Schedule
 from doppio.services.scheduler.targets import bury, invoke, may_come_again
@@ -112,5 +113,6 @@ async def _ended(ctx: Context, execution: Execution) -> None:
         schedule = await tx.get(Schedule, *execution.schedule)
         if schedule is not None and schedule.revision == execution.revision:
             tx.delete(schedule)
+            count(tx, schedule.account, schedule.region, -1)
 
     await ctx.transact(end)
