@@ -9,9 +9,9 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.identity import root_of, service_caller
+from doppio.kernel.regions import region_is_up
 from doppio.services.events import measures
 from doppio.services.events.calling import call_destination
-from doppio.services.events.failover import is_down
 from doppio.services.events.lookup import bus_at, place_of
 from doppio.services.events.measures import count_of
 from doppio.services.events.outcomes import Done, Failed, Outcome, failed_by
@@ -119,7 +119,8 @@ async def _to_bus(ctx: Context, delivery: Delivery) -> Outcome:
     if too_far is not None:
         return Failed(too_far, "An event is passed on to one more account or Region only.", False)
     place = place_of(ctx, arn)
-    if place.region != parse(delivery.rule).region and await is_down(ctx.read(), place.region):
+    elsewhere = place.region != parse(delivery.rule).region
+    if elsewhere and not await region_is_up(ctx.read(), place.region):
         return Failed("INTERNAL_ERROR", f"Region {place.region} is not available.", True)
     if delivery.target.get("RoleArn"):
         acting = await _acting(ctx, delivery)
