@@ -81,3 +81,28 @@ async def test_a_deleted_archive_leaves_nothing(world: World) -> None:
     await world.settle()
     assert await world.cloud.root_context().read().list(Archived, limit=9) == []
     assert (await world.call("events", "list_rules"))["Rules"] == []
+
+
+@told
+async def test_what_an_archive_holds_is_metered_by_the_hour(world: World) -> None:
+    await world.call(
+        "events", "create_archive", ArchiveName="a", EventSourceArn=BUS, RetentionDays=2
+    )
+    await put(world)
+    size = (await world.call("events", "describe_archive", ArchiveName="a"))["SizeBytes"]
+    (row,) = await world.cloud.root_context().read().list(Archived, limit=9)
+    assert size == len(row.event.encode())
+    await world.advance(hours=1)
+    assert await world.used("Archive-ByteHrs") == size
+    # A leap of the clock is metered whole, in one go or in several.
+    await world.advance(hours=10)
+    assert await world.used("Archive-ByteHrs") == 11 * size
+    for _ in range(3):
+        await world.advance(hours=1)
+    assert await world.used("Archive-ByteHrs") == 14 * size
+    await world.advance(hours=36)
+    shown = await world.call("events", "describe_archive", ArchiveName="a")
+    assert (shown["EventCount"], shown["SizeBytes"]) == (0, 0)
+    used = await world.used("Archive-ByteHrs")
+    await world.advance(hours=5)
+    assert await world.used("Archive-ByteHrs") == used

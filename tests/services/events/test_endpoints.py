@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from doppio.kernel.regions import ZoneState, zones
+from doppio.kernel.regions import set_zone, zones
 from doppio.services.events.records import Lane, Rule
 from tests.services.events.helpers import ANY
 from tests.services.world import ACCOUNT, OTHER, World, refusal, told
@@ -121,7 +121,7 @@ async def put(world: World, endpoint: str, **more: Any) -> dict[str, Any]:
 async def set_region(world: World, region: str, state: Any) -> None:
     async with world.cloud.root_context().write() as tx:
         for name in zones(region):
-            tx.put(ZoneState(name=name, state=state))
+            set_zone(tx, name, state)
 
 
 @told
@@ -134,7 +134,7 @@ async def test_events_go_to_the_first_region_and_to_the_second_while_that_is_dow
         (first["EventId"], HERE, [ARN])
     ]
     async with world.cloud.root_context().write() as tx:
-        tx.put(ZoneState(name=zones(HERE)[0], state="down"))
+        set_zone(tx, zones(HERE)[0], "down")
     await put(world, endpoint)
     assert len(await heard(world, HERE)) == 1, "a Region works while one of its zones does"
     await set_region(world, HERE, "down")

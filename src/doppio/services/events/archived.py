@@ -1,16 +1,23 @@
-"""Events in archives: kept as they pass, counted by reading, and forgotten when their time is over."""
+"""Events in archives: kept as they pass, counted, metered, and forgotten when their time is over.
+
+How many there are, and their bytes, are counters that ride in the commits that keep and forget.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
+from doppio.kernel.keys import pack, prefix_range, unpack
 from doppio.services.events.records import KEPT, Archive, Archived, Kept
 
 FORGET = "events.forget"
 A_COMMIT = 500
+_SUMS = "events.archived"
+_HOUR = timedelta(hours=1)
 
 
 async def keep(tx: Tx, arn: str, text: str, at: datetime) -> None:
@@ -20,6 +27,8 @@ async def keep(tx: Tx, arn: str, text: str, at: datetime) -> None:
     if archive is None:
         return
     event_id = json.loads(text)["id"]
+    if await tx.get(Archived, archive.id, at, event_id) is None:
+        _count(tx, archive.id, [text], 1)
     tx.put(Archived(archive=archive.id, at=at, id=event_id, event=text))
     if archive.days:
         now = tx.context.clock.now()
@@ -43,14 +52,22 @@ async def forget(ctx: Context, job: Job) -> None:
                     old = await tx.get(Kept, one.archive, one.id)
                     if old is not None:
                         tx.delete(old)
-                    tx.delete(Archived(archive=one.archive, at=one.event_at, id=one.id, event=""))
+                    event = await tx.get(Archived, one.archive, one.event_at, one.id)
+                    if event is not None:
+                        _count(tx, archive.id, [event.event], -1)
+                        tx.delete(event)
+    _, size = await counted(ctx, archive)
+    hours = (ctx.clock.now() - job.at) / _HOUR + 1
     async with ctx.write() as tx:
-        await plan_forgetting(tx, archive)
+        # In the commit that plans the next hour, so that each hour is metered once.
+        if await tx.get(Job, job.name, job.key) == job:
+            tx.meter("Archive-ByteHrs", size * hours)
+            await plan_forgetting(tx, archive)
 
 
 async def plan_forgetting(tx: Tx, archive: Archive) -> None:
     """Look an hour from now for what is too old."""
-    at = tx.context.clock.now() + timedelta(hours=1)
+    at = tx.context.clock.now() + _HOUR
     await tx.schedule(
         at, FORGET, archive.id,
         account=archive.account, region=archive.region, archive=archive.name,
@@ -64,17 +81,20 @@ async def _forget_all(ctx: Context, archive: str) -> None:
             kept = await tx.list(Kept, (archive,), limit=A_COMMIT)
             for one in (*found, *kept):
                 tx.delete(one)
+            _count(tx, archive, [one.event for one in found], -1)
         if not found and not kept:
             return
 
 
 async def counted(ctx: Context, archive: Archive) -> tuple[int, int]:
     """How many events an archive holds, and their bytes."""
-    reader = ctx.read()
-    count = size = 0
-    after = None
-    while found := await reader.list(Archived, (archive.id,), after=after, limit=A_COMMIT):
-        count += len(found)
-        size += sum(len(one.event.encode()) for one in found)
-        after = row_key(found[-1])
-    return count, size
+    lo, hi = prefix_range(_SUMS, archive.id)
+    sums = await ctx.read().raw.counters(lo, hi, limit=2)
+    found = {unpack(key)[2]: int(amount) for key, amount in sums}
+    return found.get("events", 0), found.get("bytes", 0)
+
+
+def _count(tx: Tx, archive: str, texts: Sequence[str], by: int) -> None:
+    """Count events that come into an archive or go."""
+    tx.raw.add(pack(_SUMS, archive, "events"), by * len(texts))
+    tx.raw.add(pack(_SUMS, archive, "bytes"), by * sum(len(text.encode()) for text in texts))

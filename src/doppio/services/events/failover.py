@@ -1,7 +1,7 @@
 """Which of a global endpoint's two buses an event is for.
 
-A Region is down when all its zones are, as the operator says (`kernel.regions`). AWS asks a health
-check of Route 53, which is there to tell just that.
+A Region is down when all its zones are, as the operator says (`doppio zone`). AWS asks a health check of
+Route 53, which is there to tell just that.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from doppio.kernel.context import Context, Reader
-from doppio.kernel.regions import ZoneState, zones
+from doppio.kernel.context import Context
+from doppio.kernel.regions import region_is_up
 from doppio.services.events.errors import Validation
 from doppio.services.events.lookup import Place, place_of
 from doppio.services.events.records import ENDPOINT_IDS, Endpoint
@@ -26,15 +26,6 @@ class Route(NamedTuple):
     place: Place
 
 
-async def is_down(reader: Reader, region: str) -> bool:
-    """Whether no zone of a Region works."""
-    for name in zones(region):
-        zone = await reader.get(ZoneState, name)
-        if zone is None or zone.state == "up":
-            return False
-    return True
-
-
 async def route_of(ctx: Context, endpoint_id: str) -> Route:
     """The bus that hears what is put to an endpoint: the first Region's, or else the second's.
 
@@ -46,7 +37,7 @@ async def route_of(ctx: Context, endpoint_id: str) -> Route:
         raise Validation(f"Parameter EndpointId is not valid. Reason: {endpoint_id} is unknown.")
     endpoint = found[0]
     region = endpoint.region
-    if await is_down(reader, region) and not await is_down(reader, endpoint.secondary):
+    if not await region_is_up(reader, region) and await region_is_up(reader, endpoint.secondary):
         region = endpoint.secondary
     return Route(endpoint, Place(endpoint.account, region, endpoint.bus))
 

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.controller import Again, Controller, Key
-from doppio.services.events import limits
+from doppio.services.events import limits, measures
+from doppio.services.events.measures import count_of
 from doppio.services.events.outcomes import Done, Failed, Later, Outcome
 from doppio.services.events.putting import LANES
 from doppio.services.events.records import DUE, Delivery, Lane, Rule
@@ -51,6 +52,8 @@ class Lanes(Controller[Lane]):
                 await _decide(ctx, one, outcome) for one, outcome in zip(due, outcomes, strict=True)
             ]
             await _settle(ctx, due, kept)
+            for one, outcome, left in zip(due, outcomes, kept, strict=True):
+                _count(ctx, one, outcome, ended=left is None)
         following = await ctx.read().find(DUE, (lane,), limit=1)
         if following:
             return Again(following[0].at)
@@ -77,6 +80,24 @@ async def _decide(ctx: Context, delivery: Delivery, outcome: Outcome) -> Deliver
     if await dead_letter(ctx, delivery, outcome, limit):
         return None
     return replace(delivery, at=now + DEAD_LETTER_WAIT)
+
+
+def _count(ctx: Context, delivery: Delivery, outcome: Outcome, *, ended: bool) -> None:
+    """Measure what became of a try, for the delivery's rule."""
+    if isinstance(outcome, Later) and not ended:
+        return
+    rule = delivery.rule
+    count_of(ctx, measures.ATTEMPTS, rule)
+    if delivery.tries:
+        count_of(ctx, measures.ATTEMPTS_AGAIN, rule)
+    if isinstance(outcome, Done):
+        count_of(ctx, measures.ATTEMPTS_GOOD, rule)
+        waited = ctx.clock.now() - delivery.first_at
+        count_of(ctx, measures.LATENCY, rule, waited.total_seconds() * 1000)
+    elif ended:
+        count_of(ctx, measures.FAILED, rule)
+    if ended:
+        count_of(ctx, measures.INVOCATIONS, rule)
 
 
 async def _settle(ctx: Context, due: list[Delivery], kept: list[Delivery | None]) -> None:

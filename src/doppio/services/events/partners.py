@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.meter import usage_key
-from doppio.services.events import limits
+from doppio.services.events import limits, measures
 from doppio.services.events.errors import ResourceAlreadyExists, ResourceNotFound, Validation
 from doppio.services.events.lookup import Place, check_room, page
-from doppio.services.events.putting import Event, chunks, follow
+from doppio.services.events.measures import count_all
+from doppio.services.events.putting import Event, Match, chunks, count_matches, follow
 from doppio.services.events.records import EventSource, PartnerSource
 from doppio.services.events.rules import (
     Refusal,
@@ -122,6 +123,7 @@ class Partners:
         if sum(map(entry_bytes, entries)) > limits.REQUEST_BYTES_MAX:
             raise Validation("Total size of the entries in the request is over the limit.")
         results: list[w.PutPartnerEventsResultEntry] = []
+        matches: list[Match] = []
         async with ctx.write() as tx:
             for entry in entries:
                 source = await _source(tx, ctx, entry.get("Source") or "")
@@ -131,11 +133,17 @@ class Partners:
                     continue
                 results.append({"EventId": found.body["id"]})
                 if source is not None and source.state == "ACTIVE":
-                    await follow(tx, found)
+                    matches += await follow(tx, found)
                     paying = ctx.derive(ctx.caller)
                     paying.account = source.account
                     tx.raw.add(usage_key(paying, "Event-64K-Chunks"), chunks(entry))
         failed = sum(1 for one in results if "ErrorCode" in one)
+        count_matches(ctx, matches)
+        count_all(ctx, measures.PARTNER_CALLS)
+        count_all(ctx, measures.PARTNER_CALLS_TAKEN)
+        count_all(ctx, measures.PARTNER_ENTRIES, len(entries))
+        if failed:
+            count_all(ctx, measures.PARTNER_ENTRIES_FAILED, failed)
         return {"FailedEntryCount": failed, "Entries": results}
 
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.event_patterns import BadPattern, Pattern
-from doppio.services.events import limits
+from doppio.services.events import limits, measures
 from doppio.services.events.archived import keep
 from doppio.services.events.errors import InvalidEventPattern, Validation
 from doppio.services.events.failover import Route, is_for, route_of
 from doppio.services.events.lookup import Place, account_of, bus_arn, bus_at, place_of
+from doppio.services.events.measures import count_all, count_of
 from doppio.services.events.records import Delivery, Lane, Rule
 from doppio.services.events.rules import (
     Refusal,
@@ -48,6 +49,14 @@ class Event(NamedTuple):
     at: datetime
 
 
+class Match(NamedTuple):
+    """A rule that wants an event, or whose time has come, and how many targets it tells."""
+
+    rule: str
+    targets: int
+    matched: bool = True
+
+
 class Putting:
     """PutEvents and TestEventPattern."""
 
@@ -66,20 +75,26 @@ class Putting:
             ctx = await _allowed(ctx, entries, route)
         accepted: list[Event] = []
         results: list[w.PutEventsResultEntry] = []
+        billed = 0
         for entry in entries:
             found = _event(ctx, entry, route)
             if isinstance(found, Event):
                 accepted.append(found)
+                billed += chunks(entry)
                 results.append({"EventId": found.body["id"]})
             else:
                 results.append({"ErrorCode": found.code, "ErrorMessage": found.text})
+        matches: list[Match] = []
         if accepted:
             async with ctx.write() as tx:
                 for event in accepted:
                     if await bus_at(tx, event.place) is not None:
-                        await follow(tx, event)
-                tx.meter("Event-64K-Chunks", sum(chunks(one) for one in entries))
-        return {"FailedEntryCount": len(entries) - len(accepted), "Entries": results}
+                        matches += await follow(tx, event)
+                tx.meter("Event-64K-Chunks", billed)
+        failed = len(entries) - len(accepted)
+        count_matches(ctx, matches)
+        _count_call(ctx, len(entries), failed, size)
+        return {"FailedEntryCount": failed, "Entries": results}
 
     async def test_event_pattern(
         self, ctx: Context, req: w.TestEventPatternRequest
@@ -113,15 +128,38 @@ def pattern_of(text: str) -> Pattern:
         raise InvalidEventPattern(str(error)) from error
 
 
-async def follow(tx: Tx, event: Event, *, only: Iterable[str] | None = None) -> None:
+def _count_call(ctx: Context, entries: int, failed: int, size: int) -> None:
+    count_all(ctx, measures.CALLS)
+    count_all(ctx, measures.CALLS_TAKEN)
+    count_all(ctx, measures.ENTRIES, entries)
+    count_all(ctx, measures.REQUEST_SIZE, size)
+    if failed:
+        count_all(ctx, measures.ENTRIES_FAILED, failed)
+
+
+def count_matches(ctx: Context, matches: Iterable[Match]) -> None:
+    """Measure which rules have wanted an event, once that is committed."""
+    for match in matches:
+        count_of(ctx, measures.TRIGGERED, match.rule)
+        if match.matched:
+            count_of(ctx, measures.MATCHED, match.rule)
+        if match.targets:
+            count_of(ctx, measures.CREATED, match.rule, match.targets)
+
+
+async def follow(tx: Tx, event: Event, *, only: Iterable[str] | None = None) -> list[Match]:
     """Put what follows from an event into the transaction. `only`: rules by ARN, in a replay."""
+    matches: list[Match] = []
     rules = await tx.list(Rule, tuple(event.place), limit=2 * limits.RULES_MAX)
     text = ""
     for rule in rules:
-        if not rule.targets or not _wants(rule, event.body, only):
+        if not _wants(rule, event.body, only):
             continue
-        text = text or as_json(event.body)
-        await deliver_to(tx, rule, text, event.at)
+        matches.append(Match(rule.arn, len(rule.targets)))
+        if rule.targets:
+            text = text or as_json(event.body)
+            await deliver_to(tx, rule, text, event.at)
+    return matches
 
 
 async def deliver_to(tx: Tx, rule: Rule, text: str, at: datetime) -> None:

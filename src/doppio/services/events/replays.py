@@ -19,7 +19,7 @@ from doppio.services.events.errors import (
     Validation,
 )
 from doppio.services.events.lookup import Place, existing_bus, page, place_of
-from doppio.services.events.putting import Event, follow
+from doppio.services.events.putting import Event, Match, count_matches, follow
 from doppio.services.events.records import Archived, Replay
 from doppio.wire.arn import parse
 
@@ -119,20 +119,21 @@ async def replay(ctx: Context, job: Job) -> None:
     where = job.arguments
     going = True
     while going:
-        going = await ctx.transact(
+        going, matches = await ctx.transact(
             lambda tx: _step(tx, where["account"], where["region"], where["replay"])
         )
+        count_matches(ctx, matches)
 
 
-async def _step(tx: Tx, account: str, region: str, name: str) -> bool:
+async def _step(tx: Tx, account: str, region: str, name: str) -> tuple[bool, list[Match]]:
     """Send the next events, in the commit that remembers how far it has come."""
     found = await tx.get(Replay, account, region, name)
     if found is None or found.state not in _AT_WORK:
-        return False
+        return False, []
     now = tx.context.clock.now()
     if found.state == "CANCELLING":
         tx.put(replace(found, state="CANCELLED", ended_at=now))
-        return False
+        return False, []
     prefix = (found.archive_id,)
     after = None
     if found.position is not None:
@@ -148,14 +149,15 @@ async def _step(tx: Tx, account: str, region: str, name: str) -> bool:
     )
     if not events:
         tx.put(replace(found, state="COMPLETED", ended_at=now))
-        return False
+        return False, []
     place = Place(account, region, found.bus)
+    matches: list[Match] = []
     for one in events:
         body = {**json.loads(one.event), "replay-name": found.name}
-        await follow(tx, Event(place, body, one.at), only=found.rules or None)
+        matches += await follow(tx, Event(place, body, one.at), only=found.rules or None)
     last = events[-1]
     tx.put(replace(found, state="RUNNING", position=(last.at, last.id)))
-    return True
+    return True, matches
 
 
 async def _existing(reader: Reader, name: str) -> Replay:

@@ -9,7 +9,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.kernel.schedules import parse
 from doppio.services.events import limits
-from doppio.services.events.putting import deliver_to
+from doppio.services.events.putting import Match, count_matches, deliver_to
 from doppio.services.events.records import DEFAULT, Rule
 from doppio.services.events.rules import as_json, envelope
 
@@ -66,3 +66,4 @@ async def tick(ctx: Context, job: Job) -> None:
             await plan(tx, rule, now)
         else:
             await plan(tx, rule, job.at, made_up)
+    count_matches(ctx, [Match(rule.arn, len(rule.targets), matched=False)])

@@ -9,11 +9,13 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.identity import root_of, service_caller
+from doppio.kernel.regions import region_is_up
+from doppio.services.events import measures
 from doppio.services.events.calling import call_destination
-from doppio.services.events.failover import is_down
 from doppio.services.events.lookup import bus_at, place_of
+from doppio.services.events.measures import count_of
 from doppio.services.events.outcomes import Done, Failed, Outcome, failed_by
-from doppio.services.events.putting import Event, follow
+from doppio.services.events.putting import Event, count_matches, follow
 from doppio.services.events.records import Delivery
 from doppio.services.events.rules import hop_too_far
 from doppio.services.events.transform import at_path, payload
@@ -78,7 +80,11 @@ async def dead_letter(ctx: Context, delivery: Delivery, failed: Failed, limit: s
             },
         )
     except AwsError as error:
-        return not failed_by(error).again
+        again = failed_by(error).again
+        if not again:
+            count_of(ctx, measures.NOT_SENT_TO_DLQ, delivery.rule)
+        return not again
+    count_of(ctx, measures.SENT_TO_DLQ, delivery.rule)
     return True
 
 
@@ -113,7 +119,8 @@ async def _to_bus(ctx: Context, delivery: Delivery) -> Outcome:
     if too_far is not None:
         return Failed(too_far, "An event is passed on to one more account or Region only.", False)
     place = place_of(ctx, arn)
-    if place.region != parse(delivery.rule).region and await is_down(ctx.read(), place.region):
+    elsewhere = place.region != parse(delivery.rule).region
+    if elsewhere and not await region_is_up(ctx.read(), place.region):
         return Failed("INTERNAL_ERROR", f"Region {place.region} is not available.", True)
     if delivery.target.get("RoleArn"):
         acting = await _acting(ctx, delivery)
@@ -129,7 +136,8 @@ async def _to_bus(ctx: Context, delivery: Delivery) -> Outcome:
     async with acting.write() as tx:
         if await bus_at(tx, place) is None:
             return Failed("NO_RESOURCE", f"Event bus {place.name} does not exist.", False)
-        await follow(tx, Event(place, body, at))
+        matches = await follow(tx, Event(place, body, at))
+    count_matches(ctx, matches)
     return Done()
 
 

@@ -6,13 +6,15 @@ An enrichment makes another event of each, or several, or none.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doppio.kernel.context import Context
-from doppio.services.pipes import limits
+from doppio.services.pipes import limits, measures
 from doppio.services.pipes.events import answers_of, shaped
 from doppio.services.pipes.journal import Journal
+from doppio.services.pipes.measures import count_of
 from doppio.services.pipes.records import Pipe
 from doppio.services.pipes.targets import call_outside, send
 from doppio.wire.errors import AwsError
@@ -20,7 +22,7 @@ from doppio.wire.errors import AwsError
 
 async def bring(ctx: Context, pipe: Pipe, events: Sequence[Mapping[str, Any]]) -> set[int]:
     """Bring events to the target, in their order; the places of those that did not arrive."""
-    journal = Journal(ctx, pipe)
+    journal, begun = Journal(ctx, pipe), ctx.clock.now()
     journal.say("EXECUTION_STARTED", payload=events)
     failed: set[int] = set()
     made: list[tuple[int, Any]] = list(enumerate(events))
@@ -28,13 +30,30 @@ async def bring(ctx: Context, pipe: Pipe, events: Sequence[Mapping[str, Any]]) -
         journal.say("ENRICHMENT_STAGE_ENTERED", payload=events)
         made, failed = await _enriched(ctx, pipe, events, journal)
         journal.say(f"ENRICHMENT_STAGE_{_word(failed, len(events))}")
+        if failed:
+            count_of(ctx, measures.ENRICHMENT_FAILED, pipe)
     failed |= {made[place][0] for place in await _sent(ctx, pipe, made, journal)}
     journal.say(f"EXECUTION_{_word(failed, len(events))}")
-    ctx.read().meter("Invocations", len(events))
-    if failed:
-        ctx.read().meter("ExecutionFailed", len(failed))
+    _count(ctx, pipe, events, failed, (ctx.clock.now() - begun).total_seconds())
     await journal.write()
     return failed
+
+
+def _count(
+    ctx: Context, pipe: Pipe, events: Sequence[Mapping[str, Any]], failed: set[int], seconds: float
+) -> None:
+    count_of(ctx, measures.INVOCATIONS, pipe)
+    count_of(ctx, measures.EVENTS, pipe, len(events))
+    billed = 0
+    for event in events:
+        size = len(json.dumps(event, ensure_ascii=False).encode())
+        billed += -(-size // limits.BILLED_BYTES)
+        count_of(ctx, measures.SIZE, pipe, size)
+    ctx.read().meter("Requests-64K-Chunks", billed)
+    count_of(ctx, measures.DURATION, pipe, seconds * 1000)
+    if failed:
+        all_of_it = len(failed) == len(events)
+        count_of(ctx, measures.FAILED if all_of_it else measures.PARTLY_FAILED, pipe)
 
 
 async def _sent(
@@ -43,6 +62,7 @@ async def _sent(
     """Put events into their template, and send them; the places of those that were not taken."""
     if not made:
         journal.say("TARGET_STAGE_SKIPPED")
+        count_of(ctx, measures.TARGET_SKIPPED, pipe)
         return set()
     journal.say("TARGET_STAGE_ENTERED", payload=[event for _, event in made])
     journal.say("TARGET_TRANSFORMATION_STARTED")
@@ -59,6 +79,9 @@ async def _sent(
     word = _word(lost, len(batch))
     journal.say(f"TARGET_INVOCATION_{word}", error=error)
     journal.say(f"TARGET_STAGE_{word}")
+    if lost:
+        all_of_it = len(lost) == len(batch)
+        count_of(ctx, measures.TARGET_FAILED if all_of_it else measures.TARGET_PARTLY_FAILED, pipe)
     return lost
 
 

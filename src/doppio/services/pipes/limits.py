@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 LISTED_MAX = 100
+BILLED_BYTES = 64 * 1024
+PIPES_MAX = 1_000
 FILTERS_MAX = 5
 BATCH_DEFAULT = 10
 # Of a FIFO queue, and where nobody waits for more, a batch is what one receipt gives.

@@ -13,7 +13,7 @@ from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.service import Need
 from doppio.services.pipes import limits
 from doppio.services.pipes.definition import check, check_log
-from doppio.services.pipes.errors import Conflict, NotFound, Validation
+from doppio.services.pipes.errors import Conflict, NotFound, QuotaExceeded, Validation
 from doppio.services.pipes.flow import changed
 from doppio.services.pipes.journal import open_log
 from doppio.services.pipes.records import Pipe, PipeChanged
@@ -38,6 +38,13 @@ class Pipes:
             old = await tx.get(Pipe, ctx.account, ctx.region, req["Name"])
             if old is not None:
                 raise Conflict(f"Pipe {req['Name']} already exists.")
+            there = await tx.list(Pipe, (ctx.account, ctx.region), limit=limits.PIPES_MAX)
+            if len(there) >= limits.PIPES_MAX:
+                raise QuotaExceeded(
+                    f"You have exceeded the quota of {limits.PIPES_MAX} pipes.",
+                    resourceId=req["Name"], resourceType="AWS::Pipes::Pipe",
+                    serviceCode="pipes",
+                )  # fmt: skip
             pipe = Pipe(
                 account=ctx.account,
                 region=ctx.region,

@@ -15,5 +15,10 @@ class NotFound(AwsError):
     status = 404
 
 
+class QuotaExceeded(AwsError):
+    code = "ServiceQuotaExceededException"
+    status = 402
+
+
 class Validation(AwsError):
     code = "ValidationException"

@@ -13,10 +13,12 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
-from doppio.services.scheduler import limits
+from doppio.services.scheduler import limits, measures
+from doppio.services.scheduler.counting import count
 from doppio.services.scheduler.definition import next_due, retry_at
+from doppio.services.scheduler.measures import count_of
 from doppio.services.scheduler.records import Execution, Schedule
-from doppio.services.scheduler.targets import bury, invoke, may_come_again
+from doppio.services.scheduler.targets import bury, invoke, is_throttled, may_come_again
 from doppio.wire.errors import AwsError
 
 FIRE = "scheduler.fire"
@@ -81,9 +83,12 @@ async def deliver(ctx: Context, job: Job) -> None:
     execution = await ctx.read().get(Execution, job.key)
     if execution is None:
         return
+    count_of(ctx, measures.ATTEMPTS, execution)
     try:
         await invoke(ctx, execution)
     except AwsError as error:
+        throttled = is_throttled(error)
+        count_of(ctx, measures.THROTTLED if throttled else measures.ERRORS, execution)
         tried = replace(execution, attempts=execution.attempts + 1)
         at, exhausted = retry_at(tried, ctx.clock.now()) if may_come_again(error) else (None, "")
         if at is not None:
@@ -96,10 +101,13 @@ async def deliver(ctx: Context, job: Job) -> None:
             await ctx.transact(again)
             return
         ctx.read().meter("InvocationsFailed")
+        count_of(ctx, measures.DROPPED, execution)
         try:
-            await bury(ctx, tried, error, exhausted)
+            if await bury(ctx, tried, error, exhausted):
+                count_of(ctx, measures.SENT_TO_DLQ, execution)
         except AwsError:
             ctx.read().meter("InvocationsFailedToBeSentToDeadLetter")
+            count_of(ctx, measures.NOT_SENT_TO_DLQ, execution)
     ctx.read().meter("ScheduledInvocations")
     await _ended(ctx, execution)
 
@@ -112,5 +120,6 @@ async def _ended(ctx: Context, execution: Execution) -> None:
         schedule = await tx.get(Schedule, *execution.schedule)
         if schedule is not None and schedule.revision == execution.revision:
             tx.delete(schedule)
+            count(tx, schedule.account, schedule.region, -1)
 
     await ctx.transact(end)

@@ -12,7 +12,8 @@ from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.scheduler import limits
-from doppio.services.scheduler.errors import Conflict, NotFound, Validation
+from doppio.services.scheduler.counting import count
+from doppio.services.scheduler.errors import Conflict, NotFound, QuotaExceeded, Validation
 from doppio.services.scheduler.firing import FIRE
 from doppio.services.scheduler.records import Group, Schedule
 
@@ -37,6 +38,11 @@ class Groups:
                 if old is not None and old.token and old.token == req.get("ClientToken"):
                     return {"ScheduleGroupArn": old.arn}
                 raise Conflict(f"Schedule group {name} already exists.")
+            there = await tx.list(Group, (ctx.account, ctx.region), limit=limits.GROUPS_MAX)
+            if len(there) >= limits.GROUPS_MAX:
+                raise QuotaExceeded(
+                    f"You have exceeded the quota of {limits.GROUPS_MAX} schedule groups."
+                )
             group = _new(ctx, name)
             group = replace(
                 group, token=req.get("ClientToken"), tags=_merged({}, _listed(req.get("Tags")))
@@ -126,6 +132,8 @@ async def empty(ctx: Context, job: Job) -> None:
         for one in found:
             tx.delete(one)
             await tx.unschedule(FIRE, one.arn)
+        if found:
+            count(tx, account, region, -len(found))
         group = await tx.get(Group, account, region, name)
         if not found and group is not None and group.state == "DELETING":
             tx.delete(group)

@@ -10,6 +10,7 @@ from doppio.kernel.context import Context, Reader, index_row_key, row_key
 from doppio.kernel.paging import page_token
 from doppio.kernel.service import Need
 from doppio.services.scheduler import limits
+from doppio.services.scheduler.counting import check_room, count
 from doppio.services.scheduler.definition import check_expression, check_target, check_window
 from doppio.services.scheduler.errors import Conflict, NotFound, Validation
 from doppio.services.scheduler.firing import FIRE, set_timer
@@ -42,7 +43,9 @@ class Schedules:
                 if old.token and old.token == req.get("ClientToken"):
                     return {"ScheduleArn": old.arn}
                 raise Conflict(f"Schedule {req['Name']} already exists.")
+            await check_room(tx, ctx.account, ctx.region)
             schedule = _made(ctx, req, ctx.now)
+            count(tx, ctx.account, ctx.region, 1)
             tx.put(schedule)
             await set_timer(tx, schedule)
         return {"ScheduleArn": schedule.arn}
@@ -106,6 +109,7 @@ class Schedules:
             found = await _existing(tx, ctx, req)
             tx.delete(found)
             await tx.unschedule(FIRE, found.arn)
+            count(tx, ctx.account, ctx.region, -1)
 
 
 async def _group(reader: Reader, ctx: Context, name: str) -> None:

@@ -59,16 +59,19 @@ class Failed(AwsError):
 
 def may_come_again(error: AwsError) -> bool:
     """Whether a target may take later what it refused now."""
-    return (error.status >= 500 and error.status != 501) or (
-        error.status == 429 or error.code in _AGAIN
-    )
+    return (error.status >= 500 and error.status != 501) or is_throttled(error)
 
 
-async def bury(ctx: Context, execution: Execution, error: AwsError, exhausted: str) -> None:
-    """Tell the dead-letter queue of an execution that came to nothing, if there is one."""
+def is_throttled(error: AwsError) -> bool:
+    """Whether a target has too much to do just now."""
+    return error.status == 429 or error.code in _AGAIN
+
+
+async def bury(ctx: Context, execution: Execution, error: AwsError, exhausted: str) -> bool:
+    """Tell the dead-letter queue of an execution that came to nothing; whether there is one."""
     arn = (execution.target.get("DeadLetterConfig") or {}).get("Arn")
     if arn is None:
-        return
+        return False
     said = {
         "ERROR_CODE": error.code,
         "ERROR_MESSAGE": error.message or error.code,
@@ -93,6 +96,7 @@ async def bury(ctx: Context, execution: Execution, error: AwsError, exhausted: s
             },
         },
     )
+    return True
 
 
 async def check_role(ctx: Context, role: str, group_arn: str) -> bool:
