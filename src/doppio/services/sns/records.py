@@ -120,6 +120,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tries: int = 0
 
 
+@record("sns.pace", key=("topic", "subscription"))
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """When a server may be told next, so that its rate is not exceeded."""
+
+    topic: str
+    subscription: str
+    free_at: datetime
+
+
 @record("sns.sent", key=("topic", "scope", "deduplication"), indexes=(REMEMBERED_UNTIL,))
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """A deduplication id within its five minutes: what the first publisher was told."""
