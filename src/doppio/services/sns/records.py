@@ -196,6 +196,21 @@ class PhoneMessage(msgspec.Struct, frozen=True, kw_only=True):
     sender: str = ""
 
 
+@record("sns.texted", key=("account", "region", "at", "id"))
+class Texted(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a text, until it is in the day's report."""
+
+    account: str
+    region: str
+    at: datetime
+    id: str
+    to: str
+    kind: str
+    status: str
+    usd: float
+    parts: int
+
+
 @record("sns.sms_settings", key=("account", "region"))
 class SmsSettings(msgspec.Struct, frozen=True, kw_only=True):
     """An account's settings of text messages, as on the wire."""
