@@ -25,6 +25,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from demo.bells import bells
 from demo.newsletter import newsletter
 
 ORDERS_BEFORE = 24
@@ -308,9 +309,11 @@ def main() -> None:
             storm(shop)
             say("6. News: one newsletter against one topic per interest")
             newsletter(shop.client, say)
-            say("7. A week goes by")
+            say("7. Bells: orders, alarms and what people do, by rules")
+            bells(shop.client, say, lambda time: cloud.doppio("clock", "advance", time))
+            say("8. A week goes by")
             a_week(shop)
-            say(f"8. The reckoning, after {time.monotonic() - began:.0f} s")
+            say(f"9. The reckoning, after {time.monotonic() - began:.0f} s")
             lost = reckon(shop)
         finally:
             cloud.stop()

@@ -5,9 +5,14 @@ Limits are those of AWS's "Tag naming limits and requirements".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from doppio.kernel.context import Context, Reader
+    from doppio.kernel.service import Granted, Need
+
+_RESOURCE_TAG = "aws:resourcetag/"
 TAGS_MAX = 50
 KEY_CHARS_MAX = 128
 VALUE_CHARS_MAX = 256
@@ -61,3 +66,26 @@ def to_list(
 ) -> list[dict[str, str]]:
     """A dict as `[{"Key": k, "Value": v}]`, in the order given."""
     return [{key: name, value: content} for name, content in tags.items()]
+
+
+class ResourceTags:
+    """A resource's own tags, as `aws:ResourceTag/…`: read only where a policy asks for one.
+
+    `find` reads them by the resource's ARN; None where there is no such resource.
+    """
+
+    def __init__(self, find: Callable[[Reader, str], Awaitable[Mapping[str, str] | None]]) -> None:
+        self._find = find
+
+    def knows(self, key: str) -> bool:
+        """Whether a condition key is one of these."""
+        return key.startswith(_RESOURCE_TAG)
+
+    async def conditions(self, ctx: Context, need: Need) -> Mapping[str, Any]:
+        """The tags as condition keys."""
+        found = await self._find(ctx.read(), need.resource) or {}
+        return {f"{_RESOURCE_TAG}{name.lower()}": value for name, value in found.items()}
+
+    async def grants(self, ctx: Context, need: Need) -> Granted | None:
+        """Tags grant nothing by themselves."""
+        return None

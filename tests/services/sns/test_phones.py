@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import json
+from typing import Any
 
-from doppio.services.sns.records import Phone, PhoneMessage, Push
-from tests.services.sns.helpers import topic
+from doppio.services.sns.records import Phone, PhoneMessage, Push, Texted
+from tests.services.sns.helpers import queue, subscribe, texts, topic
 from tests.services.world import ACCOUNT, REGION, World, refusal, told
 
 NUMBER = "+4915123456789"
@@ -128,3 +131,123 @@ async def test_apps_are_pushed_to_while_they_are_enabled(world: World) -> None:
     await world.call("sns", "delete_platform_application", PlatformApplicationArn=app)
     gone = world.call("sns", "get_endpoint_attributes", EndpointArn=endpoint)
     assert (await refusal(gone))[0] == "NotFound"
+
+
+@told
+async def test_an_app_tells_its_topics_of_its_endpoints(world: World) -> None:
+    news = await topic(world, "apps")
+    to = await queue(world, "told")
+    await subscribe(world, news, to)
+    names = ("EventEndpointCreated", "EventEndpointUpdated", "EventEndpointDeleted",
+             "EventDeliveryFailure")  # fmt: skip
+    made = await world.call(
+        "sns", "create_platform_application", Name="shop", Platform="GCM",
+        Attributes={"PlatformCredential": "secret", **dict.fromkeys(names, news)},
+    )  # fmt: skip
+    app = made["PlatformApplicationArn"]
+
+    async def heard_of() -> list[dict[str, Any]]:
+        await world.settle()
+        return [json.loads(text) for text in await texts(world, to)]
+
+    phone = (
+        await world.call(
+            "sns", "create_platform_endpoint", PlatformApplicationArn=app, Token="phone-1"
+        )
+    )["EndpointArn"]
+    # The signing key of the first message is made in a thread.
+    found: list[dict[str, Any]] = []
+    for _ in range(200):
+        found = await heard_of()
+        if found:
+            break
+        await asyncio.sleep(0.01)
+    (event,) = found
+    assert event == {
+        "EndpointArn": phone, "EventType": "EndpointCreated", "Resource": app, "Service": "SNS",
+        "Time": "2030-01-01T00:00:00.000Z",
+    }  # fmt: skip
+    await world.call("sns", "create_platform_endpoint", PlatformApplicationArn=app, Token="phone-1")
+    assert await heard_of() == []
+    off = {"Enabled": "false"}
+    await world.call("sns", "set_endpoint_attributes", EndpointArn=phone, Attributes=off)
+    assert [one["EventType"] for one in await heard_of()] == ["EndpointUpdated"]
+    arn = await topic(world)
+    await world.call("sns", "subscribe", TopicArn=arn, Protocol="application", Endpoint=phone)
+    sent = await world.call("sns", "publish", TopicArn=arn, Message="hello")
+    (event,) = await heard_of()
+    assert (event["EventType"], event["MessageId"]) == ("DeliveryFailure", sent["MessageId"])
+    assert (event["FailureType"], event["FailureMessage"]) == (
+        "EndpointDisabled", "Endpoint is disabled",
+    )  # fmt: skip
+    await world.call("sns", "delete_endpoint", EndpointArn=phone)
+    assert [one["EventType"] for one in await heard_of()] == ["EndpointDeleted"]
+    wrong = world.call(
+        "sns", "set_platform_application_attributes", PlatformApplicationArn=app,
+        Attributes={"EventEndpointCreated": "nobody"},
+    )  # fmt: skip
+    assert (await refusal(wrong))[0] == "InvalidParameter"
+
+
+async def reports(world: World) -> dict[str, list[list[str]]]:
+    """The reports in the bucket: their lines by their days."""
+    listed = await world.call("s3", "list_objects_v2", Bucket="reports")
+    found: dict[str, list[list[str]]] = {}
+    for one in listed.get("Contents", []):
+        answer = await world.call("s3", "get_object", Bucket="reports", Key=one["Key"])
+        lines = gzip.decompress(bytes(answer["Body"])).decode().splitlines()
+        where = one["Key"].rpartition("/")[0]
+        found[where] = [line.split(",") for line in lines]
+    return found
+
+
+@told
+async def test_a_day_of_texts_is_a_report_in_a_bucket(world: World) -> None:
+    await verified(world)
+    await world.call("s3", "create_bucket", Bucket="reports")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::reports/*",
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    await world.call("s3", "put_bucket_policy", Bucket="reports", Policy=policy)
+    settings = {"UsageReportS3Bucket": "reports", "MonthlySpendLimit": "1"}
+    await world.call("sns", "set_sms_attributes", attributes=settings)
+    await world.advance(hours=3)
+    sent = await world.call("sns", "publish", PhoneNumber=NUMBER, Message="x" * 200)
+    await world.advance(hours=20)
+    assert await reports(world) == {}
+    await world.advance(hours=2)
+    found = await reports(world)
+    head, *lines = found[f"SMSUsageReports/{REGION}/2030/01/01"]
+    assert head[:3] == ["PublishTimeUTC", "MessageId", "DestinationPhoneNumber"]
+    accepted = "Message has been accepted by phone carrier"
+    assert lines == [
+        ["2030-01-01T03:00:01.000Z", sent["MessageId"], NUMBER, "Promotional", accepted,
+         "0.0129", str(part), "2"]
+        for part in range(2)
+    ]  # fmt: skip
+    # The next days have reports of their own, also when a leap of the clock passes both.
+    await world.call("sns", "set_sms_attributes", attributes={"MonthlySpendLimit": "0"})
+    await world.call("sns", "publish", PhoneNumber=NUMBER, Message="x")
+    await world.advance(days=4)
+    found = await reports(world)
+    (_, line) = found[f"SMSUsageReports/{REGION}/2030/01/02"]
+    assert line[4:6] == ["No quota left for account", "0.0"]
+    assert await world.cloud.root_context().read().list(Texted, limit=5) == []
+
+
+@told
+async def test_a_bucket_that_lets_nobody_in_gets_no_report_and_keeps_nothing_waiting(
+    world: World,
+) -> None:
+    await verified(world)
+    await world.call("s3", "create_bucket", Bucket="reports")
+    settings = {"UsageReportS3Bucket": "reports"}
+    await world.call("sns", "set_sms_attributes", attributes=settings)
+    await world.call("sns", "publish", PhoneNumber=NUMBER, Message="x")
+    await world.advance(days=2)
+    assert await reports(world) == {}
+    assert await world.cloud.root_context().read().list(Texted, limit=5) == []

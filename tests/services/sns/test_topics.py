@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests.services.kms.helpers import allow, user
 from tests.services.sns.helpers import queue, subscribe, topic
 from tests.services.world import ACCOUNT, OTHER, REGION, World, refusal, told
 
@@ -177,3 +178,15 @@ async def test_pages_of_topics_are_exact(world: World) -> None:
     assert (seen, pages) == (names, 3)
     wrong = await refusal(world.call("sns", "list_topics", NextToken="forged"))
     assert wrong[0] == "InvalidParameter"
+
+
+@told
+async def test_a_policy_may_ask_for_a_topics_own_tags(world: World) -> None:
+    arn = await topic(world)
+    await world.call("sns", "tag_resource", ResourceArn=arn, Tags=[{"Key": "Team", "Value": "bar"}])
+    tagged = {"StringEquals": {"aws:ResourceTag/Team": "bar"}}
+    ada = await user(world, "ada", allow("sns:*", Condition=tagged))
+    await world.call("sns", "publish", caller=ada, TopicArn=arn, Message="x")
+    await world.call("sns", "untag_resource", ResourceArn=arn, TagKeys=["Team"])
+    denied = world.call("sns", "publish", caller=ada, TopicArn=arn, Message="x")
+    assert (await refusal(denied))[0] == "AccessDeniedException"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from doppio.kernel.event_patterns import BadPattern, Pattern
 from doppio.services.sns import limits
@@ -26,8 +26,43 @@ DEFAULT_RETRIES: dict[str, Any] = {
     "numMinDelayRetries": 0,
     "backoffFunction": "linear",
 }
+PLAIN_TEXT = "text/plain; charset=UTF-8"
+_OF_TOPIC = {
+    "defaultHealthyRetryPolicy": "retries",
+    "defaultThrottlePolicy": "throttle",
+    "defaultRequestPolicy": "request",
+    "disableSubscriptionOverrides": "override",
+}
+_OF_SUBSCRIPTION = {
+    "healthyRetryPolicy": "retries",
+    "throttlePolicy": "throttle",
+    "requestPolicy": "request",
+    # The console writes them, and SNS does not act on them.
+    "sicklyRetryPolicy": "sickly",
+    "guaranteed": "guaranteed",
+}
+# Source: "Creating an Amazon SNS delivery policy".
+_CONTENT_TYPES = frozenset(
+    {
+        "application/json", "application/octet-stream", "application/soap+xml",
+        "application/x-www-form-urlencoded", "application/xml", "text/css", "text/csv",
+        "text/html", "text/plain", "text/xml",
+    }
+)  # fmt: skip
 _BACKOFFS = frozenset({"linear", "arithmetic", "geometric", "exponential"})
 _FEEDBACK = frozenset(f"{protocol}{kind}" for protocol in NAMES.values() for kind in KINDS)
+
+
+class DeliveryPolicy(NamedTuple):
+    """How servers are told: retries, deliveries a second (None: any number), and the type."""
+
+    retries: dict[str, Any]
+    rate: float | None = None
+    content_type: str = PLAIN_TEXT
+    overrides_disabled: bool = False
+
+
+_DEFAULT_POLICY = DeliveryPolicy(DEFAULT_RETRIES)
 _TOPIC_ATTRIBUTES = frozenset(
     {
         "DeliveryPolicy", "DisplayName", "Policy", "TracingConfig", "KmsMasterKeyId",
@@ -162,15 +197,26 @@ def filter_of(text: str, scope: str) -> Pattern | None:
     return pattern
 
 
-def checked_delivery_policy(text: str, *, of_topic: bool) -> dict[str, Any]:
-    """The retry settings of a delivery policy, with what it leaves out."""
+def checked_delivery_policy(text: str, *, of_topic: bool) -> DeliveryPolicy:
+    """What a delivery policy says, with what it leaves out. Raises InvalidParameter."""
     document = _object(text, "DeliveryPolicy")
+    names = _OF_TOPIC if of_topic else _OF_SUBSCRIPTION
     if of_topic:
         document = document.get("http") or {}
-        retries = document.get("defaultHealthyRetryPolicy")
-    else:
-        retries = document.get("healthyRetryPolicy")
-    found = {**DEFAULT_RETRIES, **(retries or {})}
+    unknown = set(document) - set(names)
+    if unknown:
+        raise InvalidParameter(f"DeliveryPolicy: Unexpected JSON member: {min(unknown)}")
+    given = {names[name]: value for name, value in document.items()}
+    return DeliveryPolicy(
+        _retries(given.get("retries") or {}),
+        _throttle(given.get("throttle") or {}),
+        _content_type(given.get("request") or {}),
+        bool(given.get("override", False)),
+    )
+
+
+def _retries(given: Mapping[str, Any]) -> dict[str, Any]:
+    found = {**DEFAULT_RETRIES, **given}
     try:
         numbers = {name: int(found[name]) for name in DEFAULT_RETRIES if name != "backoffFunction"}
     except (TypeError, ValueError) as error:
@@ -187,13 +233,37 @@ def checked_delivery_policy(text: str, *, of_topic: bool) -> dict[str, Any]:
     return {**numbers, "backoffFunction": found["backoffFunction"]}
 
 
+def _throttle(given: Mapping[str, Any]) -> float | None:
+    rate = given.get("maxReceivesPerSecond")
+    if rate is None:
+        return None
+    if isinstance(rate, bool) or not isinstance(rate, int) or rate < 1:
+        raise InvalidParameter(
+            "DeliveryPolicy: throttlePolicy.maxReceivesPerSecond must be an integer greater than 0"
+        )
+    return float(rate)
+
+
+def _content_type(given: Mapping[str, Any]) -> str:
+    kind = given.get("headerContentType", PLAIN_TEXT)
+    if not isinstance(kind, str) or kind.partition(";")[0].strip() not in _CONTENT_TYPES:
+        raise InvalidParameter("DeliveryPolicy: requestPolicy.headerContentType is not supported")
+    return kind
+
+
+def delivery_policy_of(topic: Topic | None, subscription: Subscription) -> DeliveryPolicy:
+    """What counts for a subscription by HTTP: its own policy, else its topic's."""
+    text = topic.attributes.get("DeliveryPolicy") if topic is not None else None
+    shared = checked_delivery_policy(text, of_topic=True) if text else _DEFAULT_POLICY
+    own = subscription.attributes.get("DeliveryPolicy")
+    if not own or shared.overrides_disabled:
+        return shared
+    return checked_delivery_policy(own, of_topic=False)
+
+
 def retries_of(topic: Topic | None, subscription: Subscription) -> dict[str, Any]:
     """The retry settings that count for a subscription by HTTP."""
-    own = subscription.attributes.get("DeliveryPolicy")
-    if own:
-        return checked_delivery_policy(own, of_topic=False)
-    shared = topic.attributes.get("DeliveryPolicy") if topic is not None else None
-    return checked_delivery_policy(shared, of_topic=True) if shared else dict(DEFAULT_RETRIES)
+    return delivery_policy_of(topic, subscription).retries
 
 
 def _object(text: str, name: str) -> dict[str, Any]:
@@ -210,16 +280,16 @@ def shown_topic(
     topic: Topic, policy: str, confirmed: int, pending: int, now: datetime
 ) -> Mapping[str, str]:
     """A topic's attributes as GetTopicAttributes answers them."""
-    effective = {
-        "http": {
-            "defaultHealthyRetryPolicy": dict(DEFAULT_RETRIES),
-            "disableSubscriptionOverrides": False,
-            "defaultRequestPolicy": {"headerContentType": "text/plain; charset=UTF-8"},
-        }
-    }
     own = topic.attributes.get("DeliveryPolicy")
-    if own:
-        effective["http"]["defaultHealthyRetryPolicy"] = checked_delivery_policy(own, of_topic=True)
+    policy_of = checked_delivery_policy(own, of_topic=True) if own else _DEFAULT_POLICY
+    http: dict[str, Any] = {
+        "defaultHealthyRetryPolicy": policy_of.retries,
+        "disableSubscriptionOverrides": policy_of.overrides_disabled,
+        "defaultRequestPolicy": {"headerContentType": policy_of.content_type},
+    }
+    if policy_of.rate is not None:
+        http["defaultThrottlePolicy"] = {"maxReceivesPerSecond": int(policy_of.rate)}
+    effective = {"http": http}
     shown = {
         "TopicArn": topic.arn,
         "Owner": topic.account,
@@ -254,9 +324,14 @@ def shown_subscription(topic: Topic | None, subscription: Subscription) -> Mappi
         **subscription.attributes,
     }
     if subscription.protocol in {"http", "https"}:
-        shown["EffectiveDeliveryPolicy"] = json.dumps(
-            {"healthyRetryPolicy": retries_of(topic, subscription)}
-        )
+        counts = delivery_policy_of(topic, subscription)
+        effective: dict[str, Any] = {
+            "healthyRetryPolicy": counts.retries,
+            "requestPolicy": {"headerContentType": counts.content_type},
+        }
+        if counts.rate is not None:
+            effective["throttlePolicy"] = {"maxReceivesPerSecond": int(counts.rate)}
+        shown["EffectiveDeliveryPolicy"] = json.dumps(effective)
     if subscription.replay is not None:
         shown["ReplayStatus"] = subscription.replay.status
     if "FilterPolicy" in shown:

@@ -17,12 +17,17 @@ from doppio.kernel.context import Context, Reader, Tx, row_key
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.services.sns import limits
 from doppio.services.sns.archive import REPLAY, is_replaying, next_page, told
-from doppio.services.sns.attributes import checked_redrive, filter_of, retries_of
+from doppio.services.sns.attributes import (
+    checked_redrive,
+    delivery_policy_of,
+    filter_of,
+    retries_of,
+)
 from doppio.services.sns.lookup import existing_topic, subscription_of
 from doppio.services.sns.measures import FAILED, FILTERED, NOT_REDRIVEN, REDRIVEN, count_of
 from doppio.services.sns.notification import filtered
 from doppio.services.sns.protection import delivered
-from doppio.services.sns.records import Delivery, Message, Subscription, Topic
+from doppio.services.sns.records import Delivery, Message, Pace, Subscription, Topic
 from doppio.services.sns.retries import delay_before
 from doppio.services.sns.sealing import opened, sealed
 from doppio.services.sns.subscribers import Subscribers
@@ -101,6 +106,8 @@ class Courier:
         if subscription is None or (subscription.pending and message.token is None):
             return await _done(ctx, delivery)
         topic = await _topic(reader, message.topic)
+        if not job.arguments.get("paced") and await _paced(ctx, topic, subscription, job):
+            return None
         wait = _wait(topic, subscription, delivery)
         # Who is within this cloud was tried once before there was a delivery.
         earlier = delivery.tries + (subscription.protocol in _INSIDE)
@@ -239,6 +246,27 @@ def _wait(topic: Topic | None, subscription: Subscription, delivery: Delivery) -
     return waits[delivery.tries] if delivery.tries < len(waits) else None
 
 
+async def _paced(ctx: Context, topic: Topic | None, subscription: Subscription, job: Job) -> bool:
+    """Whether a delivery has to wait for its turn, where a server is told so often at most."""
+    if subscription.protocol not in {"http", "https"}:
+        return False
+    rate = delivery_policy_of(topic, subscription).rate
+    if rate is None:
+        return False
+
+    async def take(tx: Tx) -> bool:
+        now = ctx.clock.now()
+        old = await tx.get(Pace, subscription.topic, subscription.id)
+        at = now if old is None else max(now, old.free_at)
+        free_at = at + timedelta(seconds=1 / rate)
+        tx.put(Pace(topic=subscription.topic, subscription=subscription.id, free_at=free_at))
+        if at > now:
+            await tx.schedule(at, DELIVER, job.key, paced=True)
+        return at > now
+
+    return await ctx.transact(take)
+
+
 async def _again(ctx: Context, delivery: Delivery, wait: timedelta) -> None:
     async with ctx.write() as tx:
         tx.put(replace(delivery, tries=delivery.tries + 1))
@@ -248,6 +276,14 @@ async def _again(ctx: Context, delivery: Delivery, wait: timedelta) -> None:
 async def _done(ctx: Context, delivery: Delivery) -> None:
     async with ctx.write() as tx:
         tx.delete(delivery)
+
+
+async def forget(tx: Tx, subscription: Subscription) -> None:
+    """Remove a subscription and what hangs on it."""
+    tx.delete(subscription)
+    pace = await tx.get(Pace, subscription.topic, subscription.id)
+    if pace is not None:
+        tx.delete(pace)
 
 
 async def forget_subscriptions(ctx: Context, job: Job) -> None:
@@ -262,4 +298,4 @@ async def forget_subscriptions(ctx: Context, job: Job) -> None:
             for one in found:
                 old = await tx.get(Subscription, one.topic, one.id)
                 if old is not None and old.created_at <= deleted_at:
-                    tx.delete(old)
+                    await forget(tx, old)

@@ -55,5 +55,7 @@ MAIL_SECONDS_MAX = 30.0
 # Ours: archived messages read, replayed or forgotten at a time.
 ARCHIVED_A_READ = 100
 REPLAY_PAUSE = timedelta(seconds=10)
+# Ours: lines of texts in one file of a report.
+SMS_REPORT_LINES_MAX = 50_000
 # "Data key caching": SNS uses a data key again for up to five minutes.
 DATA_KEY_REUSE = timedelta(minutes=5)

@@ -9,13 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Reader
 from doppio.kernel.service import Need
+from doppio.kernel.tags import ResourceTags
+from doppio.services.sns.records import Topic
 
+_TOPIC_PARTS = 6
 _ACTIONS = {"PublishBatch": "Publish"}
 # Links in mails and messages lead to these; they know a secret, or are told by their ARN alone.
 ANONYMOUS = frozenset({"ConfirmSubscription", "Unsubscribe"})
 DATA_EVENTS = frozenset({"Publish", "PublishBatch"})
+
+
+async def _tags(reader: Reader, arn: str) -> Mapping[str, str] | None:
+    parts = arn.split(":")
+    if len(parts) != _TOPIC_PARTS:
+        return None
+    topic = await reader.get(Topic, parts[4], parts[3], parts[5])
+    return None if topic is None else topic.tags
+
+
+# A topic's own tags are read where a policy asks for one.
+_TAGS = ResourceTags(_tags)
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
@@ -28,10 +43,11 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         context = {"sns:protocol": req["Protocol"], "sns:endpoint": req.get("Endpoint", "")}
     for name in ("TopicArn", "TargetArn", "ResourceArn", "PlatformApplicationArn", "EndpointArn"):
         if req.get(name):
-            return (Need(action, req[name], context),)
+            return (Need(action, req[name], context, beyond=_TAGS),)
     if "SubscriptionArn" in req:
         # A subscription's permissions are its topic's.
-        return (Need(action, req["SubscriptionArn"].rpartition(":")[0], context),)
+        topic = req["SubscriptionArn"].rpartition(":")[0]
+        return (Need(action, topic, context, beyond=_TAGS),)
     if operation == "CreateTopic":
         arn = f"arn:{ctx.partition}:sns:{ctx.region}:{ctx.account}:{req['Name']}"
         tags = {tag["Key"]: tag.get("Value", "") for tag in req.get("Tags") or []}

@@ -14,6 +14,15 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader, Tx, row_key
 from doppio.services.sns import limits
+from doppio.services.sns.app_events import (
+    CREATED,
+    DELETED,
+    FAILED,
+    NAMES,
+    UPDATED,
+    checked_topic,
+    say,
+)
 from doppio.services.sns.errors import (
     EndpointDisabled,
     InvalidParameter,
@@ -135,7 +144,7 @@ class Applications:
         if "CustomUserData" in req:
             attributes["CustomUserData"] = req["CustomUserData"]
         async with ctx.write() as tx:
-            await _application(tx, arn)
+            application = await _application(tx, arn)
             after = None
             while found := await tx.list(Endpoint, (arn,), after=after, limit=limits.LISTED_MAX):
                 for one in found:
@@ -144,6 +153,7 @@ class Applications:
                 after = row_key(found[-1])
             made = Endpoint(application=arn, id=ctx.new_id(), token=token, attributes=attributes)
             tx.put(made)
+            say(tx, application, CREATED, made.arn)
         return {"EndpointArn": made.arn}
 
     async def get_endpoint_attributes(
@@ -161,14 +171,17 @@ class Applications:
             found = await _endpoint(tx, req["EndpointArn"])
             attributes = {**found.attributes, **req["Attributes"]}
             tx.put(replace(found, attributes=attributes, token=attributes["Token"]))
+            say(tx, await _application(tx, found.application), UPDATED, found.arn)
 
     async def delete_endpoint(self, ctx: Context, req: w.DeleteEndpointInput) -> None:
         """Forget an endpoint; none is no error."""
         async with ctx.write() as tx:
             try:
-                tx.delete(await _endpoint(tx, req["EndpointArn"]))
+                found = await _endpoint(tx, req["EndpointArn"])
             except NotFound:
                 return
+            tx.delete(found)
+            say(tx, await _application(tx, found.application), DELETED, found.arn)
 
     async def list_endpoints_by_platform_application(
         self, ctx: Context, req: w.ListEndpointsByPlatformApplicationInput
@@ -248,8 +261,13 @@ async def _log_failure(ctx: Context, arn: str, message: Message, error: AwsError
 
 
 async def _log_status(tx: Tx, endpoint: Endpoint, message: Message, error: AwsError | None) -> None:
-    """Log what became of a push, where its app has somebody to write it."""
+    """Log what became of a push, and tell that it failed, where its app wants it."""
     application = await _application(tx, endpoint.application)
+    if error is not None:
+        say(
+            tx, application, FAILED, endpoint.arn, DeliveryAttempts=1,
+            FailureMessage=error.message, FailureType=error.code, MessageId=message.id,
+        )  # fmt: skip
     role = logs_with(tx.context, application.attributes, "", good=error is None)
     if not role:
         return
@@ -280,6 +298,8 @@ async def _check_attributes(ctx: Context, given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if name in KINDS:
             checked_feedback(name, value)
+        elif name in NAMES:
+            checked_topic(name, value)
     await may_pass(ctx, given)
 
 

@@ -120,6 +120,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tries: int = 0
 
 
+@record("sns.pace", key=("topic", "subscription"))
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """When a server may be told next, so that its rate is not exceeded."""
+
+    topic: str
+    subscription: str
+    free_at: datetime
+
+
 @record("sns.sent", key=("topic", "scope", "deduplication"), indexes=(REMEMBERED_UNTIL,))
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """A deduplication id within its five minutes: what the first publisher was told."""
@@ -185,6 +194,21 @@ class PhoneMessage(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     kind: str
     sender: str = ""
+
+
+@record("sns.texted", key=("account", "region", "at", "id"))
+class Texted(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a text, until it is in the day's report."""
+
+    account: str
+    region: str
+    at: datetime
+    id: str
+    to: str
+    kind: str
+    status: str
+    usd: float
+    parts: int
 
 
 @record("sns.sms_settings", key=("account", "region"))

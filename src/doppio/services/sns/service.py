@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.sns import inbox, signing
+from doppio.services.sns import app_events, inbox, signing, statuses
 from doppio.services.sns.archive import EXPIRE, expire_job
 from doppio.services.sns.courier import Courier
 from doppio.services.sns.permissions import ANONYMOUS, DATA_EVENTS, needs
@@ -11,7 +11,7 @@ from doppio.services.sns.protection import AUDIT, Protection, audit_job
 from doppio.services.sns.publishing import Publishing
 from doppio.services.sns.push import Applications
 from doppio.services.sns.sms import Sms
-from doppio.services.sns.statuses import SUBSCRIPTION
+from doppio.services.sns.sms_reports import REPORT, report
 from doppio.services.sns.subscriptions import Subscriptions
 from doppio.services.sns.topics import Topics
 
@@ -23,8 +23,8 @@ SERVICE = Service(
     needs=needs,
     data_events=DATA_EVENTS,
     anonymous=ANONYMOUS,
-    subscriptions=[SUBSCRIPTION],
-    jobs={**_courier.jobs(), AUDIT: audit_job, EXPIRE: expire_job},
+    subscriptions=[statuses.SUBSCRIPTION, app_events.SUBSCRIPTION],
+    jobs={**_courier.jobs(), AUDIT: audit_job, EXPIRE: expire_job, REPORT: report},
     pages={
         signing.PAGE: signing.certificate_page,
         inbox.MAILS: inbox.mail_page,

@@ -23,7 +23,8 @@ from doppio.services.sns.errors import (
     Verification,
 )
 from doppio.services.sns.lookup import next_token, position
-from doppio.services.sns.records import Message, Phone, PhoneMessage, SmsSettings
+from doppio.services.sns.records import Message, Phone, PhoneMessage, SmsSettings, Texted
+from doppio.services.sns.sms_reports import keep
 from doppio.services.sns.statuses import checked_role, dwell, may_pass, report_text
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _DEFAULTS = {"MonthlySpendLimit": "1"}
 # What one part of a message costs here; AWS's prices differ by country and carrier.
 PART_USD = 0.00645
 PART_CHARS = 140
+_ACCEPTED = "Message has been accepted by phone carrier"
 OPT_IN_AGAIN = timedelta(days=30)
 PASSWORD_LIFE = timedelta(minutes=15)
 
@@ -223,25 +225,29 @@ async def send_text(
         kind = kind or settings.attributes.get("DefaultSMSType", "Promotional")
         given = message.attributes.get("AWS.SNS.SMS.SenderID", {}).get("StringValue")
         parts = -(-len(text) // PART_CHARS) or 1
-        sheet = {"numberOfMessageParts": parts, "destination": phone_number, "smsType": kind}
+        sheet: dict[str, Any] = {
+            "numberOfMessageParts": parts,
+            "destination": phone_number,
+            "smsType": kind,
+        }
         phone = await tx.get(Phone, account, region, phone_number)
         if phone is not None and phone.opted_out:
             if direct:
                 raise OptedOut
-            _log_status(tx, settings, message, sheet, "Phone number is opted out")
+            await _tell(tx, settings, message, sheet, "Phone number is opted out")
             return False
         if phone is None or phone.sandbox != "Verified":
             if direct:
                 raise UserError(
                     "The phone number is not verified: this account is in the SMS sandbox"
                 )
-            _log_status(tx, settings, message, sheet, "Phone number is not verified")
+            await _tell(tx, settings, message, sheet, "Phone number is not verified")
             return False
         month = ctx.now.strftime("%Y-%m")
         spent = settings.spent_usd if settings.spent_month == month else 0.0
         limit = float(settings.attributes.get("MonthlySpendLimit", "1"))
         if spent + parts * PART_USD > limit:
-            _log_status(tx, settings, message, sheet, "No quota left for account")
+            await _tell(tx, settings, message, sheet, "No quota left for account")
             return False
         tx.put(replace(settings, spent_month=month, spent_usd=spent + parts * PART_USD))
         tx.put(
@@ -257,26 +263,37 @@ async def send_text(
             )
         )
         tx.meter("SMS-Parts", parts)
-        _log_status(tx, settings, message, {**sheet, "priceInUSD": round(parts * PART_USD, 5)})
+        sheet["priceInUSD"] = round(parts * PART_USD, 5)
+        await _tell(tx, settings, message, sheet, None)
         return True
 
     return await ctx.transact(send)
 
 
-def _log_status(
+async def _tell(
     tx: Tx,
     settings: SmsSettings,
     message: Message,
     sheet: Mapping[str, Any],
-    refusal: str | None = None,
+    refusal: str | None,
 ) -> None:
-    """Log what became of a text, where the account has somebody to write it."""
+    """Tell the log and the day's report what became of a text, where the account wants it."""
+    await keep(
+        tx,
+        settings,
+        Texted(
+            account=settings.account, region=settings.region, at=tx.context.clock.now(),
+            id=message.id, to=sheet["destination"], kind=sheet["smsType"],
+            status=refusal or _ACCEPTED, usd=sheet.get("priceInUSD", 0.0),
+            parts=sheet["numberOfMessageParts"],
+        ),
+    )  # fmt: skip
     ctx, role = tx.context, settings.attributes.get("DeliveryStatusIAMRole")
     rate = int(settings.attributes.get("DeliveryStatusSuccessSamplingRate", "100"))
     if not role or (refusal is None and ctx.random() * 100 >= rate):
         return
     delivery = {"priceInUSD": 0.0, **sheet, "dwellTimeMs": dwell(ctx, message)}
-    delivery["providerResponse"] = refusal or "Message has been accepted by phone carrier"
+    delivery["providerResponse"] = refusal or _ACCEPTED
     where = (settings.account, settings.region)
     report_text(tx, where, role, message, delivery, good=refusal is None)
 

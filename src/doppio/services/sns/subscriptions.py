@@ -13,7 +13,7 @@ from doppio.kernel.context import Context, Tx, index_row_key, row_key
 from doppio.services.sns import limits
 from doppio.services.sns.archive import with_replay
 from doppio.services.sns.attributes import checked_subscription_attribute, shown_subscription
-from doppio.services.sns.courier import add_deliveries
+from doppio.services.sns.courier import add_deliveries, forget
 from doppio.services.sns.errors import AuthorizationError, InvalidParameter
 from doppio.services.sns.lookup import (
     existing_subscription,
@@ -106,7 +106,7 @@ class Subscriptions:
             anonymous = ctx.caller.kind == "anonymous"
             if anonymous and found.owner_only:
                 raise AuthorizationError("Unsubscribing takes the owner's signature")
-            tx.delete(found)
+            await forget(tx, found)
             parts = found.topic.split(":")
             topic = await tx.get(Topic, parts[4], parts[3], parts[5])
             if topic is not None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import service_caller
 from doppio.services.sns import limits
+from doppio.services.sns.attributes import PLAIN_TEXT, delivery_policy_of
 from doppio.services.sns.measures import DELIVERED, count_of
 from doppio.services.sns.notification import (
     as_json,
@@ -197,13 +198,14 @@ class Ways:
     ) -> Reply:
         body = await self._body(ctx, topic, subscription, message)
         headers = {
-            "content-type": "text/plain; charset=UTF-8",
+            "content-type": PLAIN_TEXT,
             "user-agent": _AGENT,
             "x-amz-sns-message-type": message.kind,
             "x-amz-sns-message-id": message.id,
             "x-amz-sns-topic-arn": message.topic,
         }
         if message.kind == "Notification":
+            headers["content-type"] = delivery_policy_of(topic, subscription).content_type
             headers["x-amz-sns-subscription-arn"] = subscription.arn
         if subscription.attributes.get("RawMessageDelivery", "").lower() == "true":
             headers["x-amz-sns-rawdelivery"] = "true"

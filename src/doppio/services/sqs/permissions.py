@@ -6,16 +6,16 @@ policies" for what other accounts cannot be allowed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Reader
 from doppio.kernel.service import Need
-from doppio.services.sqs.access import account_and_name
+from doppio.kernel.tags import ResourceTags
+from doppio.services.sqs.access import account_and_name, by_arn
 from doppio.services.sqs.move_tasks import task_key
 from doppio.services.sqs.records import queue_arn
 from doppio.services.sqs.rules import OWNERS
-from doppio.wire.errors import NotImplementedByDoppio
 
 # A batch is granted by the permission for its single operation.
 _ACTIONS = {
@@ -24,7 +24,16 @@ _ACTIONS = {
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
 _MOVING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-_RESOURCE_TAG = "aws:resourcetag/"
+_NO_KEYS: Mapping[str, Any] = {}
+
+
+async def _tags(reader: Reader, arn: str) -> Mapping[str, str] | None:
+    queue = await by_arn(reader, arn)
+    return None if queue is None else queue.tags
+
+
+# A queue's own tags are read where a policy asks for one.
+_TAGS = ResourceTags(_tags)
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
@@ -39,13 +48,13 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         keys = _keys(req) if operation == "CreateQueue" else _NO_KEYS
         found = [_need(ctx, operation, action, account, req["QueueName"], keys)]
         if req.get("tags"):
-            found.append(Need("sqs:TagQueue", found[0].resource, keys))
+            found.append(Need("sqs:TagQueue", found[0].resource, keys, beyond=_TAGS))
         return found
     if operation == "StartMessageMoveTask":
         moved = [_of_arn(ctx, operation, action, req["SourceArn"])]
-        moved += [Need(one, req["SourceArn"], _NO_KEYS) for one in _MOVING]
+        moved += [Need(one, req["SourceArn"], beyond=_TAGS) for one in _MOVING]
         if "DestinationArn" in req:
-            moved.append(Need("sqs:SendMessage", req["DestinationArn"], _NO_KEYS))
+            moved.append(Need("sqs:SendMessage", req["DestinationArn"], beyond=_TAGS))
         return moved
     if "SourceArn" in req:
         return (_of_arn(ctx, operation, action, req["SourceArn"]),)
@@ -60,47 +69,18 @@ def _need(
     arn = queue_arn(account, ctx.region, name)
     if account != ctx.account and operation in OWNERS:
         # A queue's policy cannot give these to other accounts: there is none where it would hang.
-        return Need(action, arn, keys, policy=f"{arn}/owner")
-    return Need(action, arn, keys)
+        return Need(action, arn, keys, policy=f"{arn}/owner", beyond=_TAGS)
+    return Need(action, arn, keys, beyond=_TAGS)
 
 
 def _of_arn(ctx: Context, operation: str, action: str, arn: str) -> Need:
     parts = arn.split(":", 5)
     if len(parts) == 6 and parts[4] != ctx.account and operation in OWNERS:
-        return Need(action, arn, _NO_KEYS, policy=f"{arn}/owner")
-    return Need(action, arn, _NO_KEYS)
+        return Need(action, arn, _NO_KEYS, policy=f"{arn}/owner", beyond=_TAGS)
+    return Need(action, arn, beyond=_TAGS)
 
 
-class _Keys(Mapping[str, Any]):
-    """Condition keys of a request; those of the queue's own tags are not known before it is read."""
-
-    __slots__ = ("_given",)
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
-
-    def __getitem__(self, key: str) -> Any:
-        if key.startswith(_RESOURCE_TAG):
-            raise NotImplementedByDoppio(
-                "sqs: policies with the condition key aws:ResourceTag exist in AWS and not yet in "
-                "this cloud; nothing is allowed by them"
-            )
-        return self._given[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._given or (isinstance(key, str) and key.startswith(_RESOURCE_TAG))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._given)
-
-    def __len__(self) -> int:
-        return len(self._given)
-
-
-_NO_KEYS = _Keys({})
-
-
-def _keys(req: Mapping[str, Any]) -> _Keys:
+def _keys(req: Mapping[str, Any]) -> Mapping[str, Any]:
     given: dict[str, Any] = {}
     tags: Mapping[str, str] = req.get("Tags") or req.get("tags") or {}
     for key, value in tags.items():
@@ -108,4 +88,4 @@ def _keys(req: Mapping[str, Any]) -> _Keys:
     names = [*tags, *req.get("TagKeys", ())]
     if names:
         given["aws:tagkeys"] = names
-    return _Keys(given)
+    return given
