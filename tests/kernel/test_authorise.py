@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from doppio.kernel import authorise
 from doppio.kernel.audit import Denial
 from doppio.kernel.authorise import (
     Conditions,
@@ -14,7 +15,7 @@ from doppio.kernel.authorise import (
     resource_policy,
 )
 from doppio.kernel.identity import ANONYMOUS, Caller, canonical_user, root_of, service_caller
-from doppio.kernel.policy import PolicySet, compile_policy
+from doppio.kernel.policy import PolicySet, compile_policy, evaluate
 from doppio.kernel.service import Granted, Need
 from doppio.wire.errors import AccessDenied
 from tests.services.world import ACCOUNT, OTHER, World, told
@@ -129,6 +130,62 @@ async def test_a_service_is_let_in_for_the_resource_it_acts_for(world: World) ->
     assert await may(world, service_caller("sns", ACCOUNT, topic))
     assert not await may(world, service_caller("sns", ACCOUNT, topic + "paper"))
     assert not await may(world, service_caller("s3", ACCOUNT, topic))
+
+
+@told
+async def test_what_was_decided_of_a_service_holds_until_the_policy_changes(world: World) -> None:
+    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:news"
+    one, other = service_caller("sns", ACCOUNT, topic), service_caller("sns", ACCOUNT, topic + "2")
+    for named, open_to in ((topic, one), (topic + "2", other), ("arn:aws:sns:*:*:news", one)):
+        condition = {"ArnLike": {"aws:SourceArn": named}}
+        service = {"Service": "sns.amazonaws.com"}
+        await own(world, policy(allow(Principal=service, Condition=condition)))
+        for _ in range(3):
+            for caller in (one, other):
+                assert await may(world, caller) is (caller is open_to)
+            assert not await may(world, one, Need("s3:PutObject", MENU, {}, CAFE))
+            assert not await may(world, one, Need("s3:GetObject", MENU[:-1], {}, CAFE + "2"))
+
+
+@told
+async def test_many_calls_of_a_service_ask_the_policy_once(world: World) -> None:
+    asked = 0
+
+    def counted(request: Any, policies: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return evaluate(request, policies)
+
+    await own(world, policy(allow(Principal={"Service": "sns.amazonaws.com"})))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authorise, "evaluate", counted)
+        patch.setattr(authorise, "DECISIONS_MAX", 2)
+        for _ in range(4):
+            assert await may(world, service_caller("sns", ACCOUNT))
+        assert asked == 1
+        for number in range(4):
+            assert await may(world, service_caller("sns", ACCOUNT, f"arn:{number}"))
+        assert asked == 5
+
+
+@told
+async def test_a_policy_that_asks_for_more_than_who_calls_is_asked_each_time(world: World) -> None:
+    service, sns = {"Service": "sns.amazonaws.com"}, service_caller("sns", ACCOUNT)
+    until = {"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:01:00Z"}}
+    await own(world, policy(allow(Principal=service, Condition=until)))
+    assert await may(world, sns)
+    await world.advance(61)
+    assert not await may(world, sns)
+    prefix = {"StringEquals": {"s3:prefix": "${s3:delimiter}"}}
+    await own(world, policy(allow(Principal=service, Condition=prefix)))
+    for given, expected in (("a", True), ("b", False)):
+        context = {"s3:prefix": "a", "s3:delimiter": given}
+        assert await may(world, sns, Need("s3:GetObject", MENU, context, CAFE)) is expected
+    source = {"StringEquals": {"aws:SourceArn": "here"}}
+    await own(world, policy(allow(Principal=service, Condition=source)))
+    for here, expected in (("here", True), ("there", False)):
+        context = {"aws:sourcearn": here}
+        assert await may(world, sns, Need("s3:GetObject", MENU, context, CAFE)) is expected
 
 
 @told

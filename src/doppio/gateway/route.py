@@ -395,8 +395,10 @@ def _query_pairs(query: str) -> dict[str, str]:
 def _first_pairs(text: str) -> dict[str, str]:
     """`Action` and `Version` of a form body, without decoding the rest."""
     pairs: dict[str, str] = {}
+    text = f"&{text}&"
     for name in ("Action", "Version"):
-        found = re.search(rf"(?:^|&){name}=([^&]*)", text)
-        if found:
-            pairs[name] = unquote_plus(found[1])
+        at = text.find(f"&{name}=")
+        if at >= 0:
+            begin = at + len(name) + 2
+            pairs[name] = unquote_plus(text[begin : text.index("&", begin)])
     return pairs

@@ -45,9 +45,34 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     document: str | None = None
 
 
+# What a service as principal brings to each of its calls for the same resource of its own.
+_OF_SERVICES = frozenset({
+    "aws:principalisawsservice", "aws:principalservicename", "aws:principaltype",
+    "aws:sourceaccount", "aws:sourcearn",
+})  # fmt: skip
+# So many decisions about services are remembered of one resource.
+DECISIONS_MAX = 256
+
+
 class _Facts(msgspec.Struct, frozen=True):
     account: str
     policy: Policy | None
+    # What the policy has decided of services, by all on which it can hang.
+    decided: dict[tuple[Any, ...], Decision] = {}
+
+    def hangs_on(self, caller: Caller, need: Need) -> tuple[Any, ...] | None:
+        """All on which a decision about a service hangs; None where it may hang on more."""
+        policy = self.policy
+        if caller.kind != "service" or caller.policies is not None or caller.session:
+            return None
+        if policy is None or policy.keys is None or need.beyond is not None:
+            return None
+        if not policy.keys <= _OF_SERVICES or any(key in need.context for key in policy.keys):
+            return None
+        return (
+            need.action, need.resource, need.decisive, need.granted, caller.arn, caller.id,
+            caller.account, caller.source,
+        )  # fmt: skip
 
 
 def put_resource(tx: Tx, arn: str, account: str, document: str | None = None) -> None:
@@ -121,6 +146,9 @@ class Authoriser:
             facts = self._facts.get(arn) or await self._load(ctx, arn)
         if _is_own(caller, arn, facts):
             return None
+        name = None if facts is None else facts.hangs_on(caller, need)
+        if name is not None and facts is not None and name in facts.decided:
+            return facts.decided[name]
         policies: PolicySet = caller.policies or NO_POLICIES
         if facts is not None and facts.policy is not None:
             policies = policies.with_resource(facts.policy, arn)
@@ -130,6 +158,10 @@ class Authoriser:
         except _NotRead:
             need = await _read(ctx, need)
             decision = evaluate(access_request(ctx, need, owner), policies)
+        if name is not None and facts is not None:
+            if len(facts.decided) >= DECISIONS_MAX:
+                facts.decided.clear()
+            facts.decided[name] = decision
         if decision.allowed or need.beyond is None or decision.reason == "explicit-deny":
             return decision
         return await _by_grants(ctx, need, policies) or decision

@@ -48,20 +48,31 @@ class Statement:
 
 
 class Policy:
-    """A compiled document; `name` says in explanations which one it is."""
+    """A compiled document; `name` says in explanations which one it is.
 
-    __slots__ = ("document", "name", "statements")
+    `keys` are the condition keys (in lower case) on which its answers hang; None where it has
+    variables, and any may count.
+    """
+
+    __slots__ = ("document", "keys", "name", "statements")
 
     def __init__(self, name: str, document: Mapping[str, Any]) -> None:
         self.name = name
         self.document = document
-        statements = document["Statement"]
-        self.statements = tuple(
-            Statement(number, raw)
-            for number, raw in enumerate(
-                statements if isinstance(statements, list) else [statements], 1
-            )
-        )
+        statements = _list(document["Statement"])
+        self.statements = tuple(Statement(number, raw) for number, raw in enumerate(statements, 1))
+        self.keys = _condition_keys(statements)
+
+
+def _condition_keys(statements: list[Mapping[str, Any]]) -> frozenset[str] | None:
+    if "${" in json.dumps(statements, default=str):
+        return None
+    return frozenset(
+        key.lower()
+        for statement in statements
+        for keys in (statement.get("Condition") or {}).values()
+        for key in keys
+    )
 
 
 def compile_policy(document: str | Mapping[str, Any], name: str = "") -> Policy:
