@@ -280,6 +280,7 @@ class Gateway:
             source_ip=request.peer,
             user_agent=request.headers.get("user-agent", ""),
             secure=request.secure,
+            signature=signature,
         )
         if target.service == "s3" and is_special(host := request.headers.get("host", "")):
             web = self._cloud.services["s3"].web
