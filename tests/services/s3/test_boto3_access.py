@@ -160,3 +160,18 @@ def test_policies_may_ask_how_a_request_is_signed(cloud: Cloud) -> None:
     s3.delete_bucket_policy(Bucket="signed-ways")
     with urllib.request.urlopen(posting) as answer:
         assert answer.status == 204
+
+
+def test_boto3_signs_anew_for_the_region_that_it_is_told(cloud: Cloud) -> None:
+    owner = cloud.account()
+    here = owner.client("s3", region_name="eu-west-1")
+    where: Any = {"LocationConstraint": "eu-west-1"}
+    here.create_bucket(Bucket="abroad", CreateBucketConfiguration=where)
+    here.put_object(Bucket="abroad", Key="k", Body=b"coffee")
+    astray = s3_of(owner)
+    assert astray.get_object(Bucket="abroad", Key="k")["Body"].read() == b"coffee"
+    astray = s3_of(owner)
+    assert astray.head_bucket(Bucket="abroad")["BucketRegion"] == "eu-west-1"
+    astray = s3_of(owner)
+    astray.put_object(Bucket="abroad", Key="new", Body=b"tea")
+    assert here.head_object(Bucket="abroad", Key="new")["ContentLength"] == 3
