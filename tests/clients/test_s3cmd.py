@@ -46,3 +46,22 @@ def test_a_tree_is_put_synced_copied_and_removed(account: Account, tmp_path: Pat
     s3cmd("rm", "--recursive", "--force", bucket)
     s3cmd("rb", bucket)
     assert account.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_it_signs_for_no_region_at_first_and_follows_what_it_is_told(
+    account: Account, tmp_path: Path
+) -> None:
+    """Without a Region it signs for `US`, which is none."""
+    bucket = f"abroad-{account.number}"
+    ireland = account.client("s3", region="eu-west-1")
+    ireland.create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    ireland.put_object(Bucket=bucket, Key="menu", Body=b"coffee")
+    host = account.endpoint.partition("//")[2]
+    run(
+        "s3cmd", account, "--config", "/dev/null", "--host", host, "--host-bucket", host,
+        "--no-ssl", "--access_key", account.number, "--secret_key", "test", "--no-progress",
+        "get", f"s3://{bucket}/menu", tmp_path / "menu",
+    )  # fmt: skip
+    assert (tmp_path / "menu").read_bytes() == b"coffee"

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
-from doppio.gateway import crossorigin, digests, forms, internal, websites
+from doppio.gateway import crossorigin, digests, forms, internal, websites, wrongregion
 from doppio.gateway.authenticate import (
     AnySignature,
     MissingAuthenticationToken,
@@ -96,15 +96,24 @@ class Gateway:
         request_id = self._cloud.ids.request_id()
         line = self._log.line(request, request_id)
         target: Target | None = None
+        signature: AnySignature | None = None
         try:
             signature = parse(request)
             if request.body.whole is None:
                 await self._gather_form(request)
             target = route(request, request.body.whole, signature)
-            response = await self._operate(request, request_id, target, signature, line)
+            try:
+                response = await self._operate(request, request_id, target, signature, line)
+            except AwsError as error:
+                region = wrongregion.meant(request, signature, error)
+                if not region:
+                    raise
+                at_home = target._replace(region=region)
+                response = await self._operate(request, request_id, at_home, signature, line)
         except AwsError as error:
-            line.error = error.code
-            response = self._error(request, target, error, request_id)
+            told = wrongregion.told(request, signature, error)
+            line.error = told.code
+            response = self._error(request, target, told, request_id)
         except Exception:
             _log.exception("request %s crashed", request_id)
             line.error = InternalFailure.code
@@ -283,6 +292,7 @@ class Gateway:
             source_ip=request.peer,
             user_agent=request.headers.get("user-agent", ""),
             secure=request.secure,
+            signature=signature,
         )
         if target.service == "s3" and is_special(host := request.headers.get("host", "")):
             web = self._cloud.services["s3"].web

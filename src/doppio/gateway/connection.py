@@ -21,6 +21,7 @@ from doppio.gateway.heads import (
     Pending,
     Refused,
     content_length,
+    ends_of,
     head_bytes,
     known_names,
     lower_name,
@@ -56,7 +57,7 @@ class Connection(asyncio.BufferedProtocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._peer = ""
-        self._secure = False
+        self._secure = ""
         self._queue: deque[Pending] = deque()
         self._drive: Drive[Response] | None = None
         self._current: Pending | None = None
@@ -85,9 +86,7 @@ class Connection(asyncio.BufferedProtocol):
         """A client has come."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else "127.0.0.1"
-        self._secure = transport.get_extra_info("sslcontext") is not None
+        self._peer, self._secure = ends_of(transport)
         if not self._server.admit(self):
             transport.abort()
             return

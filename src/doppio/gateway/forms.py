@@ -12,7 +12,8 @@ import hmac
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from doppio.gateway.route import Target, bucket_of_host, services
 from doppio.gateway.websites import origin_of, response_of
@@ -102,6 +103,7 @@ async def answer(
         source_ip=request.peer,
         user_agent=request.headers.get("user-agent", ""),
         secure=request.secure,
+        signature=_signed(fields),
     )
     req = _put(request, target, codec, fields)
     form = Form(target.uri["Bucket"], fields, origin_of(request), req, await parts.file())
@@ -131,6 +133,23 @@ def _put(
         document = replace(bare, headers={}, body=Whole(fields["tagging"].encode()))
         req["TagSet"] = codec.decode(operation, document, uri)["Tagging"].get("TagSet") or []
     return req
+
+
+class _Signed(NamedTuple):
+    """A form's signature, as policies may ask for it."""
+
+    algorithm: str
+    timestamp: datetime | None
+    posted: bool = True
+    presigned: bool = True
+    content_sha256: str | None = None
+
+
+def _signed(fields: Mapping[str, str]) -> _Signed | None:
+    if "x-amz-signature" in fields:
+        when = sigv4.moment(fields.get("x-amz-date", ""))
+        return _Signed(fields.get("x-amz-algorithm", ""), when)
+    return _Signed("AWS", None) if "signature" in fields else None
 
 
 async def _authenticate(fields: Mapping[str, str], identities: Identities) -> tuple[Caller, str]:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from doppio.wire.http import Request
 
 # Names of headers as clients write them, in lower case: there are few, and each comes all the time.
 known_names: dict[bytes, str] = {}
 NAMES_MAX = 1_000
+
+
+def ends_of(transport: asyncio.Transport) -> tuple[str, str]:
+    """The address of who has connected, and the version of TLS, empty without."""
+    peer, tls = transport.get_extra_info("peername"), transport.get_extra_info("ssl_object")
+    secure = "" if tls is None else tls.version() or "TLS"
+    return peer[0] if isinstance(peer, tuple) else "127.0.0.1", secure
 
 
 class Pending:

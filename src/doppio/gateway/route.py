@@ -361,6 +361,16 @@ def is_control(request: Request) -> bool:
     return "x-amz-account-id" in request.headers or host.service == "s3control"
 
 
+def region_of_host(header: str) -> str:
+    """The Region that a Host header names; empty where it names none."""
+    name = header.rpartition(":")[0] or header
+    for pattern, group in ((_POINT_HOST, 3), (_S3_HOST, 2), (_AWS_HOST, 3)):
+        found = pattern.match(name)
+        if found and found[group]:
+            return str(found[group])
+    return ""
+
+
 def is_special(header: str) -> bool:
     """Whether S3 must say what a host means: an accelerated one, or one like an access point's."""
     return _host(header).special

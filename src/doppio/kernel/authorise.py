@@ -242,7 +242,7 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
         action=need.action,
         resource=need.resource,
         resource_account=owner,
-        context=Conditions(ctx, need.context, need.beyond),
+        context=Conditions(ctx, need.context, need.beyond, owner),
         principal_id=caller.id,
         decisive=need.decisive,
         granted=need.granted,
@@ -252,14 +252,19 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
 class Conditions(Mapping[str, Any]):
     """The condition keys of a request, worked out only when a policy asks for one."""
 
-    __slots__ = ("_beyond", "_ctx", "_extra")
+    __slots__ = ("_beyond", "_ctx", "_extra", "_owner")
 
     def __init__(
-        self, ctx: Context, extra: Mapping[str, Any], beyond: Beyond | None = None
+        self,
+        ctx: Context,
+        extra: Mapping[str, Any],
+        beyond: Beyond | None = None,
+        owner: str = "",
     ) -> None:
         self._ctx = ctx
         self._extra = extra
         self._beyond = beyond
+        self._owner = owner
 
     def __getitem__(self, key: str) -> Any:
         if key in self._extra:
@@ -273,6 +278,8 @@ class Conditions(Mapping[str, Any]):
             return session[key]
         known = _GLOBAL.get(key)
         if known is None:
+            if key in _OWNER and self._owner:
+                return self._owner
             beyond = self._beyond
             if beyond is not None and not isinstance(self._extra, _Read) and beyond.knows(key):
                 raise _NotRead
@@ -302,6 +309,27 @@ def _username(ctx: Context) -> str | None:
     return caller.arn.rpartition("/")[2] if caller.kind == "user" else None
 
 
+def _signature_age(ctx: Context) -> str | None:
+    """Milliseconds: on the host's clock, as skew is, and on the cloud's for what was presigned."""
+    signature = ctx.signature
+    if signature is None or signature.timestamp is None:
+        return None
+    now = ctx.now if signature.presigned else ctx.clock.host_now()
+    return str(max(0, round((now - signature.timestamp).total_seconds() * 1000)))
+
+
+def _auth_type(ctx: Context) -> str | None:
+    """How a signature came, in S3's words."""
+    signature = ctx.signature
+    if signature is None:
+        return None
+    if signature.posted:
+        return "POST"
+    return "REST-QUERY-STRING" if signature.presigned else "REST-HEADER"
+
+
+# Whose the resource is.
+_OWNER = frozenset({"aws:resourceaccount", "s3:resourceaccount"})
 _PRINCIPAL_TYPES: dict[str, str] = {
     "root": "Account", "user": "User", "assumed-role": "AssumedRole",
     "federated-user": "FederatedUser", "anonymous": "Anonymous",
@@ -319,11 +347,17 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     ),
     "aws:principaltype": lambda ctx: _PRINCIPAL_TYPES.get(ctx.caller.kind),
     "aws:requestedregion": lambda ctx: ctx.region,
-    "aws:securetransport": lambda ctx: str(ctx.secure).lower(),
+    "aws:securetransport": lambda ctx: "true" if ctx.secure else "false",
     "aws:sourceaccount": lambda ctx: _source_account(ctx.caller),
     "aws:sourcearn": lambda ctx: ctx.caller.source,
     "aws:sourceip": lambda ctx: None if ctx.caller.kind == "service" else ctx.source_ip,
     "aws:useragent": lambda ctx: ctx.user_agent or None,
+    # What S3 lets policies ask of a request's signature and transport.
+    "s3:authtype": _auth_type,
+    "s3:signatureage": _signature_age,
+    "s3:signatureversion": lambda ctx: ctx.signature and ctx.signature.algorithm,
+    "s3:tlsversion": lambda ctx: ctx.secure.removeprefix("TLSv") or None,
+    "s3:x-amz-content-sha256": lambda ctx: ctx.signature and ctx.signature.content_sha256,
     "aws:userid": lambda ctx: ctx.caller.id,
     "aws:username": _username,
 }

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.events import Event, encode_event
@@ -267,12 +267,27 @@ class Writing:
             await store_tx.abandon()
 
 
+class Signed(Protocol):
+    """What a signature says of itself. `posted`: it stood in a form."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def timestamp(self) -> datetime | None: ...
+    @property
+    def posted(self) -> bool: ...
+    @property
+    def presigned(self) -> bool: ...
+    @property
+    def content_sha256(self) -> str | None: ...
+
+
 class Context:
     """One call: who, where, now; and the ways to state, time and other services."""
 
     __slots__ = (
         "account", "audited", "caller", "kernel", "now", "operation", "partition", "payer",
-        "region", "request_id", "secure", "service", "source_ip", "trail", "user_agent",
+        "region", "request_id", "secure", "service", "signature", "source_ip", "trail", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -288,7 +303,8 @@ class Context:
         partition: str = "aws",
         source_ip: str = "127.0.0.1",
         user_agent: str = "",
-        secure: bool = False,
+        secure: str = "",
+        signature: Signed | None = None,
     ) -> None:
         self.kernel = kernel
         self.caller = caller
@@ -300,7 +316,10 @@ class Context:
         self.operation = operation
         self.source_ip = source_ip
         self.user_agent = user_agent
+        # The version of TLS, empty without.
         self.secure = secure
+        # How a client signed this very call, for policies that ask.
+        self.signature = signature
         self.now = kernel.clock.now()
         self.audited = False
         # What EventBridge is told of this call (kernel use).

@@ -41,7 +41,7 @@ class Request:
     """One HTTP request. Header names are lower case; repeated ones are joined by `,`.
 
     `path` and `query` are as sent (percent-encoded, without the `?`), since signatures are
-    computed over those very bytes.
+    computed over those very bytes. `secure` is the version of TLS, empty without.
     """
 
     method: str
@@ -50,7 +50,7 @@ class Request:
     headers: Mapping[str, str]
     body: ByteStream
     peer: str = "127.0.0.1"
-    secure: bool = False
+    secure: str = ""
 
 
 @dataclass(slots=True, frozen=True)

@@ -55,8 +55,10 @@ class ExpiredV2(AwsError):
 class SignatureV2:
     """What a request says of its signature."""
 
+    posted = False
+
     __slots__ = (
-        "access_key", "content_sha256", "expires_at", "presigned", "region", "service", "session_token", "signature",
+        "access_key", "algorithm", "content_sha256", "expires_at", "presigned", "region", "service", "session_token", "signature",
         "timestamp",
     )  # fmt: skip
 
@@ -64,6 +66,7 @@ class SignatureV2:
         self.access_key = access_key
         self.signature = signature
         self.service = "s3"
+        self.algorithm = "AWS"
         self.region = ""
         self.presigned = False
         self.content_sha256 = "UNSIGNED-PAYLOAD"

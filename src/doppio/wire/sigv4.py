@@ -109,19 +109,22 @@ class Grant:
 class Signature:
     """What a request says of its signature."""
 
+    posted = False
+
     __slots__ = (
-        "access_key", "content_sha256", "expires", "grant", "presigned", "region", "service",
+        "access_key", "algorithm", "content_sha256", "expires", "grant", "presigned", "region", "service",
         "session_token", "signature", "timestamp", "when",
     )  # fmt: skip
 
     def __init__(self, grant: Grant, signature: str, when: str) -> None:
         self.grant = grant
         self.access_key = grant.access_key
+        self.algorithm = grant.algorithm
         self.region = grant.region
         self.service = grant.service
         self.signature = signature
         self.when = when
-        self.timestamp = _moment(when)
+        self.timestamp = moment(when)
         if not when.startswith(grant.date):
             raise SignatureDoesNotMatch(
                 f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
@@ -471,7 +474,8 @@ def _mismatch(signature: Signature, canonical: str, text: str, is_s3: bool) -> A
 _moments: dict[str, datetime] = {}
 
 
-def _moment(when: str) -> datetime:
+def moment(when: str) -> datetime:
+    """The time of an x-amz-date. Raises IncompleteSignature."""
     found = _moments.get(when)
     if found is None:
         try:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.service import Need
+from doppio.services.s3 import points
 from doppio.services.s3.annotations import annotated_of, keys_of_annotation
 from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.bodies import Bodies, Expected, Received
@@ -53,10 +55,15 @@ async def to_copy(
     if found is None or directive != COPY:
         return None
     target = f"{bucket.arn}/{req['Key']}"
-    await ctx.authorise(
-        "s3:GetObjectAnnotation", f"{source.arn}/{version.key}", policy=source.arn, beyond=RECORDS
+    origin = f"{source.arn}/{version.key}"
+    await points.authorise(
+        ctx,
+        Need("s3:GetObjectAnnotation", origin, policy=source.arn, beyond=RECORDS),
+        source=True,
     )
-    await ctx.authorise("s3:PutObjectAnnotation", target, policy=bucket.arn, beyond=RECORDS)
+    await points.authorise(
+        ctx, Need("s3:PutObjectAnnotation", target, policy=bucket.arn, beyond=RECORDS)
+    )
     return found
 
 

@@ -17,6 +17,9 @@ from doppio.services.s3.records import Bucket, Current, Grant, More, Version
 _TAG = "s3:existingobjecttag/"
 _RESOURCE_TAG = "aws:resourcetag/"
 _BUCKET_TAG = "s3:buckettag/"
+_CREATION = "s3:objectcreationoperation"
+# What puts bytes, and no object yet.
+_PARTS = frozenset({"CreateMultipartUpload", "UploadPart", "UploadPartCopy"})
 _KNOWN = (_TAG, _RESOURCE_TAG, _BUCKET_TAG)
 # Source: "Actions, resources, and condition keys for Amazon S3" in the Service Authorization
 # Reference.
@@ -37,8 +40,8 @@ class Records:
     """Reads the records that a need of S3 is about."""
 
     def knows(self, key: str) -> bool:
-        """Whether a condition key is one of tags that lie in records."""
-        return key.startswith(_KNOWN)
+        """Whether a condition key is one of tags that lie in records, or of what a put does."""
+        return key.startswith(_KNOWN) or key == _CREATION
 
     async def conditions(self, ctx: Context, need: Need) -> Mapping[str, Any]:
         """The tags of the object, and of a bucket that lets them count."""
@@ -47,6 +50,8 @@ class Records:
         if bucket is None:
             return {}
         found: dict[str, Any] = {}
+        if need.action == "s3:PutObject":
+            found[_CREATION] = "false" if ctx.operation in _PARTS else "true"
         if bucket.abac:
             for name, value in bucket.tags.items():
                 found[f"{_RESOURCE_TAG}{name.lower()}"] = value

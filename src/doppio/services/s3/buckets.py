@@ -45,7 +45,14 @@ from doppio.services.s3.errors import (
 )
 from doppio.services.s3.lifecycle import RUN
 from doppio.services.s3.limits import BUCKET_TAGS_MAX, BUCKETS, LISTED_BUCKETS_MAX
-from doppio.services.s3.lookup import bucket_id, checked_bucket, existing_bucket, owner_of
+from doppio.services.s3.lookup import (
+    HOME,
+    bucket_id,
+    check_region,
+    checked_bucket,
+    existing_bucket,
+    owner_of,
+)
 from doppio.services.s3.policies import tell_policy
 from doppio.services.s3.reclaim import discard_upload, keep_sweeping
 from doppio.services.s3.records import (
@@ -65,7 +72,6 @@ from doppio.services.s3.tags import tags_of_set
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
 
-HOME = "us-east-1"
 # The one Region that LocationConstraint also knows by an old name.
 _OLD_NAMES = {"EU": "eu-west-1"}
 _OWNERSHIPS = frozenset({"BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"})
@@ -83,6 +89,7 @@ class Buckets:
 
     async def create_bucket(self, ctx: Context, req: w.CreateBucketRequest) -> w.CreateBucketOutput:
         """Take a name. Having it already is an error, but in us-east-1, as AWS has it."""
+        check_region(ctx)
         name = req["Bucket"]
         if is_directory(name):
             return await directory_buckets.create(ctx, req)
@@ -157,6 +164,7 @@ class Buckets:
 
     async def list_buckets(self, ctx: Context, req: w.ListBucketsRequest) -> w.ListBucketsOutput:
         """The account's buckets in the order of their names, of all Regions or one."""
+        check_region(ctx)
         prefix = req.get("Prefix", "")
         at_most = req.get("MaxBuckets", LISTED_BUCKETS_MAX)
         if not 1 <= at_most <= LISTED_BUCKETS_MAX:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _buckets = table_of(Bucket)
 _currents = table_of(Current)
 NULL = "null"
+HOME = "us-east-1"
 VERSION_ID_CHARS = 32
 READ_TRIES_MAX = 32
 
@@ -88,6 +89,14 @@ def checked_bucket(
     elif ctx.payer is not None:
         ctx.payer = None
     return bucket
+
+
+def check_region(ctx: Context) -> None:
+    """Raise PermanentRedirect for what is no Region, as which old clients sign (`US`)."""
+    if not ctx.region.islower() or "-" not in ctx.region:
+        raise PermanentRedirect(
+            headers={"x-amz-bucket-region": HOME}, Endpoint="s3.amazonaws.com", Bucket=""
+        )
 
 
 def elsewhere(bucket: Bucket) -> PermanentRedirect:

@@ -7,6 +7,8 @@ Reference.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from math import ceil
 from typing import Any
 
 from doppio.kernel.context import Context
@@ -131,8 +133,10 @@ _CONDITIONS = {
     "ObjectLockLegalHoldStatus": "s3:object-lock-legal-hold",
     "IfMatch": "s3:if-match",
     "IfNoneMatch": "s3:if-none-match",
+    "BucketNamespace": "s3:x-amz-bucket-namespace",
 }
 _CONDITIONAL = _CONDITIONS.keys()
+_LOCKING = frozenset({"PutObjectRetention", "PutObjectLegalHold"})
 _LISTINGS = frozenset({"ListObjects", "ListObjectsV2", "ListObjectVersions"})
 # What comes with an object and takes a permission of its own.
 _GRANTS = frozenset({
@@ -164,7 +168,7 @@ def _needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Nee
         return _of_source(ctx, req) if "CopySource" in req else ()
     bucket_arn = f"arn:{ctx.partition}:s3:::{bucket}"
     action = _object_actions.get(operation)
-    context = _context(operation, req)
+    context = _context(ctx, operation, req)
     if action is None:
         return _other(ctx, operation, req, bucket_arn, context)
     arn = f"{bucket_arn}/{req['Key']}"
@@ -206,9 +210,15 @@ def _other(
         configuration = req.get("CreateBucketConfiguration") or {}
         constraint = configuration.get("LocationConstraint")
         extra = {**context, **({"s3:locationconstraint": constraint} if constraint else {})}
+        tags = {tag["Key"]: tag.get("Value", "") for tag in configuration.get("Tags") or []}
+        if tags:
+            extra |= {f"aws:requesttag/{key.lower()}": text for key, text in tags.items()}
+            extra["aws:tagkeys"] = list(tags)
         # The name may be another account's: that is for the operation to say, not a denial.
         need = Need("s3:CreateBucket", bucket_arn, extra, "*")
         needs = [need]
+        if tags:
+            needs.append(Need("s3:TagResource", bucket_arn, extra, "*"))
         if "ObjectOwnership" in req:
             needs.append(Need("s3:PutBucketOwnershipControls", bucket_arn, extra, "*"))
         if not _GRANTS.isdisjoint(req) or "GrantWrite" in req:
@@ -255,12 +265,14 @@ def _beside(
     return found
 
 
-def _context(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
+def _context(ctx: Context, operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
     members = _CONDITIONAL & req.keys()
     listing = operation in _LISTINGS
-    if not members and not listing and "Tagging" not in req:
+    if not members and not listing and "Tagging" not in req and operation not in _LOCKING:
         return _NONE
     context: dict[str, Any] = {_CONDITIONS[name]: str(req[name]) for name in members}
+    if operation in _LOCKING or "ObjectLockRetainUntilDate" in req:
+        context |= _of_lock(ctx, req)
     if listing:
         # An empty prefix is a prefix, to a policy that asks for one.
         context.setdefault("s3:prefix", "")
@@ -270,6 +282,22 @@ def _context(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
         context.update((f"s3:requestobjecttag/{key}".lower(), tags[key]) for key in tags)
         context["s3:requestobjecttagkeys"] = list(tags)
     return context
+
+
+def _of_lock(ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request asks for of an object's lock, by headers or as a document."""
+    found: dict[str, Any] = {}
+    retention = req.get("Retention") or _NONE
+    if "Mode" in retention:
+        found["s3:object-lock-mode"] = retention["Mode"]
+    if "Status" in (hold := req.get("LegalHold") or _NONE):
+        found["s3:object-lock-legal-hold"] = hold["Status"]
+    until = retention.get("RetainUntilDate") or req.get("ObjectLockRetainUntilDate")
+    if until is not None:
+        found["s3:object-lock-retain-until-date"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+        days = ceil((until - ctx.now) / timedelta(days=1))
+        found["s3:object-lock-remaining-retention-days"] = str(days)
+    return found
 
 
 def _tags(tagging: Any) -> dict[str, str]:

@@ -266,11 +266,16 @@ def _both(need: Need, way: Way | None) -> Sequence[Need]:
     return (need._replace(resource=resource, policy=way.point.arn, beyond=beyond), need)
 
 
-async def authorise(ctx: Context, need: Need) -> None:
-    """An extra check, of the access point too where the call comes through one."""
-    way = way_of(ctx)
-    if way is not None and way.there(need.resource) is None:
-        need = need._replace(context={**need.context, **_DIRECT})
+async def authorise(ctx: Context, need: Need, *, source: bool = False) -> None:
+    """An extra check, of the access point too where the call comes through one.
+
+    `source`: it is about what is copied, which may have come through another one.
+    """
+    session = ctx.caller.session
+    way = session.get(_SOURCE_WAY if source else _WAY)
+    if source or (way is not None and way.there(need.resource) is None):
+        keys = _DIRECT if way is None or not source else way.keys()
+        need = need._replace(context={**need.context, **keys})
     for one in _both(need, way):
         await ctx.kernel.authorise(ctx, one)
 
