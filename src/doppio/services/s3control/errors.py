@@ -71,6 +71,17 @@ class BadRequest(AwsError):
     code = "BadRequestException"
 
 
+class NoSuchConfiguration(AwsError):
+    code = "NoSuchConfiguration"
+    status = 404
+    text = "The specified configuration does not exist."
+
+
+class TooManyConfigurations(AwsError):
+    code = "TooManyConfigurations"
+    text = "You have attempted to create a new configuration but have already reached the limit."
+
+
 class IdempotencyConflict(AwsError):
     code = "IdempotencyException"
     text = "The client token has been used for another request."
