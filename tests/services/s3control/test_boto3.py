@@ -101,3 +101,48 @@ def test_a_job_is_made_followed_and_done(cloud: Cloud, here: None) -> None:
     listed = control.list_jobs(AccountId=me, JobStatuses=["Complete"])["Jobs"]
     assert [one["JobId"] for one in listed] == [job]
     assert control.get_job_tagging(AccountId=me, JobId=job)["Tags"][0]["Key"] == "team"
+
+
+def test_storage_lens_is_configured_and_writes_its_export(cloud: Cloud, here: None) -> None:
+    account = cloud.account()
+    control = at_localhost(account, "s3control")
+    client, me = account.client("s3"), account.account_id
+    client.create_bucket(Bucket="seen")
+    client.create_bucket(Bucket="exports")
+    client.put_object(Bucket="seen", Key="k", Body=b"12345")
+    allow = {"Effect": "Allow", "Principal": {"Service": "storage-lens.s3.amazonaws.com"},
+             "Action": "s3:PutObject", "Resource": "arn:aws:s3:::exports/*"}  # fmt: skip
+    client.put_bucket_policy(
+        Bucket="exports", Policy=json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    )
+    destination = {"Format": "CSV", "OutputSchemaVersion": "V_1", "AccountId": me,
+                   "Arn": "arn:aws:s3:::exports", "Encryption": {"SSES3": {}}}  # fmt: skip
+    control.put_storage_lens_configuration(
+        ConfigId="daily", AccountId=me, Tags=[{"Key": "a", "Value": "b"}],
+        StorageLensConfiguration={
+            "Id": "daily", "IsEnabled": True, "AccountLevel": {"BucketLevel": {}},
+            "Include": {"Buckets": ["arn:aws:s3:::seen"]},
+            "DataExport": {"S3BucketDestination": destination},
+        },
+    )  # fmt: skip
+    [listed] = control.list_storage_lens_configurations(AccountId=me)[
+        "StorageLensConfigurationList"
+    ]
+    assert (listed["Id"], listed["IsEnabled"]) == ("daily", True)
+    found = control.get_storage_lens_configuration(ConfigId="daily", AccountId=me)
+    told = found["StorageLensConfiguration"]
+    assert told["DataExport"]["S3BucketDestination"]["Arn"] == "arn:aws:s3:::exports"
+    assert told["Include"] == {"Buckets": ["arn:aws:s3:::seen"]}
+    tagged = control.get_storage_lens_configuration_tagging(ConfigId="daily", AccountId=me)
+    assert tagged["Tags"] == [{"Key": "a", "Value": "b"}]
+    account.advance("1d")
+    for _ in range(200):
+        keys = [one["Key"] for one in client.list_objects_v2(Bucket="exports").get("Contents", [])]
+        if len(keys) == 2:
+            break
+        time.sleep(0.05)
+    [report] = [key for key in keys if key.endswith(".csv")]
+    body = client.get_object(Bucket="exports", Key=report)["Body"].read().decode()
+    [line] = [one for one in body.splitlines() if ",BUCKET,,seen,StorageBytes," in one]
+    assert line.endswith(",5")
+    control.delete_storage_lens_configuration(ConfigId="daily", AccountId=me)

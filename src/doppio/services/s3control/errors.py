@@ -17,6 +17,12 @@ class AccessPointAlreadyOwnedByYou(AwsError):
     text = "Your previous request to create the named accesspoint succeeded and you already own it."
 
 
+class GroupExists(AwsError):
+    code = "ResourceAlreadyExists"
+    status = 409
+    text = "A Storage Lens group of this name exists already."
+
+
 class InvalidRequest(AwsError):
     code = "InvalidRequest"
 
@@ -69,6 +75,17 @@ class NoSuchPublicAccessBlockConfiguration(AwsError):
 
 class BadRequest(AwsError):
     code = "BadRequestException"
+
+
+class NoSuchConfiguration(AwsError):
+    code = "NoSuchConfiguration"
+    status = 404
+    text = "The specified configuration does not exist."
+
+
+class TooManyConfigurations(AwsError):
+    code = "TooManyConfigurations"
+    text = "You have attempted to create a new configuration but have already reached the limit."
 
 
 class IdempotencyConflict(AwsError):

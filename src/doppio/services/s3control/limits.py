@@ -37,3 +37,9 @@ ALIAS_NAME_CHARS_MAX = 20  # so much of the name begins the alias
 REGIONS_A_POINT_MAX = 20
 ASYNC_REQUESTS_KEPT_DAYS = 14
 LISTED_POINTS_MAX = 1_000
+
+# Source: "Amazon S3 Storage Lens" in the user guide.
+LENS_MAX = 50
+LENS_GROUPS_MAX = 50
+LENS_TAGS_MAX = 50
+LENS_LISTED_MAX = 100

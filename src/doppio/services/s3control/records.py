@@ -1,4 +1,4 @@
-"""What S3 Control stores: jobs, their tasks until they are done, and what came of them until it is told.
+"""What S3 Control stores: jobs with their tasks and outcomes, Storage Lens's configurations.
 
 Also what was asked of Multi-Region Access Points. Access points themselves are S3's to store, since
 requests come through them.
@@ -133,3 +133,36 @@ class AsyncRequest(msgspec.Struct, frozen=True, kw_only=True):
         """Which Multi-Region Access Point it is about."""
         name: str = self.parameters["Name"]
         return name
+
+
+@record("s3control.lens", key=("account", "region", "id"))
+class Lens(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration of Storage Lens, as it was put."""
+
+    account: str
+    region: str
+    id: str
+    partition: str
+    document: dict[str, Any]
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        return f"arn:{self.partition}:s3:{self.region}:{self.account}:storage-lens/{self.id}"
+
+
+@record("s3control.lens_group", key=("account", "region", "name"))
+class LensGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of Storage Lens, and the filter of what belongs to it."""
+
+    account: str
+    region: str
+    name: str
+    partition: str
+    filter: dict[str, Any]
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        base = f"arn:{self.partition}:s3:{self.region}:{self.account}"
+        return f"{base}:storage-lens-group/{self.name}"

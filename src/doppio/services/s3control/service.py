@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.s3control import multi_region_work, running
+from doppio.services.s3control import lens_exports, multi_region_work, running
 from doppio.services.s3control.access_points import AccessPoints
 from doppio.services.s3control.account_blocks import AccountBlocks
 from doppio.services.s3control.jobs import Jobs
+from doppio.services.s3control.lens import StorageLens
+from doppio.services.s3control.lens_groups import StorageLensGroups
 from doppio.services.s3control.multi_region import MultiRegionAccessPoints
 from doppio.services.s3control.permissions import needs
 from doppio.services.s3control.tagging import Tagging
@@ -18,8 +20,10 @@ SERVICE = Service(
         AccountBlocks(),
         Jobs(),
         MultiRegionAccessPoints(),
+        StorageLens(),
+        StorageLensGroups(),
         Tagging(),
     ],
     needs=needs,
-    jobs={**running.jobs(), **multi_region_work.jobs()},
+    jobs={**running.jobs(), **lens_exports.jobs(), **multi_region_work.jobs()},
 )
