@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,59 @@ def test_policies_are_simulated_as_the_clis_own_example_shows(account: Account) 
         account, "iam", "get-context-keys-for-custom-policy", "--policy-input-list", policy
     )
     assert keys == {"ContextKeyNames": ["aws:CurrentTime"]}
+
+
+def test_files_are_chosen_moved_signed_and_served(account: Account, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    for name in ("a.txt", "b.log", "sub/c.txt", "sub/d.bin"):
+        (tree / name).write_text(name)
+    bucket = f"s3://chosen-{account.number}"
+    aws(account, "s3", "mb", bucket)
+    aws(
+        account, "s3", "cp", str(tree), bucket, "--recursive", "--exclude", "*", "--include", "*.txt",
+        "--sse", "AES256", "--storage-class", "STANDARD_IA", "--metadata", "from=tree",
+        "--cache-control", "max-age=9",
+    )  # fmt: skip
+    listed = answer(account, "s3api", "list-objects-v2", "--bucket", bucket[5:])["Contents"]
+    assert [(one["Key"], one["StorageClass"]) for one in listed] == [
+        ("a.txt", "STANDARD_IA"), ("sub/c.txt", "STANDARD_IA"),
+    ]  # fmt: skip
+    head = answer(account, "s3api", "head-object", "--bucket", bucket[5:], "--key", "a.txt")
+    assert head["ServerSideEncryption"] == "AES256"
+    assert (head["Metadata"], head["CacheControl"]) == ({"from": "tree"}, "max-age=9")
+    aws(account, "s3", "mv", f"{bucket}/a.txt", f"{bucket}/moved/a.txt")
+    assert "PRE moved/" in aws(account, "s3", "ls", bucket)
+    url = aws(account, "s3", "presign", f"{bucket}/moved/a.txt", "--expires-in", "60").strip()
+    with urllib.request.urlopen(url) as page:
+        assert page.read() == b"a.txt"
+    aws(account, "s3", "mv", f"{bucket}/moved/a.txt", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "a.txt"
+    summary = aws(account, "s3", "ls", bucket, "--recursive", "--summarize", "--human-readable")
+    assert "Total Objects: 1" in summary
+    aws(account, "s3", "website", bucket, "--index-document", "index.html")
+    site = answer(account, "s3api", "get-bucket-website", "--bucket", bucket[5:])
+    assert site == {"IndexDocument": {"Suffix": "index.html"}}
+    aws(account, "s3", "sync", str(tree), bucket, "--exclude", "*.log")
+    assert "dryrun" in aws(account, "s3", "rm", bucket, "--recursive", "--dryrun")
+    aws(account, "s3", "rm", bucket, "--recursive", "--exclude", "*", "--include", "sub/*")
+    assert [line.split()[3] for line in aws(account, "s3", "ls", bucket).splitlines()] == ["a.txt"]
+    aws(account, "s3", "rm", f"{bucket}/a.txt")
+    aws(account, "s3", "rb", bucket)
+
+
+def test_large_files_go_in_parts_between_buckets_too(account: Account, tmp_path: Path) -> None:
+    body = hashlib.shake_256(b"large").digest(20 * 1024 * 1024)
+    (tmp_path / "large").write_bytes(body)
+    one, two = (f"s3://{name}-{account.number}" for name in ("one", "two"))
+    for bucket in (one, two):
+        aws(account, "s3", "mb", bucket)
+    aws(account, "s3", "cp", str(tmp_path / "large"), f"{one}/large")
+    aws(account, "s3", "cp", f"{one}/large", f"{two}/copy")
+    aws(account, "s3", "sync", two, str(tmp_path / "back"))
+    assert (tmp_path / "back" / "copy").read_bytes() == body
+    head = answer(account, "s3api", "head-object", "--bucket", two[5:], "--key", "copy")
+    assert head["ETag"].endswith('-3"')
+    assert aws(account, "s3", "sync", str(tmp_path / "back"), two) == ""
+    for bucket in (one, two):
+        aws(account, "s3", "rb", bucket, "--force")

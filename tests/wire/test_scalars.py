@@ -44,3 +44,10 @@ def test_the_model_says_a_timestamps_form() -> None:
     assert scalars.is_scalar(member)
     assert scalars.normal_format("ISO8601") == "iso8601"
     assert scalars.normal_format(None) is None
+
+
+def test_who_always_writes_milliseconds_does_so_where_the_model_says_iso8601() -> None:
+    member = model.load("s3").shape("LifecycleExpiration").members["Date"]
+    at = scalars.reader(member)("2015-11-10T00:00:00Z")
+    assert scalars.shower(member, "iso8601-always-millis")(at) == "2015-11-10T00:00:00.000Z"
+    assert scalars.shower(member, "iso8601")(at) == "2015-11-10T00:00:00Z"

@@ -35,7 +35,7 @@ class RestXmlCodec(RestCodec):
         self._s3 = service.name == "s3"
         self._keeps_empty = not self._s3
         self._reader = xml_.XmlReader()
-        self._writer = xml_.XmlWriter("iso8601-millis" if self._s3 else "iso8601")
+        self._writer = xml_.XmlWriter("iso8601-always-millis" if self._s3 else "iso8601")
         super().__init__(service, events.XmlEvents(self._reader, self._writer))
 
     def _converted(self, name: str, text: str, read: ReadText) -> Any:

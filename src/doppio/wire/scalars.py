@@ -102,6 +102,7 @@ _SHOWERS: dict[str, Show] = {
 _TIMESTAMPS: dict[str, Show] = {
     "iso8601": timestamps.format_iso8601,
     "iso8601-millis": timestamps.format_iso8601_millis,
+    "iso8601-always-millis": timestamps.format_iso8601_millis,
     "rfc822": timestamps.format_rfc822,
     "unixTimestamp": timestamps.format_epoch_text,
 }
@@ -123,7 +124,11 @@ def shower(member: Member, timestamp_format: str) -> Show:
     if member.json_value and member.location == "header":
         return show_json_value
     if member.shape.type == "timestamp":
-        return _TIMESTAMPS[normal_format(member.timestamp_format) or timestamp_format]
+        named = normal_format(member.timestamp_format)
+        if named == "iso8601" and timestamp_format == "iso8601-always-millis":
+            # S3 writes milliseconds where its model says that it does not: dates of lifecycles.
+            named = timestamp_format
+        return _TIMESTAMPS[named or timestamp_format]
     return _SHOWERS[member.shape.type]
 
 

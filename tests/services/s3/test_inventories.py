@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import csv
 import gzip
@@ -15,7 +16,7 @@ import pytest
 
 from doppio.kernel.memory_store import MemoryStore
 from doppio.kernel.store import StoreClosed
-from doppio.services.s3 import census, inventories
+from doppio.services.s3 import census, inventories, inventory_files
 from tests.services.world import ACCOUNT, World, refusal, told
 
 HOME = "lists/source/all"
@@ -274,7 +275,6 @@ async def test_configurations_that_cannot_be_are_refused(world: World) -> None:
     assert await says(IncludedObjectVersions="Some") == "MalformedXML"
     assert await says(Schedule={"Frequency": "Hourly"}) == "MalformedXML"
     assert await says(destination={"Format": "TSV"}) == "MalformedXML"
-    assert await says(destination={"Format": "ORC"}) == "NotImplemented"
     assert await says(destination={"Bucket": "target"}) == "InvalidS3DestinationBucket"
     assert await says(OptionalFields=["Colour"]) == "MalformedXML"
     assert await says(Id="a/b") == "InvalidConfigurationId"
@@ -289,6 +289,114 @@ async def test_one_that_is_off_makes_no_reports(world: World) -> None:
     await inventory(world, IsEnabled=False)
     await world.advance(days=2)
     assert await keys(world) == []
+
+
+@pytest.mark.parametrize("name", ["Parquet", "ORC"])
+def test_reports_with_types_hold_what_csv_holds(name: str) -> None:
+    async def story() -> None:
+        world = World()
+        await world.start()
+        try:
+            await typed(world, name)
+        finally:
+            await world.close()
+
+    asyncio.run(story())
+
+
+async def typed(world: World, name: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    orc, parquet = pytest.importorskip("pyarrow.orc"), pytest.importorskip("pyarrow.parquet")
+    await buckets(world)
+    on = {"Status": "Enabled"}
+    await s3(world, "put_bucket_versioning", Bucket="source", VersioningConfiguration=on)
+    await put(world, "a b/ü", b"12345")
+    await put(world, "gone")
+    await s3(world, "delete_object", Bucket="source", Key="gone")
+    await inventory(
+        world, IncludedObjectVersions="All", destination={"Format": name},
+        OptionalFields=["Size", "LastModifiedDate", "ETag", "IsMultipartUploaded"],
+    )  # fmt: skip
+    await world.advance(days=1)
+    told = await manifest(world)
+    assert told["fileFormat"] == name
+    if name == "ORC":
+        assert told["fileSchema"] == (
+            "struct<bucket:string,key:string,version_id:string,is_latest:boolean,"
+            "is_delete_marker:boolean,size:bigint,last_modified_date:timestamp,e_tag:string,"
+            "is_multipart_uploaded:boolean>"
+        )
+    else:
+        assert told["fileSchema"] == (
+            "message s3.inventory { required binary bucket (UTF8);  required binary key (UTF8);  "
+            "optional binary version_id (UTF8);  optional boolean is_latest;  "
+            "optional boolean is_delete_marker;  optional int64 size;  "
+            "optional int64 last_modified_date (TIMESTAMP_MILLIS);  optional binary e_tag (UTF8);  "
+            "optional boolean is_multipart_uploaded;}"
+        )
+    [file] = told["files"]
+    assert file["key"].endswith(f".{name.lower()}")
+    read = orc.read_table if name == "ORC" else parquet.read_table
+    rows = read(pyarrow.BufferReader(await body(world, file["key"]))).to_pylist()
+    assert [(one["key"], one["size"], one["is_delete_marker"]) for one in rows] == [
+        ("a b/ü", 5, False), ("gone", None, True), ("gone", 1, False),
+    ]  # fmt: skip
+    assert rows[0]["last_modified_date"].isoformat()[:19] == "2030-01-01T00:00:00"
+    assert rows[0]["e_tag"] == hashlib.md5(b"12345").hexdigest()
+    assert rows[0]["is_latest"] is True
+    assert rows[1]["e_tag"] is None
+
+
+@told
+async def test_a_typed_report_of_nothing_has_columns(world: World) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    orc = pytest.importorskip("pyarrow.orc")
+    await buckets(world)
+    for name, read in (("Parquet", parquet.read_table), ("ORC", orc.read_table)):
+        await inventory(world, destination={"Format": name}, OptionalFields=["Size"])
+        await world.advance(days=1)
+        [file] = (await manifest(world))["files"]
+        table = read(pyarrow.BufferReader(await body(world, file["key"])))
+        assert table.column_names == ["bucket", "key", "size"]
+        assert table.num_rows == 0
+
+
+@told
+async def test_lists_of_access_and_owners_are_told(world: World) -> None:
+    await buckets(world)
+    rule = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    await s3(world, "put_bucket_ownership_controls", Bucket="source", OwnershipControls=rule)
+    await s3(world, "delete_public_access_block", Bucket="source")
+    await s3(world, "put_object", Bucket="source", Key="open", Body=b"x", ACL="public-read")
+    await put(world, "plain")
+    await inventory(world, OptionalFields=["ObjectAccessControlList", "ObjectOwner"])
+    await world.advance(days=1)
+    (_, _, shown, owner), (_, _, plain, _) = await rows(world)
+    told = json.loads(base64.b64decode(shown))
+    assert told == {
+        "version": "2022-11-10",
+        "status": "AVAILABLE",
+        "grants": [
+            {"canonicalId": owner, "type": "CanonicalUser", "permission": "FULL_CONTROL"},
+            {
+                "uri": "http://acs.amazonaws.com/groups/global/AllUsers",
+                "type": "Group",
+                "permission": "READ",
+            },
+        ],
+    }
+    assert len(json.loads(base64.b64decode(plain))["grants"]) == 1
+
+
+@told
+async def test_a_format_whose_writer_is_not_installed_is_refused(world: World) -> None:
+    await buckets(world)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inventory_files.importlib.util, "find_spec", lambda name: None)
+        code, text = await refusal(inventory(world, destination={"Format": "ORC"}))
+        await inventory(world)
+    assert code == "NotImplemented"
+    assert "doppio-cloud[inventory]" in text
 
 
 @pytest.mark.parametrize("crash_at", range(1, 9))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -29,15 +28,16 @@ from doppio.services.s3.configurations import (
     list_configurations,
     put_configuration,
 )
+from doppio.services.s3.inventory_files import SUFFIXES, ReportFile, load_writer, new_file
 from doppio.services.s3.inventory_rules import (
     File,
     Plan,
     check,
-    csv_line,
     due_after,
     manifest,
     plan_of,
     row,
+    schema,
 )
 from doppio.services.s3.limits import REPORT_FILE_BYTES
 from doppio.services.s3.records import Bucket
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 KIND = "inventory"
 RUN = "s3.inventory"
-_GZIP = 31
 _log = logging.getLogger("doppio.s3.inventories")
 
 
@@ -150,46 +149,46 @@ class _Report:
         self._bucket = bucket
         self._plan = plan
         self._progress = progress
-        self._begin()
+        self._open: ReportFile | None = None
 
-    def _begin(self) -> None:
-        self._gzip = zlib.compressobj(wbits=_GZIP)
-        self._held = bytearray()
-        self._rows = 0
+    def _file_open(self) -> ReportFile:
+        if self._open is None:
+            self._open = new_file(self._plan.format, schema(self._plan))
+        return self._open
 
     async def write(self) -> None:
         """Go through the bucket, a file at a time, and say at the end which files there are."""
         rules = await _lifecycle_of(self._ctx, self._bucket)
+        await load_writer(self._plan.format)
         plan, place = self._plan, self._progress.place
         async for page in census(
             self._ctx, self._bucket, prefix=plan.prefix, versions=plan.versions, after=place
         ):
-            lines = [csv_line(row(plan, self._bucket, seen, rules)) for seen in page]
-            self._held += self._gzip.compress(b"".join(lines))
-            self._rows += len(lines)
+            file = self._file_open()
+            file.add([row(plan, self._bucket, seen, rules) for seen in page])
             place = page[-1].place
-            if len(self._held) >= REPORT_FILE_BYTES:
+            if file.size >= REPORT_FILE_BYTES:
                 await self._file(place)
-        if self._rows or not self._progress.files:
+        if self._open is not None or not self._progress.files:
             await self._file(place)
         await self._finish()
 
     async def _file(self, place: Place) -> None:
         """Put a file, and remember it."""
-        content = bytes(self._held + self._gzip.flush())
+        content = self._file_open().finish()
         at, files = self._progress.at, self._progress.files
         # The same name at every try, so that a file written just before a crash is not left over.
         told = f"{self._bucket.id}/{self._plan.id}/{at.isoformat()}/{len(files)}"
         digest = hashlib.sha256(told.encode()).hexdigest()
         name = "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32]))
-        key = f"{self._plan.home}/data/{name}.csv.gz"
+        key = f"{self._plan.home}/data/{name}.{SUFFIXES[self._plan.format]}"
         await self._put(key, content)
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         files = [*files, File(key, len(content), md5)]
         self._progress = msgspec.structs.replace(self._progress, place=place, files=files)
         async with self._ctx.write() as tx:
             tx.put(self._progress)
-        self._begin()
+        self._open = None
 
     async def _finish(self) -> None:
         plan, at, files = self._plan, self._progress.at, self._progress.files

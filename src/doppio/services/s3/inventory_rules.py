@@ -5,6 +5,7 @@ Sources: "Amazon S3 Inventory list" and "Inventory manifest" in the user guide.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,17 +14,16 @@ from urllib.parse import quote_plus
 
 from doppio.kernel.identity import canonical_user
 from doppio.services.s3 import tiering_rules
+from doppio.services.s3.acls import of_object
 from doppio.services.s3.census import Seen
 from doppio.services.s3.encryption import CUSTOMER, DSSE, KMS
 from doppio.services.s3.errors import InvalidS3DestinationBucket, MalformedXML
+from doppio.services.s3.inventory_files import CSV, FORMATS, check_format, schema_text
 from doppio.services.s3.lifecycle_rules import expiry
-from doppio.services.s3.records import Bucket, Current, Version
+from doppio.services.s3.records import Bucket, Current, Grant, More, Version
 from doppio.wire.errors import NotImplementedByDoppio
 
-CSV = "CSV"
-_FORMATS = frozenset({CSV, "ORC", "Parquet"})
 _NOT_HERE = {
-    "ObjectAccessControlList": "ACLs in inventories exist",
     "ObjectLockEventHoldStatus": "Event holds exist",
     "ObjectLockEventHoldDuration": "Event holds exist",
     "IntelligentTieringReferenceDate": "The reference dates of Intelligent-Tiering exist",
@@ -56,12 +56,13 @@ class Plan(NamedTuple):
     home: str
     encryption: Mapping[str, str]
     weekly: bool
+    format: str
 
 
 def check(document: Mapping[str, Any]) -> None:
     """Raise MalformedXML for a configuration that cannot be, and 501 for what is not here."""
     destination = document["Destination"]["S3BucketDestination"]
-    if destination["Format"] not in _FORMATS:
+    if destination["Format"] not in FORMATS:
         raise MalformedXML
     if document["Schedule"]["Frequency"] not in {"Daily", "Weekly"}:
         raise MalformedXML
@@ -80,10 +81,7 @@ def check(document: Mapping[str, Any]) -> None:
             raise NotImplementedByDoppio(f"{_NOT_HERE[field]} in AWS and not yet here")
         if field not in _COLUMNS:
             raise MalformedXML
-    if destination["Format"] != CSV:
-        raise NotImplementedByDoppio(
-            f"Inventories as {destination['Format']} exist in AWS and not yet here; CSV is"
-        )
+    check_format(destination["Format"])
 
 
 def plan_of(source: str, document: Mapping[str, Any]) -> Plan:
@@ -106,6 +104,7 @@ def plan_of(source: str, document: Mapping[str, Any]) -> Plan:
         f"{base}{source}/{document['Id']}",
         told,
         document["Schedule"]["Frequency"] == "Weekly",
+        destination["Format"],
     )
 
 
@@ -126,9 +125,13 @@ def schema(plan: Plan) -> list[str]:
 def row(
     plan: Plan, bucket: Bucket, seen: Seen, lifecycle: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """One line of a report; what a delete marker does not have is empty."""
+    """One line of a report; what a delete marker does not have is empty.
+
+    Keys in CSV are encoded as in URLs, those in other files are not.
+    """
     version = seen.version
-    cells = [bucket.name, quote_plus(version.key, safe="/")]
+    key = quote_plus(version.key, safe="/") if plan.format == CSV else version.key
+    cells = [bucket.name, key]
     if plan.versions:
         name = "" if version.id == "null" else version.id
         cells += [name, _truth(seen.is_latest), _truth(version.marker)]
@@ -143,11 +146,6 @@ def row(
     return cells
 
 
-def csv_line(cells: Sequence[str]) -> bytes:
-    """A row as S3 writes it: each cell quoted."""
-    return (",".join('"' + cell.replace('"', '""') + '"' for cell in cells) + "\n").encode()
-
-
 def manifest(plan: Plan, bucket: Bucket, at: datetime, files: Sequence[File]) -> bytes:
     """What tells readers of a report which files it has."""
     told = {
@@ -155,8 +153,8 @@ def manifest(plan: Plan, bucket: Bucket, at: datetime, files: Sequence[File]) ->
         "destinationBucket": f"arn:{bucket.partition}:s3:::{plan.bucket}",
         "version": "2016-11-30",
         "creationTimestamp": str(int(at.timestamp() * 1000)),
-        "fileFormat": CSV,
-        "fileSchema": ", ".join(schema(plan)),
+        "fileFormat": plan.format,
+        "fileSchema": schema_text(plan.format, schema(plan)),
         "files": [{"key": one.key, "size": one.size, "MD5checksum": one.md5} for one in files],
     }
     return json.dumps(told, indent=2).encode()
@@ -231,7 +229,26 @@ def _checksum(bucket: Bucket, version: Version) -> str:
 
 
 def _owner(bucket: Bucket, version: Version) -> str:
-    return canonical_user(bucket.account)
+    more = version.more
+    return canonical_user(more.owner if more is not None and more.owner else bucket.account)
+
+
+def _access(bucket: Bucket, version: Version) -> str:
+    """The list of access as S3 writes it: JSON in base64."""
+    enforced = bucket.ownership == "BucketOwnerEnforced"
+    grants = of_object(More() if enforced else version.more or More(), bucket)
+    told = {"version": "2022-11-10", "status": "AVAILABLE", "grants": [*map(_grant, grants)]}
+    return base64.b64encode(json.dumps(told).encode()).decode()
+
+
+def _grant(grant: Grant) -> dict[str, str]:
+    if grant.grantee.startswith("http"):
+        return {"uri": grant.grantee, "type": "Group", "permission": grant.permission}
+    return {
+        "canonicalId": grant.grantee,
+        "type": "CanonicalUser",
+        "permission": grant.permission,
+    }
 
 
 def _ends(bucket: Bucket, version: Version) -> str:
@@ -254,6 +271,7 @@ _COLUMNS: dict[str, Callable[[Bucket, Version], str]] = {
     "IntelligentTieringAccessTier": _tier,
     "BucketKeyStatus": _bucket_key,
     "ChecksumAlgorithm": _checksum,
+    "ObjectAccessControlList": _access,
     "ObjectOwner": _owner,
     "LifecycleExpirationDate": _ends,
 }
