@@ -166,6 +166,46 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
         return f"{table_arn(self.account, self.region, self.table)}/backup/{self.id}"
 
 
+@record("dynamodb.export", key=("account", "region", "table", "id"))
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """An export of a table as of `until`, or of its changes since `since`; and how far it is.
+
+    `given` is the request, `caller` who goes on asking (`kernel.forward`), `after` the key behind
+    which the next file begins.
+    """
+
+    account: str
+    region: str
+    table: str
+    table_id: str
+    id: str
+    given: dict[str, Any]
+    started_at: datetime
+    until: datetime
+    since: datetime | None
+    view: str | None
+    format: str
+    caller: dict[str, Any]
+    key: tuple[KeyPart, ...]
+    status: str = "IN_PROGRESS"
+    after: bytes = b""
+    files: list[dict[str, Any]] = []
+    items: int = 0
+    size: int = 0
+    ended_at: datetime | None = None
+    failure: tuple[str, str] | None = None
+
+    @property
+    def table_arn(self) -> str:
+        """The table's ARN."""
+        return table_arn(self.account, self.region, self.table)
+
+    @property
+    def arn(self) -> str:
+        """The export's ARN."""
+        return f"{self.table_arn}/export/{self.id}"
+
+
 @record("dynamodb.revision", key=("arn",))
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """Which policy hangs on a table or stream; the document is the kernel's (`Resource`)."""
