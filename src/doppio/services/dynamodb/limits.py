@@ -53,6 +53,7 @@ ROWS_EXPORTED_A_READ = 64
 INCREMENT_MIN = timedelta(minutes=15)
 INCREMENT_MAX = timedelta(hours=24)
 CLIENT_TOKEN_LIFE = timedelta(hours=8)
+IMPORT_LINE_BYTES_MAX = 8 * 1_048_576
 # How much of a table one commit of a copy holds.
 COPIED_BYTES_MAX = 1_048_576
 

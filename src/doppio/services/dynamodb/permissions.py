@@ -44,6 +44,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
             _of_items(action, ctx, operation, req, name, part)
             for name, part in req["RequestItems"].items()
         ]
+    if operation == "ImportTable":
+        return (Need(action, _arn(ctx, req["TableCreationParameters"]["TableName"])),)
     if operation in ("RestoreTableFromBackup", "RestoreTableToPointInTime"):
         return _of_restore(ctx, action, req)
     for member in _ARNS:
