@@ -75,7 +75,11 @@ async def test_another_account_comes_in_by_arn_where_the_policy_lets_it(world: W
     assert got == {
         "Item": item(id="1", n=1), "ConsumedCapacity": {"TableName": T, "CapacityUnits": 0.5},
     }  # fmt: skip
+    before = await world.used("WriteRequestUnits")
     await call("put_item", TableName=T, Item=item(id="2"), caller=them)
+    # Whose the table is pays, for the item and its index.
+    assert await world.used("WriteRequestUnits") == before + 2
+    assert await world.used("WriteRequestUnits", OTHER) == 0
     got = await call("scan", TableName=T, IndexName="by-id", caller=them)
     assert got["Count"] == 2
     got = await call("batch_get_item", RequestItems={T: {"Keys": [key]}}, caller=them)

@@ -32,12 +32,12 @@ _TABLES = table_of(Table)
 async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
     """The table of a name, or of an ARN: also another account's, whose policy has let us in."""
     if name.startswith("arn:"):
-        return await _of_arn(reader, name)
+        return await _of_arn(reader, ctx, name)
     raw = await reader.raw.get(_TABLES.prefix + pack(ctx.account, ctx.region, name))
     return None if raw is None else _TABLES.decode_known(raw)
 
 
-async def _of_arn(reader: Reader, arn: str) -> Table | None:
+async def _of_arn(reader: Reader, ctx: Context, arn: str) -> Table | None:
     parts = arn.split(":", 5)
     if len(parts) < 6:
         return None
@@ -46,7 +46,11 @@ async def _of_arn(reader: Reader, arn: str) -> Table | None:
     if raw is None:
         return None
     table = _TABLES.decode_known(raw)
-    return table if arn == table.arn else None
+    if arn != table.arn:
+        return None
+    if account != ctx.account:
+        ctx.payer = account  # Requests are billed to the table's owner.
+    return table
 
 
 async def usable_table(reader: Reader, ctx: Context, name: str) -> Table:

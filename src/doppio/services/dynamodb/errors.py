@@ -100,6 +100,36 @@ class InvalidRestoreTimeException(AwsError):
     code = "InvalidRestoreTimeException"
 
 
+class ExportNotFoundException(AwsError):
+    """An export that is not there."""
+
+    code = "ExportNotFoundException"
+
+
+class ExportConflictException(AwsError):
+    """A client token that was used for another export."""
+
+    code = "ExportConflictException"
+
+
+class InvalidExportTimeException(AwsError):
+    """A moment that a table does not remember."""
+
+    code = "InvalidExportTimeException"
+
+
+class ImportNotFoundException(AwsError):
+    """An import that is not there."""
+
+    code = "ImportNotFoundException"
+
+
+class ImportConflictException(AwsError):
+    """A client token that was used for another import."""
+
+    code = "ImportConflictException"
+
+
 class PolicyNotFoundException(AwsError):
     """A resource without a policy, or with another one than was expected."""
 

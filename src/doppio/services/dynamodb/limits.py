@@ -46,6 +46,14 @@ RECOVERY_DAYS_MAX = 35
 SYSTEM_BACKUP_LIFE = timedelta(days=35)
 PRUNE_EVERY = timedelta(hours=1)
 BACKUPS_A_PAGE = 100
+EXPORTS_A_PAGE = 25
+EXPORT_LIFE = timedelta(days=90)
+EXPORT_FILE_BYTES = 8 * 1_048_576
+ROWS_EXPORTED_A_READ = 64
+INCREMENT_MIN = timedelta(minutes=15)
+INCREMENT_MAX = timedelta(hours=24)
+CLIENT_TOKEN_LIFE = timedelta(hours=8)
+IMPORT_LINE_BYTES_MAX = 8 * 1_048_576
 # How much of a table one commit of a copy holds.
 COPIED_BYTES_MAX = 1_048_576
 

@@ -89,6 +89,65 @@ async def as_of(
     return Page(rows, edge)
 
 
+class Changed(NamedTuple):
+    """What became of an item between two moments; `between` is what it was of late, if it was.
+
+    `micros` is when it changed last, since 1970.
+    """
+
+    item: bytes
+    old: bytes
+    new: bytes
+    between: bytes
+    micros: int
+
+
+class Changes(NamedTuple):
+    """A page of changes; `after` is where the next one begins."""
+
+    changed: list[Changed]
+    after: bytes | None
+
+
+async def changes(
+    reader: Reader, data: str, since: datetime, until: datetime, after: bytes, most: int
+) -> Changes:
+    """A page of the items that changed at `since` or later, and before `until`."""
+    past = _past(data)
+    entries = await reader.raw.scan(
+        past + after + _AFTER if after else past, past + _AFTER, limit=most
+    )
+    lo, hi = _bytes(since), _bytes(until)
+    found = []
+    groups: dict[bytes, list[tuple[bytes, bytes]]] = {}
+    for key, before in entries:
+        groups.setdefault(key[len(past) : -_TIME_BYTES], []).append((key[-_TIME_BYTES:], before))
+    last = entries[-1][0][len(past) : -_TIME_BYTES] if len(entries) == most else None
+    for item, group in groups.items():
+        while item == last:  # The end of its past may be in the next page.
+            more = await reader.raw.scan(
+                past + item + group[-1][0] + b"\0", past + item + _AFTER, limit=most
+            )
+            group += [(key[-_TIME_BYTES:], before) for key, before in more]
+            if len(more) < most:
+                break
+        within = [one for one in group if lo <= one[0] < hi]
+        if within:
+            new = await _until(reader, data, item, hi)
+            micros = int.from_bytes(within[-1][0], "big")
+            between = next((before for _, before in reversed(within) if before), b"")
+            found.append(Changed(item, within[0][1], new, between, micros))
+    return Changes(found, last)
+
+
+async def _until(reader: Reader, data: str, item: bytes, moment: bytes) -> bytes:
+    """What an item was just before a moment: read now, unless it has changed since."""
+    raw = await reader.raw.get(ITEMS + data.encode() + item)
+    row = _past(data) + item
+    later = await reader.raw.scan(row + moment, row + _AFTER, limit=1)
+    return later[0][1] if later else raw or b""
+
+
 def snapshot(table: Table, name: str, now: datetime) -> tuple[Table, datetime]:
     """The table that remembers what it is in this commit, for `name`; and as of which moment.
 
@@ -96,12 +155,17 @@ def snapshot(table: Table, name: str, now: datetime) -> tuple[Table, datetime]:
     """
     since = table.remembers_since
     moment = now if since is None else max(since, now)
-    return holding(replace(table, remembers_since=moment), name, moment), moment
+    return holding(table, name, moment), moment
 
 
 def holding(table: Table, name: str, moment: datetime) -> Table:
     """The table that remembers what it was at a moment, for `name`, until it is released."""
-    return replace(table, holds={**table.holds, name: moment})
+    since = table.remembers_since
+    return replace(
+        table,
+        holds={**table.holds, name: moment},
+        remembers_since=moment if since is None else max(since, moment),
+    )
 
 
 def released(table: Table, name: str) -> Table:

@@ -25,6 +25,7 @@ _VERBS = {
 _FILLING = (
     "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem",
 )  # fmt: skip
+_ARNS = ("BackupArn", "ExportArn", "ImportArn", "TableArn")
 _OF_ITEMS = frozenset({"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
 
 
@@ -43,11 +44,14 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
             _of_items(action, ctx, operation, req, name, part)
             for name, part in req["RequestItems"].items()
         ]
+    if operation == "ImportTable":
+        return (Need(action, _arn(ctx, req["TableCreationParameters"]["TableName"])),)
     if operation in ("RestoreTableFromBackup", "RestoreTableToPointInTime"):
         return _of_restore(ctx, action, req)
-    if "BackupArn" in req:
-        return (Need(action, req["BackupArn"]),)
-    if operation == "ListBackups":
+    for member in _ARNS:
+        if member in req:
+            return (Need(action, req[member]),)
+    if operation in ("ListBackups", "ListExports", "ListImports"):
         return (Need(action),)
     if "TableName" in req:
         if operation in _OF_ITEMS:

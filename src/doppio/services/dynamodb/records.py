@@ -166,6 +166,80 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
         return f"{table_arn(self.account, self.region, self.table)}/backup/{self.id}"
 
 
+@record("dynamodb.export", key=("account", "region", "table", "id"))
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """An export of a table as of `until`, or of its changes since `since`; and how far it is.
+
+    `given` is the request, `caller` who goes on asking (`kernel.forward`), `after` the key behind
+    which the next file begins.
+    """
+
+    account: str
+    region: str
+    table: str
+    table_id: str
+    id: str
+    given: dict[str, Any]
+    started_at: datetime
+    until: datetime
+    since: datetime | None
+    view: str | None
+    format: str
+    caller: dict[str, Any]
+    key: tuple[KeyPart, ...]
+    status: str = "IN_PROGRESS"
+    after: bytes = b""
+    files: list[dict[str, Any]] = []
+    items: int = 0
+    size: int = 0
+    ended_at: datetime | None = None
+    failure: tuple[str, str] | None = None
+
+    @property
+    def table_arn(self) -> str:
+        """The table's ARN."""
+        return table_arn(self.account, self.region, self.table)
+
+    @property
+    def arn(self) -> str:
+        """The export's ARN."""
+        return f"{self.table_arn}/export/{self.id}"
+
+
+@record("dynamodb.import", key=("account", "region", "table", "id"))
+class Import(msgspec.Struct, frozen=True, kw_only=True):
+    """An import into a new table: `done` is the last object that was read to its end, and `lines`
+    are those that were read of the next one. `given` and `caller` are as an export's."""
+
+    account: str
+    region: str
+    table: str
+    table_id: str
+    id: str
+    given: dict[str, Any]
+    started_at: datetime
+    caller: dict[str, Any]
+    status: str = "IN_PROGRESS"
+    done: str = ""
+    lines: int = 0
+    errors: int = 0
+    processed: int = 0
+    imported: int = 0
+    size: int = 0
+    ended_at: datetime | None = None
+    failure: tuple[str, str] | None = None
+
+    @property
+    def table_arn(self) -> str:
+        """The table's ARN."""
+        return table_arn(self.account, self.region, self.table)
+
+    @property
+    def arn(self) -> str:
+        """The import's ARN."""
+        return f"{self.table_arn}/import/{self.id}"
+
+
 @record("dynamodb.revision", key=("arn",))
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """Which policy hangs on a table or stream; the document is the kernel's (`Resource`)."""

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.jobs import Job
-from doppio.kernel.quotas import quota
 from doppio.services.dynamodb import limits, schemas
 from doppio.services.dynamodb.access import decode_item, find_table, write_item
 from doppio.services.dynamodb.backups import (
@@ -23,7 +22,6 @@ from doppio.services.dynamodb.changes import check_absent
 from doppio.services.dynamodb.errors import (
     BackupInUseException,
     InvalidRestoreTimeException,
-    LimitExceededException,
     PointInTimeRecoveryUnavailableException,
     TableAlreadyExistsException,
     ValidationException,
@@ -31,6 +29,7 @@ from doppio.services.dynamodb.errors import (
 from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.past import as_of, earliest, holding
 from doppio.services.dynamodb.records import Restored, SecondaryIndex, Table, Throughput
+from doppio.services.dynamodb.tables import check_room
 from doppio.services.dynamodb.upkeep import settled_topic
 from doppio.services.dynamodb.values import size_of
 
@@ -119,11 +118,7 @@ async def _target(
     """The new table, like its source but for what is not restored and what was asked for."""
     if await find_table(tx, ctx, name) is not None:
         raise TableAlreadyExistsException(f"Table already exists: {name}")
-    most = await quota(tx, limits.TABLES)
-    if len(await tx.list(Table, (ctx.account, ctx.region), limit=most)) >= most:
-        raise LimitExceededException(
-            f"Subscriber limit exceeded: There is a limit of {most} tables per subscriber"
-        )
+    await check_room(tx, ctx, name)
     on_demand, bought = source.on_demand, source.throughput
     if "BillingModeOverride" in req:
         on_demand = req["BillingModeOverride"] == "PAY_PER_REQUEST"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.dynamodb import backups, past, restores, streams, upkeep
+from doppio.services.dynamodb import backups, exports, imports, past, restores, streams, upkeep
 from doppio.services.dynamodb.backups import Backups
 from doppio.services.dynamodb.batches import Batches
+from doppio.services.dynamodb.exports import Exports
+from doppio.services.dynamodb.imports import Imports
 from doppio.services.dynamodb.items import Items
 from doppio.services.dynamodb.permissions import needs
 from doppio.services.dynamodb.policies import Policies
@@ -18,7 +20,7 @@ from doppio.services.dynamodb.transactions import Transactions
 
 SERVICE = Service(
     "dynamodb",
-    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(), Backups(), Recoveries(), Restores()],
+    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(), Backups(), Recoveries(), Restores(), Exports(), Imports()],
     needs=needs,
     data_events=[
         "PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",
@@ -28,6 +30,8 @@ SERVICE = Service(
     jobs={
         backups.COPY: backups.copy,
         backups.LAPSE: backups.lapse,
+        exports.EXPORT: exports.export,
+        imports.IMPORT: imports.run,
         past.PRUNE: past.prune,
         restores.RESTORE: restores.restore,
         upkeep.SETTLE: upkeep.settle,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.records import table_of
@@ -35,34 +35,11 @@ class Tables:
     async def create_table(self, ctx: Context, req: w.CreateTableInput) -> w.CreateTableOutput:
         """Create a table; it is CREATING for a moment, then ACTIVE."""
         check_absent(req)
-        name = schemas.checked_name(req["TableName"])
-        types = schemas.attribute_types(req)
-        key = schemas.key_parts(req.get("KeySchema", []), types)
-        on_demand = req.get("BillingMode") == "PAY_PER_REQUEST"
-        found = schemas.indexes(req, key, types, on_demand=on_demand)
-        schemas.check_all_used(types, key, found)
+        table = shaped(ctx, req)
         if "ResourcePolicy" in req:
             policies.check_document(req["ResourcePolicy"])
         async with ctx.write() as tx:
-            if await find_table(tx, ctx, name) is not None:
-                raise ResourceInUseException(f"Table already exists: {name}")
-            most = await quota(tx, limits.TABLES)
-            rows = await tx.list(Table, (ctx.account, ctx.region), limit=most)
-            if len(rows) >= most:
-                raise LimitExceededException(
-                    f"Subscriber limit exceeded: There is a limit of {most} tables per subscriber"
-                )
-            table = Table(
-                account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
-                created_at=ctx.now, status="CREATING", key=key, attributes=types, indexes=found,
-                on_demand=on_demand, on_demand_since=ctx.now if on_demand else None,
-                throughput=schemas.throughput(
-                    req.get("ProvisionedThroughput"), on_demand=on_demand, what=""
-                ),
-                table_class=req.get("TableClass"),
-                deletion_protection=req.get("DeletionProtectionEnabled", False),
-                tags=_tags(req.get("Tags", ()), {}),
-            )  # fmt: skip
+            await check_room(tx, ctx, table.name)
             if streams.wanted(req.get("StreamSpecification", {})):
                 table = await streams.opened(ctx, tx, table, req["StreamSpecification"])
             if "ResourcePolicy" in req:
@@ -226,6 +203,39 @@ class Tables:
             position = str(first + limits.TAGS_A_PAGE).encode()
             shown["NextToken"] = page_token(position, scope)
         return shown  # type: ignore[return-value]
+
+
+def shaped(ctx: Context, req: Mapping[str, Any]) -> Table:
+    """The table that a request describes, still CREATING. Raises ValidationException."""
+    name = schemas.checked_name(req["TableName"])
+    types = schemas.attribute_types(req)
+    key = schemas.key_parts(req.get("KeySchema", []), types)
+    on_demand = req.get("BillingMode") == "PAY_PER_REQUEST"
+    found = schemas.indexes(req, key, types, on_demand=on_demand)
+    schemas.check_all_used(types, key, found)
+    return Table(
+        account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
+        created_at=ctx.now, status="CREATING", key=key, attributes=types, indexes=found,
+        on_demand=on_demand, on_demand_since=ctx.now if on_demand else None,
+        throughput=schemas.throughput(
+            req.get("ProvisionedThroughput"), on_demand=on_demand, what=""
+        ),
+        table_class=req.get("TableClass"),
+        deletion_protection=req.get("DeletionProtectionEnabled", False),
+        tags=_tags(req.get("Tags", ()), {}),
+    )  # fmt: skip
+
+
+async def check_room(tx: Tx, ctx: Context, name: str) -> None:
+    """Raise unless there is room for a table of a name."""
+    if await find_table(tx, ctx, name) is not None:
+        raise ResourceInUseException(f"Table already exists: {name}")
+    most = await quota(tx, limits.TABLES)
+    rows = await tx.list(Table, (ctx.account, ctx.region), limit=most)
+    if len(rows) >= most:
+        raise LimitExceededException(
+            f"Subscriber limit exceeded: There is a limit of {most} tables per subscriber"
+        )
 
 
 async def existing(reader: Reader, ctx: Context, name: str) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Tx
@@ -138,9 +139,16 @@ async def known_answer(ctx: Context, tx: Tx, token: str, digest: str) -> dict[st
     return known.answer
 
 
-async def remember(ctx: Context, tx: Tx, token: str, digest: str, answer: dict[str, Any]) -> None:
-    """Keep a token for its ten minutes; whoever keeps the first sees to the sweeping."""
-    until = ctx.now + limits.TOKEN_LIFE
+async def remember(
+    ctx: Context,
+    tx: Tx,
+    token: str,
+    digest: str,
+    answer: dict[str, Any],
+    life: timedelta = limits.TOKEN_LIFE,
+) -> None:
+    """Keep a token for its time; whoever keeps the first sees to the sweeping."""
+    until = ctx.now + life
     tx.put(
         Token(
             account=ctx.account, region=ctx.region, token=token, digest=digest, until=until,

@@ -5,7 +5,6 @@ Sources: "Specifying a manifest" in the user guide, and "Inventory manifest".
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import hashlib
 import json
@@ -14,13 +13,13 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
+from doppio.kernel.bodies import pieces
 from doppio.kernel.context import Context
 from doppio.services.s3control.limits import (
     MANIFEST_JSON_BYTES_MAX,
     MANIFEST_LINE_BYTES_MAX,
     READ_BYTES,
 )
-from doppio.wire.http import FileRange
 
 CSV = "S3BatchOperations_CSV_20180820"
 INVENTORY = "S3InventoryReport_CSV_20161130"
@@ -167,21 +166,3 @@ async def _read(
         raise BadManifest("The manifest object's ETag is not the one that was specified.")
     async for part in pieces(found["Body"]):
         yield part
-
-
-async def pieces(body: Any) -> AsyncIterator[bytes]:
-    """What GetObject gives, in pieces."""
-    if isinstance(body, bytes):
-        yield body
-    elif isinstance(body, FileRange):
-        loop, left = asyncio.get_running_loop(), body.length
-        with body.path.open("rb") as file:
-            file.seek(body.offset)
-            while left and (
-                part := await loop.run_in_executor(None, file.read, min(left, READ_BYTES))
-            ):
-                left -= len(part)
-                yield part
-    else:
-        async for part in body:
-            yield bytes(part)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from doppio.kernel.bodies import pieces
 from doppio.kernel.context import Context
 from doppio.services.s3 import ports
 from doppio.services.s3control.errors import BadRequest
-from doppio.services.s3control.manifests import pieces
 from doppio.services.s3control.records import Task
 from doppio.wire import checksums
 from doppio.wire.errors import NotImplementedByDoppio
