@@ -110,7 +110,6 @@ class Signature:
     """What a request says of its signature."""
 
     posted = False
-
     __slots__ = (
         "access_key", "algorithm", "content_sha256", "expires", "grant", "presigned", "region", "service",
         "session_token", "signature", "timestamp", "when",
@@ -249,9 +248,8 @@ def _parse_query(request: Request) -> Signature:
     signature = Signature(Grant(algorithm, access_key, scope, signed), given.lower(), when)
     signature.presigned = True
     signature.expires = seconds
-    signature.session_token = pairs.get("X-Amz-Security-Token") or pairs.get(
-        "X-Amz-S3session-Token"
-    )
+    own = pairs.get("X-Amz-S3session-Token")
+    signature.session_token = pairs.get("X-Amz-Security-Token", own)
     signature.content_sha256 = pairs.get("X-Amz-Content-Sha256") or request.headers.get(
         "x-amz-content-sha256"
     )
