@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -152,19 +151,10 @@ def test_presigned_addresses_bear_the_session(s3: Any) -> None:
     assert refused.value.code == 403
 
 
-def test_hosts_of_aws_and_names_below_localhost(
-    cloud: Cloud, s3: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("here")
+def test_hosts_of_aws_and_names_below_localhost(cloud: Cloud, s3: Any) -> None:
     """As `bucket--zone--x-s3.s3express-zone.region.amazonaws.com`, and below a custom endpoint."""
     bucket = make(s3, "hosts")
-    real = socket.getaddrinfo
-
-    def local(host: Any, *more: Any, **kinds: Any) -> Any:
-        name = host.decode() if isinstance(host, bytes) else host
-        here = name.endswith((".localhost", ".amazonaws.com"))
-        return real("127.0.0.1" if here else host, *more, **kinds)
-
-    monkeypatch.setattr(socket, "getaddrinfo", local)
     zonal = f"http://s3express-{ZONE}.{REGION}.amazonaws.com"
     for endpoint in ("http://localhost", zonal):
         there = client(cloud, endpoint)

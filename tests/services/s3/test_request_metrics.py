@@ -14,7 +14,7 @@ from doppio.services.s3 import request_metrics_rules as rules
 from doppio.testing import Cloud
 from doppio.wire.http import Request, Response, Whole
 
-from .world import World, refused, told
+from .world import ACCOUNT, World, refused, told
 
 
 async def put(world: World, name: str, **filters: Any) -> Any:
@@ -49,7 +49,7 @@ async def test_configurations_are_put_got_listed_and_deleted(world: World) -> No
         ({"Prefix": "a", "Tag": {"Key": "k", "Value": "v"}}, "MalformedXML"),
         ({"And": {"Prefix": "a"}}, "MalformedXML"),
         ({"And": {"Tags": [{"Key": "k", "Value": "v"}] * 2}}, "MalformedXML"),
-        ({"AccessPointArn": "arn:aws:s3:us-east-1:000000000000:accesspoint/a"}, "NotImplemented"),
+        ({"AccessPointArn": "arn:aws:s3:::bucket"}, "InvalidRequest"),
     ],
 )
 def test_a_filter_that_means_nothing_is_refused(given: dict[str, Any], code: str) -> None:
@@ -136,6 +136,7 @@ def sums(cloudwatch: Any, bucket: str, name: str, statistic: str = "Sum") -> dic
     return found
 
 
+@pytest.mark.usefixtures("here")
 def test_requests_arrive_in_cloudwatch_by_filter(cloud: Cloud) -> None:
     from botocore.config import Config
 
@@ -143,7 +144,11 @@ def test_requests_arrive_in_cloudwatch_by_filter(cloud: Cloud) -> None:
     s3, cloudwatch = cloud.client("s3", config=config), cloud.client("cloudwatch")
     for bucket in ("counted", "uncounted"):
         s3.create_bucket(Bucket=bucket)
+    control = cloud.client("s3control", config=config)
+    control.create_access_point(AccountId=ACCOUNT, Name="door", Bucket="counted")
+    door = control.get_access_point(AccountId=ACCOUNT, Name="door")
     for name, given in (
+        ("door", {"AccessPointArn": door["AccessPointArn"]}),
         ("all", None),
         ("logs", {"Prefix": "log/"}),
         ("bar", {"Tag": {"Key": "team", "Value": "bar"}}),
@@ -160,8 +165,9 @@ def test_requests_arrive_in_cloudwatch_by_filter(cloud: Cloud) -> None:
         with pytest.raises(s3.exceptions.ClientError):
             s3.get_object(Bucket=bucket, Key="log/none")
         s3.delete_object(Bucket=bucket, Key="log/1")
+    s3.head_object(Bucket=door["Alias"], Key="menu")
     until = time.monotonic() + 20
-    while not sums(cloudwatch, "counted", "DeleteRequests") and time.monotonic() < until:
+    while not sums(cloudwatch, "counted", "HeadRequests") and time.monotonic() < until:
         time.sleep(0.5)
     # The three puts of configurations are before they counted, but for those after the first.
     assert sums(cloudwatch, "counted", "PutRequests") == {"all": 2, "logs": 1, "bar": 1}
@@ -170,6 +176,9 @@ def test_requests_arrive_in_cloudwatch_by_filter(cloud: Cloud) -> None:
     assert sums(cloudwatch, "counted", "DeleteRequests") == {"all": 1, "logs": 1}
     assert sums(cloudwatch, "counted", "BytesUploaded")["bar"] == 11
     assert sums(cloudwatch, "counted", "BytesDownloaded")["bar"] == 11
-    assert sums(cloudwatch, "counted", "4xxErrors") == {"all": 1, "logs": 1, "bar": 0}
+    errors = {"all": 1, "logs": 1, "bar": 0, "door": 0}
+    assert sums(cloudwatch, "counted", "4xxErrors") == errors
     assert sums(cloudwatch, "counted", "4xxErrors", "Average")["logs"] == pytest.approx(1 / 3)
+    assert sums(cloudwatch, "counted", "HeadRequests") == {"all": 1, "bar": 1, "door": 1}
+    assert sums(cloudwatch, "counted", "AllRequests")["door"] == 1
     assert sums(cloudwatch, "uncounted", "AllRequests") == {}

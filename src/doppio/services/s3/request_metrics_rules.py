@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from doppio.kernel.metrics import Measure
 from doppio.kernel.witness import Exchange
-from doppio.services.s3.errors import MalformedXML
-from doppio.wire.errors import NotImplementedByDoppio
+from doppio.services.s3.errors import InvalidRequest, MalformedXML
 
 _NAMES = ("BucketName", "FilterId")
 
@@ -42,13 +41,18 @@ _OF_OBJECTS = {"GET": GETS, "PUT": PUTS, "DELETE": DELETES, "HEAD": HEADS, "POST
 
 
 class Filter(NamedTuple):
-    """Which requests a configuration counts: all, or those to objects of a prefix and with tags."""
+    """Which requests a configuration counts: all, or those to objects of a prefix and with tags, or
+    those that come through an access point."""
 
     prefix: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    point: str = ""
 
-    def may_want(self, key: str | None) -> bool:
-        """Whether a request for this key, or for none, may pass; tags are another look."""
+    def may_want(self, labels: Mapping[str, str]) -> bool:
+        """Whether a request with these labels may pass; tags are another look."""
+        if self.point and labels.get("AccessPoint") != self.point:
+            return False
+        key = labels.get("Key")
         if key is None:
             return not self.prefix and not self.tags
         return key.startswith(self.prefix)
@@ -59,7 +63,7 @@ class Filter(NamedTuple):
 
 
 def check(document: Mapping[str, Any]) -> None:
-    """Raise MalformedXML where a configuration's filter means nothing."""
+    """Raise MalformedXML or InvalidRequest where a configuration's filter means nothing."""
     given = document.get("Filter")
     if given is None:
         return
@@ -73,10 +77,9 @@ def check(document: Mapping[str, Any]) -> None:
             raise MalformedXML
     elif count != 1:
         raise MalformedXML
-    if "AccessPointArn" in given or "AccessPointArn" in (both or {}):
-        raise NotImplementedByDoppio(
-            "Request metrics of an access point exist in AWS and not yet here"
-        )
+    point = given.get("AccessPointArn") or (both or {}).get("AccessPointArn")
+    if point is not None and ":accesspoint/" not in point:
+        raise InvalidRequest("Invalid Access Point ARN", ARN=point)
 
 
 def filter_of(document: Mapping[str, Any]) -> Filter:
@@ -85,7 +88,8 @@ def filter_of(document: Mapping[str, Any]) -> Filter:
     both = given.get("And") or {}
     tags = both.get("Tags") or ([given["Tag"]] if "Tag" in given else [])
     prefix = both.get("Prefix") or given.get("Prefix") or ""
-    return Filter(prefix, tuple((tag["Key"], tag["Value"]) for tag in tags))
+    point = both.get("AccessPointArn") or given.get("AccessPointArn") or ""
+    return Filter(prefix, tuple((tag["Key"], tag["Value"]) for tag in tags), point)
 
 
 def measured(exchange: Exchange) -> list[tuple[Measure, float]]:
