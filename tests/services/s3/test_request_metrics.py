@@ -49,7 +49,6 @@ async def test_configurations_are_put_got_listed_and_deleted(world: World) -> No
         ({"Prefix": "a", "Tag": {"Key": "k", "Value": "v"}}, "MalformedXML"),
         ({"And": {"Prefix": "a"}}, "MalformedXML"),
         ({"And": {"Tags": [{"Key": "k", "Value": "v"}] * 2}}, "MalformedXML"),
-        ({"AccessPointArn": "arn:aws:s3:us-east-1:000000000000:accesspoint/a"}, "NotImplemented"),
     ],
 )
 def test_a_filter_that_means_nothing_is_refused(given: dict[str, Any], code: str) -> None:
@@ -173,3 +172,30 @@ def test_requests_arrive_in_cloudwatch_by_filter(cloud: Cloud) -> None:
     assert sums(cloudwatch, "counted", "4xxErrors") == {"all": 1, "logs": 1, "bar": 0}
     assert sums(cloudwatch, "counted", "4xxErrors", "Average")["logs"] == pytest.approx(1 / 3)
     assert sums(cloudwatch, "uncounted", "AllRequests") == {}
+
+
+def test_a_filter_may_name_an_access_point(cloud: Cloud, here: None) -> None:
+    account = cloud.account()
+    s3, cloudwatch = account.client("s3"), account.client("cloudwatch")
+    s3.create_bucket(Bucket="reached")
+    control = account.client("s3control")
+    made = control.create_access_point(
+        AccountId=account.account_id, Name="counter", Bucket="reached"
+    )
+    for name, given in (
+        ("through", {"AccessPointArn": made["AccessPointArn"]}),
+        ("logs", {"And": {"AccessPointArn": made["AccessPointArn"], "Prefix": "log/"}}),
+    ):
+        document = {"Id": name, "Filter": given}
+        s3.put_bucket_metrics_configuration(
+            Bucket="reached", Id=name, MetricsConfiguration=document
+        )
+    for bucket in ("reached", made["Alias"]):
+        s3.put_object(Bucket=bucket, Key="log/1", Body=b"x")
+        s3.put_object(Bucket=bucket, Key="menu", Body=b"x")
+    s3.delete_object(Bucket=made["Alias"], Key="menu")
+    until = time.monotonic() + 20
+    while not sums(cloudwatch, "reached", "DeleteRequests") and time.monotonic() < until:
+        time.sleep(0.5)
+    assert sums(cloudwatch, "reached", "PutRequests") == {"through": 2, "logs": 1}
+    assert sums(cloudwatch, "reached", "DeleteRequests") == {"through": 1}

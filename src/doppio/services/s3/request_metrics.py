@@ -144,8 +144,8 @@ class Counter:
         watched = self._buckets.get(bucket_id(ctx, exchange.labels["Bucket"]))
         if watched is None:
             return
-        key = exchange.labels.get("Key")
-        asked = [(name, one) for name, one in watched.filters if one.may_want(key)]
+        key, point = exchange.labels.get("Key"), exchange.labels.get("AccessPoint", "")
+        asked = [(name, one) for name, one in watched.filters if one.may_want(key, point)]
         if not any(one.tags for _, one in asked):
             self._count(ctx, watched.bucket, exchange, [name for name, _ in asked])
             return

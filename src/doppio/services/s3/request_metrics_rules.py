@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from doppio.kernel.metrics import Measure
 from doppio.kernel.witness import Exchange
 from doppio.services.s3.errors import MalformedXML
-from doppio.wire.errors import NotImplementedByDoppio
 
 _NAMES = ("BucketName", "FilterId")
 
@@ -42,13 +41,17 @@ _OF_OBJECTS = {"GET": GETS, "PUT": PUTS, "DELETE": DELETES, "HEAD": HEADS, "POST
 
 
 class Filter(NamedTuple):
-    """Which requests a configuration counts: all, or those to objects of a prefix and with tags."""
+    """Which requests a configuration counts: all, or those to objects of a prefix and with tags, or
+    those that come through an access point (its ARN)."""
 
     prefix: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    point: str = ""
 
-    def may_want(self, key: str | None) -> bool:
+    def may_want(self, key: str | None, point: str = "") -> bool:
         """Whether a request for this key, or for none, may pass; tags are another look."""
+        if self.point and point != self.point:
+            return False
         if key is None:
             return not self.prefix and not self.tags
         return key.startswith(self.prefix)
@@ -73,10 +76,6 @@ def check(document: Mapping[str, Any]) -> None:
             raise MalformedXML
     elif count != 1:
         raise MalformedXML
-    if "AccessPointArn" in given or "AccessPointArn" in (both or {}):
-        raise NotImplementedByDoppio(
-            "Request metrics of an access point exist in AWS and not yet here"
-        )
 
 
 def filter_of(document: Mapping[str, Any]) -> Filter:
@@ -85,7 +84,8 @@ def filter_of(document: Mapping[str, Any]) -> Filter:
     both = given.get("And") or {}
     tags = both.get("Tags") or ([given["Tag"]] if "Tag" in given else [])
     prefix = both.get("Prefix") or given.get("Prefix") or ""
-    return Filter(prefix, tuple((tag["Key"], tag["Value"]) for tag in tags))
+    point = both.get("AccessPointArn") or given.get("AccessPointArn") or ""
+    return Filter(prefix, tuple((tag["Key"], tag["Value"]) for tag in tags), point)
 
 
 def measured(exchange: Exchange) -> list[tuple[Measure, float]]:
