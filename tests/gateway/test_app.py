@@ -305,3 +305,17 @@ def test_no_request_is_a_500_or_hangs(
             await world.close()
 
     asyncio.run(story())
+
+
+@fronted
+async def test_a_link_may_hold_what_else_would_be_headers(front: Front) -> None:
+    await front.s3("PUT", "/links")
+    path = "/links/k?x-amz-meta-kind=drink&x-amz-tagging=team%3Dbar&x-amz-storage-class=STANDARD_IA"
+    assert (await front.s3("PUT", path, presigned=60))[0] == 200
+    _, headers, _ = await front.s3("HEAD", "/links/k")
+    assert headers["x-amz-meta-kind"] == "drink"
+    assert (headers["x-amz-storage-class"], headers["x-amz-tagging-count"]) == ("STANDARD_IA", "1")
+    # Who signs by a header is not heard by the query.
+    await front.s3("PUT", "/links/plain?x-amz-meta-kind=drink", b"tea")
+    _, headers, _ = await front.s3("HEAD", "/links/plain")
+    assert "x-amz-meta-kind" not in headers

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from doppio.gateway.heads import Refused, content_length, origin_form
+from doppio.gateway.heads import Refused, content_length, origin_form, with_hoisted
+from doppio.wire.http import Request, Whole
 
 
 def test_a_length_is_a_number_of_bytes() -> None:
@@ -23,3 +24,13 @@ def test_an_absolute_target_loses_its_host() -> None:
     assert origin_form("http://host") == "/"
     assert origin_form("*") == "*"
     assert origin_form("path") == "/path"
+
+
+def test_headers_that_stand_in_a_query_count_but_for_the_signatures() -> None:
+    query = "X-Amz-Date=1&x-amz-acl=private&x-amz-meta-a=b%20c&X-Amz-Tagging=k%3Dv&prefix=x"
+    request = Request("PUT", "/b/k", query, {"x-amz-acl": "public-read"}, Whole(b""))
+    assert with_hoisted(request) == {
+        "x-amz-acl": "public-read",
+        "x-amz-meta-a": "b c",
+        "x-amz-tagging": "k=v",
+    }

@@ -13,6 +13,7 @@ from doppio.gateway.authenticate import (
     authenticate,
     check_express,
 )
+from doppio.gateway.heads import with_hoisted
 from doppio.gateway.requestlog import Line, RequestLog
 from doppio.gateway.route import Target, is_special, route, scope_of, services
 from doppio.kernel.context import Context
@@ -99,6 +100,8 @@ class Gateway:
         signature: AnySignature | None = None
         try:
             signature = parse(request)
+            if signature is not None and signature.presigned:
+                request.headers = with_hoisted(request)
             if request.body.whole is None:
                 await self._gather_form(request)
             target = route(request, request.body.whole, signature)

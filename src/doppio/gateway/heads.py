@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 from doppio.wire.http import Request
 
@@ -16,6 +18,29 @@ def ends_of(transport: asyncio.Transport) -> tuple[str, str]:
     peer, tls = transport.get_extra_info("peername"), transport.get_extra_info("ssl_object")
     secure = "" if tls is None else tls.version() or "TLS"
     return peer[0] if isinstance(peer, tuple) else "127.0.0.1", secure
+
+
+# Of the signature itself.
+_OF_SIGNATURE = frozenset(
+    {
+        "x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date", "x-amz-expires",
+        "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders",
+    }
+)  # fmt: skip
+
+
+def with_hoisted(request: Request) -> Mapping[str, str]:
+    """The headers of a presigned request, with those that stand in its query.
+
+    SDKs put `x-amz-` headers there, so that who uses the link need not send them: AWS takes them for
+    headers. One that is sent, too, counts as it was sent.
+    """
+    hoisted: dict[str, str] = {}
+    for name, value in parse_qsl(request.query, keep_blank_values=True):
+        small = name.lower()
+        if small.startswith("x-amz-") and small not in _OF_SIGNATURE:
+            hoisted[small] = value
+    return {**hoisted, **request.headers} if hoisted else request.headers
 
 
 class Pending:

@@ -430,3 +430,42 @@ async def test_access_points_outlive_a_crash(world: World) -> None:
         assert (await refused(gone)).status == 403
     finally:
         await after.close()
+
+
+@told
+async def test_its_tags_bound_who_may_change_it(world: World) -> None:
+    await shop(world, Tags=[{"Key": "team", "Value": "bar"}])
+    for key in ("aws:ResourceTag/team", "s3:AccessPointTag/team"):
+        denied = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
+        caller = user(
+            "barista",
+            allow("s3:*", "*"),
+            {**denied, "Condition": {"StringEquals": {key: "bar"}}},
+        )
+        call = control(world, "delete_access_point", Name="counter", caller=caller)
+        assert "explicit deny" in (await refused(call)).message
+        untag = {"ResourceArn": ARN, "TagKeys": ["team"]}
+        assert (
+            await refused(control(world, "untag_resource", caller=caller, **untag))
+        ).status == 403
+    await control(world, "get_access_point", Name="counter", caller=user("b", allow("s3:*", "*")))
+
+
+@told
+async def test_it_ignores_the_buckets_grants_to_the_public(world: World) -> None:
+    await shop(world)
+    await point(world, "window", PublicAccessBlockConfiguration=OPEN)
+    await s3(world, "delete_public_access_block", Bucket="shop")
+    controls = {"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    await s3(world, "put_bucket_ownership_controls", Bucket="shop", OwnershipControls=controls)
+    await s3(world, "put_bucket_acl", Bucket="shop", ACL="public-read")
+    guest = user("guest", allow("s3:*", "*"), account=OTHER)
+    assert (await s3(world, "list_objects_v2", Bucket="shop", caller=guest))["KeyCount"] == 1
+    for name, fine in (("counter", False), ("window", True)):
+        arn = ARN.replace("counter", name)
+        await put_policy(world, statement({"AWS": OTHER}, arn, "s3:ListBucket"), name=name)
+        call = s3(world, "list_objects_v2", Bucket=arn, caller=guest)
+        if fine:
+            assert (await call)["KeyCount"] == 1
+        else:
+            assert (await refused(call)).status == 403

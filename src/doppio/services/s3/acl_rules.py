@@ -26,6 +26,8 @@ ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
 AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
 LOGS = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 PUBLIC = frozenset({ALL, AUTHENTICATED})
+# What callers bear that come through an access point which ignores grants to these (`points`).
+IGNORED = "doppio:ignorespublicacls"
 # The account from which EC2 reads bundles of machine images.
 _EC2 = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
 FULL = "FULL_CONTROL"
@@ -215,8 +217,12 @@ def statements(
             "Effect": "Allow", "Action": actions, "Resource": resource,
             "Principal": _principal(grant.grantee),
         }  # fmt: skip
-        if grant.grantee == AUTHENTICATED:
-            statement["Condition"] = {"StringNotEquals": {"aws:PrincipalType": "Anonymous"}}
+        if grant.grantee in PUBLIC:
+            # An access point may ignore such grants, for the requests that come through it.
+            unless = {IGNORED: "true"}
+            if grant.grantee == AUTHENTICATED:
+                unless["aws:PrincipalType"] = "Anonymous"
+            statement["Condition"] = {"StringNotEquals": unless}
         found.append(statement)
     return found
 

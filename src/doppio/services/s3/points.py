@@ -17,6 +17,7 @@ from urllib.parse import quote
 from doppio.kernel.context import Context
 from doppio.kernel.regions import region_is_up
 from doppio.kernel.service import Beyond, Granted, Need
+from doppio.services.s3.acl_rules import IGNORED
 from doppio.services.s3.errors import (
     AccessDenied,
     InvalidRequest,
@@ -43,7 +44,7 @@ _ENDS = (ALIAS_END, MULTI_REGION_END)
 _WAY, _SOURCE_WAY = "doppio:way", "doppio:source-way"
 _POINT_ARN, _POINT_ACCOUNT = "s3:dataaccesspointarn", "s3:dataaccesspointaccount"
 _POINT_ORIGIN = "s3:accesspointnetworkorigin"
-_DIRECT = {_POINT_ARN: None, _POINT_ACCOUNT: None, _POINT_ORIGIN: None}
+_DIRECT = {_POINT_ARN: None, _POINT_ACCOUNT: None, _POINT_ORIGIN: None, IGNORED: None}
 _RESOURCE_TAG, _POINT_TAG = "aws:resourcetag/", "s3:accesspointtag/"
 _ARN = re.compile(r"arn:[^:/]+:s3:([^:/]+):(\d{12}):accesspoint[:/]([^:/]+)")
 _WIDE_ARN = re.compile(r"arn:[^:/]+:s3::(\d{12}):accesspoint[:/]([a-z0-9]+\.mrap)")
@@ -99,6 +100,7 @@ class Way(NamedTuple):
             _POINT_ARN: point.arn,
             _POINT_ACCOUNT: point.account,
             _POINT_ORIGIN: point.origin,
+            IGNORED: "true" if point.blocks("IgnorePublicAcls") else None,
         }
 
 

@@ -12,7 +12,13 @@ from doppio.services.s3.batches import Entry, entries, replicate
 from doppio.services.s3.lens_sums import Holds, Owned, owned, sums_of
 from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
 from doppio.services.s3.lookup import bucket_id
-from doppio.services.s3.points import ALIAS_END, MULTI_REGION_END, READY, wide_point_named
+from doppio.services.s3.points import (
+    ALIAS_END,
+    MULTI_REGION_END,
+    READY,
+    point_named,
+    wide_point_named,
+)
 from doppio.services.s3.policies import SETTINGS, checked_policy
 from doppio.services.s3.records import (
     POINTS_OF,
@@ -25,7 +31,7 @@ from doppio.services.s3.records import (
 
 __all__ = [
     "ALIAS_END", "MULTI_REGION_END", "MULTI_REGION_POINTS_MAX", "POINTS_OF", "READY", "SETTINGS",
-    "AccessPoint", "Bucket", "Entry", "Holds", "MultiRegionPoint", "Owned", "PointsHeld", "Route", "account_block",
-    "block_account", "bucket_id", "checked_policy", "entries", "owned", "point_is_public", "replicate", "sums_of",
-    "tell_point", "wide_point_named",
+    "AccessPoint", "Bucket", "Entry", "Holds", "MultiRegionPoint", "Owned", "PointsHeld", "Route",
+    "account_block", "block_account", "bucket_id", "checked_policy", "entries", "owned",
+    "point_is_public", "point_named", "replicate", "sums_of", "tell_point", "wide_point_named",
 ]  # fmt: skip

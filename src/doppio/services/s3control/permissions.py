@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doppio.kernel.context import Context
-from doppio.kernel.service import Need
+from doppio.kernel.service import Granted, Need
+from doppio.services.s3.ports import point_named
 from doppio.services.s3control.errors import AccessDenied
 from doppio.services.s3control.job_permissions import job_needs
 
@@ -26,6 +27,28 @@ _ON_POINT = frozenset(
         "GetAccessPointPolicy", "GetAccessPointPolicyStatus", "DeleteAccessPointPolicy",
     }
 )  # fmt: skip
+
+
+class _OfPoints:
+    """Reads the tags of the access point that a need is about, where a policy asks for them."""
+
+    def knows(self, key: str) -> bool:
+        """Whether a condition key is one of an access point's tags."""
+        return key.startswith(_TAGS)
+
+    async def conditions(self, ctx: Context, need: Need) -> Mapping[str, Any]:
+        """The tags, by both of their names."""
+        point = await point_named(ctx, need.resource)
+        tags = {} if point is None else point.tags
+        return {f"{name}{key.lower()}": text for key, text in tags.items() for name in _TAGS}
+
+    async def grants(self, ctx: Context, need: Need) -> Granted | None:
+        """Access points have no lists of access."""
+        return None
+
+
+_TAGS = ("aws:resourcetag/", "s3:accesspointtag/")
+_OF_POINTS = _OfPoints()
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
@@ -51,7 +74,7 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         # Its ARN is known only when it has been found: there it is asked for.
         return ()
     if "ResourceArn" in req:
-        return (Need(action, req["ResourceArn"], _of_tags(req)),)
+        return (Need(action, req["ResourceArn"], _of_tags(req), beyond=_OF_POINTS),)
     return (Need(action),)
 
 
@@ -64,7 +87,7 @@ def _on_point(ctx: Context, action: str, req: Mapping[str, Any]) -> Sequence[Nee
     }
     if action == "s3:CreateAccessPoint":
         context["s3:accesspointnetworkorigin"] = "VPC" if "VpcConfiguration" in req else "Internet"
-    needs = [Need(action, arn, context)]
+    needs = [Need(action, arn, context, beyond=_OF_POINTS)]
     if req.get("Tags"):
         needs.append(Need("s3:TagResource", arn, context))
     return needs
