@@ -13,7 +13,7 @@ from doppio.wire import checksums
 from ..s3.test_replication import FROM, TO, rule
 from ..s3.test_replication import role as copier
 from ..world import World, refusal, refused, told
-from .helpers import s3, text
+from .helpers import control, s3, text
 from .jobs_world import (
     REPORT,
     ROLE,
@@ -456,3 +456,18 @@ async def test_objects_are_put_under_a_key_of_kms(world: World) -> None:
     found = await head(world, "k0")
     assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", key)
     assert await text(world, "beans", "k0") == b"bean"
+
+
+@told
+async def test_objects_may_be_named_through_an_access_point(world: World) -> None:
+    await prepared(world)
+    await control(world, "create_access_point", Name="door", Bucket="beans")
+    arn = "arn:aws:s3:us-east-1:000000000000:accesspoint/door"
+    wanted = await manifest(world, ["k0", "k1"], arn)
+    job = await ended(world, Manifest=wanted)
+    assert await counts(world, job) == ("Complete", 2, 2, 0), await report(world, job)
+    assert await tags(world, "k0") == {"roast": "dark"}
+    copy = {"S3PutObjectCopy": {"TargetResource": arn, "TargetKeyPrefix": "copies"}}
+    job = await ended(world, copy, Manifest=wanted)
+    assert await counts(world, job) == ("Complete", 2, 2, 0), await report(world, job)
+    assert await text(world, "beans", "copies/k1") == b"bean"

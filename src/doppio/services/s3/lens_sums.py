@@ -5,7 +5,7 @@ The names are those of Storage Lens's metrics. Source: "Amazon S3 Storage Lens m
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ NAMES = (
 
 # By storage class, and by metric.
 Sums = dict[str, dict[str, int]]
+# Whether a group holds an object, by its key, tags, time and size.
+Holds = Callable[[str, Mapping[str, str], datetime, int], bool]
 
 
 class Owned(NamedTuple):
@@ -54,17 +56,23 @@ async def owned(ctx: Context, account: str) -> AsyncIterator[Owned]:
         after = rows[-1].name + "\0"
 
 
-async def sums_of(ctx: Context, name: str, now: datetime) -> Sums:
-    """Everything in a bucket; nothing of one that is gone."""
+async def sums_of(
+    ctx: Context, name: str, now: datetime, groups: Mapping[str, Holds]
+) -> dict[str, Sums]:
+    """Everything in a bucket, under an empty name, and what each group holds of it, under its own."""
     bucket = await ctx.read().get(Bucket, name)
-    sums: Sums = {}
+    found: dict[str, Sums] = {"": {}, **{group: {} for group in groups}}
     if bucket is None:
-        return sums
+        return found
     async for page in census(ctx, bucket, versions=bool(bucket.versioning)):
         for seen in page:
-            _add(sums, seen.version, is_current=seen.is_latest)
-    await _add_uploads(ctx, bucket, sums, now)
-    return sums
+            one = seen.version
+            _add(found[""], one, is_current=seen.is_latest)
+            for group, holds in groups.items():
+                if not one.marker and holds(one.key, one.tags, one.modified, one.size):
+                    _add(found[group], one, is_current=seen.is_latest)
+    await _add_uploads(ctx, bucket, found[""], now)
+    return found
 
 
 def _add(sums: Sums, version: Version, *, is_current: bool) -> None:

@@ -9,7 +9,7 @@ from doppio.services.s3.account_blocks import (
     tell_point,
 )
 from doppio.services.s3.batches import Entry, entries, replicate
-from doppio.services.s3.lens_sums import Owned, owned, sums_of
+from doppio.services.s3.lens_sums import Holds, Owned, owned, sums_of
 from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
 from doppio.services.s3.lookup import bucket_id
 from doppio.services.s3.points import ALIAS_END, MULTI_REGION_END, READY, wide_point_named
@@ -25,7 +25,7 @@ from doppio.services.s3.records import (
 
 __all__ = [
     "ALIAS_END", "MULTI_REGION_END", "MULTI_REGION_POINTS_MAX", "POINTS_OF", "READY", "SETTINGS",
-    "AccessPoint", "Bucket", "Entry", "MultiRegionPoint", "Owned", "PointsHeld", "Route", "account_block",
+    "AccessPoint", "Bucket", "Entry", "Holds", "MultiRegionPoint", "Owned", "PointsHeld", "Route", "account_block",
     "block_account", "bucket_id", "checked_policy", "entries", "owned", "point_is_public", "replicate", "sums_of",
     "tell_point", "wide_point_named",
 ]  # fmt: skip

@@ -17,6 +17,12 @@ class AccessPointAlreadyOwnedByYou(AwsError):
     text = "Your previous request to create the named accesspoint succeeded and you already own it."
 
 
+class GroupExists(AwsError):
+    code = "ResourceAlreadyExists"
+    status = 409
+    text = "A Storage Lens group of this name exists already."
+
+
 class InvalidRequest(AwsError):
     code = "InvalidRequest"
 

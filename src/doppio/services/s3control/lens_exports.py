@@ -11,22 +11,26 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.services.s3 import ports
+from doppio.services.s3control.lens_groups import holds
 from doppio.services.s3control.lens_rules import (
     Row,
+    counts_group,
     covers,
     encryption_of,
     header,
     home_of,
+    kind_of,
     lines,
     manifest,
 )
-from doppio.services.s3control.limits import REPORT_FILE_BYTES
-from doppio.services.s3control.records import Lens
+from doppio.services.s3control.limits import LENS_GROUPS_MAX, REPORT_FILE_BYTES
+from doppio.services.s3control.records import Lens, LensGroup
 from doppio.wire.errors import AwsError
 
 RUN = "s3control.lens"
@@ -86,19 +90,34 @@ async def run(ctx: Context, job: Job) -> None:
 
 async def _counted(ctx: Context, lens: Lens, now: datetime) -> AsyncIterator[list[Row]]:
     """The rows of each bucket, and then those of the account in each Region."""
-    sums: dict[tuple[str, str, str], int] = {}
+    sums: dict[tuple[str, str, str, str], int] = {}
+    groups = await _groups(ctx, lens, now)
     async for bucket in ports.owned(ctx, lens.account):
         if not covers(lens.document, bucket):
             continue
         rows = []
-        for kind, values in sorted((await ports.sums_of(ctx, bucket.id, now)).items()):
-            for name, value in values.items():
-                rows.append(Row(bucket.region, kind, bucket.name, name, value))
-                place = (bucket.region, kind, name)
-                sums[place] = sums.get(place, 0) + value
+        for group, counted in (await ports.sums_of(ctx, bucket.id, now, groups)).items():
+            for kind, values in sorted(counted.items()):
+                for name, value in values.items():
+                    rows.append(Row(bucket.region, kind, bucket.name, name, value, group))
+                    place = (bucket.region, kind, group, name)
+                    sums[place] = sums.get(place, 0) + value
         if rows:
             yield rows
-    yield [Row(region, kind, "", name, value) for (region, kind, name), value in sums.items()]
+    yield [
+        Row(region, kind, "", name, value, group)
+        for (region, kind, group, name), value in sums.items()
+    ]
+
+
+async def _groups(ctx: Context, lens: Lens, now: datetime) -> dict[str, ports.Holds]:
+    """The groups that a configuration tells of, by their ARNs."""
+    rows = await ctx.read().list(LensGroup, (lens.account, lens.region), limit=LENS_GROUPS_MAX)
+    return {
+        one.arn: partial(holds, one.filter, now)
+        for one in rows
+        if counts_group(lens.document, one.arn)
+    }
 
 
 class _Report:
@@ -177,10 +196,12 @@ def _datum(lens: Lens, row: Row, now: datetime) -> dict[str, Any]:
         "aws_account_number": lens.account,
         "aws_region": row.region,
         "storage_class": row.storage_class,
-        "record_type": "BUCKET" if row.bucket else "ACCOUNT",
+        "record_type": kind_of(row),
     }
     if row.bucket:
         names["bucket_name"] = row.bucket
+    if row.group:
+        names["storage_lens_group_name"] = row.group.rpartition("/")[2]
     return {
         "MetricName": row.name,
         "Dimensions": [{"Name": name, "Value": value} for name, value in names.items()],

@@ -36,13 +36,14 @@ _PARTS_NOT_HERE = {
 
 
 class Row(NamedTuple):
-    """A value of a metric; without a bucket it is the account's."""
+    """A value of a metric; without a bucket it is the account's. `group` is a group's ARN."""
 
     region: str
     storage_class: str
     bucket: str
     name: str
     value: int
+    group: str = ""
 
 
 def check(name: str, document: Mapping[str, Any]) -> None:
@@ -62,8 +63,9 @@ def check(name: str, document: Mapping[str, Any]) -> None:
     prefixes = account["BucketLevel"].get("PrefixLevel") or {}
     if (prefixes.get("StorageMetrics") or {}).get("IsEnabled"):
         raise NotImplementedByDoppio("Metrics of prefixes exist in AWS and not yet here")
-    if "StorageLensGroupLevel" in account:
-        raise NotImplementedByDoppio("Storage Lens groups exist in AWS and not yet here")
+    chosen = (account.get("StorageLensGroupLevel") or {}).get("SelectionCriteria") or {}
+    if "Include" in chosen and "Exclude" in chosen:
+        raise InvalidRequest("Groups can be included or excluded, and not both.")
     if (document.get("IntAccessTiers") or {}).get("IsEnabled"):
         raise NotImplementedByDoppio("Storage Lens by access tier exists in AWS and not yet here")
     _check_export(document.get("DataExport") or {})
@@ -100,12 +102,28 @@ def lines(name: str, account: str, day: date, rows: Iterable[Row]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
-        kind = "BUCKET" if row.bucket else "ACCOUNT"
         writer.writerow(
-            ["V_1", name, day.isoformat(), account, row.region, row.storage_class, kind, "",
-             row.bucket, row.name, row.value]
+            ["V_1", name, day.isoformat(), account, row.region, row.storage_class, kind_of(row),
+             row.group, row.bucket, row.name, row.value]
         )  # fmt: skip
     return text.getvalue().encode()
+
+
+def kind_of(row: Row) -> str:
+    """What a row is about, in the schema's word."""
+    kind = "BUCKET" if row.bucket else "ACCOUNT"
+    return f"STORAGE_LENS_GROUP_{kind}" if row.group else kind
+
+
+def counts_group(document: Mapping[str, Any], arn: str) -> bool:
+    """Whether a configuration tells of a group."""
+    level = document["AccountLevel"].get("StorageLensGroupLevel")
+    if level is None:
+        return False
+    chosen = level.get("SelectionCriteria") or {}
+    if "Include" in chosen:
+        return arn in chosen["Include"]
+    return arn not in (chosen.get("Exclude") or ())
 
 
 def header() -> bytes:

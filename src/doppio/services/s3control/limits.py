@@ -40,5 +40,6 @@ LISTED_POINTS_MAX = 1_000
 
 # Source: "Amazon S3 Storage Lens" in the user guide.
 LENS_MAX = 50
+LENS_GROUPS_MAX = 50
 LENS_TAGS_MAX = 50
 LENS_LISTED_MAX = 100

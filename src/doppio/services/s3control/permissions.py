@@ -36,6 +36,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         return job_needs(ctx, operation, req)
     if "StorageLensConfiguration" in operation:
         return (_lens_need(ctx, operation, req),)
+    if "StorageLensGroup" in operation:
+        return _on_group(ctx, operation, req)
     action = f"s3:{_ACTIONS.get(operation, operation)}"
     if operation in _ON_POINT:
         return _on_point(ctx, action, req)
@@ -76,6 +78,18 @@ def _of_tags(req: Mapping[str, Any]) -> dict[str, Any]:
     return {f"aws:requesttag/{key.lower()}": text for key, text in tags.items()} | {
         "aws:tagkeys": keys
     }
+
+
+def _on_group(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    if operation == "ListStorageLensGroups":
+        return (Need("s3:ListStorageLensGroups"),)
+    name = req.get("Name") or req["StorageLensGroup"]["Name"]
+    arn = f"arn:{ctx.partition}:s3:{ctx.region}:{ctx.account}:storage-lens-group/{name}"
+    keys = _of_tags(req)
+    if operation != "CreateStorageLensGroup":
+        return (Need(f"s3:{operation}", arn, keys),)
+    made = Need("s3:CreateStorageLensGroup", "*", keys)
+    return (made, Need("s3:TagResource", arn, keys)) if req.get("Tags") else (made,)
 
 
 def _lens_need(ctx: Context, operation: str, req: Mapping[str, Any]) -> Need:

@@ -149,3 +149,20 @@ class Lens(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         return f"arn:{self.partition}:s3:{self.region}:{self.account}:storage-lens/{self.id}"
+
+
+@record("s3control.lens_group", key=("account", "region", "name"))
+class LensGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of Storage Lens, and the filter of what belongs to it."""
+
+    account: str
+    region: str
+    name: str
+    partition: str
+    filter: dict[str, Any]
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        base = f"arn:{self.partition}:s3:{self.region}:{self.account}"
+        return f"{base}:storage-lens-group/{self.name}"

@@ -8,6 +8,7 @@ from doppio.services.s3control.access_points import AccessPoints
 from doppio.services.s3control.account_blocks import AccountBlocks
 from doppio.services.s3control.jobs import Jobs
 from doppio.services.s3control.lens import StorageLens
+from doppio.services.s3control.lens_groups import StorageLensGroups
 from doppio.services.s3control.multi_region import MultiRegionAccessPoints
 from doppio.services.s3control.permissions import needs
 from doppio.services.s3control.tagging import Tagging
@@ -20,6 +21,7 @@ SERVICE = Service(
         Jobs(),
         MultiRegionAccessPoints(),
         StorageLens(),
+        StorageLensGroups(),
         Tagging(),
     ],
     needs=needs,

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.s3.ports import AccessPoint, tell_point
 from doppio.services.s3control.errors import InvalidTag, NoSuchResource
+from doppio.services.s3control.records import LensGroup
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import s3control as w
 
-_POINT = re.compile(r"arn:[^:/]+:s3:([^:/]+):(\d{12}):accesspoint/([^:/]+)")
+_TAGGED = re.compile(r"arn:[^:/]+:s3:([^:/]+):(\d{12}):(accesspoint|storage-lens-group)/([^:/]+)")
 
 
 class Tagging:
@@ -26,12 +27,12 @@ class Tagging:
     async def tag_resource(self, ctx: Context, req: w.TagResourceRequest) -> w.TagResourceResult:
         """Put tags over those that are there."""
         async with ctx.write() as tx:
-            point = await _tagged(tx, req["ResourceArn"])
+            found = await _tagged(tx, req["ResourceArn"])
             try:
-                both = tags.merged(point.tags, checked_tags(req["Tags"]))
+                both = tags.merged(found.tags, checked_tags(req["Tags"]))
             except tags.BadTags as error:
                 raise InvalidTag(str(error)) from error
-            tell_point(tx, replace(point, tags=both))
+            _put(tx, found, both)
         return {}
 
     async def untag_resource(
@@ -39,16 +40,16 @@ class Tagging:
     ) -> w.UntagResourceResult:
         """Take tags off; one that is not there is no error."""
         async with ctx.write() as tx:
-            point = await _tagged(tx, req["ResourceArn"])
-            tell_point(tx, replace(point, tags=tags.without(point.tags, req["TagKeys"])))
+            found = await _tagged(tx, req["ResourceArn"])
+            _put(tx, found, tags.without(found.tags, req["TagKeys"]))
         return {}
 
     async def list_tags_for_resource(
         self, ctx: Context, req: w.ListTagsForResourceRequest
     ) -> w.ListTagsForResourceResult:
         """The tags of a resource."""
-        point = await _tagged(ctx.read(), req["ResourceArn"])
-        return {"Tags": cast("list[w.Tag]", tags.to_list(point.tags))}
+        found = await _tagged(ctx.read(), req["ResourceArn"])
+        return {"Tags": cast("list[w.Tag]", tags.to_list(found.tags))}
 
 
 def checked_tags(given: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -59,15 +60,24 @@ def checked_tags(given: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         raise InvalidTag(str(error)) from error
 
 
-async def _tagged(reader: Reader, arn: str) -> AccessPoint:
+def _put(tx: Tx, found: AccessPoint | LensGroup, wanted: dict[str, str]) -> None:
+    if isinstance(found, AccessPoint):
+        tell_point(tx, replace(found, tags=wanted))
+    else:
+        tx.put(replace(found, tags=wanted))
+
+
+async def _tagged(reader: Reader, arn: str) -> AccessPoint | LensGroup:
     ctx = reader.context
-    found = _POINT.fullmatch(arn)
+    found = _TAGGED.fullmatch(arn)
     if found is None:
         raise NotImplementedByDoppio(f"Tags of {arn} exist in AWS and not yet in this cloud")
-    region, account, name = found.groups()
-    point = None
-    if account == ctx.account:
-        point = await reader.get(AccessPoint, account, region, name)
-    if point is None:
+    region, account, kind, name = found.groups()
+    tagged: AccessPoint | LensGroup | None = None
+    if account == ctx.account and kind == "accesspoint":
+        tagged = await reader.get(AccessPoint, account, region, name)
+    elif account == ctx.account:
+        tagged = await reader.get(LensGroup, account, region, name)
+    if tagged is None:
         raise NoSuchResource(ResourceArn=arn)
-    return point
+    return tagged

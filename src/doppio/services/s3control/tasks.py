@@ -117,7 +117,8 @@ def call_of(operation: Mapping[str, Any], task: Task) -> Call:
 
 
 def _copy(given: Mapping[str, Any], task: Task) -> Call:
-    source = quote(f"{task.bucket}/{task.key}", safe="/")
+    place = f"{task.bucket}/object" if task.bucket.startswith("arn:") else task.bucket
+    source = quote(f"{place}/{task.key}", safe="/:")
     if task.version:
         source += f"?versionId={task.version}"
     req: dict[str, Any] = {
