@@ -16,11 +16,15 @@ BODY_BYTES_MAX = 64 * 1024
 
 
 class Answer(NamedTuple):
-    """What a server said; `status` is 0 and `error` says why where it said nothing."""
+    """What a server said; `status` is 0 and `error` says why where it said nothing.
+
+    `retry_after` is its header of that name.
+    """
 
     status: int
     body: bytes
     error: str = ""
+    retry_after: str = ""
 
     @property
     def ok(self) -> bool:
@@ -43,15 +47,19 @@ class HttpClient:
         body: bytes,
         seconds_max: float,
         fingerprint: str | None = None,
+        bytes_max: int = BODY_BYTES_MAX,
     ) -> Answer:
         """One request; never raises for what the other side does, and follows no redirects.
+
+        Of what it says, `bytes_max` are read.
 
         `fingerprint`: the SHA-1 or SHA-256 of the one certificate that the server may have, in
         hexadecimal; no authority is asked then.
         """
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._send, method, url, dict(headers), body, seconds_max, fingerprint
-        )
+            self._threads, self._send, method, url, dict(headers), body, seconds_max, fingerprint,
+            bytes_max,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Let go of connections and threads; a request under way ends by itself."""
@@ -66,6 +74,7 @@ class HttpClient:
         body: bytes,
         seconds_max: float,
         fingerprint: str | None,
+        bytes_max: int,
     ) -> Answer:
         parts = urlsplit(url)
         if parts.username is not None:
@@ -84,7 +93,8 @@ class HttpClient:
                 preload_content=False,
             )
             try:
-                return Answer(response.status, response.read(BODY_BYTES_MAX))
+                said = response.read(bytes_max)
+                return Answer(response.status, said, "", response.headers.get("retry-after", ""))
             finally:
                 response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:

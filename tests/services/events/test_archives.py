@@ -106,3 +106,18 @@ async def test_what_an_archive_holds_is_metered_by_the_hour(world: World) -> Non
     used = await world.used("Archive-ByteHrs")
     await world.advance(hours=5)
     assert await world.used("Archive-ByteHrs") == used
+
+
+@told
+async def test_a_retention_that_is_given_later_counts_for_what_is_there(world: World) -> None:
+    await world.call("events", "create_archive", ArchiveName="a", EventSourceArn=BUS)
+    await put(world)
+    await world.advance(days=3)
+    await put(world)
+    await world.call("events", "update_archive", ArchiveName="a", RetentionDays=2)
+    await world.advance(hours=1)
+    shown = await world.call("events", "describe_archive", ArchiveName="a")
+    assert (shown["EventCount"], shown["RetentionDays"]) == (1, 2)
+    await world.advance(days=2, hours=1)
+    shown = await world.call("events", "describe_archive", ArchiveName="a")
+    assert shown["EventCount"] == 0

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 from doppio.services.events.records import Delivery
 from tests.services.events.helpers import put, queue, rule
 from tests.services.sns.helpers import heard
-from tests.services.world import World, refusal, told
+from tests.services.world import World, refusal, run, told
 
 
 class Outside:
@@ -23,6 +25,7 @@ class Outside:
         self.asked: list[tuple[str, str, dict[str, str], str]] = []
         self.answers: list[int] = []
         self.says: Callable[[str], bytes] = lambda body: b""
+        self.retry_after = ""
         self.url = ""
 
 
@@ -38,6 +41,8 @@ def outside() -> Iterator[Outside]:
             token = json.dumps({"access_token": "t0ken", "expires_in": 60}).encode()
             said = token if self.path.startswith("/token") else state.says(body)
             self.send_response(state.answers.pop(0) if state.answers else 200)
+            if state.retry_after:
+                self.send_header("retry-after", state.retry_after)
             self.send_header("content-length", str(len(said)))
             self.end_headers()
             self.wfile.write(said)
@@ -221,3 +226,50 @@ async def test_a_connection_takes_its_secret_with_it(world: World) -> None:
     assert (await world.call("secretsmanager", "list_secrets"))["SecretList"] == []
     found = await world.call("events", "describe_api_destination", Name="d")
     assert found["ApiDestinationState"] == "INACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"),
+    [("3600", 3_600), ("Tue, 01 Jan 2030 02:00:00 GMT", 7_200), ("soon", 0), ("0", 0)],
+)
+def test_a_server_that_says_when_to_come_again_is_not_asked_before(said: str, waits: int) -> None:
+    async def story(world: World) -> None:
+        with outside() as server:
+            server.answers, server.retry_after = [503], said
+            arn = await destination(world, server.url, "API_KEY", KEY)
+            await rule(world, "r", {"Arn": arn})
+            await put(world)
+            await delivered(world, [1])
+            if waits:
+                await world.advance(waits - 2)
+                assert len(server.asked) == 1
+                await world.advance(3)
+            else:
+                await world.advance(2)
+            await until(world, lambda: len(server.asked) == 2)
+            await delivered(world, [])
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"), [("-1", None), ("999999999999", "MaximumEventAgeInSeconds")]
+)
+def test_a_server_that_never_wants_to_be_asked_again_is_not(said: str, limit: str | None) -> None:
+    async def story(world: World) -> None:
+        dead = await queue(world, "dead")
+        with outside() as server:
+            server.answers, server.retry_after = [503], said
+            arn = await destination(world, server.url, "API_KEY", KEY)
+            await rule(world, "r", {"Arn": arn, "DeadLetterConfig": {"Arn": dead}})
+            await put(world)
+            await delivered(world, [])
+            (letter,) = await heard(world, dead)
+            told_of = {
+                name: one["StringValue"] for name, one in letter["MessageAttributes"].items()
+            }
+            assert told_of["ERROR_CODE"] == "SDK_CLIENT_ERROR"
+            assert told_of.get("EXHAUSTED_RETRY_CONDITION") == limit
+            assert len(server.asked) == 1
+
+    run(story)

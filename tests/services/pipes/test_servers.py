@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -157,3 +158,25 @@ async def test_enrichments_that_are_not_here_are_refused(world: World) -> None:
             "NotImplemented",
             f"pipes: enrichments by {kind} exist in AWS and not yet in this cloud",
         )
+
+
+@told
+async def test_an_answer_may_be_long_and_is_never_cut(world: World) -> None:
+    await role(world, *ACTIONS, CALL)
+    source = await make(world, "from")
+    target = await make(world, "to")
+    with outside() as server:
+        server.says = lambda body: json.dumps({"text": "x" * 200_000}).encode()
+        arn = await destination(world, server.url, "API_KEY", KEY)
+        await pipe(world, Enrichment=arn)
+        await send(world, source, "x")
+        (found,) = await came(world, target, 1)
+        assert len(found["text"]) == 200_000
+        server.says = lambda body: json.dumps({"text": "x" * 1_100_000}).encode()
+        await send(world, source, "y")
+        await settled(world, lambda: len(server.asked) == 2)
+        for _ in range(20):
+            await until(world, lambda: True)
+            await asyncio.sleep(0.005)
+        assert await receive(world, target) == []
+        assert await counts(world, source) == (0, 1, 0)

@@ -30,10 +30,10 @@ async def keep(tx: Tx, arn: str, text: str, at: datetime) -> None:
     if await tx.get(Archived, archive.id, at, event_id) is None:
         _count(tx, archive.id, [text], 1)
     tx.put(Archived(archive=archive.id, at=at, id=event_id, event=text))
-    if archive.days:
-        now = tx.context.clock.now()
-        await tx.get(Kept, archive.id, event_id)
-        tx.put(Kept(archive=archive.id, id=event_id, at=now, event_at=at))
+    # Also where there is no retention: one may be given later, and counts for what is there.
+    now = tx.context.clock.now()
+    await tx.get(Kept, archive.id, event_id)
+    tx.put(Kept(archive=archive.id, id=event_id, at=now, event_at=at))
 
 
 async def forget(ctx: Context, job: Job) -> None:

@@ -73,10 +73,6 @@ class Archives:
         changes = {to: given[name] for name, to in names.items() if name in given}
         async with ctx.write() as tx:
             old = await existing_archive(tx, req["ArchiveName"])
-            if changes.get("days") and not old.days:
-                raise NotImplementedByDoppio(
-                    "events: a retention for an archive that had none exists in AWS and not here"
-                )
             new = replace(old, **changes)
             tx.put(new)
             tx.put(_rule(ctx, new))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -31,6 +32,8 @@ from doppio.wire.arn import parse
 AGENT = "Amazon/EventBridge/ApiDestinations"
 # What a server says that it may not say the next time.
 _AGAIN = frozenset({401, 407, 409, 429})
+# A pause of more than the greatest age of an event ends it.
+_PAUSE_SECONDS_MAX = 2 * limits.EVENT_AGE_SECONDS_DEFAULT
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -119,7 +122,10 @@ async def _call(
         headers=headers,
         body=body,
         seconds_max=limits.INVOCATION_SECONDS_MAX,
+        bytes_max=limits.ANSWER_BYTES_MAX + 1,
     )
+    if len(answer.body) > limits.ANSWER_BYTES_MAX:
+        return Called(Failed("SDK_CLIENT_ERROR", "The server's answer is too long.", False))
     if answer.ok:
         return Called(Done(), answer.body)
     if answer.status == 0:
@@ -129,7 +135,23 @@ async def _call(
     again = answer.status >= 500 or answer.status in _AGAIN
     code = "THROTTLING" if answer.status == 429 else "SDK_CLIENT_ERROR"
     said = answer.body[:256].decode(errors="replace")
-    return Called(Failed(code, f"The server answered {answer.status}: {said}", again))
+    pause = _pause(answer.retry_after, ctx.clock.now()) if again else None
+    if pause is not None and pause < timedelta(0):
+        again = False
+    text = f"The server answered {answer.status}: {said}"
+    return Called(Failed(code, text, again, pause or timedelta(0)))
+
+
+def _pause(text: str, now: datetime) -> timedelta | None:
+    """What a server's Retry-After says: seconds (less than none: never again), or a date."""
+    try:
+        return timedelta(seconds=min(int(text), _PAUSE_SECONDS_MAX))
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(text) - now, timedelta(0))
+    except (ValueError, TypeError):
+        return None
 
 
 def _values(given: Mapping[str, str] | None, event: Mapping[str, Any]) -> dict[str, str]:

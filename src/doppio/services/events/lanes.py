@@ -73,7 +73,7 @@ async def _decide(ctx: Context, delivery: Delivery, outcome: Outcome) -> Deliver
     limit = None
     tries = delivery.tries + 1
     if outcome.again:
-        at = now + wait_before(delivery.tries, ctx.random())
+        at = now + max(wait_before(delivery.tries, ctx.random()), outcome.pause)
         limit = exhausted(delivery.target, tries, delivery.first_at, at)
         if limit is None:
             return replace(delivery, tries=tries, at=at)

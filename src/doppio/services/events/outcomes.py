@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from doppio.wire.errors import AccessDenied, AwsError, NotImplementedByDoppio, Throttled
@@ -19,11 +19,12 @@ class Later(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The target has it not; `again`: it may take it another time."""
+    """The target has it not; `again`: it may take it another time, at the soonest after `pause`."""
 
     code: str
     text: str
     again: bool
+    pause: timedelta = timedelta(0)
 
 
 Outcome = Done | Later | Failed

@@ -128,7 +128,7 @@ KEPT: Index[Kept] = Index("kept", ("archive", "at"))
 
 @record("events.kept", key=("archive", "id"), indexes=(KEPT,))
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """When an event came into an archive with a retention, and where it is there."""
+    """When an event came into an archive, and where it is there."""
 
     archive: str
     id: str

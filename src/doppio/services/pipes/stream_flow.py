@@ -174,7 +174,11 @@ async def _keep(ctx: Context, pipe: Pipe, was: Checkpoint, now: Checkpoint) -> N
     async def keep(tx: Tx) -> None:
         # A pipe that has gone meanwhile leaves nothing; another of its name begins by itself.
         found = await tx.get(Pipe, pipe.account, pipe.region, pipe.name)
-        if found is not None and found.created_at == pipe.created_at:
+        if found is None or found.created_at != pipe.created_at:
+            return
+        # Where another gateway has brought the same meanwhile, it has come further, perhaps.
+        there = await tx.get(Checkpoint, was.account, was.region, was.pipe, was.shard)
+        if there is None or there == was:
             tx.put(now)
 
     if was != now:
