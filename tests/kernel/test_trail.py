@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from doppio.kernel.identity import Caller, root_of
-from doppio.kernel.trail import HIDDEN, PART_BYTES_MAX, _part, identity_of, is_told
+from doppio.kernel.trail import HIDDEN, PART_BYTES_MAX, _part, identity_of, is_read
 from doppio.wire import model
 
 
 @pytest.mark.parametrize(
-    ("operation", "told"),
+    ("operation", "reads"),
     [
-        ("CreateQueue", True), ("PutRule", True), ("DeleteUser", True), ("TagResource", True),
-        ("GetUser", False), ("ListQueues", False), ("DescribeTable", False),
-        ("GenerateDataKey", False), ("AssumeRole", False), ("BatchGetSecretValue", False),
+        ("CreateQueue", False), ("PutRule", False), ("DeleteUser", False), ("TagResource", False),
+        ("GetUser", True), ("ListQueues", True), ("DescribeTable", True),
+        ("GenerateDataKey", True), ("AssumeRole", True), ("BatchGetSecretValue", True),
     ],
 )  # fmt: skip
-def test_what_reads_is_known_by_its_name(operation: str, told: bool) -> None:
-    assert is_told(operation) is told
+def test_what_reads_is_known_by_its_name(operation: str, reads: bool) -> None:
+    assert is_read(operation) is reads
 
 
 def shown(service: str, operation: str, req: dict[str, Any]) -> Any:

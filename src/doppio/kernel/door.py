@@ -14,7 +14,7 @@ from doppio.kernel.authorise import Authoriser
 from doppio.kernel.context import TRIES_MAX, Context, step_aside
 from doppio.kernel.service import Service
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
-from doppio.kernel.trail import Trails, is_told
+from doppio.kernel.trail import Trails
 from doppio.wire import model
 from doppio.wire.errors import (
     AwsError,
@@ -50,7 +50,7 @@ class _Way:
         # A stream can be read once; such operations use `transact` themselves.
         self.again = operation.streaming_input is None
         self.operation = operation
-        self.told = operation.name not in service.data_events and is_told(operation.name)
+        self.told = operation.name not in service.data_events
 
 
 class Door:

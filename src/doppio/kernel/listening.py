@@ -27,13 +27,15 @@ CHANGED = "listening"
 class Listening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which sources the rules of a default bus may want, None: any of them.
 
-    `calls` is the same for events of API calls, of which a rule must speak.
+    `calls` is the same for events of API calls, of which a rule must speak; `reads` for those of
+    calls that only read.
     """
 
     account: str
     region: str
     sources: list[str] | None = []
     calls: list[str] | None = []
+    reads: list[str] | None = []
 
     def hears(self, source: str) -> bool:
         """Whether a rule may want events of a source."""
@@ -42,6 +44,10 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def hears_calls(self, source: str) -> bool:
         """Whether a rule may want events of the API calls of a source."""
         return self.calls is None or source in self.calls
+
+    def hears_reads(self, source: str) -> bool:
+        """Whether a rule may want events of calls of a source that only read."""
+        return self.reads is None or source in self.reads
 
 
 class Told(Event, frozen=True, kw_only=True):

@@ -4,7 +4,8 @@ Where a rule may want them (`kernel.listening`, kept in memory and forgotten whe
 door begins a trail for such a call. Its record rides in the call's own first commit as `Pending`;
 when the call has ended, a second commit puts the record with its answer into the outbox instead.
 A crash in between leaves the pending record, which the next start tells without an answer. So what
-has happened is told at least once, and a call that wrote nothing and was not refused is not told.
+has happened is told at least once. A call that only reads, by its name or since it wrote nothing, is told where a
+rule wants those, too.
 
 Source: "CloudTrail record contents" and "AWS service events delivered via AWS CloudTrail".
 """
@@ -66,11 +67,20 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 class Trail:
     """One call on its way: its record, and whether it has written."""
 
-    __slots__ = ("_at", "_operation", "_place", "_record", "_service", "_source", "written")
+    __slots__ = (
+        "_at",
+        "_operation",
+        "_place",
+        "_record",
+        "_service",
+        "_source",
+        "reads",
+        "written",
+    )
 
     def __init__(
         self, ctx: Context, service: model.Service, operation: model.Operation,
-        req: Mapping[str, Any], source: str,
+        req: Mapping[str, Any], source: str, *, reads: bool,
     ) -> None:  # fmt: skip
         self._service = service
         self._operation = operation
@@ -79,6 +89,7 @@ class Trail:
         self._place = (ctx.account, region_of(ctx, service.name))
         self._record = record_of(ctx, service, operation, req)
         self.written = False
+        self.reads = reads
 
     def ride(self, tx: StoreTx) -> None:
         """Put the record into the call's own commit."""
@@ -98,8 +109,12 @@ class Trail:
             protocol = self._service.protocols[0]
             fault = resolve(self._service, self._operation, error, protocol)
             told["errorCode"], told["errorMessage"] = fault.code, fault.message
+        elif is_read(self._operation.name) or not self.written:
+            told["readOnly"] = True
         elif result:
             told["responseElements"] = _part(self._operation.output, result, self._service.name)
+        if error is not None and is_read(self._operation.name):
+            told["readOnly"] = True
         if self.written:
             tx.delete(table_of(Pending).prefix + pack(told["eventID"]))
         return _told(self._place, self._source, self._at, json.dumps(told))
@@ -130,9 +145,10 @@ class Trails:
         if found is None:
             return None
         source = f"aws.{service.endpoint_prefix.partition('.')[0]}"
-        if not found.hears_calls(source):
+        reads = found.hears_reads(source)
+        if not reads and (is_read(operation.name) or not found.hears_calls(source)):
             return None
-        return Trail(ctx, service, operation, req, source)
+        return Trail(ctx, service, operation, req, source, reads=reads)
 
     async def ended(
         self,
@@ -142,7 +158,8 @@ class Trails:
         error: AwsError | None = None,
     ) -> None:
         """Tell of a call that has written, or was refused."""
-        if (error is None and not trail.written) or isinstance(error, NotImplementedByDoppio):
+        nothing = error is None and not trail.written and not trail.reads
+        if nothing or isinstance(error, NotImplementedByDoppio):
             return
         tx = self._store.begin()
         tx.append("events", encode_event(trail.end(tx, result, error), ctx))
@@ -175,9 +192,9 @@ class Trails:
         self._held.clear()
 
 
-def is_told(operation: str) -> bool:
-    """Whether an operation may write, by its name."""
-    return not operation.startswith(_READS)
+def is_read(operation: str) -> bool:
+    """Whether an operation only reads, by its name, whatever it may note down."""
+    return operation.startswith(_READS)
 
 
 def region_of(ctx: Context, service: str) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from doppio.kernel.trail import Pending
+from doppio.services.events.records import WITH_READS
 from doppio.wire.errors import AwsError
 from tests.services.crashes import Told, crash_everywhere
 from tests.services.events.helpers import bodies, queue, rule
@@ -207,3 +208,29 @@ def test_a_call_that_wrote_is_told_whatever_crashes() -> None:
         assert await world.cloud.root_context().read().list(Pending, limit=9) == []
 
     assert crash_everywhere(prepare, work, check) >= 4
+
+
+@told
+async def test_a_rule_may_hear_of_calls_that_only_read_too(world: World) -> None:
+    to = await queue(world, "told")
+    pattern = json.dumps({"detail-type": [CALL], "source": ["aws.sns", "aws.kms"]})
+    await rule(world, "all", {"Arn": to}, pattern=pattern, State=WITH_READS)
+    other = await queue(world, "writes")
+    await rule(world, "writes", {"Arn": other}, pattern=pattern)
+    await world.call("sns", "create_topic", Name="news")
+    await world.call("sns", "list_topics")
+    key = (await world.call("kms", "create_key"))["KeyMetadata"]["KeyId"]
+    await world.call("kms", "encrypt", KeyId=key, Plaintext=b"x")
+    eve = await user(world, "eve")
+    assert (await refusal(world.call("sns", "list_topics", caller=eve)))[0]
+    found = await calls(world, to)
+    assert [(one["eventName"], one["readOnly"], "errorCode" in one) for one in found] == [
+        ("CreateKey", False, False), ("CreateTopic", False, False), ("Encrypt", True, False),
+        ("ListTopics", True, False), ("ListTopics", True, True),
+    ]  # fmt: skip
+    assert all(one["responseElements"] is None for one in found if one["readOnly"])
+    assert [one["eventName"] for one in await calls(world, other)] == ["CreateKey", "CreateTopic"]
+    assert (await world.call("events", "describe_rule", Name="all"))["State"] == WITH_READS
+    await world.call("events", "enable_rule", Name="all")
+    await world.call("sns", "list_topics")
+    assert await calls(world, to) == []

@@ -10,7 +10,7 @@ import pytest
 
 from doppio.kernel.listening import Listening
 from doppio.services.events.heeding import wanted_by
-from doppio.services.events.records import Rule
+from doppio.services.events.records import WITH_READS, Rule
 from tests.services.cloudwatch.test_alarms import ALARM
 from tests.services.events.helpers import queue, rule
 from tests.services.sns.helpers import heard
@@ -303,5 +303,7 @@ CALL = "AWS API Call via CloudTrail"
     ],
 )
 def test_what_patterns_may_want(patterns: list[Any], wanted: Any) -> None:
-    assert wanted_by([a_rule(pattern) for pattern in patterns]) == wanted
-    assert wanted_by([a_rule(pattern, "DISABLED") for pattern in patterns]) == ([], [])
+    assert wanted_by([a_rule(pattern) for pattern in patterns]) == (*wanted, [])
+    reading = [a_rule(pattern, WITH_READS) for pattern in patterns]
+    assert wanted_by(reading) == (*wanted, wanted[1])
+    assert wanted_by([a_rule(pattern, "DISABLED") for pattern in patterns]) == ([], [], [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doppio.services.sns.attributes import DEFAULT_RETRIES
-from doppio.services.sns.retries import delay_before
+from doppio.services.sns.retries import delay_before, service_delay
 
 
 def seconds(**policy: object) -> list[float]:
@@ -41,3 +41,15 @@ def test_every_back_off_grows_from_the_least_to_the_greatest(function: str) -> N
     assert waits == sorted(waits)
     if function == "exponential":
         assert waits[4] < 10
+
+
+def test_a_service_is_tried_again_as_often_as_aws_does() -> None:
+    waits: list[float] = []
+    while (wait := service_delay(len(waits))) is not None:
+        waits.append(wait.total_seconds())
+    assert len(waits) == 100_015
+    assert waits[:5] == [0, 0, 0, 1, 1]
+    assert (waits[5], waits[14]) == (1, 20)
+    assert waits[5:15] == sorted(waits[5:15])
+    assert set(waits[15:]) == {20.0}
+    assert sum(waits) / 86_400 == pytest.approx(23, abs=0.5)

@@ -24,7 +24,6 @@ from doppio.services.events.lookup import (
 from doppio.services.events.putting import pattern_of
 from doppio.services.events.records import DEFAULT, Rule
 from doppio.services.events.ticking import plan, unplan
-from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import events as w
@@ -147,10 +146,6 @@ def _check(req: Mapping[str, Any], place: Place) -> None:
     pattern, schedule = req.get("EventPattern"), req.get("ScheduleExpression")
     if not pattern and not schedule:
         raise Validation("Parameter(s) EventPattern or ScheduleExpression must be specified.")
-    if req.get("State") == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS":
-        raise NotImplementedByDoppio(
-            "events: events of read-only API calls exist in AWS and not yet here"
-        )
     if pattern:
         if len(pattern.encode()) > limits.PATTERN_BYTES_MAX:
             raise LimitExceeded

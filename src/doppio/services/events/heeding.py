@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.event_patterns import Pattern
@@ -18,7 +18,7 @@ from doppio.kernel.events import Event, Subscription
 from doppio.kernel.identity import service_caller
 from doppio.kernel.listening import CHANGED, Listening, Told
 from doppio.services.events import limits
-from doppio.services.events.records import DEFAULT, Rule
+from doppio.services.events.records import DEFAULT, WITH_READS, Rule
 from doppio.wire.errors import AwsError
 
 _log = logging.getLogger("doppio.services.events")
@@ -32,33 +32,45 @@ async def heed(tx: Tx, account: str, region: str, bus: str) -> None:
     rules = await tx.list(Rule, (account, region, DEFAULT), limit=2 * limits.RULES_MAX)
     wanted = wanted_by(rules)
     old = await tx.get(Listening, account, region)
-    if wanted == ([], []):
+    if wanted == Wanted([], [], []):
         if old is not None:
             tx.delete(old)
             tx.wake(CHANGED)
         return
-    new = Listening(account=account, region=region, sources=wanted[0], calls=wanted[1])
+    new = Listening(account=account, region=region, **wanted._asdict())
     if new != old:
         tx.put(new)
         tx.wake(CHANGED)
 
 
-def wanted_by(rules: Iterable[Rule]) -> tuple[list[str] | None, list[str] | None]:
-    """The sources that rules may want, and those whose API calls they may; None: any."""
+class Wanted(NamedTuple):
+    """The sources that rules may want, those whose API calls they may, and those whose reads."""
+
+    sources: list[str] | None
+    calls: list[str] | None
+    reads: list[str] | None
+
+
+def wanted_by(rules: Iterable[Rule]) -> Wanted:
+    """What rules may want; None: any source."""
     sources: set[str] | None = set()
     calls: set[str] | None = set()
+    reads: set[str] | None = set()
     for rule in rules:
         if not rule.pattern or rule.state == "DISABLED":
             continue
         pattern = json.loads(rule.pattern)
         named = _sources(pattern)
-        sources = None if sources is None or named is None else sources | named
+        sources = _with(sources, named)
         if _asks_for_calls(pattern):
-            calls = None if calls is None or named is None else calls | named
-    return (
-        None if sources is None else sorted(sources),
-        None if calls is None else sorted(calls),
-    )
+            calls = _with(calls, named)
+            if rule.state == WITH_READS:
+                reads = _with(reads, named)
+    return Wanted(*(None if one is None else sorted(one) for one in (sources, calls, reads)))
+
+
+def _with(all_so_far: set[str] | None, more: set[str] | None) -> set[str] | None:
+    return None if all_so_far is None or more is None else all_so_far | more
 
 
 def _sources(pattern: dict[str, Any]) -> set[str] | None:

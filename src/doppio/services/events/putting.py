@@ -20,7 +20,7 @@ from doppio.services.events.errors import InvalidEventPattern, Validation
 from doppio.services.events.failover import Route, is_for, route_of
 from doppio.services.events.lookup import Place, account_of, bus_arn, bus_at, place_of
 from doppio.services.events.measures import count_all, count_of
-from doppio.services.events.records import Delivery, Lane, Rule
+from doppio.services.events.records import WITH_READS, Delivery, Lane, Rule
 from doppio.services.events.rules import (
     Refusal,
     as_json,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from doppio._stubs import events as w
 
 LANES = "events.lane"
+CALLS = "AWS API Call via CloudTrail"
 NOT_OF_ENDPOINT = Refusal(
     "InvalidArgument",
     "Parameter EventBusName is not valid. Reason: it is no event bus of the endpoint.",
@@ -197,6 +198,10 @@ def _wants(rule: Rule, event: Mapping[str, Any], only: Iterable[str] | None) -> 
         return False
     if not rule.pattern or rule.state == "DISABLED":
         return False
+    if rule.state != WITH_READS and event["detail-type"] == CALLS:
+        detail = event["detail"]
+        if detail.get("readOnly") is True and event["source"].startswith("aws."):
+            return False
     return pattern_of(rule.pattern).matches(event)
 
 

@@ -10,6 +10,8 @@ import msgspec
 from doppio.kernel.records import Index, record
 
 DEFAULT = "default"
+# The state of a rule that hears of API calls that only read, too.
+WITH_READS = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
 
 
 @record("events.bus", key=("account", "region", "name"))

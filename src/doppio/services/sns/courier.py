@@ -9,6 +9,7 @@ subscriber holds up another.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -24,11 +25,18 @@ from doppio.services.sns.attributes import (
     retries_of,
 )
 from doppio.services.sns.lookup import existing_topic, subscription_of
-from doppio.services.sns.measures import FAILED, FILTERED, NOT_REDRIVEN, REDRIVEN, count_of
-from doppio.services.sns.notification import filtered
+from doppio.services.sns.measures import (
+    FAILED,
+    FILTERED,
+    NOT_REDRIVEN,
+    REASONS,
+    REDRIVEN,
+    count_of,
+)
+from doppio.services.sns.notification import filtered, why_filtered
 from doppio.services.sns.protection import delivered
 from doppio.services.sns.records import Delivery, Message, Pace, Subscription, Topic
-from doppio.services.sns.retries import delay_before
+from doppio.services.sns.retries import delay_before, service_delay
 from doppio.services.sns.sealing import opened, sealed
 from doppio.services.sns.subscribers import Subscribers
 from doppio.services.sns.topics import FORGET
@@ -57,9 +65,8 @@ class Courier:
         while True:
             found = await self._subscribers.page(ctx, topic.arn, after)
             wanting = [one for one in found if wants(one, message)]
-            others = sum(not one.pending for one in found) - len(wanting)
-            if others:
-                count_of(ctx, FILTERED, topic.arn, others)
+            if len(wanting) < len(found):
+                _count_filtered(ctx, topic, message, found)
             if topic.archived_since is not None:
                 wanting = await _without_replays(ctx, message, wanting)
             if wanting and topic.data_protection is None:
@@ -184,6 +191,17 @@ def wants(subscription: Subscription, message: Message) -> bool:
     return pattern is None or pattern.matches(filtered(message, scope))
 
 
+def _count_filtered(
+    ctx: Context, topic: Topic, message: Message, found: Sequence[Subscription]
+) -> None:
+    """Count who did not want a message, and why."""
+    for one in found:
+        if not one.pending and not wants(one, message):
+            scope = one.attributes.get("FilterPolicyScope", "MessageAttributes")
+            count_of(ctx, FILTERED, topic.arn)
+            count_of(ctx, REASONS[why_filtered(message, scope)], topic.arn)
+
+
 async def _topic(reader: Reader, arn: str) -> Topic | None:
     try:
         return await existing_topic(reader, arn)
@@ -241,8 +259,9 @@ def _wait(topic: Topic | None, subscription: Subscription, delivery: Delivery) -
     """How long to wait before the next try; None: there is none."""
     if subscription.protocol in {"http", "https"}:
         return delay_before(retries_of(topic, subscription), delivery.tries)
-    mail = subscription.protocol in {"email", "email-json", "sms", "application"}
-    waits = limits.MAIL_TRIES if mail else limits.SERVICE_TRIES
+    if subscription.protocol not in {"email", "email-json", "sms", "application"}:
+        return service_delay(delivery.tries)
+    waits = limits.MAIL_TRIES
     return waits[delivery.tries] if delivery.tries < len(waits) else None
 
 

@@ -13,6 +13,15 @@ SIZE = Measure("sns", _NAMESPACE, "PublishSize", "Bytes", _TOPIC)
 DELIVERED = Measure("sns", _NAMESPACE, "NumberOfNotificationsDelivered", "Count", _TOPIC)
 FAILED = Measure("sns", _NAMESPACE, "NumberOfNotificationsFailed", "Count", _TOPIC)
 FILTERED = Measure("sns", _NAMESPACE, "NumberOfNotificationsFilteredOut", "Count", _TOPIC)
+# Why: beside the sum of all, each reason has a metric of its own.
+REASONS = {
+    reason: Measure("sns", _NAMESPACE, f"NumberOfNotificationsFilteredOut-{reason}", "Count", _TOPIC)
+    for reason in (
+        "NoMessageAttributes", "InvalidAttributes", "MessageAttributes", "InvalidMessageBody",
+        "MessageBody",
+    )
+}  # fmt: skip
+SPENT = Measure("sns", _NAMESPACE, "SMSMonthToDateSpentUSD", "None")
 REDRIVEN = Measure("sns", _NAMESPACE, "NumberOfNotificationsRedrivenToDlq", "Count", _TOPIC)
 NOT_REDRIVEN = Measure(
     "sns", _NAMESPACE, "NumberOfNotificationsFailedToRedriveToDlq", "Count", _TOPIC

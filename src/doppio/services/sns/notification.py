@@ -137,6 +137,17 @@ def filtered(message: Message, scope: str) -> Any:
     return found
 
 
+def why_filtered(message: Message, scope: str) -> str:
+    """Why a filter policy did not want a message, in the words of CloudWatch's metrics."""
+    if scope == "MessageBody":
+        return "InvalidMessageBody" if filtered(message, scope) is None else "MessageBody"
+    if not message.attributes:
+        return "NoMessageAttributes"
+    readable = sum(1 for one in message.attributes.values() if one.get("StringValue") is not None)
+    valid = len(filtered(message, scope)) == readable
+    return "MessageAttributes" if valid else "InvalidAttributes"
+
+
 def _number(text: str) -> int | float:
     try:
         return int(text)

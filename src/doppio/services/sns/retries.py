@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from doppio.services.sns import limits
+
 
 def delay_before(policy: Mapping[str, Any], failed: int) -> timedelta | None:
     """The wait before the next try, of which `failed` retries have been used; None: no more."""
@@ -28,6 +30,11 @@ def delay_before(policy: Mapping[str, Any], failed: int) -> timedelta | None:
     if step < growing:
         return timedelta(seconds=_grown(policy["backoffFunction"], low, high, step, growing))
     return timedelta(seconds=high)
+
+
+def service_delay(failed: int) -> timedelta | None:
+    """The same wait before a service of this cloud is tried again."""
+    return delay_before(limits.SERVICE_RETRIES, failed)
 
 
 def _grown(function: str, low: int, high: int, step: int, steps: int) -> float:

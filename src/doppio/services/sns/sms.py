@@ -23,6 +23,7 @@ from doppio.services.sns.errors import (
     Verification,
 )
 from doppio.services.sns.lookup import next_token, position
+from doppio.services.sns.measures import SPENT
 from doppio.services.sns.records import Message, Phone, PhoneMessage, SmsSettings, Texted
 from doppio.services.sns.sms_reports import keep
 from doppio.services.sns.statuses import checked_role, dwell, may_pass, report_text
@@ -219,7 +220,7 @@ async def send_text(
     account, region = where
     phone_number = re.sub(r"[\s().-]", "", number)
 
-    async def send(tx: Tx) -> bool:
+    async def send(tx: Tx) -> float | None:
         settings = await _settings(tx, account, region)
         kind = message.attributes.get("AWS.SNS.SMS.SMSType", {}).get("StringValue")
         kind = kind or settings.attributes.get("DefaultSMSType", "Promotional")
@@ -235,21 +236,22 @@ async def send_text(
             if direct:
                 raise OptedOut
             await _tell(tx, settings, message, sheet, "Phone number is opted out")
-            return False
+            return None
         if phone is None or phone.sandbox != "Verified":
             if direct:
                 raise UserError(
                     "The phone number is not verified: this account is in the SMS sandbox"
                 )
             await _tell(tx, settings, message, sheet, "Phone number is not verified")
-            return False
+            return None
         month = ctx.now.strftime("%Y-%m")
         spent = settings.spent_usd if settings.spent_month == month else 0.0
         limit = float(settings.attributes.get("MonthlySpendLimit", "1"))
         if spent + parts * PART_USD > limit:
             await _tell(tx, settings, message, sheet, "No quota left for account")
-            return False
-        tx.put(replace(settings, spent_month=month, spent_usd=spent + parts * PART_USD))
+            return None
+        spent += parts * PART_USD
+        tx.put(replace(settings, spent_month=month, spent_usd=spent))
         tx.put(
             PhoneMessage(
                 account=account,
@@ -265,9 +267,12 @@ async def send_text(
         tx.meter("SMS-Parts", parts)
         sheet["priceInUSD"] = round(parts * PART_USD, 5)
         await _tell(tx, settings, message, sheet, None)
-        return True
+        return spent
 
-    return await ctx.transact(send)
+    spent = await ctx.transact(send)
+    if spent is not None:
+        ctx.count(SPENT, account, region, (), spent)
+    return spent is not None
 
 
 async def _tell(
