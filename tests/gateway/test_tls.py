@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from doppio.gateway import tls
+from doppio.wire.http import Request, Response
 
 from .sockets import echo, get, listening, run
 
@@ -61,3 +62,26 @@ def test_a_server_certificate_near_its_end_is_made_anew(tmp_path: Path) -> None:
     assert authority.server.read_bytes() == before
     tls.ensure_ca(tmp_path, NOW + tls.SERVER_LIFE - timedelta(days=20))
     assert authority.server.read_bytes() != before
+
+
+def test_a_request_knows_the_cipher_and_version_that_it_came_by(tmp_path: Path) -> None:
+    authority = tls.ensure_ca(tmp_path / "ca", NOW)
+    trusting = ssl.create_default_context(cafile=str(authority.certificate))
+    trusting.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    async def told(request: Request) -> Response:
+        return Response(200, [], f"{request.cipher or '-'} {request.secure or '-'}".encode())
+
+    async def story() -> None:
+        async with listening(told, tls=tls.server_context(authority)) as here:
+            peer = await here.connect(ssl=trusting, server_hostname="localhost")
+            await peer.send(get("/"))
+            cipher, version = (await peer.answer())[2].decode().split()
+            assert cipher.startswith("ECDHE-ECDSA-AES")
+            assert version == "TLSv1.2"
+        async with listening(told) as here:
+            peer = await here.connect()
+            await peer.send(get("/"))
+            assert (await peer.answer())[2] == b"- -"
+
+    run(story())

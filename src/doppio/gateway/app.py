@@ -151,9 +151,25 @@ class Gateway:
             await witness.look(self._cloud.context_for("", ""))
         if not witness.watched:
             return
-        labels = target.uri
+        await self._tell_of(witness, request, response, target, line, target.uri, way)
+        if not line.error:
+            for labels, part in witness.beside(request):
+                await self._tell_of(witness, request, response, target, line, labels, way, part)
+
+    async def _tell_of(
+        self,
+        witness: Witness,
+        request: Request,
+        response: Response,
+        target: Target,
+        line: Line,
+        labels: Mapping[str, str],
+        way: str,
+        part: str = "",
+    ) -> None:
+        watched = witness.watched or frozenset()
         name = labels.get(witness.label, "")
-        if name not in witness.watched and not witness.leads(name):
+        if name not in watched and not witness.leads(name):
             return
         region = target.region or "us-east-1"
         context = self._cloud.context(
@@ -166,14 +182,14 @@ class Gateway:
             user_agent=request.headers.get("user-agent", ""),
             secure=request.secure,
         )
-        if name not in witness.watched:
+        if name not in watched:
             labels = await witness.meant(context, labels)
-            if labels.get(witness.label) not in witness.watched:
+            if labels.get(witness.label) not in watched:
                 return
         seconds = self._cloud.clock.host.seconds() - line.at
         exchange = Exchange(
             request, response, labels, target.operation.name, line.caller, line.error,
-            seconds, way,
+            seconds, way, part,
         )  # fmt: skip
         witness.saw(context, exchange)
 

@@ -56,8 +56,7 @@ class Connection(asyncio.BufferedProtocol):
         self._limits = server.limits
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._peer = ""
-        self._secure = ""
+        self._peer = self._secure = self._cipher = ""
         self._queue: deque[Pending] = deque()
         self._drive: Drive[Response] | None = None
         self._current: Pending | None = None
@@ -86,7 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         """A client has come."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._peer, self._secure = ends_of(transport)
+        self._peer, self._secure, self._cipher = ends_of(transport)
         if not self._server.admit(self):
             transport.abort()
             return
@@ -281,7 +280,7 @@ class Connection(asyncio.BufferedProtocol):
         path, _, query = target.partition("?")
         request = Request(
             self._parser.get_method().decode("latin-1"), path, query, self._headers, body,
-            self._peer, self._secure,
+            self._peer, self._secure, self._cipher,
         )  # fmt: skip
         pending = Pending(request, self._parser.should_keep_alive())
         if self._current is None:

@@ -13,11 +13,14 @@ known_names: dict[bytes, str] = {}
 NAMES_MAX = 1_000
 
 
-def ends_of(transport: asyncio.Transport) -> tuple[str, str]:
-    """The address of who has connected, and the version of TLS, empty without."""
+def ends_of(transport: asyncio.Transport) -> tuple[str, str, str]:
+    """The address of who has connected, the version of TLS and its cipher, both empty without."""
     peer, tls = transport.get_extra_info("peername"), transport.get_extra_info("ssl_object")
-    secure = "" if tls is None else tls.version() or "TLS"
-    return peer[0] if isinstance(peer, tuple) else "127.0.0.1", secure
+    address = peer[0] if isinstance(peer, tuple) else "127.0.0.1"
+    if tls is None:
+        return address, "", ""
+    cipher = tls.cipher()
+    return address, tls.version() or "TLS", "" if cipher is None else cipher[0]
 
 
 # Of the signature itself.

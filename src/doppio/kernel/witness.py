@@ -6,7 +6,7 @@ to an operation. Whose requests are watched is a hint in memory, so that nobody 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from doppio.wire.http import Request, Response
@@ -20,6 +20,7 @@ class Exchange(NamedTuple):
 
     `labels` are those of the path, `caller` is an ARN (empty before the signature was checked),
     `error` is AWS's code, `seconds` is how long the answer took. `way` is how the client spoke.
+    `part` is the service's word for a part of the request that concerns another resource.
     """
 
     request: Request
@@ -30,6 +31,7 @@ class Exchange(NamedTuple):
     error: str
     seconds: float
     way: str = "REST"
+    part: str = ""
 
 
 class Witness(Protocol):
@@ -55,6 +57,10 @@ class Witness(Protocol):
 
     async def meant(self, ctx: Context, labels: Mapping[str, str]) -> Mapping[str, str]:
         """The labels, with the name to which theirs leads."""
+        ...
+
+    def beside(self, request: Request) -> Sequence[tuple[Mapping[str, str], str]]:
+        """The labels of what a request that was answered has concerned, too, and in what part."""
         ...
 
     def saw(self, ctx: Context, exchange: Exchange) -> None:

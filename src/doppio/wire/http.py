@@ -41,7 +41,8 @@ class Request:
     """One HTTP request. Header names are lower case; repeated ones are joined by `,`.
 
     `path` and `query` are as sent (percent-encoded, without the `?`), since signatures are
-    computed over those very bytes. `secure` is the version of TLS, empty without.
+    computed over those very bytes. `secure` is the version of TLS, empty without,
+    and `cipher` what it enciphers with.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Request:
     body: ByteStream
     peer: str = "127.0.0.1"
     secure: str = ""
+    cipher: str = ""
 
 
 @dataclass(slots=True, frozen=True)

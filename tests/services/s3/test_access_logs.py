@@ -7,12 +7,17 @@ import shlex
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from doppio.kernel.identity import canonical_user
+from doppio.kernel.witness import Exchange
+from doppio.services.s3.access_log_lines import line
+from doppio.services.s3.records import Bucket
 from doppio.testing import Cloud
+from doppio.wire.http import Request, Response, Whole
 
 ACCOUNT = "000000000000"
 
@@ -238,3 +243,71 @@ def test_a_request_through_an_access_point_is_the_buckets_and_says_so(
     s3.put_object(Bucket=made["Alias"], Key="k", Body=b"12345")
     *_, put = lines(cloud, s3, target)
     assert (put[1], put[6], put[24]) == (source, "REST.PUT.OBJECT", made["AccessPointArn"])
+
+
+def test_each_key_of_a_batch_has_its_line_too(cloud: Cloud, s3: Any) -> None:
+    source, target = begin(s3, "batch")
+    allow(s3, target, source)
+    s3.put_object(Bucket=source, Key="a b", Body=b"12345")
+    keys: list[dict[str, str]] = [{"Key": "a b"}, {"Key": "none", "VersionId": "null"}]
+    s3.delete_objects(Bucket=source, Delete={"Objects": keys, "Quiet": True})
+    found = [line for line in lines(cloud, s3, target) if "DELETE" in line[6]]
+    assert [line[6] for line in found] == [
+        "REST.POST.MULTI_OBJECT_DELETE", "BATCH.DELETE.OBJECT", "BATCH.DELETE.OBJECT",
+    ]  # fmt: skip
+    _, first, second = found
+    assert first[7:13] == ["a%2520b", "-", "204", "-", "-", "-"]
+    assert (first[17], second[7], second[17]) == ("-", "none", "null")
+    assert first[5] == found[0][5], "they are of one request"
+
+
+def test_what_stays_of_a_batch_says_why(cloud: Cloud, s3: Any) -> None:
+    source, target = begin(s3, "stays")
+    allow(s3, target, source)
+    s3.put_object(Bucket=source, Key="kept", Body=b"12345")
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject",
+            "Resource": f"arn:aws:s3:::{source}/kept"}  # fmt: skip
+    text = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    s3.put_bucket_policy(Bucket=source, Policy=text)
+    s3.delete_objects(Bucket=source, Delete={"Objects": [{"Key": "kept"}, {"Key": "gone"}]})
+    found = [line for line in lines(cloud, s3, target) if line[6] == "BATCH.DELETE.OBJECT"]
+    assert [(line[7], line[9], line[10]) for line in found] == [
+        ("kept", "403", "AccessDenied"), ("gone", "204", "-"),
+    ]  # fmt: skip
+
+
+def test_the_source_of_a_copy_is_told_that_it_was_read(cloud: Cloud, s3: Any) -> None:
+    source, target = begin(s3, "copied")
+    allow(s3, target, source)
+    s3.create_bucket(Bucket="copied-to")
+    s3.put_object(Bucket=source, Key="menu", Body=b"12345")
+    s3.copy_object(Bucket="copied-to", Key="new", CopySource={"Bucket": source, "Key": "menu"})
+    upload = s3.create_multipart_upload(Bucket="copied-to", Key="parts")["UploadId"]
+    part = {"Bucket": "copied-to", "Key": "parts", "UploadId": upload, "PartNumber": 1}
+    s3.upload_part_copy(**part, CopySource={"Bucket": source, "Key": "menu"})
+    with pytest.raises(s3.exceptions.ClientError):
+        s3.copy_object(Bucket="copied-to", Key="x", CopySource={"Bucket": source, "Key": "none"})
+    found = [line for line in lines(cloud, s3, target) if "COPY" in line[6]]
+    assert [(line[1], line[6], line[7], line[9]) for line in found] == [
+        (source, "REST.COPY.OBJECT_GET", "menu", "200"),
+        (source, "REST.COPY.PART_GET", "menu", "200"),
+    ]
+
+
+def test_a_line_says_by_which_tls_a_request_came() -> None:
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    bucket = Bucket(
+        id="b", name="b", partition="aws", account=ACCOUNT, region="us-east-1", created_at=at
+    )
+    request = Request("GET", "/b/k", "", {"host": "b.s3.localhost"}, Whole(b""))
+    shown = []
+    for request.cipher, request.secure in (("", ""), ("ECDHE-ECDSA-AES256-GCM-SHA384", "TLSv1.2")):
+        exchange = Exchange(
+            request, Response(200), {"Bucket": "b", "Key": "k"}, "GetObject", "", "", 0.1
+        )
+        fields = shlex.split(line(bucket, exchange, "ID", at).replace("[", '"').replace("]", '"'))
+        shown.append((fields[20], fields[22], fields[23]))
+    assert shown == [
+        ("-", "b.s3.localhost", "-"),
+        ("ECDHE-ECDSA-AES256-GCM-SHA384", "b.s3.localhost", "TLSv1.2"),
+    ]

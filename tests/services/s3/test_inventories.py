@@ -348,6 +348,18 @@ async def typed(world: World, name: str) -> None:
 
 
 @told
+async def test_a_destination_of_another_account_than_was_said_gets_nothing(world: World) -> None:
+    await buckets(world)
+    await put(world, "k")
+    await inventory(world, destination={"AccountId": "222222222222"})
+    await world.advance(days=1)
+    assert await keys(world) == []
+    await inventory(world, destination={"AccountId": ACCOUNT})
+    await world.advance(days=1)
+    assert await rows(world) == [["source", "k"]]
+
+
+@told
 async def test_a_typed_report_of_nothing_has_columns(world: World) -> None:
     pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     orc = pytest.importorskip("pyarrow.orc")

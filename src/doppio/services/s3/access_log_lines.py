@@ -12,6 +12,8 @@ from doppio.kernel.identity import canonical_user
 from doppio.kernel.witness import Exchange
 from doppio.services.s3.records import Bucket
 from doppio.wire.faults import host_id
+from doppio.wire.http import Response
+from doppio.wire.xml_ import local_name, parse
 
 # What a parameter of the query makes of a request: S3's word for the resource.
 _BUCKETS = {
@@ -32,6 +34,9 @@ _OBJECTS = {
     "select": "OBJECT", "tagging": "OBJECT_TAGGING", "torrent": "OBJECT_TORRENT",
     "uploadId": "UPLOAD", "uploads": "UPLOADS",
 }  # fmt: skip
+# A line of one key of a DeleteObjects, and what statuses stand for what keeps it.
+DELETED = "BATCH.DELETE.OBJECT"
+_REFUSALS = {"AccessDenied": 403, "PreconditionFailed": 412, "NoSuchVersion": 404}
 _SIGNATURES = {"AWS4": "SigV4", "AWS ": "SigV2"}
 
 
@@ -51,29 +56,71 @@ def line(bucket: Bucket, exchange: Exchange, request_id: str, at: datetime) -> s
         request.peer,
         _requester(exchange.caller),
         request_id,
-        _operation(exchange, query),
+        exchange.part or _operation(exchange, query),
         quote(quote(key, safe="/"), safe="/") if key else "-",
-        _quoted(f"{request.method} {uri} HTTP/1.1"),
+        "-" if exchange.part == DELETED else _quoted(f"{request.method} {uri} HTTP/1.1"),
         str(response.status),
         exchange.error or "-",
-        _sent(exchange, headers),
-        _size(exchange, headers),
+        "-" if exchange.part else _sent(exchange, headers),
+        "-" if exchange.part else _size(exchange, headers),
         millis,
         millis,
         _quoted(request.headers.get("referer", "")),
         _quoted(request.headers.get("user-agent", "")),
-        query.get("versionId") or "-",
+        _version(exchange, query),
         host_id(request_id),
         version,
-        "-",
+        request.cipher or "-",
         kind,
         request.headers.get("host", "-"),
-        "-",
+        request.secure or "-",
         exchange.labels.get("AccessPoint", "-"),
         "-",
         "-",
     ]
     return " ".join(fields) + "\n"
+
+
+def deletions(exchange: Exchange, kept: Exchange) -> list[Exchange]:
+    """A DeleteObjects has a line of its own for each key, too: 204, or why it stays.
+
+    `exchange` still has its bodies, `kept` has what the lines share.
+    """
+    asked, body = exchange.request.body.whole, exchange.response.body
+    if not asked or not isinstance(body, bytes):
+        return []
+    refused = {
+        (one.get("Key", ""), one.get("VersionId", "")): one["Code"]
+        for one in _children(body, "Error")
+    }
+    found: list[Exchange] = []
+    for one in _children(asked, "Object"):
+        key, version = one.get("Key", ""), one.get("VersionId", "")
+        code = refused.get((key, version), "")
+        status = 204 if not code else _REFUSALS.get(code, 400)
+        found.append(
+            kept._replace(
+                labels={**kept.labels, "Key": key, "VersionId": version},
+                response=Response(status),
+                error=code,
+                part=DELETED,
+            )
+        )
+    return found
+
+
+def _children(document: bytes, tag: str) -> list[dict[str, str]]:
+    return [
+        {local_name(child.tag): child.text or "" for child in node}
+        for node in parse(document)
+        if local_name(node.tag) == tag
+    ]
+
+
+def _version(exchange: Exchange, query: dict[str, str]) -> str:
+    if exchange.part:
+        return exchange.labels.get("VersionId") or "-"
+    return query.get("versionId") or "-"
 
 
 def _requester(caller: str) -> str:

@@ -23,7 +23,7 @@ from doppio.kernel.kernel import Kernel
 from doppio.kernel.records import record
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from doppio.kernel.witness import Exchange
-from doppio.services.s3.access_log_lines import line
+from doppio.services.s3.access_log_lines import deletions, line
 from doppio.services.s3.attributes import ENFORCED
 from doppio.services.s3.errors import (
     CrossLocationLoggingProhibited,
@@ -157,6 +157,8 @@ class AccessLog:
         request = replace(exchange.request, body=Whole(b""))
         kept = exchange._replace(request=request, response=_bare(exchange), error=_code(exchange))
         held.append((ctx.now, ctx, kept))
+        if exchange.operation == "DeleteObjects" and not exchange.error:
+            held += [(ctx.now, ctx, each) for each in deletions(exchange, kept)]
         if len(held) >= LOG_LINES_MAX:
             self._begin()
         elif self._cancel is None:

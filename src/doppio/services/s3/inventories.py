@@ -209,6 +209,7 @@ class _Report:
                 "Key": key,
                 "Body": body,
                 "ACL": "bucket-owner-full-control",
+                **({"ExpectedBucketOwner": self._plan.owner} if self._plan.owner else {}),
                 **self._plan.encryption,
             },
         )

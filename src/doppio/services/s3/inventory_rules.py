@@ -57,6 +57,7 @@ class Plan(NamedTuple):
     encryption: Mapping[str, str]
     weekly: bool
     format: str
+    owner: str
 
 
 def check(document: Mapping[str, Any]) -> None:
@@ -105,6 +106,7 @@ def plan_of(source: str, document: Mapping[str, Any]) -> Plan:
         told,
         document["Schedule"]["Frequency"] == "Weekly",
         destination["Format"],
+        destination.get("AccountId", ""),
     )
 
 

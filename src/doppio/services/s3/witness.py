@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from doppio.kernel.context import Context
 from doppio.kernel.kernel import Kernel
@@ -10,6 +10,8 @@ from doppio.kernel.witness import Exchange
 from doppio.services.s3 import points
 from doppio.services.s3.access_logs import AccessLog
 from doppio.services.s3.request_metrics import Counter
+from doppio.services.s3.rules import copy_source
+from doppio.wire.http import Request
 
 
 class Witness:
@@ -51,10 +53,21 @@ class Witness:
             return labels
         return {**labels, "Bucket": point.bucket_name, "AccessPoint": point.arn}
 
+    def beside(self, request: Request) -> Sequence[tuple[Mapping[str, str], str]]:
+        """A copy reads its source: S3 tells the source's bucket of that."""
+        given = request.headers.get("x-amz-copy-source")
+        source = None if given is None else copy_source(given)
+        if source is None:
+            return ()
+        bucket, key, version = source
+        labels = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
+        part = "PART" if "partNumber=" in request.query else "OBJECT"
+        return ((labels, f"REST.COPY.{part}_GET"),)
+
     def saw(self, ctx: Context, exchange: Exchange) -> None:
-        """Tell of an exchange who watches its bucket."""
+        """Tell of an exchange who watches its bucket; parts of one are no requests to be counted."""
         name = exchange.labels["Bucket"]
-        for one in (self._log, self._counter):
+        for one in (self._log,) if exchange.part else (self._log, self._counter):
             if one.watched and name in one.watched:
                 one.saw(ctx, exchange)
 
