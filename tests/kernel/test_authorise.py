@@ -169,6 +169,41 @@ async def test_many_calls_of_a_service_ask_the_policy_once(world: World) -> None
 
 
 @told
+async def test_a_root_is_judged_once_by_what_only_its_account_decides(world: World) -> None:
+    asked = 0
+
+    def counted(request: Any, policies: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return evaluate(request, policies)
+
+    # A key that no call has, as in the policy that SNS gives new topics.
+    owner = {"StringEquals": {"AWS:SourceOwner": ACCOUNT}}
+    guests = {"StringEquals": {"aws:PrincipalAccount": OTHER}}
+    await own(
+        world, policy(allow(Principal="*", Condition=owner), allow(Principal="*", Condition=guests))
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authorise, "evaluate", counted)
+        for _ in range(3):
+            assert await may(world, root_of(ACCOUNT))
+            assert not await may(world, root_of("111122223333"))
+        assert asked == 2
+        context = {"aws:sourceowner": ACCOUNT}
+        stranger = Need("s3:GetObject", MENU, context, CAFE)
+        for _ in range(3):
+            assert await may(world, root_of("111122223333"), stranger)
+        assert asked == 5
+        # Whoever has policies of its own is judged each time.
+        for _ in range(3):
+            assert not await may(world, user(account="111122223333"))
+        assert asked == 8
+    locked = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
+    await own(world, policy(locked))
+    assert not await may(world, root_of(ACCOUNT))
+
+
+@told
 async def test_a_policy_that_asks_for_more_than_who_calls_is_asked_each_time(world: World) -> None:
     service, sns = {"Service": "sns.amazonaws.com"}, service_caller("sns", ACCOUNT)
     until = {"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:01:00Z"}}

@@ -45,33 +45,40 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     document: str | None = None
 
 
-# What a service as principal brings to each of its calls for the same resource of its own.
-_OF_SERVICES = frozenset({
-    "aws:principalisawsservice", "aws:principalservicename", "aws:principaltype",
-    "aws:sourceaccount", "aws:sourcearn",
+# The condition keys that follow from the caller alone.
+_OF_CALLERS = frozenset({
+    "aws:principalaccount", "aws:principalarn", "aws:principalisawsservice",
+    "aws:principalservicename", "aws:principaltype", "aws:sourceaccount", "aws:sourcearn",
+    "aws:userid", "aws:username",
 })  # fmt: skip
-# So many decisions about services are remembered of one resource.
+_WITHOUT_POLICIES = frozenset({"root", "service"})
+# So many decisions are remembered of one resource.
 DECISIONS_MAX = 256
 
 
 class _Facts(msgspec.Struct, frozen=True):
     account: str
     policy: Policy | None
-    # What the policy has decided of services, by all on which it can hang.
+    # What was decided of services and roots, by all on which it can hang.
     decided: dict[tuple[Any, ...], Decision] = {}
 
     def hangs_on(self, caller: Caller, need: Need) -> tuple[Any, ...] | None:
-        """All on which a decision about a service hangs; None where it may hang on more."""
+        """All on which a decision hangs, beside the policy; None where it may hang on more.
+
+        A service and an account's root bring no policies. A condition key that is neither the
+        caller's nor in the need, and that no call has, is never there.
+        """
         policy = self.policy
-        if caller.kind != "service" or caller.policies is not None or caller.session:
+        if caller.policies is not None or caller.session or caller.kind not in _WITHOUT_POLICIES:
             return None
         if policy is None or policy.keys is None or need.beyond is not None:
             return None
-        if not policy.keys <= _OF_SERVICES or any(key in need.context for key in policy.keys):
-            return None
+        for key in policy.keys:
+            if key in need.context or (key in _GLOBAL and key not in _OF_CALLERS):
+                return None
         return (
-            need.action, need.resource, need.decisive, need.granted, caller.arn, caller.id,
-            caller.account, caller.source,
+            need.action, need.resource, need.decisive, need.granted, caller.kind, caller.arn,
+            caller.id, caller.account, caller.source,
         )  # fmt: skip
 
 

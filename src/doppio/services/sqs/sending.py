@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.keys import pack
+from doppio.kernel.records import table_of
 from doppio.services.sqs import fair, fifo, limits
+from doppio.services.sqs.access import line_of
 from doppio.services.sqs.counting import change_count
 from doppio.services.sqs.errors import InvalidParameterValue
 from doppio.services.sqs.records import Body, Message, Queue
@@ -23,6 +26,8 @@ from doppio.services.sqs.rules import (
     checked_trace,
     in_range,
 )
+
+_MESSAGES = table_of(Message)
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -99,7 +104,8 @@ async def accept(ctx: Context, tx: Tx, queue: Queue, sent: Draft) -> dict[str, A
         message = Message(
             queue=queue.id, visible_at=ctx.now + sent.delay, id=message_id, body=sent.body
         )
-        tx.add(message)
+        row = line_of(queue.id) + pack(message.visible_at, message_id)
+        tx.raw.put(row, _MESSAGES.encode(message))
         fair.stands(tx, message)
         change_count(tx, queue.id, 1)
         told = {"MessageId": message_id}
