@@ -1,8 +1,8 @@
 """The clients that `tests/clients` drives besides boto3, each from its own registry, unchanged.
 
 `python -m tools.install_clients [NAME ...]` installs all of them, or those that are named: Debian's
-with apt-get (as root), Python's each into an environment of its own, JavaScript's into a folder,
-both under `.cache/clients`. It may run again at any time: what is there is left alone. A test whose
+with apt-get (as root), Python's programs and libraries each into an environment of its own,
+JavaScript's into a folder, all under `.cache/clients`. It may run again at any time: what is there is left alone. A test whose
 client is not there says so and is skipped.
 """
 
@@ -36,10 +36,12 @@ CLIENTS = {
     "celery": Client("pip", ("celery[sqs]",), "celery"),
     "javascript": Client(
         "npm",
-        ("@aws-sdk/client-s3", "@aws-sdk/client-sns", "@aws-sdk/client-sqs",
-         "@aws-sdk/lib-storage", "@aws-sdk/s3-request-presigner"),
-        "@aws-sdk/s3-request-presigner/package.json",
+        ("@aws-sdk/client-dynamodb", "@aws-sdk/client-s3", "@aws-sdk/client-sns",
+         "@aws-sdk/client-sqs", "@aws-sdk/lib-dynamodb", "@aws-sdk/lib-storage",
+         "@aws-sdk/s3-request-presigner"),
+        "@aws-sdk/lib-dynamodb/package.json",
     ),
+    "pynamodb": Client("library", ("pynamodb",), "pynamodb"),
 }  # fmt: skip
 
 
@@ -49,6 +51,9 @@ def command(name: str) -> str | None:
     if client.registry == "npm":
         found = JAVASCRIPT / "node_modules" / client.shows
         return shutil.which("node") if found.exists() else None
+    if client.registry == "library":
+        found_in = list((CACHE / name).glob(f"lib/python*/site-packages/{client.shows}"))
+        return str(CACHE / name / "bin" / "python") if found_in else None
     own = CACHE / name / "bin" / client.shows
     return str(own) if own.exists() else shutil.which(client.shows)
 
@@ -62,7 +67,7 @@ def install(name: str) -> None:
         words = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
         subprocess.run(["apt-get", "update", "--quiet"], check=True)
         subprocess.run([*words, *client.packages], check=True)
-    elif client.registry == "pip":
+    elif client.registry in ("pip", "library"):
         folder = CACHE / name
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]

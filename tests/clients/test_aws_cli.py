@@ -173,3 +173,50 @@ def test_large_files_go_in_parts_between_buckets_too(account: Account, tmp_path:
     assert aws(account, "s3", "sync", str(tmp_path / "back"), two) == ""
     for bucket in (one, two):
         aws(account, "s3", "rb", bucket, "--force")
+
+
+def test_tables_are_asked_in_partiql_backed_up_and_exported(account: Account) -> None:
+    table = "partiql"
+    aws(
+        account, "dynamodb", "create-table", "--table-name", table,
+        "--attribute-definitions", "AttributeName=id,AttributeType=S",
+        "--key-schema", "AttributeName=id,KeyType=HASH", "--billing-mode", "PAY_PER_REQUEST",
+    )  # fmt: skip
+    aws(account, "dynamodb", "wait", "table-exists", "--table-name", table)
+    for n in range(3):
+        insert = f"INSERT INTO {table} VALUE {{'id': ?, 'n': {n}}}"
+        aws(account, "dynamodb", "execute-statement", "--statement", insert,
+            "--parameters", f'[{{"S": "id{n}"}}]')  # fmt: skip
+    found = answer(
+        account, "dynamodb", "execute-statement",
+        "--statement", f"SELECT id FROM {table} WHERE n >= 1", "--query", "Items[].id.S",
+    )  # fmt: skip
+    assert sorted(found) == ["id1", "id2"]
+    aws(
+        account, "dynamodb", "update-continuous-backups", "--table-name", table,
+        "--point-in-time-recovery-specification", "PointInTimeRecoveryEnabled=true",
+    )  # fmt: skip
+    made = answer(account, "dynamodb", "create-backup", "--table-name", table,
+                  "--backup-name", "first")["BackupDetails"]  # fmt: skip
+    listed = answer(account, "dynamodb", "list-backups", "--table-name", table)
+    assert [one["BackupArn"] for one in listed["BackupSummaries"]] == [made["BackupArn"]]
+    bucket = f"exports-{account.number}"
+    aws(account, "s3", "mb", f"s3://{bucket}")
+    arn = answer(account, "dynamodb", "describe-table", "--table-name", table)["Table"]["TableArn"]
+    begun = answer(account, "dynamodb", "export-table-to-point-in-time", "--table-arn", arn,
+                   "--s3-bucket", bucket)["ExportDescription"]  # fmt: skip
+    aws(account, "dynamodb", "wait", "export-completed", "--export-arn", begun["ExportArn"])
+    keys = aws(account, "s3", "ls", "--recursive", f"s3://{bucket}")
+    assert "manifest-summary.json" in keys
+    data = next(line.split()[-1] for line in keys.splitlines() if "/data/" in line)
+    begun = answer(
+        account, "dynamodb", "import-table", "--input-format", "DYNAMODB_JSON",
+        "--input-compression-type", "GZIP",
+        "--s3-bucket-source", f"S3Bucket={bucket},S3KeyPrefix={data}",
+        "--table-creation-parameters", '{"TableName": "again", "BillingMode": "PAY_PER_REQUEST",'
+        '"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],'
+        '"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}',
+    )["ImportTableDescription"]  # fmt: skip
+    aws(account, "dynamodb", "wait", "import-completed", "--import-arn", begun["ImportArn"])
+    count = answer(account, "dynamodb", "scan", "--table-name", "again", "--select", "COUNT")
+    assert count["Count"] == 3
