@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from doppio.kernel.context import Context, index_row_key, row_key
-from doppio.kernel.jobs import DUE, Job, job_key
+from doppio.kernel.jobs import DUE, Job, JobRunner, job_key
 from doppio.kernel.records import table_of
-from doppio.kernel.store import Conflict
+from doppio.kernel.store import Conflict, StoreFull
 from tests.services.world import World
 
 from .small import made, run_host, running
@@ -229,5 +229,31 @@ def test_a_job_whose_index_is_late_rings_once_a_second_at_most() -> None:
             await world.advance(hours=1)
             await run_host(world, 1)
             assert [key for key, _ in bell.ran] == ["a"]
+
+    asyncio.run(story())
+
+
+def test_a_job_that_cannot_be_settled_is_told_of_and_tried_again_later(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        bell, world = Bell(), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
+            await schedule(world, "a", HOUR)
+            real, full = JobRunner._settle, [True]
+
+            async def settle(runner: JobRunner, *given: Any, **more: Any) -> bool:
+                if full[0]:
+                    raise StoreFull("no space left")
+                return await real(runner, *given, **more)
+
+            monkeypatch.setattr(JobRunner, "_settle", settle)
+            await world.advance(hours=1)
+            assert len(bell.ran) == 2
+            assert "what became of job sns.ring(a) is not kept" in caplog.text
+            full[0] = False
+            await run_host(world, 1)
+            assert len(bell.ran) == 3
+            assert await waiting(world) == []
 
     asyncio.run(story())

@@ -124,7 +124,10 @@ class JobRunner:
             del self._running[known]
             if task.cancelled():
                 return
-            if is_due and task.exception() is None and task.result():
+            error = task.exception()
+            if error is not None:
+                _log.error("what became of job %s is not kept: %r", job_key(*known), error)
+            if is_due and error is None and task.result():
                 self._in_vain.discard(known)
                 self._news.set()
             elif known not in self._in_vain:
