@@ -86,7 +86,7 @@ def test_an_event_is_put_matched_archived_and_replayed(account: Account) -> None
     }  # fmt: skip
     answered = answer(account, "events", "put-events", "--entries", json.dumps([entry]))
     assert answered["FailedEntryCount"] == 0
-    assert heard(account, "q") == ['{"tea":1}']
+    assert set(heard(account, "q")) == {'{"tea":1}'}
     shown = answer(account, "events", "describe-archive", "--archive-name", "a")
     assert (shown["EventCount"], shown["State"]) == (1, "ENABLED")
     aws(
@@ -94,7 +94,7 @@ def test_an_event_is_put_matched_archived_and_replayed(account: Account) -> None
         "--event-source-arn", shown["ArchiveArn"], "--destination", json.dumps({"Arn": bus}),
         "--event-start-time", "2000-01-01T00:00:00Z", "--event-end-time", "2100-01-01T00:00:00Z",
     )  # fmt: skip
-    assert heard(account, "q") == ['{"tea":1}']
+    assert set(heard(account, "q")) == {'{"tea":1}'}
     aws(account, "events", "remove-targets", "--rule", "r", "--event-bus-name", "shop",
         "--ids", "q")  # fmt: skip
     aws(account, "events", "delete-rule", "--name", "r", "--event-bus-name", "shop")
@@ -199,7 +199,7 @@ def test_a_schedule_calls_and_a_pipe_brings_what_a_table_tells(account: Account)
         "--schedule-expression", "rate(1 hour)", "--flexible-time-window", "Mode=OFF",
         "--target", json.dumps(target),
     )  # fmt: skip
-    assert until(lambda: heard(account, "q")) == ['"by the clock"']
+    assert set(until(lambda: heard(account, "q"))) == {'"by the clock"'}
     aws(account, "scheduler", "delete-schedule", "--name", "s")
     aws(account, "pipes", "delete-pipe", "--name", "p")
     assert until(lambda: answer(account, "pipes", "list-pipes")["Pipes"] == [])
