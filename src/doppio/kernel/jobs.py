@@ -2,7 +2,9 @@
 
 A job is known by (name, key): scheduling it again moves it. `name` is `service.what`, and the
 service's list of jobs maps it to a coroutine. A job that fails is tried again with back-off, for
-ever; one that succeeds is forgotten, unless it was scheduled anew meanwhile.
+ever; one that succeeds is forgotten, unless it was scheduled anew meanwhile. One that ran twice and is
+due as before waits a moment of host time: so it is where a commit is lost again and again, or where
+a disk has kept a part of one.
 """
 
 from __future__ import annotations
