@@ -220,3 +220,36 @@ def test_tables_are_asked_in_partiql_backed_up_and_exported(account: Account) ->
     aws(account, "dynamodb", "wait", "import-completed", "--import-arn", begun["ImportArn"])
     count = answer(account, "dynamodb", "scan", "--table-name", "again", "--select", "COUNT")
     assert count["Count"] == 3
+
+
+def test_a_directory_bucket_of_one_zone_is_used_by_sessions(
+    account: Account, tmp_path: Path
+) -> None:
+    """The CLI makes its sessions by itself, and knows such buckets by their names.
+
+    By an address, since not every machine resolves names below localhost.
+    """
+    account = Account([account.endpoint.replace("localhost", "127.0.0.1")], account.number)
+    name = f"shop-{account.number}--use1-az1--x-s3"
+    bucket = f"s3://{name}"
+    large = hashlib.shake_256(b"y").digest(9 * 1024 * 1024)
+    (tmp_path / "large").write_bytes(large)
+    (tmp_path / "small").write_text("tea")
+    place = "Location={Type=AvailabilityZone,Name=use1-az1}"
+    kind = "Bucket={Type=Directory,DataRedundancy=SingleAvailabilityZone}"
+    configuration = ("--create-bucket-configuration", f"{place},{kind}")
+    aws(account, "s3api", "create-bucket", "--bucket", name, *configuration)
+    listed = answer(account, "s3api", "list-directory-buckets")["Buckets"]
+    assert [one["Name"] for one in listed] == [name]
+    for file in ("large", "small"):
+        aws(account, "s3", "cp", str(tmp_path / file), f"{bucket}/menu/{file}")
+    assert aws(account, "s3", "ls", bucket).split() == ["PRE", "menu/"]
+    back = tmp_path / "back"
+    aws(account, "s3", "cp", "--recursive", f"{bucket}/menu/", str(back))
+    assert (back / "large").read_bytes() == large
+    renamed = ("--bucket", name, "--key", "tea", "--rename-source", "menu/small")
+    aws(account, "s3api", "rename-object", *renamed)
+    assert aws(account, "s3", "cp", f"{bucket}/tea", "-") == "tea"
+    aws(account, "s3", "rm", "--recursive", bucket)
+    aws(account, "s3", "rb", bucket)
+    assert answer(account, "s3api", "list-directory-buckets")["Buckets"] == []

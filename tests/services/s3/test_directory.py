@@ -9,10 +9,10 @@ import pytest
 
 from doppio.kernel.identity import root_of
 from doppio.wire import model
-from tests.services.kms.helpers import key
+from tests.services.kms.helpers import allow, key, user
 from tests.services.world import OTHER, World, refusal, refused, told
 
-from .directories import NOT_THERE, get, make, of, put, s3
+from .directories import BUCKET, NOT_THERE, get, make, of, put, s3
 
 FIVE = 5 * 1024 * 1024
 
@@ -294,3 +294,60 @@ async def test_requests_and_storage_are_billed_as_of_one_zone(world: World) -> N
     assert await world.used("Retrieval-XZ") == 1000
     await world.advance(days=1)
     assert await world.used("TimedStorage-XZ-ByteHrs") == pytest.approx(24_000)
+
+
+@told
+async def test_annotations_stay_behind_when_an_object_is_copied_here(world: World) -> None:
+    await make(world)
+    await world.call("s3", "create_bucket", Bucket="general")
+    await put(world, "k", b"milk", Bucket="general")
+    copy = {"Key": "k", "CopySource": "general/k"}
+    assert (
+        await of(world, s3(world, "copy_object", **copy, AnnotationDirective="COPY")) == NOT_THERE
+    )
+    await s3(world, "copy_object", **copy)
+    await world.call(
+        "s3",
+        "put_object_annotation",
+        Bucket="general",
+        Key="k",
+        AnnotationName="n",
+        AnnotationPayload=b"text",
+    )
+    assert await of(world, s3(world, "copy_object", **copy)) == NOT_THERE
+    await s3(world, "copy_object", **copy, AnnotationDirective="EXCLUDE")
+    assert await get(world, "k") == b"milk"
+
+
+@told
+async def test_parts_are_copied_here_from_either_kind_of_bucket(world: World) -> None:
+    await make(world)
+    await world.call("s3", "create_bucket", Bucket="general")
+    await put(world, "k", b"g" * FIVE, Bucket="general")
+    await put(world, "k", b"d" * FIVE)
+    begun = await s3(world, "create_multipart_upload", Key="both")
+    where = {"Key": "both", "UploadId": begun["UploadId"]}
+    parts = []
+    for number, source in ((1, "general/k"), (2, f"{BUCKET}/k")):
+        copied = await s3(world, "upload_part_copy", **where, PartNumber=number, CopySource=source)
+        parts.append({"PartNumber": number, "ETag": copied["CopyPartResult"]["ETag"]})
+    await s3(world, "complete_multipart_upload", **where, MultipartUpload={"Parts": parts})
+    assert await get(world, "both") == b"g" * FIVE + b"d" * FIVE
+    await put(world, "both", b"end", WriteOffsetBytes=2 * FIVE)
+    found = await s3(
+        world,
+        "get_object_attributes",
+        Key="both",
+        ObjectAttributes=["ETag", "ObjectSize", "StorageClass", "ObjectParts"],
+    )
+    assert (found["ObjectSize"], found["StorageClass"]) == (2 * FIVE + 3, "EXPRESS_ONEZONE")
+    assert found["ObjectParts"]["TotalPartsCount"] == 3
+    reader = await user(world, "reader", allow("s3:*"))
+    call = s3(
+        world, "copy_object", Bucket="general", Key="x", CopySource=f"{BUCKET}/k", caller=reader
+    )
+    assert (await refused(call)).status == 403
+    wide = await user(world, "wide", allow("s3:*"), allow("s3express:CreateSession"))
+    await s3(world, "copy_object", Bucket="general", Key="x", CopySource=f"{BUCKET}/k", caller=wide)
+    head = await s3(world, "head_object", Bucket="general", Key="x")
+    assert (head["ContentLength"], head.get("StorageClass")) == (FIVE, None)

@@ -17,6 +17,7 @@ from doppio.services.s3 import points
 from doppio.services.s3.annotations import annotated_of, keys_of_annotation
 from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.bodies import Bodies, Expected, Received
+from doppio.services.s3.directory_errors import FunctionNotImplemented
 from doppio.services.s3.encryption import opaque_etag
 from doppio.services.s3.errors import InvalidArgument, SlowDown
 from doppio.services.s3.limits import (
@@ -54,6 +55,9 @@ async def to_copy(
     found = annotated_of(version)
     if found is None or directive != COPY:
         return None
+    if bucket.zone:
+        # Directory buckets have no annotations: who copies there says EXCLUDE.
+        raise FunctionNotImplemented
     target = f"{bucket.arn}/{req['Key']}"
     origin = f"{source.arn}/{version.key}"
     await points.authorise(
