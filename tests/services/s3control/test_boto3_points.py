@@ -64,6 +64,9 @@ def test_requests_come_through_access_points(cloud: Cloud, here: None) -> None:
     tags = control.list_tags_for_resource(AccountId=me, ResourceArn=arn)["Tags"]
     assert tags == [{"Key": "a/b", "Value": "ü"}]
     control.untag_resource(AccountId=me, ResourceArn=arn, TagKeys=["a/b"])
+    bucket = "arn:aws:s3:::shop"
+    control.tag_resource(AccountId=me, ResourceArn=bucket, Tags=[{"Key": "a", "Value": "b"}])
+    assert s3.get_bucket_tagging(Bucket="shop")["TagSet"] == [{"Key": "a", "Value": "b"}]
     control.delete_access_point(AccountId=me, Name="counter")
     with pytest.raises(ClientError) as refused:
         control.get_access_point(AccountId=me, Name="counter")

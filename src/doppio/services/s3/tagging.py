@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import msgspec
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3.errors import NoSuchTagSet
+from doppio.services.s3.errors import InvalidRequest, NoSuchTagSet
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.limits import BUCKET_TAGS_MAX, OBJECT_TAGS_MAX
 from doppio.services.s3.lookup import existing_bucket, version_of
@@ -57,6 +57,7 @@ class Tagging:
         tags = tags_of_set(req["Tagging"].get("TagSet") or [], BUCKET_TAGS_MAX, "Bucket")
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
+            _check_counts(bucket)
             tx.put(msgspec.structs.replace(bucket, tags=tags))
             tx.meter("Requests-Tier1")
 
@@ -75,7 +76,17 @@ class Tagging:
         """Take all tags off a bucket."""
         async with ctx.write() as tx:
             bucket = await existing_bucket(tx, req)
+            _check_counts(bucket)
             tx.put(msgspec.structs.replace(bucket, tags={}))
+
+
+def _check_counts(bucket: Bucket) -> None:
+    """Raise InvalidRequest where tags count in policies: then they are S3 Control's to change."""
+    if bucket.abac:
+        raise InvalidRequest(
+            "Attribute-based access control is enabled for this bucket: use TagResource and "
+            "UntagResource to manage its tags."
+        )
 
 
 def _tag_set(tags: Mapping[str, str]) -> list[w.Tag]:

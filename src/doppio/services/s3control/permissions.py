@@ -11,7 +11,7 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Granted, Need
-from doppio.services.s3.ports import point_named
+from doppio.services.s3.ports import RECORDS, point_named
 from doppio.services.s3control.errors import AccessDenied
 from doppio.services.s3control.job_permissions import job_needs
 
@@ -74,7 +74,9 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         # Its ARN is known only when it has been found: there it is asked for.
         return ()
     if "ResourceArn" in req:
-        return (Need(action, req["ResourceArn"], _of_tags(req), beyond=_OF_POINTS),)
+        arn = req["ResourceArn"]
+        beyond = RECORDS if ":s3:::" in arn else _OF_POINTS
+        return (Need(action, arn, _of_tags(req), beyond=beyond),)
     return (Need(action),)
 
 

@@ -1,4 +1,5 @@
-"""Tags of what S3 Control has, by ARN: policies may ask for an access point's."""
+"""Tags of what S3 Control has, by ARN: policies may ask for those of access points, and of buckets that
+let theirs count."""
 
 from __future__ import annotations
 
@@ -10,14 +11,20 @@ from msgspec.structs import replace
 
 from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.services.s3.ports import AccessPoint, tell_point
-from doppio.services.s3control.errors import InvalidTag, NoSuchResource
+from doppio.services.s3.ports import AccessPoint, Bucket, bucket_id, tell_point
+from doppio.services.s3control.errors import (
+    AccessDenied,
+    InvalidRequest,
+    InvalidTag,
+    NoSuchResource,
+)
 from doppio.services.s3control.records import LensGroup
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import s3control as w
 
+_BUCKET = re.compile(r"arn:[^:/]+:s3:::([^:/]+)")
 _TAGGED = re.compile(r"arn:[^:/]+:s3:([^:/]+):(\d{12}):(accesspoint|storage-lens-group)/([^:/]+)")
 
 
@@ -60,15 +67,18 @@ def checked_tags(given: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         raise InvalidTag(str(error)) from error
 
 
-def _put(tx: Tx, found: AccessPoint | LensGroup, wanted: dict[str, str]) -> None:
+def _put(tx: Tx, found: AccessPoint | Bucket | LensGroup, wanted: dict[str, str]) -> None:
     if isinstance(found, AccessPoint):
         tell_point(tx, replace(found, tags=wanted))
     else:
         tx.put(replace(found, tags=wanted))
 
 
-async def _tagged(reader: Reader, arn: str) -> AccessPoint | LensGroup:
+async def _tagged(reader: Reader, arn: str) -> AccessPoint | Bucket | LensGroup:
     ctx = reader.context
+    bucket = _BUCKET.fullmatch(arn)
+    if bucket is not None:
+        return await _bucket_of(reader, bucket[1], arn)
     found = _TAGGED.fullmatch(arn)
     if found is None:
         raise NotImplementedByDoppio(f"Tags of {arn} exist in AWS and not yet in this cloud")
@@ -81,3 +91,16 @@ async def _tagged(reader: Reader, arn: str) -> AccessPoint | LensGroup:
     if tagged is None:
         raise NoSuchResource(ResourceArn=arn)
     return tagged
+
+
+async def _bucket_of(reader: Reader, name: str, arn: str) -> Bucket:
+    """A bucket of the account's own, in this Region."""
+    ctx = reader.context
+    bucket = await reader.get(Bucket, bucket_id(ctx, name))
+    if bucket is None:
+        raise NoSuchResource(ResourceArn=arn)
+    if bucket.account != ctx.account:
+        raise AccessDenied
+    if bucket.region != ctx.region:
+        raise InvalidRequest("The bucket is in another Region", BucketRegion=bucket.region)
+    return bucket
