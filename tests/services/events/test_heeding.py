@@ -307,3 +307,24 @@ def test_what_patterns_may_want(patterns: list[Any], wanted: Any) -> None:
     reading = [a_rule(pattern, WITH_READS) for pattern in patterns]
     assert wanted_by(reading) == (*wanted, wanted[1])
     assert wanted_by([a_rule(pattern, "DISABLED") for pattern in patterns]) == ([], [], [])
+
+
+@told
+async def test_rules_of_a_store_that_knew_of_no_listening_are_heeded_after_a_start(
+    world: World,
+) -> None:
+    to = await listens(world, source=["aws.ssm"])
+
+    async def forget(tx: Any) -> None:
+        found = await tx.get(Listening, ACCOUNT, REGION)
+        tx.delete(found)
+
+    await world.cloud.root_context().transact(forget)
+    await put(world)
+    assert await events(world, to) == []
+    after = world.again()
+    await after.start()
+    await after.settle()
+    await put(after, Overwrite=True, Value="robusta")
+    assert [event["detail"]["operation"] for event in await events(after, to)] == ["Update"]
+    await after.close()

@@ -13,16 +13,17 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.controller import Again, Controller, Key
 from doppio.kernel.event_patterns import Pattern
 from doppio.kernel.events import Event, Subscription
 from doppio.kernel.identity import service_caller
-from doppio.kernel.listening import CHANGED, Listening, Told
+from doppio.kernel.listening import CHANGED, Listening, Told, listening
+from doppio.kernel.trail import KIND
 from doppio.services.events import limits
 from doppio.services.events.records import DEFAULT, WITH_READS, Rule
 from doppio.wire.errors import AwsError
 
 _log = logging.getLogger("doppio.services.events")
-CALLS = "AWS API Call via CloudTrail"
 
 
 async def heed(tx: Tx, account: str, region: str, bus: str) -> None:
@@ -41,6 +42,23 @@ async def heed(tx: Tx, account: str, region: str, bus: str) -> None:
     if new != old:
         tx.put(new)
         tx.wake(CHANGED)
+
+
+class Heeding(Controller[Rule]):
+    """Sees to it that rules are heeded whose store is older than the row that says so."""
+
+    record = Rule
+
+    async def reconcile(self, ctx: Context, key: Key) -> Again | None:
+        """Look at all rules of a default bus of which nothing is known."""
+        account, region, bus, _ = key
+        if bus == DEFAULT and await listening(ctx.read(), account, region) is None:
+
+            async def look(tx: Tx) -> None:
+                await heed(tx, account, region, bus)
+
+            await ctx.transact(look)
+        return None
 
 
 class Wanted(NamedTuple):
@@ -93,7 +111,7 @@ def _asks_for_calls(pattern: dict[str, Any]) -> bool:
     kinds = pattern.get("detail-type")
     if kinds is None:
         return False
-    return Pattern({"detail-type": kinds}).matches({"detail-type": CALLS})
+    return Pattern({"detail-type": kinds}).matches({"detail-type": KIND})
 
 
 async def pass_on(ctx: Context, event: Event) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.event_patterns import BadPattern, Pattern
+from doppio.kernel.trail import KIND
 from doppio.services.events import limits, measures
 from doppio.services.events.archived import keep
 from doppio.services.events.errors import InvalidEventPattern, Validation
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from doppio._stubs import events as w
 
 LANES = "events.lane"
-CALLS = "AWS API Call via CloudTrail"
 NOT_OF_ENDPOINT = Refusal(
     "InvalidArgument",
     "Parameter EventBusName is not valid. Reason: it is no event bus of the endpoint.",
@@ -198,7 +198,7 @@ def _wants(rule: Rule, event: Mapping[str, Any], only: Iterable[str] | None) -> 
         return False
     if not rule.pattern or rule.state == "DISABLED":
         return False
-    if rule.state != WITH_READS and event["detail-type"] == CALLS:
+    if rule.state != WITH_READS and event["detail-type"] == KIND:
         detail = event["detail"]
         if detail.get("readOnly") is True and event["source"].startswith("aws."):
             return False

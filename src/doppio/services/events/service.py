@@ -12,7 +12,7 @@ from doppio.services.events.connections import Connections
 from doppio.services.events.destinations import Destinations
 from doppio.services.events.endpoints import Endpoints
 from doppio.services.events.event_sources import EventSources
-from doppio.services.events.heeding import SUBSCRIPTION
+from doppio.services.events.heeding import SUBSCRIPTION, Heeding
 from doppio.services.events.lanes import Lanes
 from doppio.services.events.mending import MEND, mend
 from doppio.services.events.partners import Partners
@@ -55,5 +55,5 @@ SERVICE = Service(
         SETTLE: settle,
         MEND: mend,
     },
-    controllers=[Lanes()],
+    controllers=[Lanes(), Heeding()],
 )
