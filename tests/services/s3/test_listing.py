@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from doppio.services.s3.records import Listed, ListedWhole, Version
 from doppio.wire import model
 from doppio.wire.codec import codec
 from doppio.wire.xml_ import Written
@@ -240,3 +242,12 @@ async def test_listings_show_whole_seconds_as_heads_do(world: World) -> None:
     body = speaks.encode(model.load("s3").operations["ListObjectsV2"], listed, "id").body
     assert isinstance(body, bytes)
     assert b".000Z</LastModified>" in body
+
+
+def test_listings_read_the_fields_that_stand_where_versions_have_them() -> None:
+    whole = Version.__struct_fields__
+    for read in (Listed, ListedWhole):
+        fields = read.__struct_fields__
+        assert fields == whole[: len(fields)]
+    old = msgspec.msgpack.encode(["b", "k", 7, "null", datetime(2030, 1, 1, tzinfo=UTC)])
+    assert msgspec.msgpack.decode(old, type=ListedWhole).storage_class == "STANDARD"
