@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doppio.kernel.context import Reader
@@ -150,6 +150,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.text(), VALUES, max_size=5))
 def test_an_envelope_is_written_as_the_json_module_would_indent_it(told: dict[str, Any]) -> None:
     assert as_json(told) == json.dumps(told, indent=2, ensure_ascii=False)
