@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from random import Random
 from typing import Any
+
+import pytest
 
 from doppio.kernel.jobs import Job
 from doppio.kernel.records import table_of
 from doppio.services.dynamodb.item_keys import INDEXED, ITEMS
 from doppio.services.dynamodb.past import PAST
-from tests.services.world import START, World, refusal, told
+from tests.services.world import START, World, refusal, run, told
 
 from .helpers import arn, caller, described, index, item, make, put, scanned
 from .test_permissions import T, employed
@@ -244,3 +248,68 @@ def test_a_restore_is_whole_and_counted_once_whatever_crashes() -> None:
         await caller(world)("delete_backup", BackupArn=backup["BackupArn"])
 
     assert crashed_everywhere(before, work, check) >= 4
+
+
+def test_no_backup_or_moment_shows_half_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Money moves between accounts, many at a time; whatever is restored, none is lost or made."""
+    accounts, each = 12, 100
+    monkeypatch.setattr("doppio.services.dynamodb.limits.ROWS_A_READ", 3)
+
+    async def story(world: World) -> None:
+        chance, call = Random(5), caller(world)
+        await make(world)
+        await call(
+            "update_continuous_backups", TableName="orders",
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        )  # fmt: skip
+        for number in range(accounts):
+            await put(world, id=f"{number:02}", n=each)
+
+        def part(number: int, amount: int) -> dict[str, Any]:
+            return {
+                "Update": {
+                    "TableName": "orders", "Key": item(id=f"{number:02}"),
+                    "UpdateExpression": "ADD n :n",
+                    "ExpressionAttributeValues": {":n": {"N": str(amount)}},
+                }
+            }  # fmt: skip
+
+        async def move() -> None:
+            one, other = chance.sample(range(accounts), 2)
+            amount = chance.randrange(1, 9)
+            for _ in range(chance.randrange(60)):
+                await asyncio.sleep(0)  # Also while the backup is being made.
+            await call(
+                "transact_write_items", TransactItems=[part(one, -amount), part(other, amount)]
+            )
+
+        async def total(table: str) -> int:
+            return sum(int(one["n"]["N"]) for one in await scanned(world, table))
+
+        moments, backups = [], []
+        for round_ in range(6):
+            moves = [move() for _ in range(20)]
+            made = backed_up(world, name=f"round{round_}")
+            # In the middle of those who move money.
+            found = await asyncio.gather(*moves[:10], made, *moves[10:])
+            backups.append(str(found[10]))
+            moments.append(world.now)
+            await world.advance(chance.choice((0.000001, 0.5, 7)))
+        assert await total("orders") == accounts * each
+        for number, backup in enumerate(backups):
+            await restored(world, backup, f"backup{number}")
+            assert await total(f"backup{number}") == accounts * each
+        for number, moment in enumerate(moments):
+            assert await sum_at(world, moment, f"moment{number}") == accounts * each
+
+    run(story)
+
+
+async def sum_at(world: World, moment: Any, target: str) -> int:
+    """The sum of what the table held at a moment."""
+    await caller(world)(
+        "restore_table_to_point_in_time", SourceTableName="orders", TargetTableName=target,
+        RestoreDateTime=moment,
+    )  # fmt: skip
+    await world.advance(1)
+    return sum(int(one["n"]["N"]) for one in await scanned(world, target))

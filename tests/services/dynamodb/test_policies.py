@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from doppio.kernel.identity import root_of
-from tests.services.world import ACCOUNT, OTHER, World, refusal, told
+from tests.services.world import ACCOUNT, OTHER, REGION, World, refusal, told
 
 from .helpers import arn, caller, index, item, key_of, make, put, types
 from .test_permissions import T, employed
@@ -100,6 +100,13 @@ async def test_another_account_comes_in_by_arn_where_the_policy_lets_it(world: W
         ("delete_table", {"TableName": T}),
     ):
         assert (await refusal(call(method, **req, caller=them)))[0] == "AccessDeniedException"
+    elsewhere = T.replace(REGION, "eu-west-1")
+    code, _ = await refusal(call("get_item", TableName=elsewhere, Key=key))
+    assert code == "ResourceNotFoundException"
+    for method, member in (("list_backups", "TableName"), ("list_exports", "TableArn"),
+                           ("list_imports", "TableArn")):  # fmt: skip
+        code, _ = await refusal(call(method, **{member: T}, caller=them))
+        assert code == "AccessDeniedException"
     code, _ = await refusal(call("get_item", TableName="orders", Key=key, caller=them))
     assert code == "ResourceNotFoundException"
 

@@ -39,7 +39,7 @@ async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
 
 async def _of_arn(reader: Reader, ctx: Context, arn: str) -> Table | None:
     parts = arn.split(":", 5)
-    if len(parts) < 6:
+    if len(parts) < 6 or parts[3] != ctx.region:
         return None
     _, _, _, region, account, name = parts
     raw = await reader.raw.get(_TABLES.prefix + pack(account, region, name.rpartition("/")[2]))

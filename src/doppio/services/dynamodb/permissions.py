@@ -52,7 +52,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         if member in req:
             return (Need(action, req[member]),)
     if operation in ("ListBackups", "ListExports", "ListImports"):
-        return (Need(action),)
+        name = req.get("TableName", "")
+        return (Need(action, name if name.startswith("arn:") else "*"),)
     if "TableName" in req:
         if operation in _OF_ITEMS:
             return (_of_items(action, ctx, operation, req, req["TableName"], req),)

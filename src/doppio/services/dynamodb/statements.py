@@ -59,9 +59,8 @@ class Statements:
             raise ValidationException("EXISTS is supported as a statement of a transaction only")
         if statement.reads:
             return await _selected(ctx, req, statement, bound)  # type: ignore[return-value]
-        for member in ("NextToken", "Limit", "ConsistentRead"):
-            if member in req:
-                raise ValidationException(f"{member} is supported for SELECT statements only")
+        if "NextToken" in req:
+            raise ValidationException("NextToken is supported for SELECT statements only")
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, statement.table)
             change = change_of(req, statement, bound, table)
