@@ -64,6 +64,17 @@ async def test_data_events_are_not_recorded_unasked(world: World) -> None:
 
 
 @told
+async def test_each_call_that_a_call_makes_has_a_row_of_its_own(world: World) -> None:
+    ctx = world.cloud.root_context()
+    for name in ("a", "b"):
+        await ctx.call("sqs", "create_queue", {"QueueName": name})
+    await ctx.call("sqs", "list_queues", {})
+    await world.cloud.audit.flush()
+    assert await operations(world) == ["CreateQueue", "CreateQueue", "ListQueues"]
+    assert (ctx.service, ctx.operation, ctx.audited) == ("", "", False)
+
+
+@told
 async def test_a_denial_is_kept_with_its_reason(world: World) -> None:
     error = await refused(world.call("sqs", "list_queues", caller=BARISTA))
     await world.settle()

@@ -416,8 +416,10 @@ class Context:
         await self.kernel.authorise(self, need)
 
     async def call(self, service: str, method: str, req: Mapping[str, Any]) -> Any:
-        """Call another service's public operation as this caller."""
-        return await self.kernel.enter(self, service, method, req)
+        """Call another service's public operation as this caller: a call of its own, recorded so."""
+        inner = self.derive(self.caller)
+        inner.signature = self.signature
+        return await self.kernel.enter(inner, service, method, req)
 
     def as_service(self, service: str, *, source: str | None = None) -> Context:
         """The same call as a service principal: `ctx.as_service("sns", source=arn).call(...)`."""
