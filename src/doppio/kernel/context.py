@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.events import Event, encode_event
-from doppio.kernel.identity import Caller, service_caller
+from doppio.kernel.identity import Caller, Signed, service_caller
 from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
@@ -265,21 +265,6 @@ class Writing:
         elif issubclass(kind, Exception):
             # The refusal may rest on a write that is still on its way: wait until it is durable.
             await store_tx.abandon()
-
-
-class Signed(Protocol):
-    """What a signature says of itself. `posted`: it stood in a form."""
-
-    @property
-    def algorithm(self) -> str: ...
-    @property
-    def timestamp(self) -> datetime | None: ...
-    @property
-    def posted(self) -> bool: ...
-    @property
-    def presigned(self) -> bool: ...
-    @property
-    def content_sha256(self) -> str | None: ...
 
 
 class Context:

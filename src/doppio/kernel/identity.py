@@ -48,6 +48,22 @@ class Credential:
 TOKEN = "doppio:sessiontoken"
 EXPRESS = "doppio:s3express"
 
+
+class Signed(Protocol):
+    """What a signature says of itself. `posted`: it stood in a form."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def timestamp(self) -> datetime | None: ...
+    @property
+    def posted(self) -> bool: ...
+    @property
+    def presigned(self) -> bool: ...
+    @property
+    def content_sha256(self) -> str | None: ...
+
+
 ANONYMOUS = Caller(account="anonymous", arn="anonymous", id="anonymous", kind="anonymous")
 
 
