@@ -34,3 +34,9 @@ def test_headers_that_stand_in_a_query_count_but_for_the_signatures() -> None:
         "x-amz-meta-a": "b c",
         "x-amz-tagging": "k=v",
     }
+
+
+def test_a_checksum_in_a_link_is_none_of_the_body_that_comes_later() -> None:
+    query = "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-amz-checksum-mode=ENABLED"
+    request = Request("PUT", "/b/k", query, {}, Whole(b"beans"))
+    assert with_hoisted(request) == {"x-amz-checksum-mode": "ENABLED"}

@@ -23,12 +23,11 @@ def ends_of(transport: asyncio.Transport) -> tuple[str, str, str]:
     return address, tls.version() or "TLS", "" if cipher is None else cipher[0]
 
 
-# Of the signature itself.
-_OF_SIGNATURE = frozenset(
-    {
-        "x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date", "x-amz-expires",
-        "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders",
-    }
+# Of the signature itself, and of the body that was not there when it was made.
+_OF_SIGNING = (
+    "x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date", "x-amz-expires",
+    "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders", "x-amz-checksum-crc",
+    "x-amz-checksum-sha", "x-amz-checksum-md5", "x-amz-checksum-xxhash", "x-amz-sdk-",
 )  # fmt: skip
 
 
@@ -36,12 +35,13 @@ def with_hoisted(request: Request) -> Mapping[str, str]:
     """The headers of a presigned request, with those that stand in its query.
 
     SDKs put `x-amz-` headers there, so that who uses the link need not send them: AWS takes them for
-    headers. One that is sent, too, counts as it was sent.
+    headers. One that is sent, too, counts as it was sent. A checksum there is one of no bytes at all: it
+    was computed when the link was made, and the body comes later.
     """
     hoisted: dict[str, str] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True):
         small = name.lower()
-        if small.startswith("x-amz-") and small not in _OF_SIGNATURE:
+        if small.startswith("x-amz-") and not small.startswith(_OF_SIGNING):
             hoisted[small] = value
     return {**hoisted, **request.headers} if hoisted else request.headers
 
