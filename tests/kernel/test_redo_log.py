@@ -72,7 +72,7 @@ def recovered_beside(log: RedoLog, folder: Path, applied: int) -> Row:
     return recovered(copy, applied)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_record_that_was_torn_is_left_out_with_nothing_before_it(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -28,7 +28,7 @@ READING = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(READING, max_size=40))
 def test_whatever_lies_in_memory_reads_are_those_of_a_dict(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]

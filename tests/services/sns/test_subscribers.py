@@ -150,7 +150,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(), VALUES, max_size=5))
 def test_an_envelope_is_written_as_the_json_module_would_indent_it(told: dict[str, Any]) -> None:
     assert as_json(told) == json.dumps(told, indent=2, ensure_ascii=False)
