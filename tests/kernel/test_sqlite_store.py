@@ -364,6 +364,29 @@ def test_reading_a_closed_store_is_refused(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_reads_between_the_batches_see_each_and_keep_no_log_from_being_emptied(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        store = SqliteStore(tmp_path)
+        value = os.urandom(200_000)
+        for number in range(300):
+            await write(store, {b"big/%04d" % number: value, b"last": b"%d" % number})
+            if number % 10 == 0:
+                await in_database(store)
+                assert [key for key, _ in await store.view().scan(b"last", b"lasu", limit=2)] == [
+                    b"last"
+                ]
+                assert store._stored(b"last") == b"%d" % number
+                assert store._holding
+        await in_database(store)
+        log = tmp_path / f"{DATABASE}-wal"
+        assert log.stat().st_size < 48_000_000
+        await store.close()
+
+    asyncio.run(run())
+
+
 def test_the_logs_do_not_grow_with_what_was_ever_written(tmp_path: Path) -> None:
     async def run() -> None:
         store = SqliteStore(tmp_path)

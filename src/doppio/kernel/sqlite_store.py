@@ -17,6 +17,7 @@ import sqlite3
 import struct
 import threading
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -48,6 +49,7 @@ BATCH_BYTES = 1024 * 1024
 BATCH_SECONDS = 0.1
 # Small rows read lately are kept: most operations read the same definitions again and again.
 CACHED_ROWS_MAX = 4_096
+FORGOTTEN_ROWS = 256
 CACHED_ROW_BYTES_MAX = 2_048
 # A group of so many commits waits for no more.
 GROUP_COMMITS_ENOUGH = 64
@@ -63,6 +65,9 @@ class SqliteStore(LocalStore):
         super().__init__()
         assert synchronous in {"FULL", "OFF"}
         self._durable = synchronous == "FULL"
+        self._batch: Recent | None = None
+        # Whether the reader is within a transaction.
+        self._holding = False
         self._lock = lock_folder(folder)
         try:
             self._writer = open_database(folder, synchronous)
@@ -78,8 +83,7 @@ class SqliteStore(LocalStore):
         # What the database holds, for keys that are neither recent nor in the batch.
         self._cache: dict[bytes, bytes | None] = {}
         self._floors = Floors()
-        # On its way to the database: its rows, its segments, and why it could not be stored.
-        self._batch: Recent | None = None
+        # On its way to the database: its rows (above), its segments, why it could not be stored.
         self._batch_segments: list[Segment] = []
         self._stuck: StoreError | None = None
         self._applying = False
@@ -103,6 +107,7 @@ class SqliteStore(LocalStore):
             redo.recovered, sum(len(value or b"") for value in redo.recovered.values())
         )
         self._batch_segments = redo.recovered_segments
+        self._let_go()
         error = self._apply(self._batch.rows, redo.number - 1)
         if error is None:
             self._batch = None
@@ -133,7 +138,9 @@ class SqliteStore(LocalStore):
     def _keep(self, key: bytes, value: bytes | None) -> None:
         cache = self._cache
         if len(cache) >= CACHED_ROWS_MAX:
-            del cache[next(iter(cache))]
+            # Many at once: to find a dictionary's first key is to pass over all that are gone.
+            for old in list(islice(cache, FORGOTTEN_ROWS)):
+                del cache[old]
         cache[key] = value
 
     def _ahead(self, lo: bytes, hi: bytes, limit: int) -> list[bytes]:
@@ -165,14 +172,33 @@ class SqliteStore(LocalStore):
 
     def _stored(self, key: bytes) -> bytes | None:
         try:
+            if not self._holding:
+                self._hold()
             row = self._cursor.execute(_GET, (key,)).fetchone()
         except sqlite3.Error as problem:
             raise _as_store_error(problem) from problem
         return None if row is None else row[0]
 
+    def _hold(self) -> None:
+        """Between two batches the database stands still: all reads share one transaction.
+
+        A read that begins and ends one of its own takes and gives back two locks of files.
+        """
+        if self._batch is None:
+            self._cursor.execute("BEGIN")
+            self._holding = True
+
+    def _let_go(self) -> None:
+        """Before a batch is written: a transaction of before would see none of it."""
+        if self._holding:
+            self._holding = False
+            self._cursor.execute("COMMIT")
+
     def _stored_rows(self, lo: bytes, hi: bytes, limit: int, reverse: bool) -> Pairs:
         statement = _SCAN_BACK if reverse else _SCAN
         try:
+            if not self._holding:
+                self._hold()
             return self._cursor.execute(statement, (lo, hi, limit)).fetchall()
         except sqlite3.Error as problem:
             raise _as_store_error(problem) from problem
@@ -259,6 +285,7 @@ class SqliteStore(LocalStore):
         assert self._batch is not None
         if not self._applying:
             self._applying = True
+            self._let_go()
             self._apply_work.put((self._batch.rows, self._redo.number - 1))
 
     def _applied(self, error: StoreError | None) -> None:
