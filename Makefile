@@ -59,6 +59,7 @@ bench: .venv/dev
 	$(BIN)/python -m bench.s3_large
 	$(BIN)/python -m bench.s3_listing
 	$(BIN)/python -m bench.scale
+	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.line
 	$(BIN)/python -m bench.databases
 

@@ -112,7 +112,7 @@ MAKERS: dict[str, Callable[[int, int], bytes]] = {
     "dynamodb Query (10 items)": lambda port, n: dynamodb(
         port, "Query",
         {"KeyConditionExpression": "pk = :p",
-         "ExpressionAttributeValues": {":p": {"S": f"k{n % (KEYS // 10)}"}}},
+         "ExpressionAttributeValues": {":p": key(n)["pk"]}},
     ),
     "sqs SendMessage": lambda port, n: sqs(port, "SendMessage", {"MessageBody": ITEM_VALUE}),
     "s3 PutObject": lambda port, n: request(
@@ -183,7 +183,7 @@ def run(
     following = (
         _pairs(port)
         if operation == RECEIVE_DELETE
-        else following_of(port, operation) or _prepared(port, operation, items)
+        else following_of(port, operation) or prepared(port, operation, items)
     )
     return drive(port, pid, operation, following, seconds, concurrency)
 
@@ -226,11 +226,10 @@ def drive(
     return Outcome(operation, count, failed, elapsed, used, p50, p99)
 
 
-def _prepared(port: int, operation: str, items: int) -> Callable[[Client, bytes | None], bytes]:
+def prepared(port: int, operation: str, items: int) -> Callable[[Client, bytes | None], bytes]:
     count = min(items, SPREAD_MAX)
     numbers = [number * (items // count) for number in range(count)]
-    if items != KEYS:
-        random.Random(1).shuffle(numbers)
+    random.Random(1).shuffle(numbers)
     return in_turn([MAKERS[operation](port, number) for number in numbers])
 
 

