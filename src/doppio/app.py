@@ -28,6 +28,8 @@ from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.controller import ControllerRunner
 from doppio.kernel.door import Door
 from doppio.kernel.events import Dispatcher
+from doppio.kernel.guardrails import TOPIC as GUARDRAIL
+from doppio.kernel.guardrails import Guardrails
 from doppio.kernel.identity import Caller, Identities, root_of, service_caller
 from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import JobHandler, JobRunner
@@ -96,7 +98,8 @@ class Cloud:
         self.audit = Audit(self.store, usage_key, self._is_data_event)
         self.metrics = Metrics(self.context_for, self._sampling)
         self.uses = Uses(lambda: self.context_for("", ""))
-        self._authoriser = Authoriser()
+        self.guardrails = Guardrails()
+        self._authoriser = Authoriser(self.guardrails)
         self.identities: Identities = self._find_identities()
         # Every call passes here.
         self._trails = Trails(self.store, self.context_for)
@@ -109,6 +112,7 @@ class Cloud:
         """Open for calls: background work goes on where it had stopped."""
         self.store.listen(self.wakers.ring)
         self.wakers.on("resource", self._authoriser.heard)
+        self.wakers.on(GUARDRAIL, self.guardrails.heard)
         self._trails.start(self.wakers)
         self.wakers.on("clock", lambda _: self._reload_clock())
         saved = await self.context_for("", "").read().get(SavedClock, "cloud")

@@ -35,7 +35,6 @@ def through_a_record(caller: Caller) -> dict[str, Any]:
         ({"boundary": allowing("s3:PutObject")}, {"s3:PutObject"}),
         ({"session": (allowing("s3:Get*"),)}, {"s3:GetObject"}),
         ({"session": ()}, set()),
-        ({"scps": ((allowing("s3:GetObject"),),)}, {"s3:GetObject"}),
     ],
 )
 def test_a_caller_may_what_it_might(narrowed: dict[str, Any], allowed: set[str]) -> None:

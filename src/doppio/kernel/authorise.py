@@ -14,6 +14,16 @@ import msgspec
 
 from doppio.kernel.audit import Denial
 from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.guardrails import (
+    PLACE_KEYS,
+    UNBOUND,
+    Bearing,
+    Guardrails,
+    place_condition,
+    rcps_for,
+    scps_for,
+    source_account,
+)
 from doppio.kernel.identity import Caller, principal_arn
 from doppio.kernel.policy import (
     AccessRequest,
@@ -74,7 +84,7 @@ class _Facts(msgspec.Struct, frozen=True):
         if policy is None or policy.keys is None or need.beyond is not None:
             return None
         for key in policy.keys:
-            if key in need.context or (key in _GLOBAL and key not in _OF_CALLERS):
+            if key in need.context or (key in _HANGING and key not in _OF_CALLERS):
                 return None
         return (
             need.action, need.resource, need.decisive, need.granted, caller.kind, caller.arn,
@@ -116,9 +126,11 @@ def _is_own(caller: Caller, arn: str, facts: _Facts | None) -> bool:
 
 
 class Authoriser:
-    """Judges needs. `scps` gives an account's service control policies, level by level."""
+    """Judges needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, guardrails: Guardrails) -> None:
+        self._guardrails = guardrails
+        self._standings = guardrails.known
         self._facts: dict[str, _Facts] = {}
         self._changes = 0
 
@@ -134,7 +146,7 @@ class Authoriser:
         """Raise AccessDenied unless every need is granted."""
         for need in needs:
             arn = need.policy or need.resource
-            if _is_own(ctx.caller, arn, self._facts.get(arn)):
+            if _is_own(ctx.caller, arn, self._facts.get(arn)) and self._is_free(ctx.caller):
                 continue
             decision = await self.decide(ctx, need)
             if decision is None:
@@ -144,6 +156,11 @@ class Authoriser:
             if ctx.caller.kind in _TRACKED:
                 ctx.kernel.uses.saw(ctx, need)
 
+    def _is_free(self, caller: Caller) -> bool:
+        """Whether it is known that no organisation bounds the caller's account."""
+        standing = self._standings.get(caller.account)
+        return standing is not None and not standing.bound
+
     async def decide(self, ctx: Context, need: Need) -> Decision | None:
         """The engine's decision; None where there is nothing to decide (an account's own root)."""
         caller = ctx.caller
@@ -151,27 +168,39 @@ class Authoriser:
         facts = None
         if arn != "*":
             facts = self._facts.get(arn) or await self._load(ctx, arn)
-        if _is_own(caller, arn, facts):
+        # What bounds an account is nearly always known.
+        standings, guardrails = self._standings, self._guardrails
+        mine = standings.get(caller.account) or await guardrails.of(ctx, caller.account)
+        if not mine.bound and _is_own(caller, arn, facts):
             return None
-        name = None if facts is None else facts.hangs_on(caller, need)
-        if name is not None and facts is not None and name in facts.decided:
-            return facts.decided[name]
+        owner = facts.account if facts is not None and facts.account else caller.account
+        theirs = mine
+        if owner != caller.account:
+            theirs = standings.get(owner) or await guardrails.of(ctx, owner)
+        name = None
+        if facts is not None and not scps_for(caller, mine) and not rcps_for(caller, need, theirs):
+            name = facts.hangs_on(caller, need)
+            if name is not None and name in facts.decided:
+                return facts.decided[name]
         policies: PolicySet = caller.policies or NO_POLICIES
         if facts is not None and facts.policy is not None:
             policies = policies.with_resource(facts.policy, arn)
-        owner = facts.account if facts is not None and facts.account else caller.account
+        bearing = UNBOUND
+        if mine.place is not None or theirs.place is not None or caller.source is not None:
+            bearing = await guardrails.bearing(ctx, need, owner)
+            policies = bearing.over(policies)
         try:
-            decision = evaluate(access_request(ctx, need, owner), policies)
+            decision = evaluate(access_request(ctx, need, owner, bearing), policies)
         except _NotRead:
             need = await _read(ctx, need)
-            decision = evaluate(access_request(ctx, need, owner), policies)
+            decision = evaluate(access_request(ctx, need, owner, bearing), policies)
         if name is not None and facts is not None:
             if len(facts.decided) >= DECISIONS_MAX:
                 facts.decided.clear()
             facts.decided[name] = decision
         if decision.allowed or need.beyond is None or decision.reason == "explicit-deny":
             return decision
-        return await _by_grants(ctx, need, policies) or decision
+        return await _by_grants(ctx, need, policies, bearing) or decision
 
     async def _load(self, ctx: Context, arn: str) -> _Facts:
         changes = self._changes
@@ -220,7 +249,9 @@ class _Read(dict[str, Any]):
     """Condition keys to which nothing is to be added."""
 
 
-async def _by_grants(ctx: Context, need: Need, policies: PolicySet) -> Decision | None:
+async def _by_grants(
+    ctx: Context, need: Need, policies: PolicySet, bearing: Bearing
+) -> Decision | None:
     """The decision where a list of access lets the caller in; None where it does not.
 
     It counts as a policy of the resource's beside the one that is there: all others still count.
@@ -232,14 +263,22 @@ async def _by_grants(ctx: Context, need: Need, policies: PolicySet) -> Decision 
     policy = compile_policy(granted.document, "access control list")
     if not isinstance(need.context, _Read):
         need = await _read(ctx, need)
-    if evaluate(access_request(ctx, need, granted.owner), policies).reason == "explicit-deny":
+    request = access_request(ctx, need, granted.owner, bearing)
+    if evaluate(request, policies).reason == "explicit-deny":
         return None
-    with_list = policies.with_resource(policy, need.resource)
-    decision = evaluate(access_request(ctx, need, granted.owner), with_list)
+    decision = evaluate(request, policies.with_resource(policy, need.resource))
     return decision if decision.allowed else None
 
 
-def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
+async def judge(ctx: Context, need: Need, owner: str, policies: PolicySet) -> Decision:
+    """The decision by policies that a service has found itself, and by what organisations say."""
+    bearing = await ctx.kernel.guardrails.bearing(ctx, need, owner)
+    return evaluate(access_request(ctx, need, owner, bearing), bearing.over(policies))
+
+
+def access_request(
+    ctx: Context, need: Need, owner: str, bearing: Bearing = UNBOUND
+) -> AccessRequest:
     """What the engine judges."""
     caller = ctx.caller
     return AccessRequest(
@@ -249,7 +288,7 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
         action=need.action,
         resource=need.resource,
         resource_account=owner,
-        context=Conditions(ctx, need.context, need.beyond, owner),
+        context=Conditions(ctx, need.context, need.beyond, owner, bearing),
         principal_id=caller.id,
         decisive=need.decisive,
         granted=need.granted,
@@ -259,7 +298,7 @@ def access_request(ctx: Context, need: Need, owner: str) -> AccessRequest:
 class Conditions(Mapping[str, Any]):
     """The condition keys of a request, worked out only when a policy asks for one."""
 
-    __slots__ = ("_beyond", "_ctx", "_extra", "_owner")
+    __slots__ = ("_bearing", "_beyond", "_ctx", "_extra", "_owner")
 
     def __init__(
         self,
@@ -267,7 +306,9 @@ class Conditions(Mapping[str, Any]):
         extra: Mapping[str, Any],
         beyond: Beyond | None = None,
         owner: str = "",
+        bearing: Bearing = UNBOUND,
     ) -> None:
+        self._bearing = bearing
         self._ctx = ctx
         self._extra = extra
         self._beyond = beyond
@@ -284,20 +325,24 @@ class Conditions(Mapping[str, Any]):
         if key in session:
             return session[key]
         known = _GLOBAL.get(key)
-        if known is None:
-            if key in _OWNER and self._owner:
-                return self._owner
-            beyond = self._beyond
-            if beyond is not None and not isinstance(self._extra, _Read) and beyond.knows(key):
-                raise _NotRead
-            raise KeyError(key)
-        value = known(self._ctx)
+        value = self._further(key) if known is None else known(self._ctx)
         if value is None:
             raise KeyError(key)
         return value
 
+    def _further(self, key: str) -> Any:
+        """What does not follow from the call alone."""
+        if key in _OWNER:
+            return self._owner or None
+        if key in PLACE_KEYS:
+            return place_condition(key, self._bearing)
+        beyond = self._beyond
+        if beyond is not None and not isinstance(self._extra, _Read) and beyond.knows(key):
+            raise _NotRead
+        return None
+
     def __iter__(self) -> Any:
-        names = {*self._extra, *self._ctx.caller.session, *_GLOBAL}
+        names = {*self._extra, *self._ctx.caller.session, *_HANGING}
         return (name for name in names if name in self)
 
     def __len__(self) -> int:
@@ -355,7 +400,7 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:principaltype": lambda ctx: _PRINCIPAL_TYPES.get(ctx.caller.kind),
     "aws:requestedregion": lambda ctx: ctx.region,
     "aws:securetransport": lambda ctx: "true" if ctx.secure else "false",
-    "aws:sourceaccount": lambda ctx: _source_account(ctx.caller),
+    "aws:sourceaccount": lambda ctx: ctx.caller.source and source_account(ctx.caller),
     "aws:sourcearn": lambda ctx: ctx.caller.source,
     "aws:sourceip": lambda ctx: None if ctx.caller.kind == "service" else ctx.source_ip,
     "aws:useragent": lambda ctx: ctx.user_agent or None,
@@ -369,12 +414,5 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:username": _username,
 }
 
-
-def _source_account(caller: Caller) -> str | None:
-    """Whose resource a service acts for; a bucket's ARN does not say, but the service does."""
-    return None if caller.source is None else _arn_account(caller.source) or caller.account
-
-
-def _arn_account(arn: str | None) -> str | None:
-    parts = (arn or "").split(":", 5)
-    return parts[4] or None if len(parts) == 6 else None
+# All keys that a decision may hang on though no need brings them.
+_HANGING = frozenset({*_GLOBAL, *PLACE_KEYS})

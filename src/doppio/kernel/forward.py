@@ -3,6 +3,7 @@
 AWS's services act for who has asked them with "forward access sessions": the permissions that the
 caller had when it asked, for that piece of work. A caller in memory does not outlive a restart, so
 its policies are kept as documents in the record of the work, and nothing that signs requests is.
+What an organisation says is not kept: it binds each call as it says when the call is made.
 """
 
 from __future__ import annotations
@@ -38,8 +39,6 @@ def keep(caller: Caller, service: str) -> Kept:
             "identity": _documents(policies.identity),
             "boundary": None if policies.boundary is None else _document(policies.boundary),
             "session": None if policies.session is None else _documents(policies.session),
-            "scps": [_documents(level) for level in policies.scps],
-            "rcps": [_documents(level) for level in policies.rcps],
         }
     return kept
 
@@ -54,8 +53,6 @@ def again(ctx: Context, kept: Mapping[str, Any]) -> Context:
             identity=_policies(given["identity"]),
             boundary=None if given["boundary"] is None else _policy(given["boundary"]),
             session=None if session is None else _policies(session),
-            scps=tuple(_policies(level) for level in given["scps"]),
-            rcps=tuple(_policies(level) for level in given["rcps"]),
         )
     caller = Caller(
         account=kept["account"], arn=kept["arn"], id=kept["id"], kind=kept["kind"],

@@ -47,6 +47,8 @@ class Credential:
 # came with, and what S3 has bound the session to (a directory bucket, a mode, an encryption).
 TOKEN = "doppio:sessiontoken"
 EXPRESS = "doppio:s3express"
+# And the ARN of the role whose session it is, with the role's path, which a session's ARN has not.
+ROLE = "doppio:role"
 
 
 class Signed(Protocol):

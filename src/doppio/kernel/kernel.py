@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from doppio.kernel.audit import Audit
     from doppio.kernel.blobs import BlobStore
     from doppio.kernel.context import Context
+    from doppio.kernel.guardrails import Guardrails
     from doppio.kernel.metrics import Metrics
     from doppio.kernel.uses import Uses
 
@@ -32,6 +33,7 @@ class Kernel(Protocol):
     blobs: BlobStore
     ids: Ids
     identities: Identities
+    guardrails: Guardrails
     machine: Any
     endpoint: str
     # Ciphers of the cloud's own keys, by name (`kernel.own_keys`).

@@ -87,7 +87,9 @@ def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
     if denied is not None:
         return denied
     considered = tuple(_considered(layers))
-    for layer, levels in (("rcp", policies.rcps), ("scp", policies.scps)):
+    outside = request.kind in ("service", "anonymous")
+    scps = () if outside else policies.scps
+    for layer, levels in (("rcp", policies.rcps), ("scp", scps)):
         for group in levels:
             if _allowing(request, action, group) is None:
                 return Decision(False, "implicit-deny", layer, considered=considered)
@@ -153,8 +155,9 @@ def _layers(policies: PolicySet) -> list[tuple[str, Policy]]:
 def _explicit_deny(
     request: AccessRequest, action: str, layers: Sequence[tuple[str, Policy]]
 ) -> Decision | None:
+    outside = request.kind in ("service", "anonymous")
     for layer, policy in layers:
-        if layer in ("identity", "boundary", "session", "scp") and request.kind == "service":
+        if layer in ("identity", "boundary", "session", "scp") and outside:
             continue
         for statement in policy.statements:
             if statement.allows or not speaks(statement, layer, request, action):

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.authorise import (
     NO_POLICIES,
-    access_request,
     check_policy_document,
     forget_resource,
+    judge,
     put_resource,
     resource_policy,
 )
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.kernel.policy import compile_policy, evaluate
+from doppio.kernel.policy import compile_policy
 from doppio.kernel.service import Need
 from doppio.services.dynamodb.access import find_table
 from doppio.services.dynamodb.errors import (
@@ -45,7 +45,7 @@ class Policies:
         async with ctx.write() as tx:
             account = await _owner(tx, ctx, arn)
             if not req.get("ConfirmRemoveSelfResourceAccess"):
-                _check_still_allowed(ctx, arn, account, req["Policy"])
+                await _check_still_allowed(ctx, arn, account, req["Policy"])
             revision = await tx.get(Revision, arn)
             _check_expected(arn, req.get("ExpectedRevisionId"), revision)
             if revision is None or await resource_policy(tx, arn) != req["Policy"]:
@@ -127,11 +127,11 @@ async def _owner(reader: Reader, ctx: Context, arn: str) -> str:
     return table.account
 
 
-def _check_still_allowed(ctx: Context, arn: str, account: str, document: str) -> None:
+async def _check_still_allowed(ctx: Context, arn: str, account: str, document: str) -> None:
     """Who would lock themselves out must say that they want to."""
     policies = (ctx.caller.policies or NO_POLICIES).with_resource(compile_policy(document), arn)
     need = Need("dynamodb:PutResourcePolicy", arn)
-    if not evaluate(access_request(ctx, need, account), policies).allowed:
+    if not (await judge(ctx, need, account, policies)).allowed:
         raise ValidationException(
             "The policy would remove your permissions to change the policy of this resource in the "
             "future. Set ConfirmRemoveSelfResourceAccess to true to confirm that you want this."

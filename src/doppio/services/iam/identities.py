@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from doppio.kernel.authorise import access_request
+from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context, Reader
-from doppio.kernel.identity import EXPRESS, TOKEN, Caller, Credential, root_of
-from doppio.kernel.policy import Policy, PolicySet, compile_policy, evaluate
+from doppio.kernel.identity import EXPRESS, ROLE, TOKEN, Caller, Credential, root_of
+from doppio.kernel.policy import Policy, PolicySet, compile_policy
 from doppio.kernel.service import Need
 from doppio.services.iam import limits
 from doppio.services.iam.attachments import attached_to, inline_of, managed
@@ -118,7 +118,7 @@ class Identities:
 
         reader = context.read()
         role = await role_of(reader, arn)
-        if role is None or not trusts(context, role):
+        if role is None or not await trusts(context, role):
             raise AccessDenied(
                 f"{context.caller.arn} is not authorized to perform: sts:AssumeRole on resource: "
                 f"{arn}"
@@ -213,6 +213,7 @@ class Identities:
         )
         keys = _tag_keys(role.tags) | _tag_keys(session.tags) | self._session_keys(session)
         keys[TRANSITIVE] = {key: session.tags[key] for key in session.transitive}
+        keys[ROLE] = role.arn
         arn = f"arn:aws:sts::{session.account}:assumed-role/{role.name}/{session.name}"
         return Caller(
             account=session.account, arn=arn, id=f"{role.id}:{session.name}", kind="assumed-role",
@@ -247,11 +248,11 @@ class Identities:
         return keys
 
 
-def trusts(context: Context, role: Role) -> bool:
+async def trusts(context: Context, role: Role) -> bool:
     """Whether a role's trust policy lets the caller become it, by that policy alone."""
     policies = PolicySet().with_resource(compile_policy(role.trust, "trust policy"), role.arn)
     need = Need("sts:AssumeRole", role.arn)
-    return evaluate(access_request(context, need, role.account), policies).allowed
+    return (await judge(context, need, role.account, policies)).allowed
 
 
 async def policies_of(reader: Reader, account: str, kind: str, name: str) -> list[Policy]:

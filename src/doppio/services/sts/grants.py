@@ -8,9 +8,9 @@ from math import ceil
 from typing import Any
 
 from doppio.kernel import tags
-from doppio.kernel.authorise import access_request
+from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context
-from doppio.kernel.policy import MalformedPolicy, Policy, PolicySet, evaluate
+from doppio.kernel.policy import MalformedPolicy, PolicySet
 from doppio.kernel.policy.document import check
 from doppio.kernel.service import Need
 from doppio.services.iam.ports import (
@@ -30,7 +30,7 @@ from doppio.services.sts.errors import (
 )
 
 
-def check_trust(ctx: Context, role: Role, req: Mapping[str, Any], *, mfa: bool) -> None:
+async def check_trust(ctx: Context, role: Role, req: Mapping[str, Any], *, mfa: bool) -> None:
     """Raise AccessDenied unless the role trusts the caller with all that it asks for.
 
     A session that is tagged, or has a source identity, takes a permission of its own for each,
@@ -52,32 +52,15 @@ def check_trust(ctx: Context, role: Role, req: Mapping[str, Any], *, mfa: bool) 
     if source:
         actions.append("sts:SetSourceIdentity")
     trust = compile_policy(role.trust, "trust policy")
+    policies = (ctx.caller.policies or PolicySet()).with_resource(trust, role.arn)
     for action in actions:
-        if not _allows(ctx, trust, Need(action, role.arn, keys), role.account):
+        # The caller's own policies may allow it, but it is the role that must trust.
+        need = Need(action, role.arn, keys, decisive=True)
+        if not (await judge(ctx, need, role.account, policies)).allowed:
             raise refused(ctx, role.arn, action)
     asked = req.get("SourceIdentity", source)
     if asked != source:
         raise refused(ctx, role.arn, "sts:SetSourceIdentity")
-
-
-def _allows(ctx: Context, trust: Policy, need: Need, account: str) -> bool:
-    """Whether the trust policy, and for other accounts the caller's own, allow it."""
-    policies: PolicySet = ctx.caller.policies or PolicySet()
-    request = access_request(ctx, need, account)
-    if not evaluate(request, policies.with_resource(trust, need.resource)).allowed:
-        return False
-    # The caller's own policies may allow it, but it is the role that must trust.
-    action = need.action.lower()
-    for statement in trust.statements:
-        who = statement.principal
-        if (
-            who is not None
-            and statement.allows
-            and who.kind(request.principal, request.account, request.principal_id) is not None
-            and statement.applies(action, need.resource, request.context)
-        ):
-            return True
-    return False
 
 
 def refused(ctx: Context, arn: str, action: str = "sts:AssumeRole") -> AccessDenied:

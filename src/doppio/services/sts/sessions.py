@@ -52,7 +52,7 @@ class Sessions:
         if role is None or ctx.caller.kind == "federated-user":
             raise grants.refused(ctx, arn)
         mfa = await grants.checked_mfa(ctx, req)
-        grants.check_trust(ctx, role, req, mfa=mfa)
+        await grants.check_trust(ctx, role, req, mfa=mfa)
         tags, transitive = grants.session_tags(ctx, req)
         packed = grants.packed_percent(req)
         session = Session(

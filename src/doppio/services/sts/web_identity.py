@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from doppio.kernel.authorise import access_request
+from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context
 from doppio.kernel.identity import Caller
-from doppio.kernel.policy import PolicySet, evaluate
+from doppio.kernel.policy import PolicySet
 from doppio.kernel.service import Need
 from doppio.services.iam.ports import (
     OidcProvider,
@@ -67,7 +67,7 @@ class WebIdentities:
         if role is None:
             raise _denied(ACTION)
         keys = condition_keys(claims)
-        check_trust(ctx, role, provider, keys, asked)
+        await check_trust(ctx, role, provider, keys, asked)
         session_tags, transitive = grants.session_tags(ctx, asked)
         packed = grants.packed_percent(asked)
         session = Session(
@@ -96,7 +96,7 @@ class WebIdentities:
         return shown  # type: ignore[return-value]
 
 
-def check_trust(
+async def check_trust(
     ctx: Context, role: Role, provider: str, keys: Mapping[str, str], asked: Mapping[str, Any]
 ) -> None:
     """Raise AccessDenied unless the role trusts the provider with what the token asks for."""
@@ -117,8 +117,9 @@ def check_trust(
         conditions["sts:sourceidentity"] = asked["SourceIdentity"]
     trust = compile_policy(role.trust, "trust policy")
     for action in actions:
-        request = access_request(federated, Need(action, role.arn, conditions), role.account)
-        if not evaluate(request, PolicySet().with_resource(trust, role.arn)).allowed:
+        need = Need(action, role.arn, conditions)
+        trusting = PolicySet().with_resource(trust, role.arn)
+        if not (await judge(federated, need, role.account, trusting)).allowed:
             raise _denied(action)
 
 
