@@ -61,6 +61,13 @@ class UnmodifiableEntity(AwsError):
     status = 400
 
 
+class PolicyNotAttachable(AwsError):
+    """A policy that belongs to a service's own role."""
+
+    code = "PolicyNotAttachable"
+    status = 400
+
+
 class InvalidClientTokenId(AwsError):
     """An access key or session token that we did not give."""
 
