@@ -140,6 +140,29 @@ class InvalidUserType(AwsError):
     status = 400
 
 
+class FeatureEnabled(AwsError):
+    """Outbound federation that is on already."""
+
+    code = "FeatureEnabled"
+    status = 409
+    text = (
+        "The request failed because outbound identity federation is already enabled for your AWS "
+        "account. You cannot enable the feature multiple times. To fetch the current configuration "
+        "(including the unique issuer URL), use the GetOutboundWebIdentityFederationInfo operation."
+    )
+
+
+class FeatureDisabled(AwsError):
+    """Outbound federation that is off already."""
+
+    code = "FeatureDisabled"
+    status = 404
+    text = (
+        "The request failed because outbound identity federation is already disabled for your AWS "
+        "account. You cannot disable the feature multiple times."
+    )
+
+
 def missing(kind: str, name: str) -> NoSuchEntity:
     """`The user with name x cannot be found.`"""
     return NoSuchEntity(f"The {kind} with name {name} cannot be found.")

@@ -299,3 +299,15 @@ class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The provider's ARN."""
         return f"arn:aws:iam::{self.account}:oidc-provider/{self.url}"
+
+
+ISSUERS: Index[OutboundFederation] = Index("issuer", ("issuer",))
+
+
+@record("iam.outbound_federation", key=("account",), indexes=(ISSUERS,))
+class OutboundFederation(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an account's principals may have identity tokens; `issuer` stays as it was once made."""
+
+    account: str
+    issuer: str
+    enabled: bool

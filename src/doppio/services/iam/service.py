@@ -17,6 +17,7 @@ from doppio.services.iam.linked_roles import JOB, LinkedRoles, delete_linked_rol
 from doppio.services.iam.login_profiles import LoginProfiles
 from doppio.services.iam.mfa_devices import MfaDevices
 from doppio.services.iam.oidc_providers import OidcProviders
+from doppio.services.iam.outbound_federation import OutboundFederations
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
@@ -36,6 +37,7 @@ SERVICE = Service(
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
         OidcProviders(), Simulation(), LastAccessed(), LinkedRoles(),
+        OutboundFederations(),
     ],
     needs=needs,
     identities=Identities,

@@ -48,6 +48,29 @@ class ExpiredToken(AwsError):
     code = "ExpiredTokenException"
 
 
+class OutboundFederationDisabled(AwsError):
+    """An account for whose principals STS does not vouch."""
+
+    code = "OutboundWebIdentityFederationDisabledException"
+    status = 403
+    text = (
+        "The outbound web identity federation feature is not enabled for this account. To use this "
+        "feature, you must first enable it through the AWS Management Console or API."
+    )
+
+
+class SessionDurationEscalation(AwsError):
+    """A token that would outlive the session that asks for it."""
+
+    code = "SessionDurationEscalationException"
+    status = 403
+    text = (
+        "The requested token duration would extend the session beyond its original expiration time. "
+        "You cannot use this operation to extend the lifetime of a session beyond what was granted "
+        "when the session was originally created."
+    )
+
+
 class IdpCommunicationError(AwsError):
     """An issuer that does not answer."""
 
