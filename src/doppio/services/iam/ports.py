@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from doppio.kernel.context import Context
 from doppio.kernel.identity import TOKEN
 from doppio.kernel.policy import compile_policy
@@ -18,7 +20,7 @@ from doppio.services.iam.outbound_federation import (
     issuer_url,
 )
 from doppio.services.iam.records import AccessKey, OidcProvider, Role, SealingKey, User
-from doppio.services.iam.sessions import NONCE_BYTES, Session, seal, secret_of, unseal
+from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, secret_of, unseal
 
 __all__ = [
     "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "OidcProvider", "Role", "Session", "code_counts",
@@ -27,12 +29,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-async def credentials(ctx: Context, session: Session) -> dict[str, str | datetime]:
-    """Temporary credentials for a session, as STS shows them."""
+async def credentials(
+    ctx: Context, session: Session, bytes_min: int = 0
+) -> dict[str, str | datetime]:
+    """Temporary credentials for a session, as STS shows them; the token is so long at least."""
     found = await ctx.read().get(SealingKey, "sessions")
     assert found is not None, "made at the first start"
     access_key = ctx.new_id("session-key")
     nonce = ctx.kernel.ids.bytes(NONCE_BYTES)
+    if bytes_min:
+        lacking = bytes_min - len(seal(found.key, access_key, session, nonce))
+        session = replace(session, padding=padding(lacking))
     return {
         "AccessKeyId": access_key,
         "SecretAccessKey": secret_of(found.key, access_key),

@@ -71,6 +71,26 @@ class SessionDurationEscalation(AwsError):
     )
 
 
+class InvalidSubjectCredentials(AwsError):
+    """A caller who does not come with a session that could be scoped down."""
+
+    code = "InvalidSubjectCredentials"
+    text = (
+        "The session used to call GetScopedCredentials is not a valid session. Call it with "
+        "temporary credentials that are not the root user's."
+    )
+
+
+class InsufficientSessionLifetime(AwsError):
+    """Credentials that would outlive the session from which they come."""
+
+    code = "InsufficientSessionLifetime"
+    text = (
+        "The requested DurationSeconds is greater than the remaining lifetime of the calling "
+        "session."
+    )
+
+
 class IdpCommunicationError(AwsError):
     """An issuer that does not answer."""
 
