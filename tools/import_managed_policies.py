@@ -1,5 +1,7 @@
 """Writes src/doppio/data/aws_managed_policies.json: the best-known policies of AWS's own.
 
+With them come those of all service-linked roles, and of the tasks of member accounts' root.
+
 Source: the documents as published in AWS's managed policy reference, taken from a table that
 another installed package carries (moto's `aws_managed_policies`). Run by hand.
 """
@@ -11,6 +13,8 @@ import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any
+
+from doppio.services.iam.linked_services import linked_services
 
 TARGET = Path(__file__).parent.parent / "src" / "doppio" / "data" / "aws_managed_policies.json"
 WANTED = [
@@ -112,7 +116,10 @@ def main() -> None:
     )
 
     known = json.loads(aws_managed_policies_data)
-    rows = [row(name, known[name]) for name in sorted(WANTED) if name in known]
+    wanted = {*WANTED, *(one.policy.rpartition("/")[2] for one in linked_services().values())}
+    wanted.update(name for name, found in known.items() if found["Path"] == "/root-task/")
+    assert wanted <= known.keys(), sorted(wanted - known.keys())
+    rows = [row(name, known[name]) for name in sorted(wanted)]
     source = f"AWS managed policy reference, by moto {importlib.metadata.version('moto')}"
     TARGET.write_text(json.dumps({"source": source, "policies": rows}, indent=0) + "\n")
 

@@ -118,7 +118,7 @@ async def resource_policy(reader: Reader, arn: str) -> str | None:
 
 def _is_own(caller: Caller, arn: str, facts: _Facts | None) -> bool:
     """Whether an account's root asks for what is its account's alone: nothing is to be decided."""
-    if caller.kind != "root":
+    if caller.kind != "root" or caller.policies is not None:
         return False
     if facts is None:
         return arn == "*"

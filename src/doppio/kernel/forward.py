@@ -39,6 +39,7 @@ def keep(caller: Caller, service: str) -> Kept:
             "identity": _documents(policies.identity),
             "boundary": None if policies.boundary is None else _document(policies.boundary),
             "session": None if policies.session is None else _documents(policies.session),
+            "narrowed": _documents(policies.narrowed),
         }
     return kept
 
@@ -53,6 +54,7 @@ def again(ctx: Context, kept: Mapping[str, Any]) -> Context:
             identity=_policies(given["identity"]),
             boundary=None if given["boundary"] is None else _policy(given["boundary"]),
             session=None if session is None else _policies(session),
+            narrowed=_policies(given.get("narrowed", ())),
         )
     caller = Caller(
         account=kept["account"], arn=kept["arn"], id=kept["id"], kind=kept["kind"],

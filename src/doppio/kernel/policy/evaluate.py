@@ -38,7 +38,7 @@ class PolicySet:
 
     `boundary` and `session` are None where there is none; an empty sequence allows nothing.
     `scps` and `rcps` are the levels from the organisation's root down to the account, and each
-    level must allow.
+    level must allow. So must each of `narrowed`: by these a session has given up what it could do.
     """
 
     identity: Sequence[Policy] = ()
@@ -48,12 +48,14 @@ class PolicySet:
     scps: Sequence[Sequence[Policy]] = ()
     rcps: Sequence[Sequence[Policy]] = ()
     resource_arn: str = ""
+    narrowed: Sequence[Policy] = ()
 
     def with_resource(self, policy: Policy, arn: str) -> PolicySet:
         """The same with the policy that hangs on a resource."""
         return PolicySet(
-            self.identity, policy, self.boundary, self.session, self.scps, self.rcps, arn
-        )
+            self.identity, policy, self.boundary, self.session, self.scps, self.rcps, arn,
+            self.narrowed,
+        )  # fmt: skip
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -93,6 +95,9 @@ def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
         for group in levels:
             if _allowing(request, action, group) is None:
                 return Decision(False, "implicit-deny", layer, considered=considered)
+    for policy in policies.narrowed:
+        if _allowing(request, action, (policy,)) is None:
+            return Decision(False, "implicit-deny", "session", considered=considered)
     return _granted(request, action, policies, considered)
 
 
@@ -148,7 +153,7 @@ def _layers(policies: PolicySet) -> list[tuple[str, Policy]]:
     layers += [("identity", policy) for policy in policies.identity]
     if policies.boundary is not None:
         layers.append(("boundary", policies.boundary))
-    layers += [("session", policy) for policy in policies.session or ()]
+    layers += [("session", policy) for policy in (*(policies.session or ()), *policies.narrowed)]
     return layers
 
 

@@ -23,6 +23,8 @@ from doppio.services.iam.errors import (
     InvalidInput,
     LimitExceeded,
     NoSuchEntity,
+    PolicyNotAttachable,
+    UnmodifiableEntity,
     missing,
 )
 from doppio.services.iam.records import (
@@ -36,6 +38,8 @@ from doppio.services.iam.records import (
 from doppio.wire.errors import AccessDenied
 
 KINDS: dict[str, type[User | Group | Role]] = {"User": User, "Group": Group, "Role": Role}
+# The policies of services' own roles.
+OF_SERVICES = "arn:aws:iam::aws:policy/aws-service-role/"
 _INLINE_MAX = {
     "User": limits.INLINE_USER_CHARS_MAX,
     "Group": limits.INLINE_GROUP_CHARS_MAX,
@@ -49,6 +53,22 @@ async def holder(reader: Reader, ctx: Context, kind: str, name: str) -> Any:
     if found is None:
         raise missing(kind.lower(), name)
     return found
+
+
+async def changeable(reader: Reader, ctx: Context, kind: str, name: str) -> Any:
+    """The user, group or role of a name, to be changed. Raises UnmodifiableEntity for services' own."""
+    found = await holder(reader, ctx, kind, name)
+    check_changeable(found)
+    return found
+
+
+def check_changeable(found: User | Group | Role) -> None:
+    """Raise UnmodifiableEntity for a role that is a service's own."""
+    if isinstance(found, Role) and found.linked:
+        raise UnmodifiableEntity(
+            f"Cannot perform the operation on the protected role '{found.name}' - this role is only "
+            "modifiable by AWS"
+        )
 
 
 def check_policy_arn(ctx: Context, arn: str) -> None:
@@ -83,7 +103,7 @@ async def put_inline(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     name = checked_name(req["PolicyName"], "policyName", 128)
     document = checked_document(req["PolicyDocument"])
     async with ctx.write() as tx:
-        owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
+        owner = await changeable(tx, ctx, kind, req[f"{kind}Name"])
         others = await inline_of(tx, ctx.account, kind, owner.name)
         size = sum(document_chars(one.document) for one in others if one.name != name)
         if size + document_chars(document) > _INLINE_MAX[kind]:
@@ -117,7 +137,7 @@ async def get_inline(ctx: Context, kind: str, req: Mapping[str, Any]) -> dict[st
 async def delete_inline(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     """Remove an inline policy."""
     async with ctx.write() as tx:
-        owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
+        owner = await changeable(tx, ctx, kind, req[f"{kind}Name"])
         found = await tx.get(Inline, ctx.account, kind, owner.name, req["PolicyName"])
         if found is None:
             raise _no_inline(kind, req["PolicyName"])
@@ -147,9 +167,11 @@ async def attach(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     """Put a managed policy on; one that is on already is no error."""
     arn = req["PolicyArn"]
     async with ctx.write() as tx:
-        owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
+        owner = await changeable(tx, ctx, kind, req[f"{kind}Name"])
         if not await policy_exists(tx, ctx, arn):
             raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
+        if arn.startswith(OF_SERVICES):
+            raise PolicyNotAttachable("Cannot attach a Service Role Policy to a Customer Role.")
         old = await attached_to(tx, ctx.account, kind, owner.name)
         if arn not in [one.policy for one in old] and len(old) >= limits.MANAGED_POLICIES_MAX:
             raise LimitExceeded(
@@ -163,7 +185,7 @@ async def attach(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
 async def detach(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     """Take a managed policy off."""
     async with ctx.write() as tx:
-        owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
+        owner = await changeable(tx, ctx, kind, req[f"{kind}Name"])
         found = await tx.get(Attachment, ctx.account, kind, owner.name, req["PolicyArn"])
         if found is None:
             raise NoSuchEntity(f"Policy {req['PolicyArn']} was not found.")
@@ -189,7 +211,7 @@ async def list_attached(ctx: Context, kind: str, req: Mapping[str, Any]) -> dict
 async def put_boundary(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     """Bound what the policies of a user or role can grant."""
     async with ctx.write() as tx:
-        owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
+        owner = await changeable(tx, ctx, kind, req[f"{kind}Name"])
         boundary = await checked_boundary(tx, ctx, req["PermissionsBoundary"])
         tx.put(replace(owner, boundary=boundary))
         changed(tx, ctx)
@@ -198,7 +220,7 @@ async def put_boundary(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
 async def delete_boundary(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     """Take a boundary away."""
     async with ctx.write() as tx:
-        owner = await holder(tx, ctx, kind, req[f"{kind}Name"])
+        owner = await changeable(tx, ctx, kind, req[f"{kind}Name"])
         if owner.boundary is None:
             raise missing(f"{kind.lower()} permissions boundary", owner.name)
         tx.put(replace(owner, boundary=None))

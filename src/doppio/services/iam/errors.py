@@ -61,6 +61,13 @@ class UnmodifiableEntity(AwsError):
     status = 400
 
 
+class PolicyNotAttachable(AwsError):
+    """A policy that belongs to a service's own role."""
+
+    code = "PolicyNotAttachable"
+    status = 400
+
+
 class InvalidClientTokenId(AwsError):
     """An access key or session token that we did not give."""
 
@@ -131,6 +138,29 @@ class InvalidUserType(AwsError):
 
     code = "InvalidUserType"
     status = 400
+
+
+class FeatureEnabled(AwsError):
+    """Outbound federation that is on already."""
+
+    code = "FeatureEnabled"
+    status = 409
+    text = (
+        "The request failed because outbound identity federation is already enabled for your AWS "
+        "account. You cannot enable the feature multiple times. To fetch the current configuration "
+        "(including the unique issuer URL), use the GetOutboundWebIdentityFederationInfo operation."
+    )
+
+
+class FeatureDisabled(AwsError):
+    """Outbound federation that is off already."""
+
+    code = "FeatureDisabled"
+    status = 404
+    text = (
+        "The request failed because outbound identity federation is already disabled for your AWS "
+        "account. You cannot disable the feature multiple times."
+    )
 
 
 def missing(kind: str, name: str) -> NoSuchEntity:

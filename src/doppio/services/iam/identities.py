@@ -191,6 +191,8 @@ class Identities:
             caller = await self._user(reader, session.account, session.user, access_key, session)
         else:
             caller = root_of(session.account, access_key)
+        if session.narrowed:
+            caller = replace(caller, policies=_narrowed(caller, session))
         caller = replace(caller, session={**caller.session, TOKEN: token})
         return Credential(access_key, secret, caller, session.expires_at)
 
@@ -294,6 +296,13 @@ async def _session_policies(reader: Reader, session: Session) -> tuple[Policy, .
         if policy is not None:
             found.append(policy)
     return tuple(found)
+
+
+def _narrowed(caller: Caller, session: Session) -> PolicySet:
+    """The caller's policies, less what its session has given up."""
+    policies: PolicySet = caller.policies or PolicySet()
+    scopes = [compile_policy(document, "scope-down policy") for document in session.narrowed]
+    return replace(policies, narrowed=(*policies.narrowed, *scopes))
 
 
 def _tag_keys(tags: dict[str, str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader
 from doppio.services.iam import limits
-from doppio.services.iam.attachments import holder
+from doppio.services.iam.attachments import changeable, holder
 from doppio.services.iam.common import (
     check_room,
     checked_name,
@@ -98,7 +98,7 @@ class InstanceProfiles:
         """Put a role into an instance profile; there is room for one."""
         async with ctx.write() as tx:
             profile = await _existing(tx, ctx, req["InstanceProfileName"])
-            role: Role = await holder(tx, ctx, "Role", req["RoleName"])
+            role: Role = await changeable(tx, ctx, "Role", req["RoleName"])
             if len(profile.roles) >= limits.INSTANCE_PROFILE_ROLES_MAX:
                 raise LimitExceeded("Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1")
             tx.put(replace(profile, roles=(*profile.roles, role.name)))

@@ -25,6 +25,8 @@ ROLES_MAX = 1_000
 POLICIES_MAX = 1_500
 INSTANCE_PROFILES_MAX = 1_000
 LIST_ITEMS_DEFAULT = 100
+# So long IAM tells what has become of a service-linked role's deletion.
+DELETION_TASK_DAYS = 7
 # How many rows one request may look at where AWS sets no bound.
 ROWS_MAX = 5_000
 # Ten managed policies on each user, group and role that there may be.

@@ -15,6 +15,7 @@ from doppio.kernel.service import Need, Operation
 from doppio.services.iam.attachments import managed
 from doppio.services.iam.common import named
 from doppio.services.iam.errors import InvalidClientTokenId
+from doppio.services.iam.linked_roles import linked_arn, task_arn
 from doppio.services.iam.mfa_devices import device_of
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
 from doppio.services.iam.records import (
@@ -101,6 +102,10 @@ async def _target(
     if operation in _MAKES:
         member, cls = _MAKES[operation]
         return arn_of(ctx.account, cls.TYPE, req.get("Path", "/"), req[member]), None
+    if operation == "CreateServiceLinkedRole":
+        return linked_arn(ctx.account, req["AWSServiceName"], req.get("CustomSuffix")), None
+    if operation == "GetServiceLinkedRoleDeletionStatus":
+        return task_arn(ctx.account, req["DeletionTaskId"]), None
     for member, cls in _ACTS_ON.items():
         if member in req:
             entity = await named(ctx.read(), cls, ctx.account, req[member])
@@ -137,6 +142,8 @@ def _request_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     if operation.startswith(("Attach", "Detach")):
         keys["iam:policyarn"] = req["PolicyArn"]
+    if "AWSServiceName" in req:
+        keys["iam:awsservicename"] = req["AWSServiceName"]
     given = req.get("Tags", ())
     keys.update({f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in given})
     names = [tag["Key"] for tag in given] or list(req.get("TagKeys", ()))

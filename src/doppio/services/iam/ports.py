@@ -4,30 +4,68 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from doppio.kernel.context import Context
+from doppio.kernel.identity import TOKEN
 from doppio.kernel.policy import compile_policy
-from doppio.services.iam.common import role_of
+from doppio.services.iam.common import named, role_of
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
 from doppio.services.iam.mfa_devices import code_counts
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
-from doppio.services.iam.records import AccessKey, OidcProvider, Role, SealingKey
-from doppio.services.iam.sessions import NONCE_BYTES, Session, seal, secret_of
+from doppio.services.iam.outbound_federation import (
+    ISSUERS_PAGE,
+    federation_of,
+    issuer_of,
+    issuer_url,
+)
+from doppio.services.iam.records import AccessKey, OidcProvider, Role, SealingKey, User
+from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, secret_of, unseal
 
 __all__ = [
-    "TRANSITIVE", "AccessKey", "OidcProvider", "Role", "Session", "code_counts", "compile_policy",
-    "credentials", "managed_policy", "provider_arn", "provider_of", "role_of",
+    "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "OidcProvider", "Role", "Session", "code_counts",
+    "compile_policy", "credentials", "federation_of", "issuer_of", "issuer_url", "managed_policy",
+    "principal_of", "provider_arn", "provider_of", "role_of", "session_of",
 ]  # fmt: skip
 
 
-async def credentials(ctx: Context, session: Session) -> dict[str, str | datetime]:
-    """Temporary credentials for a session, as STS shows them."""
+async def credentials(
+    ctx: Context, session: Session, bytes_min: int = 0
+) -> dict[str, str | datetime]:
+    """Temporary credentials for a session, as STS shows them; the token is so long at least."""
     found = await ctx.read().get(SealingKey, "sessions")
     assert found is not None, "made at the first start"
     access_key = ctx.new_id("session-key")
     nonce = ctx.kernel.ids.bytes(NONCE_BYTES)
+    if bytes_min:
+        lacking = bytes_min - len(seal(found.key, access_key, session, nonce))
+        session = replace(session, padding=padding(lacking))
     return {
         "AccessKeyId": access_key,
         "SecretAccessKey": secret_of(found.key, access_key),
         "SessionToken": seal(found.key, access_key, session, nonce),
         "Expiration": session.expires_at,
     }
+
+
+async def session_of(ctx: Context) -> Session | None:
+    """The session as which the caller comes; None for one who comes with a key of his own."""
+    token, access_key = ctx.caller.session.get(TOKEN), ctx.caller.access_key
+    if token is None or access_key is None:
+        return None
+    found = await ctx.read().get(SealingKey, "sessions")
+    assert found is not None, "made at the first start"
+    return unseal(found.key, access_key, token)
+
+
+async def principal_of(ctx: Context, session: Session | None) -> tuple[str, dict[str, str]]:
+    """Who is behind the caller, by the ARN with its path, and the tags of both him and his session."""
+    caller, reader = ctx.caller, ctx.read()
+    of_session = {} if session is None else session.tags
+    if session is not None and session.kind == "role":
+        role = await named(reader, Role, session.account, session.role)
+        return (caller.arn, of_session) if role is None else (role.arn, {**role.tags, **of_session})
+    name = caller.arn.rpartition("/")[2] if session is None else session.user
+    user = await named(reader, User, caller.account, name)
+    of_user = {} if user is None else user.tags
+    return caller.arn, {**of_user, **of_session}

@@ -24,6 +24,10 @@ BY_BOUNDARY_USER: Index[User] = Index("boundary", ("account", "boundary"))
 BY_BOUNDARY_ROLE: Index[Role] = Index("boundary", ("account", "boundary"))
 
 
+# Below it lie the roles that are services' own.
+LINKED_PATH = "/aws-service-role/"
+
+
 def arn_of(account: str, kind: str, path: str, name: str) -> str:
     """The ARN of a named thing."""
     return f"arn:aws:iam::{account}:{kind}{path}{name}"
@@ -79,6 +83,11 @@ class Role(Named, frozen=True, kw_only=True):
     session_seconds_max: int = 3_600
     boundary: str | None = None
     tags: dict[str, str] = {}
+
+    @property
+    def linked(self) -> bool:
+        """Whether it is a service's own, which nobody but the service changes."""
+        return self.path.startswith(LINKED_PATH)
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -147,6 +156,23 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     created_at: datetime
     active: bool = True
+
+
+@record("iam.deletion_task", key=("account", "role", "id"))
+class DeletionTask(msgspec.Struct, frozen=True, kw_only=True):
+    """The deletion of a service's role, `role`: `id` is how it is shown.
+
+    `status` is `IN_PROGRESS` until it has `SUCCEEDED` or `FAILED`; then `usage` says who still uses
+    the role, by Region.
+    """
+
+    account: str
+    role: str
+    id: str
+    started_at: datetime
+    status: str = "IN_PROGRESS"
+    reason: str = ""
+    usage: dict[str, list[str]] = {}
 
 
 @record("iam.instance_profile", key=("account", "folded"))
@@ -273,3 +299,15 @@ class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The provider's ARN."""
         return f"arn:aws:iam::{self.account}:oidc-provider/{self.url}"
+
+
+ISSUERS: Index[OutboundFederation] = Index("issuer", ("issuer",))
+
+
+@record("iam.outbound_federation", key=("account",), indexes=(ISSUERS,))
+class OutboundFederation(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether an account's principals may have identity tokens; `issuer` stays as it was once made."""
+
+    account: str
+    issuer: str
+    enabled: bool

@@ -10,7 +10,13 @@ from doppio.kernel import tags
 from doppio.kernel.context import Context
 from doppio.kernel.uses import forget_uses, uses_of
 from doppio.services.iam import attachments, limits
-from doppio.services.iam.attachments import boundary_to_wire, checked_boundary, holder
+from doppio.services.iam.attachments import (
+    boundary_to_wire,
+    changeable,
+    check_changeable,
+    checked_boundary,
+    holder,
+)
 from doppio.services.iam.common import (
     changed,
     check_room,
@@ -20,8 +26,9 @@ from doppio.services.iam.common import (
     page,
     under,
 )
-from doppio.services.iam.errors import DeleteConflict, taken
+from doppio.services.iam.errors import DeleteConflict, InvalidInput, taken
 from doppio.services.iam.records import (
+    LINKED_PATH,
     InstanceProfile,
     Role,
     entity_to_wire,
@@ -54,13 +61,16 @@ class Roles:
     async def create_role(self, ctx: Context, req: w.CreateRoleRequest) -> w.CreateRoleResponse:
         """Create a role that trusts the principals of its document."""
         name = checked_name(req["RoleName"], "roleName")
+        path = checked_path(req)
+        if path.startswith(LINKED_PATH):
+            raise InvalidInput(f"The path {LINKED_PATH} is reserved for service-linked roles.")
         async with ctx.write() as tx:
             trust = await checked_trust(tx, req["AssumeRolePolicyDocument"])
             if await tx.get(Role, ctx.account, name.lower()) is not None:
                 raise taken("Role", name)
             await check_room(tx, ctx.account, Role, "RolesPerAccount", limits.ROLES_MAX)
             role = Role(
-                account=ctx.account, name=name, id=ctx.new_id("iam-role"), path=checked_path(req),
+                account=ctx.account, name=name, id=ctx.new_id("iam-role"), path=path,
                 created_at=ctx.now, trust=trust, description=req.get("Description"),
                 session_seconds_max=req.get("MaxSessionDuration", 3_600),
                 boundary=await checked_boundary(tx, ctx, req.get("PermissionsBoundary")),
@@ -90,6 +100,8 @@ class Roles:
         """Change a role's description and how long its sessions may last."""
         async with ctx.write() as tx:
             role = await holder(tx, ctx, "Role", req["RoleName"])
+            if "MaxSessionDuration" in req:
+                check_changeable(role)
             seconds = req.get("MaxSessionDuration", role.session_seconds_max)
             tx.put(
                 replace(
@@ -116,14 +128,14 @@ class Roles:
         """Change whom a role trusts."""
         async with ctx.write() as tx:
             trust = await checked_trust(tx, req["PolicyDocument"])
-            role = await holder(tx, ctx, "Role", req["RoleName"])
+            role = await changeable(tx, ctx, "Role", req["RoleName"])
             tx.put(replace(role, trust=trust))
             changed(tx, ctx)
 
     async def delete_role(self, ctx: Context, req: w.DeleteRoleRequest) -> None:
         """Delete a role that holds nothing and is in no instance profile."""
         async with ctx.write() as tx:
-            role = await holder(tx, ctx, "Role", req["RoleName"])
+            role = await changeable(tx, ctx, "Role", req["RoleName"])
             profiles = await tx.list(InstanceProfile, (ctx.account,), limit=limits.ROWS_MAX)
             if any(role.name in profile.roles for profile in profiles):
                 raise DeleteConflict(

@@ -13,9 +13,11 @@ from doppio.services.iam.groups import Groups
 from doppio.services.iam.identities import Identities
 from doppio.services.iam.instance_profiles import InstanceProfiles
 from doppio.services.iam.last_accessed import LastAccessed
+from doppio.services.iam.linked_roles import JOB, LinkedRoles, delete_linked_role
 from doppio.services.iam.login_profiles import LoginProfiles
 from doppio.services.iam.mfa_devices import MfaDevices
 from doppio.services.iam.oidc_providers import OidcProviders
+from doppio.services.iam.outbound_federation import OutboundFederations
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
@@ -34,10 +36,12 @@ SERVICE = Service(
     groups=[
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
-        OidcProviders(), Simulation(), LastAccessed(),
+        OidcProviders(), Simulation(), LastAccessed(), LinkedRoles(),
+        OutboundFederations(),
     ],
     needs=needs,
     identities=Identities,
+    jobs={JOB: delete_linked_role},
     pages={SUGGESTED: suggested_page},
 )  # fmt: skip
 SERVICE.operations.update(

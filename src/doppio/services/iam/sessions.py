@@ -31,6 +31,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     another. The root user's sessions have no `user` and no `owner`.
     `claims` are the condition keys by which an identity provider has vouched for the session.
     `policies` are session policy documents, `policy_arns` managed policies that act as such.
+    `narrowed` are the documents by which it has been scoped down, one after the other, and
+    `padding` says nothing: somebody wanted a long token.
     """
 
     kind: str
@@ -50,6 +52,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     claims: dict[str, str] = {}
     parent: tuple[str, str] = ("", "")
     express: dict[str, str] = {}
+    narrowed: tuple[str, ...] = ()
+    padding: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -60,6 +64,17 @@ def seal(key: bytes, access_key: str, session: Session, nonce: bytes) -> str:
     """The token of a session that signs with `access_key`."""
     sealed = AESGCM(key).encrypt(nonce, _encode(session), access_key.encode())
     return base64.b64encode(nonce + sealed).decode()
+
+
+def padding(lacking: int) -> str:
+    """What makes a token longer by so many characters, as nearly as may be and no less."""
+    # Four characters of a token hold three bytes; MessagePack adds the name and the length.
+    count = -(-lacking * 3 // 4) - 9
+    if count > 32:
+        count -= 1
+    if count > 256:
+        count -= 1
+    return "x" * max(count, 1 if lacking > 0 else 0)
 
 
 def unseal(key: bytes, access_key: str, token: str) -> Session:

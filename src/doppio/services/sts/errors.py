@@ -48,6 +48,49 @@ class ExpiredToken(AwsError):
     code = "ExpiredTokenException"
 
 
+class OutboundFederationDisabled(AwsError):
+    """An account for whose principals STS does not vouch."""
+
+    code = "OutboundWebIdentityFederationDisabledException"
+    status = 403
+    text = (
+        "The outbound web identity federation feature is not enabled for this account. To use this "
+        "feature, you must first enable it through the AWS Management Console or API."
+    )
+
+
+class SessionDurationEscalation(AwsError):
+    """A token that would outlive the session that asks for it."""
+
+    code = "SessionDurationEscalationException"
+    status = 403
+    text = (
+        "The requested token duration would extend the session beyond its original expiration time. "
+        "You cannot use this operation to extend the lifetime of a session beyond what was granted "
+        "when the session was originally created."
+    )
+
+
+class InvalidSubjectCredentials(AwsError):
+    """A caller who does not come with a session that could be scoped down."""
+
+    code = "InvalidSubjectCredentials"
+    text = (
+        "The session used to call GetScopedCredentials is not a valid session. Call it with "
+        "temporary credentials that are not the root user's."
+    )
+
+
+class InsufficientSessionLifetime(AwsError):
+    """Credentials that would outlive the session from which they come."""
+
+    code = "InsufficientSessionLifetime"
+    text = (
+        "The requested DurationSeconds is greater than the remaining lifetime of the calling "
+        "session."
+    )
+
+
 class IdpCommunicationError(AwsError):
     """An issuer that does not answer."""
 

@@ -16,8 +16,10 @@ from doppio.kernel.service import Need
 from doppio.services.iam.ports import (
     TRANSITIVE,
     Role,
+    Session,
     code_counts,
     compile_policy,
+    credentials,
     managed_policy,
 )
 from doppio.services.sts import limits
@@ -194,6 +196,17 @@ def tag_conditions(req: Mapping[str, Any]) -> dict[str, Any]:
     if given:
         keys["aws:tagkeys"] = [tag["Key"] for tag in given]
     return keys
+
+
+async def given(ctx: Context, req: Mapping[str, Any], session: Session) -> dict[str, Any]:
+    """A session's credentials and the size of their token, as operations answer with them."""
+    shown = await credentials(ctx, session, req.get("MinimumSessionTokenSize", 0))
+    size = len(str(shown["SessionToken"]))
+    return {
+        "Credentials": shown,
+        "SessionTokenSize": size,
+        "SessionTokenUtilization": ceil(100 * size / limits.TOKEN_BYTES_MAX),
+    }
 
 
 def packed_percent(req: Mapping[str, Any]) -> int:

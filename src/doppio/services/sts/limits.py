@@ -12,6 +12,16 @@ SESSION_POLICY_ARNS_MAX = 10
 SESSION_TAGS_MAX = 50
 # Policies and tags together, packed.
 PACKED_CHARS_MAX = 2_048
+# Scope-down policies of a session, one upon the other.
+NARROWED_MAX = 3
+# The longest session token, which AWS tells by what it lets one ask for at least.
+TOKEN_BYTES_MAX = 4_096
 # Ours: how far an issuer's clock may be ahead, and how long it may take to show its keys.
 TOKEN_SKEW_SECONDS_MAX = 300
 ISSUER_SECONDS_MAX = 5.0
+WEB_TOKEN_SECONDS_DEFAULT = 300
+# AWS tells no times. A key signs for a quarter, and its tokens live for an hour at most; it is
+# shown a day longer, for who has been slow to fetch what there was.
+TOKEN_KEY_SIGNS_DAYS = 90
+TOKEN_KEY_SHOWN_DAYS = 1
+TOKEN_KEYS_MAX = 100

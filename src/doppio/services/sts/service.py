@@ -7,9 +7,13 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
+from doppio.services.iam.ports import ISSUERS_PAGE
 from doppio.services.sts.grants import tag_conditions
+from doppio.services.sts.scoping import Scoping
 from doppio.services.sts.sessions import Sessions
+from doppio.services.sts.token_keys import issuer_page
 from doppio.services.sts.web_identity import WebIdentities
+from doppio.services.sts.web_tokens import WebTokens, token_needs
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
@@ -21,12 +25,17 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         keys = tag_conditions(req)
         need = Need("sts:GetFederationToken", arn, keys)
         return (need, Need("sts:TagSession", arn, keys)) if keys else (need,)
+    if operation == "GetScopedCredentials":
+        return (Need("sts:GetScopedCredentials"),)
+    if operation == "GetWebIdentityToken":
+        return token_needs(req)
     return ()
 
 
 SERVICE = Service(
     "sts",
-    groups=[Sessions(), WebIdentities()],
+    groups=[Sessions(), WebIdentities(), WebTokens(), Scoping()],
     needs=needs,
     anonymous=["AssumeRoleWithWebIdentity"],
+    pages={ISSUERS_PAGE: issuer_page},
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context
-from doppio.services.iam.ports import AccessKey, Session, credentials, role_of
+from doppio.services.iam.ports import AccessKey, Session, role_of
 from doppio.services.sts import grants
 from doppio.services.sts.errors import ValidationError
 from doppio.wire.errors import NotImplementedByDoppio
@@ -64,7 +64,7 @@ class Sessions:
         )  # fmt: skip
         user_arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{name}"
         shown: dict[str, Any] = {
-            "Credentials": await credentials(ctx, session),
+            **await grants.given(ctx, req, session),
             "AssumedRoleUser": {"AssumedRoleId": f"{role.id}:{name}", "Arn": user_arn},
         }
         if packed:
@@ -85,7 +85,7 @@ class Sessions:
             issued_at=ctx.now, expires_at=ctx.now + grants.own_duration(ctx, req),
             mfa=mfa,
         )  # fmt: skip
-        return {"Credentials": await credentials(ctx, session)}  # type: ignore[typeddict-item]
+        return await grants.given(ctx, req, session)  # type: ignore[return-value]
 
     async def get_federation_token(
         self, ctx: Context, req: w.GetFederationTokenRequest
@@ -102,7 +102,7 @@ class Sessions:
             policy_arns=await grants.session_policy_arns(ctx, req, ctx.caller.account), tags=tags,
         )  # fmt: skip
         shown: dict[str, Any] = {
-            "Credentials": await credentials(ctx, session),
+            **await grants.given(ctx, req, session),
             "FederatedUser": {
                 "FederatedUserId": f"{session.account}:{session.name}",
                 "Arn": f"arn:aws:sts::{session.account}:federated-user/{session.name}",

@@ -22,7 +22,6 @@ from doppio.services.iam.ports import (
     Role,
     Session,
     compile_policy,
-    credentials,
     provider_arn,
     provider_of,
     role_of,
@@ -80,7 +79,7 @@ class WebIdentities:
             claims={**keys, "aws:federatedprovider": provider},
         )  # fmt: skip
         shown: dict[str, Any] = {
-            "Credentials": await credentials(ctx, session),
+            **await grants.given(ctx, req, session),
             "SubjectFromWebIdentityToken": claims["sub"],
             "AssumedRoleUser": {
                 "AssumedRoleId": f"{role.id}:{name}",

@@ -1,0 +1,180 @@
+"""Which services have roles of their own in accounts: their principals, role names and policies.
+
+Source: the pages on service-linked roles in each service's own guide, and AWS's managed policy
+reference. A role's name is `AWSServiceRoleFor` and what stands here.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+_PREFIX = "AWSServiceRoleFor"
+_POLICIES = "arn:aws:iam::aws:policy/aws-service-role/"
+# Those of whose roles an account may have several, told apart by a suffix of its own.
+_SEVERAL = frozenset(
+    {"autoscaling", "connect", "lexv2", "outposts", "profile", "synchronization.connect"}
+)
+
+# principal (without its domain), role, policy
+_ROLES = """
+access-analyzer AccessAnalyzer AccessAnalyzerServiceRolePolicy
+acm CertificateManager CertificateManagerServiceRolePolicy
+agentless.inspector2 AmazonInspector2Agentless AmazonInspector2AgentlessServiceRolePolicy
+airflow AmazonMWAA AmazonMWAAServiceRolePolicy
+apidestinations.events AmazonEventBridgeApiDestinations AmazonEventBridgeApiDestinationsServiceRolePolicy
+application-insights ApplicationInsights CloudwatchApplicationInsightsServiceLinkedRolePolicy
+application-signals.cloudwatch CloudWatchApplicationSignals CloudWatchApplicationSignalsServiceRolePolicy
+appmesh AppMesh AWSAppMeshServiceRolePolicy
+appstream.application-autoscaling ApplicationAutoScaling_AppStreamFleet AWSApplicationAutoscalingAppStreamFleetPolicy
+appsync AppSync AWSAppSyncServiceRolePolicy
+autoscaling AutoScaling AutoScalingServiceRolePolicy
+autoscaling-plans AutoScalingPlans_EC2AutoScaling AWSAutoScalingPlansEC2AutoScalingPolicy
+backup Backup AWSBackupServiceLinkedRolePolicyForBackup
+batch Batch BatchServiceRolePolicy
+billingconsole Billing AWSBillingServiceRolePolicy
+braket AmazonBraket AmazonBraketServiceRolePolicy
+cassandra.application-autoscaling ApplicationAutoScaling_CassandraTable AWSApplicationAutoscalingCassandraTablePolicy
+cks.kms KeyManagementServiceCustomKeyStores AWSKeyManagementServiceCustomKeyStoresServiceRolePolicy
+cloud9 AWSCloud9 AWSCloud9ServiceRolePolicy
+cloudhsm CloudHSM CloudHSMServiceRolePolicy
+cloudtrail CloudTrail CloudTrailServiceRolePolicy
+cloudwatch-crossaccount CloudWatchCrossAccount CloudWatch-CrossAccountAccess
+codestar-notifications CodeStarNotifications AWSCodeStarNotificationsServiceRolePolicy
+cognito-idp AmazonCognitoIdp AmazonCognitoIdpServiceRolePolicy
+comprehend.application-autoscaling ApplicationAutoScaling_ComprehendEndpoint AWSApplicationAutoscalingComprehendEndpointPolicy
+compute-optimizer ComputeOptimizer ComputeOptimizerServiceRolePolicy
+config Config AWSConfigServiceRolePolicy
+config-conforms ConfigConforms ConfigConformsServiceRolePolicy
+config-multiaccountsetup ConfigMultiAccountSetup AWSConfigMultiAccountSetupPolicy
+connect AmazonConnect AmazonConnectServiceLinkedRolePolicy
+context.cloudtrail CloudTrailEventContext CloudTrailEventContext
+contributorinsights.dynamodb DynamoDBCloudWatchContributorInsights DynamoDBCloudWatchContributorInsightsServiceRolePolicy
+custom-resource.application-autoscaling ApplicationAutoScaling_CustomResource AWSApplicationAutoScalingCustomResourcePolicy
+dax DAX DAXServiceRolePolicy
+delivery.logs LogDelivery AWSServiceRoleForLogDeliveryPolicy
+detective AmazonDetective AmazonDetectiveServiceLinkedRolePolicy
+devops-guru DevOpsGuru AmazonDevOpsGuruServiceRolePolicy
+dynamodb.application-autoscaling ApplicationAutoScaling_DynamoDBTable AWSApplicationAutoscalingDynamoDBTablePolicy
+ec2.application-autoscaling ApplicationAutoScaling_EC2SpotFleetRequest AWSApplicationAutoscalingEC2SpotFleetRequestPolicy
+ec2fleet EC2Fleet AWSEC2FleetServiceRolePolicy
+ec2-instance-connect Ec2InstanceConnect Ec2InstanceConnectEndpoint
+ec2scheduled EC2ScheduledInstances AWSServiceRoleForEC2ScheduledInstances
+ecs ECS AmazonECSServiceRolePolicy
+ecs.application-autoscaling ApplicationAutoScaling_ECSService AWSApplicationAutoscalingECSServicePolicy
+eks AmazonEKS AmazonEKSServiceRolePolicy
+eks-connector AmazonEKSConnector AmazonEKSConnectorServiceRolePolicy
+eks-fargate AmazonEKSForFargate AmazonEKSForFargateServiceRolePolicy
+eks-nodegroup AmazonEKSNodegroup AWSServiceRoleForAmazonEKSNodegroup
+elasticache ElastiCache ElastiCacheServiceRolePolicy
+elasticache.application-autoscaling ApplicationAutoScaling_ElastiCacheRG AWSApplicationAutoscalingElastiCacheRGPolicy
+elasticbeanstalk ElasticBeanstalk AWSElasticBeanstalkServiceRolePolicy
+elasticfilesystem AmazonElasticFileSystem AmazonElasticFileSystemServiceRolePolicy
+elasticloadbalancing ElasticLoadBalancing AWSElasticLoadBalancingServiceRolePolicy
+elasticmapreduce EMRCleanup AmazonEMRCleanupPolicy
+elasticmapreduce.application-autoscaling ApplicationAutoScaling_EMRInstanceGroup AWSApplicationAutoscalingEMRInstanceGroupPolicy
+email.cognito-idp AmazonCognitoIdpEmailService AmazonCognitoIdpEmailServiceRolePolicy
+emr-containers AmazonEMRContainers AmazonEMRContainersServiceRolePolicy
+es AmazonElasticsearchService AmazonElasticsearchServiceRolePolicy
+events CloudWatchEvents CloudWatchEventsServiceRolePolicy
+fms FMS FMSServiceRolePolicy
+fsx AmazonFSx AmazonFSxServiceRolePolicy
+globalaccelerator GlobalAccelerator AWSGlobalAcceleratorSLRPolicy
+guardduty AmazonGuardDuty AmazonGuardDutyServiceRolePolicy
+imagebuilder ImageBuilder AWSServiceRoleForImageBuilder
+inspector AmazonInspector AmazonInspectorServiceRolePolicy
+inspector2 AmazonInspector2 AmazonInspector2ServiceRolePolicy
+internetmonitor CloudWatchInternetMonitor CloudWatchInternetMonitorServiceRolePolicy
+kafka Kafka KafkaServiceRolePolicy
+kafka.application-autoscaling ApplicationAutoScaling_KafkaCluster AWSApplicationAutoscalingKafkaClusterPolicy
+kafkaconnect KafkaConnect KafkaConnectServiceRolePolicy
+kinesisreplication.dynamodb DynamoDBKinesisDataStreamsReplication DynamoDBKinesisReplicationServiceRolePolicy
+lakeformation LakeFormationDataAccess LakeFormationDataAccessServiceRolePolicy
+lambda.application-autoscaling ApplicationAutoScaling_LambdaConcurrency AWSApplicationAutoscalingLambdaConcurrencyPolicy
+lexv2 LexV2Bots AmazonLexV2BotPolicy
+logger.cloudfront CloudFrontLogger AWSCloudFrontLogger
+macie AmazonMacie AmazonMacieServiceRolePolicy
+maintenance.elasticbeanstalk ElasticBeanstalkMaintenance AWSElasticBeanstalkMaintenance
+malware-protection.guardduty AmazonGuardDutyMalwareProtection AmazonGuardDutyMalwareProtectionServiceRolePolicy
+managedupdates.elasticbeanstalk ElasticBeanstalkManagedUpdates AWSElasticBeanstalkManagedUpdatesServiceRolePolicy
+member.org.stacksets.cloudformation CloudFormationStackSetsOrgMember CloudFormationStackSetsOrgMemberServiceRolePolicy
+memorydb MemoryDB MemoryDBServiceRolePolicy
+mq AmazonMQ AmazonMQServiceRolePolicy
+mrk.kms KeyManagementServiceMultiRegionKeys AWSKeyManagementServiceMultiRegionKeysServiceRolePolicy
+neptune.application-autoscaling ApplicationAutoScaling_NeptuneCluster AWSApplicationAutoscalingNeptuneClusterPolicy
+network-firewall NetworkFirewall AWSNetworkFirewallServiceRolePolicy
+networkmanager NetworkManager AWSNetworkManagerServiceRolePolicy
+observability.aoss AmazonOpenSearchServerless AmazonOpenSearchServerlessServiceRolePolicy
+opensearchservice AmazonOpenSearchService AmazonOpenSearchServiceRolePolicy
+ops.apigateway APIGateway APIGatewayServiceRolePolicy
+opsdatasync.ssm SystemsManagerOpsDataSync AWSSystemsManagerOpsDataSyncServiceRolePolicy
+organizations Organizations AWSOrganizationsServiceTrustPolicy
+osis AmazonOpenSearchIngestionService AmazonOpenSearchIngestionServiceRolePolicy
+outposts Outposts AWSOutpostsServiceRolePolicy
+profile ProfileForAmazonConnect CustomerProfilesServiceLinkedRolePolicy
+pullthroughcache.ecr ECRPullThroughCache AWSECRPullThroughCache_ServiceRolePolicy
+ram ResourceAccessManager AWSResourceAccessManagerServiceRolePolicy
+rds RDS AmazonRDSServiceRolePolicy
+rds.application-autoscaling ApplicationAutoScaling_RDSCluster AWSApplicationAutoscalingRDSClusterPolicy
+redshift Redshift AmazonRedshiftServiceLinkedRolePolicy
+replication.dynamodb DynamoDBReplication DynamoDBReplicationServiceRolePolicy
+replication.ecr ECRReplication ECRReplicationServiceRolePolicy
+replicator.lambda LambdaReplicator AWSLambdaReplicator
+reporting.trustedadvisor TrustedAdvisorReporting AWSTrustedAdvisorReportingServiceRolePolicy
+reports.backup BackupReports AWSServiceRolePolicyForBackupReports
+resource-explorer-2 ResourceExplorer AWSResourceExplorerServiceRolePolicy
+restore-testing.backup BackupRestoreTesting AWSServiceRolePolicyForBackupRestoreTesting
+rolesanywhere RolesAnywhere AWSRolesAnywhereServicePolicy
+route53resolver Route53Resolver Route53ResolverServiceRolePolicy
+rum CloudWatchRUM AmazonCloudWatchRUMServiceRolePolicy
+sagemaker.application-autoscaling ApplicationAutoScaling_SageMakerEndpoint AWSApplicationAutoscalingSageMakerEndpointPolicy
+schemas Schemas AmazonEventBridgeSchemasServiceRolePolicy
+securityhub SecurityHub AWSSecurityHubServiceRolePolicy
+servicequotas ServiceQuotas ServiceQuotasServiceRolePolicy
+ses AmazonSES AmazonSESServiceRolePolicy
+shield AWSShield AWSShieldServiceRolePolicy
+spot EC2Spot AWSEC2SpotServiceRolePolicy
+spotfleet EC2SpotFleet AWSEC2SpotFleetServiceRolePolicy
+ssm AmazonSSM AmazonSSMServiceRolePolicy
+ssm-incidents IncidentManager AWSIncidentManagerServiceRolePolicy
+ssm.alarms.cloudwatch CloudWatchAlarms_ActionSSM AWSServiceRoleForCloudWatchAlarmsActionSSMServiceRolePolicy
+sso SSO AWSSSOServiceRolePolicy
+stacksets.cloudformation CloudFormationStackSetsOrgAdmin CloudFormationStackSetsOrgAdminServiceRolePolicy
+storage-lens.s3 S3StorageLens S3StorageLensServiceRolePolicy
+support Support AWSSupportServiceRolePolicy
+synchronization.connect AmazonConnectSynchronization AmazonConnectSynchronizationServiceRolePolicy
+transitgateway VPCTransitGateway AWSVPCTransitGatewayServiceRolePolicy
+trustedadvisor TrustedAdvisor AWSTrustedAdvisorServiceRolePolicy
+vpc-lattice VpcLattice AWSVpcLatticeServiceRolePolicy
+waf WAFLogging WAFLoggingServiceRolePolicy
+waf-regional WAFRegionalLogging WAFRegionalLoggingServiceRolePolicy
+wafv2 WAFV2Logging WAFV2LoggingServiceRolePolicy
+workspaces.application-autoscaling ApplicationAutoScaling_WorkSpacesPool AWSApplicationAutoscalingWorkSpacesPoolPolicy
+"""
+
+
+class Linked(NamedTuple):
+    """A service's role: `principal` is whole, `several` says whether a suffix may follow the name."""
+
+    principal: str
+    name: str
+    policy: str
+    several: bool
+
+    @property
+    def path(self) -> str:
+        """Where the role lies."""
+        return f"/aws-service-role/{self.principal}/"
+
+
+@cache
+def linked_services() -> dict[str, Linked]:
+    """All that we know, by their principals."""
+    found: dict[str, Linked] = {}
+    for line in _ROLES.strip().splitlines():
+        service, role, policy = line.split()
+        principal = f"{service}.amazonaws.com"
+        found[principal] = Linked(
+            principal, _PREFIX + role, _POLICIES + policy, service in _SEVERAL
+        )
+    return found

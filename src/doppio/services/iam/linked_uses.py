@@ -1,0 +1,60 @@
+"""What of a service still hangs on its role in an account, as the service itself lists it.
+
+The account's root asks, since it may see everything. Roles of services that are not in this cloud,
+or that hang on nothing here, are used by nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from doppio.kernel.context import Context
+from doppio.kernel.identity import root_of
+from doppio.kernel.regions import regions
+
+# So many resources are named for a Region, and looked at for it.
+NAMED_MAX = 50
+LOOKED_AT_MAX = 1_000
+
+_Found = Callable[[Context], Awaitable[list[str]]]
+
+
+async def uses_of_service(ctx: Context, principal: str) -> dict[str, list[str]]:
+    """The resources that need a service's role, by Region; only Regions that have any."""
+    ask = _USES.get(principal)
+    if ask is None:
+        return {}
+    found: dict[str, list[str]] = {}
+    for region in regions():
+        there = await ask(ctx.derive(root_of(ctx.account), region=region))
+        if there:
+            found[region] = there[:NAMED_MAX]
+    return found
+
+
+async def _pages(
+    ctx: Context, service: str, method: str, member: str, mark: str, ask: str
+) -> list[Any]:
+    """All that a list operation lists; `mark` is its token in the answer, `ask` in the request."""
+    found: list[Any] = []
+    req: dict[str, Any] = {}
+    while len(found) < LOOKED_AT_MAX:
+        page = await ctx.call(service, method, req)
+        found += page.get(member, ())
+        if not page.get(mark):
+            break
+        req = {ask: page[mark]}
+    return found
+
+
+async def _destinations(ctx: Context) -> list[str]:
+    rows = await _pages(
+        ctx, "events", "list_api_destinations", "ApiDestinations", "NextToken", "NextToken"
+    )
+    return [row["ApiDestinationArn"] for row in rows]
+
+
+_USES: dict[str, _Found] = {
+    "apidestinations.events.amazonaws.com": _destinations,
+}

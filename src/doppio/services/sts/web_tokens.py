@@ -1,0 +1,120 @@
+"""GetWebIdentityToken: STS vouches for the caller to somebody outside, in a signed token.
+
+Who reads a token lives in host time, so that is the token's; the keys are replaced in cloud time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from doppio.kernel import tags
+from doppio.kernel.context import Context
+from doppio.kernel.service import Need
+from doppio.services.iam.ports import Session, federation_of, issuer_url, principal_of, session_of
+from doppio.services.sts import limits
+from doppio.services.sts.errors import (
+    InvalidParameterValue,
+    OutboundFederationDisabled,
+    SessionDurationEscalation,
+    ValidationError,
+)
+from doppio.services.sts.grants import tag_conditions
+from doppio.services.sts.token_keys import ALGORITHMS, signed, signing_key
+
+if TYPE_CHECKING:
+    from doppio._stubs import sts as w
+
+_NAMESPACE = "https://sts.amazonaws.com/"
+_OWN = "AWSIdentity"
+
+
+class WebTokens:
+    """The operation for those who go elsewhere with a token."""
+
+    async def get_web_identity_token(
+        self, ctx: Context, req: w.GetWebIdentityTokenRequest
+    ) -> w.GetWebIdentityTokenResponse:
+        """A token that says who the caller is, for the audiences that it names."""
+        _check(req)
+        federation = await federation_of(ctx.read(), ctx.account)
+        if federation is None:
+            raise OutboundFederationDisabled()
+        session = await session_of(ctx)
+        seconds = req.get("DurationSeconds", limits.WEB_TOKEN_SECONDS_DEFAULT)
+        if session is not None and ctx.now + timedelta(seconds=seconds) > session.expires_at:
+            raise SessionDurationEscalation()
+        key = await signing_key(ctx, req["SigningAlgorithm"])
+        now = ctx.clock.host_now().replace(microsecond=0)
+        ends = now + timedelta(seconds=seconds)
+        audience = list(req["Audience"])
+        principal, owned = await principal_of(ctx, session)
+        said = about(ctx, session)
+        said["principal_id"] = principal
+        if owned:
+            said["principal_tags"] = owned
+        if req.get("Tags"):
+            said["request_tags"] = tags.from_list(req["Tags"])
+        claims = {
+            "aud": audience[0] if len(audience) == 1 else audience,
+            "sub": principal,
+            _NAMESPACE: said,
+            "iss": issuer_url(ctx, federation),
+            "exp": int(ends.timestamp()),
+            "iat": int(now.timestamp()),
+            "jti": ctx.new_id(),
+        }
+        return {"WebIdentityToken": signed(key, claims), "Expiration": ends}
+
+
+def token_needs(req: Mapping[str, Any]) -> Sequence[Need]:
+    """A permission for the token, and one more for what it says beside the caller's name."""
+    tagged = tag_conditions(req)
+    keys: dict[str, Any] = {
+        "sts:identitytokenaudience": list(req["Audience"]),
+        "sts:signingalgorithm": req["SigningAlgorithm"],
+        "sts:durationseconds": str(req.get("DurationSeconds", limits.WEB_TOKEN_SECONDS_DEFAULT)),
+        "sts:subjectmode": req.get("SubjectMode", _OWN),
+        **tagged,
+    }
+    need = Need("sts:GetWebIdentityToken", "*", keys)
+    return (need, Need("sts:TagGetWebIdentityToken", "*", keys)) if tagged else (need,)
+
+
+def about(ctx: Context, session: Session | None) -> dict[str, Any]:
+    """Where a caller comes from, and what its session says of itself."""
+    found: dict[str, Any] = {"aws_account": ctx.caller.account, "source_region": ctx.region}
+    if session is not None:
+        found["original_session_exp"] = session.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        provider = session.claims.get("aws:federatedprovider")
+        if provider is not None:
+            found["federated_provider"] = provider
+        if session.source_identity:
+            found["source_identity"] = session.source_identity
+    return found
+
+
+def _check(req: Mapping[str, Any]) -> None:
+    """Raise ValidationError for what no token can be made of."""
+    if req["SigningAlgorithm"] not in ALGORITHMS:
+        raise ValidationError(
+            "Invalid value for parameter SigningAlgorithm. Valid values are RS256 and ES384."
+        )
+    if req.get("SubjectMode", _OWN) != _OWN:
+        # No session here has a context of trusted identity propagation.
+        raise ValidationError(
+            "The session context of the calling session does not contain the key "
+            "aws:OriginIdentity/Subject."
+        )
+    if "Scope" in req:
+        raise ValidationError("Scope can be specified only when SubjectMode is OriginIdentity.")
+    given = req.get("Tags", ())
+    if len({tag["Key"].lower() for tag in given}) < len(given):
+        raise InvalidParameterValue(
+            "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        )
+    try:
+        tags.checked(tags.from_list(given))
+    except tags.BadTags as error:
+        raise InvalidParameterValue(str(error)) from error
