@@ -7,16 +7,19 @@ the ARN that it would have, and learns that it is missing only if allowed to loo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from doppio.kernel.context import Context
+from doppio.kernel.policy import PolicySet
 from doppio.kernel.service import Need, Operation
 from doppio.services.iam.attachments import managed
 from doppio.services.iam.common import named
 from doppio.services.iam.errors import InvalidClientTokenId
 from doppio.services.iam.mfa_devices import device_of
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
+from doppio.services.iam.password_policy import own_password_policy, policy_of
 from doppio.services.iam.records import (
     AccessKey,
     Group,
@@ -57,6 +60,7 @@ _OWN = frozenset({
     "UpdateServiceSpecificCredential", "ResetServiceSpecificCredential",
     "DeleteServiceSpecificCredential",
 })  # fmt: skip
+_PASSWORD_OWN = frozenset({"ChangePassword", "GetAccountPasswordPolicy"})
 _RENAMES = {"UpdateUser": "NewUserName", "UpdateGroup": "NewGroupName"}
 
 
@@ -65,11 +69,28 @@ def guarded(operation: Operation) -> Operation:
 
     async def run(ctx: Context, req: Mapping[str, Any]) -> Mapping[str, Any] | None:
         _check_session(ctx)
+        asking = await _asking(ctx) if ctx.operation in _PASSWORD_OWN else ctx
         for need in await needs(ctx, req):
-            await ctx.authorise(need.action, need.resource, need.context)
+            await asking.authorise(need.action, need.resource, need.context)
         return await operation(ctx, req)
 
     return run
+
+
+async def _asking(ctx: Context) -> Context:
+    """The caller, with what the account's password policy lets each of its users do."""
+    caller = ctx.caller
+    if caller.kind != "user":
+        return ctx
+    policy = await policy_of(ctx.read(), ctx.account)
+    if policy is None or not policy.users_may_change:
+        return ctx
+    policies: PolicySet = caller.policies
+    allowed = (*policies.identity, own_password_policy(caller.arn))
+    with_own = dataclasses.replace(policies, identity=allowed)
+    asking = ctx.derive(dataclasses.replace(caller, policies=with_own))
+    asking.operation = ctx.operation
+    return asking
 
 
 async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:

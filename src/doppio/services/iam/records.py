@@ -178,7 +178,7 @@ class MfaDevice(Named, frozen=True, kw_only=True):
 
 @record("iam.login_profile", key=("account", "user"))
 class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's password, as a salted scrypt hash."""
+    """A user's password, as a salted scrypt hash. Its salt stays, so that old ones are known again."""
 
     account: str
     user: str
@@ -186,6 +186,30 @@ class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
     salt: bytes
     hash: bytes
     reset_required: bool = False
+    set_at: datetime | None = None
+    # Hashes of those before, the latest first, under the same salt.
+    before: tuple[bytes, ...] = ()
+
+    @property
+    def changed_at(self) -> datetime:
+        """Since when the password is this one."""
+        return self.set_at or self.created_at
+
+
+@record("iam.password_policy", key=("account",))
+class PasswordPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account's passwords must be; a zero asks for nothing."""
+
+    account: str
+    chars_min: int = 6
+    symbols: bool = False
+    numbers: bool = False
+    uppercase: bool = False
+    lowercase: bool = False
+    users_may_change: bool = False
+    age_days_max: int = 0
+    remembered: int = 0
+    hard_expiry: bool | None = None
 
 
 @record("iam.access_report", key=("account", "id"))

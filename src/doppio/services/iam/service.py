@@ -16,6 +16,7 @@ from doppio.services.iam.last_accessed import LastAccessed
 from doppio.services.iam.login_profiles import LoginProfiles
 from doppio.services.iam.mfa_devices import MfaDevices
 from doppio.services.iam.oidc_providers import OidcProviders
+from doppio.services.iam.password_policy import PasswordPolicies
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
@@ -34,7 +35,7 @@ SERVICE = Service(
     groups=[
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
-        OidcProviders(), Simulation(), LastAccessed(),
+        OidcProviders(), PasswordPolicies(), Simulation(), LastAccessed(),
     ],
     needs=needs,
     identities=Identities,
