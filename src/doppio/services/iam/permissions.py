@@ -29,13 +29,15 @@ from doppio.services.iam.records import (
     Named,
     OidcProvider,
     Role,
+    ServerCertificate,
     User,
     arn_of,
 )
 
 # Where a request names several things, it acts on the first of these.
 _ACTS_ON: dict[str, type[Named]] = {
-    "GroupName": Group, "InstanceProfileName": InstanceProfile, "RoleName": Role, "UserName": User,
+    "GroupName": Group, "InstanceProfileName": InstanceProfile, "RoleName": Role,
+    "ServerCertificateName": ServerCertificate, "UserName": User,
 }  # fmt: skip
 _MAKES: dict[str, tuple[str, type[Named]]] = {
     "CreateGroup": ("GroupName", Group),
@@ -43,11 +45,12 @@ _MAKES: dict[str, tuple[str, type[Named]]] = {
     "CreatePolicy": ("PolicyName", ManagedPolicy),
     "CreateRole": ("RoleName", Role),
     "CreateUser": ("UserName", User),
+    "UploadServerCertificate": ("ServerCertificateName", ServerCertificate),
     "CreateVirtualMFADevice": ("VirtualMFADeviceName", MfaDevice),
 }
 _LISTS: dict[str, type[Named]] = {
     "ListGroups": Group, "ListInstanceProfiles": InstanceProfile, "ListRoles": Role,
-    "ListUsers": User, "ListVirtualMFADevices": MfaDevice,
+    "ListServerCertificates": ServerCertificate, "ListUsers": User, "ListVirtualMFADevices": MfaDevice,
 }  # fmt: skip
 # Without a user name these act on the caller.
 _OWN = frozenset({
@@ -61,7 +64,10 @@ _OWN = frozenset({
     "DeleteServiceSpecificCredential",
 })  # fmt: skip
 _PASSWORD_OWN = frozenset({"ChangePassword", "GetAccountPasswordPolicy"})
-_RENAMES = {"UpdateUser": "NewUserName", "UpdateGroup": "NewGroupName"}
+_RENAMES = {
+    "UpdateUser": "NewUserName", "UpdateGroup": "NewGroupName",
+    "UpdateServerCertificate": "NewServerCertificateName",
+}  # fmt: skip
 
 
 def guarded(operation: Operation) -> Operation:
@@ -104,7 +110,7 @@ async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
         keys["iam:permissionsboundary"] = boundary
     keys.update(_tag_keys(entity))
     found = [Need(action, arn, keys)]
-    if operation in _RENAMES and isinstance(entity, User | Group):
+    if operation in _RENAMES and isinstance(entity, User | Group | ServerCertificate):
         # Moving takes the permission at both ends.
         path, name = req.get("NewPath", entity.path), req.get(_RENAMES[operation], entity.name)
         found.append(Need(action, arn_of(ctx.account, entity.TYPE, path, name), keys))
