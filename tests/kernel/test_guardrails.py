@@ -12,6 +12,7 @@ from doppio.kernel import forward
 from doppio.kernel.audit import Denial
 from doppio.kernel.authorise import forget_resource, judge, put_resource
 from doppio.kernel.guardrails import (
+    Bearing,
     Guardrail,
     Kind,
     Place,
@@ -128,6 +129,16 @@ async def test_a_control_policy_binds_users_sessions_and_root_from_the_next_call
         await hang(world, target, FULL)
         for caller in callers:
             assert await may(world, caller)
+
+
+def test_what_an_organisation_says_comes_to_all_else_that_is_there() -> None:
+    one = compile_policy(FULL, "all")
+    had = PolicySet(
+        identity=(one,), resource=one, boundary=one, session=(one,), resource_arn=QUEUE,
+        narrowed=(one,),
+    )  # fmt: skip
+    bound = Bearing(scps=((one,),), rcps=((one,), (one,))).over(had)
+    assert bound == replace(had, scps=((one,),), rcps=((one,), (one,)))
 
 
 @told

@@ -12,6 +12,7 @@ in the Organizations user guide.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -125,10 +126,7 @@ class Bearing(NamedTuple):
         """A set of policies, bounded."""
         if not self.scps and not self.rcps:
             return policies
-        return PolicySet(
-            policies.identity, policies.resource, policies.boundary, policies.session,
-            self.scps, self.rcps, policies.resource_arn,
-        )  # fmt: skip
+        return replace(policies, scps=self.scps, rcps=self.rcps)
 
 
 UNBOUND = Bearing()

@@ -19,6 +19,7 @@ FORMS: dict[str, tuple[str, str, int]] = {
     "iam-group": ("AGPA", _BASE32, 17),
     "iam-policy": ("ANPA", _BASE32, 17),
     "instance-profile": ("AIPA", _BASE32, 17),
+    "server-certificate": ("ASCA", _BASE32, 17),
     "access-key": ("AKIA", _BASE32, 16),
     "session-key": ("ASIA", _BASE32, 16),
     "secret-key": ("", _URL, 40),

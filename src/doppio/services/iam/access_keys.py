@@ -1,4 +1,4 @@
-"""IAM access keys, and the account itself: alias and summary."""
+"""IAM access keys."""
 
 from __future__ import annotations
 
@@ -11,23 +11,8 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.uses import KeyUse
 from doppio.services.iam import limits
 from doppio.services.iam.common import acting_user, changed, page
-from doppio.services.iam.errors import (
-    EntityAlreadyExists,
-    LimitExceeded,
-    NoSuchEntity,
-    missing,
-)
-from doppio.services.iam.records import (
-    BY_USER,
-    AccessKey,
-    AccountAlias,
-    Alias,
-    Group,
-    InstanceProfile,
-    ManagedPolicy,
-    Role,
-    User,
-)
+from doppio.services.iam.errors import LimitExceeded, NoSuchEntity
+from doppio.services.iam.records import BY_USER, AccessKey
 from doppio.wire.errors import AccessDenied
 
 if TYPE_CHECKING:
@@ -96,64 +81,6 @@ class AccessKeys:
         if used is not None:
             shown = {"ServiceName": used.service, "Region": used.region, "LastUsedDate": used.at}
         return {"UserName": key.user, "AccessKeyLastUsed": shown}
-
-
-class Account:
-    """The account operations."""
-
-    async def create_account_alias(self, ctx: Context, req: w.CreateAccountAliasRequest) -> None:
-        """Give the account a name of its own, unique in the partition."""
-        alias = req["AccountAlias"]
-        async with ctx.write() as tx:
-            taken = await tx.get(Alias, alias)
-            if taken is not None and taken.account != ctx.account:
-                raise EntityAlreadyExists(f"The account alias {alias} already exists.")
-            old = await tx.get(AccountAlias, ctx.account)
-            if old is not None:
-                tx.delete(Alias(alias=old.alias, account=ctx.account))
-            tx.put(Alias(alias=alias, account=ctx.account))
-            tx.put(AccountAlias(account=ctx.account, alias=alias))
-
-    async def delete_account_alias(self, ctx: Context, req: w.DeleteAccountAliasRequest) -> None:
-        """Take the account's alias away."""
-        async with ctx.write() as tx:
-            old = await tx.get(AccountAlias, ctx.account)
-            if old is None or old.alias != req["AccountAlias"]:
-                raise missing("account alias", req["AccountAlias"])
-            tx.delete(Alias(alias=old.alias, account=ctx.account))
-            tx.delete(old)
-
-    async def list_account_aliases(
-        self, ctx: Context, req: w.ListAccountAliasesRequest
-    ) -> w.ListAccountAliasesResponse:
-        """The account's alias, if it has one."""
-        found = await ctx.read().get(AccountAlias, ctx.account)
-        return {"AccountAliases": [found.alias] if found else [], "IsTruncated": False}
-
-    async def get_account_summary(
-        self, ctx: Context, req: Mapping[str, Any]
-    ) -> w.GetAccountSummaryResponse:
-        """How many of everything the account has, and may have."""
-        reader = ctx.read()
-        counts: dict[str, int] = {}
-        kinds: dict[str, type] = {
-            "Users": User, "Groups": Group, "Roles": Role, "Policies": ManagedPolicy,
-            "InstanceProfiles": InstanceProfile,
-        }  # fmt: skip
-        for name, kind in kinds.items():
-            counts[name] = len(await reader.list(kind, (ctx.account,), limit=limits.ROWS_MAX))
-        root = await reader.find(BY_USER, (ctx.account, ""), limit=limits.ROWS_MAX)
-        counts["AccountAccessKeysPresent"] = int(bool(root))
-        counts["AccessKeysPerUserQuota"] = limits.ACCESS_KEYS_A_USER_MAX
-        counts["GroupsPerUserQuota"] = limits.GROUPS_A_USER_MAX
-        counts["VersionsPerPolicyQuota"] = limits.VERSIONS_A_POLICY_MAX
-        counts["PolicySizeQuota"] = limits.MANAGED_POLICY_CHARS_MAX
-        counts["UserPolicySizeQuota"] = limits.INLINE_USER_CHARS_MAX
-        counts["GroupPolicySizeQuota"] = limits.INLINE_GROUP_CHARS_MAX
-        counts["AttachedPoliciesPerUserQuota"] = limits.MANAGED_POLICIES_MAX
-        counts["AttachedPoliciesPerGroupQuota"] = limits.MANAGED_POLICIES_MAX
-        counts["AttachedPoliciesPerRoleQuota"] = limits.MANAGED_POLICIES_MAX
-        return {"SummaryMap": counts}
 
 
 async def _key(tx: Tx, ctx: Context, req: Mapping[str, Any]) -> AccessKey:

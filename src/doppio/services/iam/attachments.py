@@ -34,6 +34,7 @@ from doppio.services.iam.records import (
     ManagedPolicy,
     Role,
     User,
+    document_to_wire,
 )
 from doppio.wire.errors import AccessDenied
 
@@ -130,7 +131,7 @@ async def get_inline(ctx: Context, kind: str, req: Mapping[str, Any]) -> dict[st
     return {
         f"{kind}Name": owner.name,
         "PolicyName": found.name,
-        "PolicyDocument": found.document,
+        "PolicyDocument": document_to_wire(found.document),
     }
 
 

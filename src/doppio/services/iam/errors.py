@@ -112,11 +112,43 @@ class MalformedCertificate(AwsError):
     status = 400
 
 
+class KeyPairMismatch(AwsError):
+    """A private key that is another certificate's."""
+
+    code = "KeyPairMismatch"
+    status = 400
+    text = "The private key does not match the certificate."
+
+
 class DuplicateCertificate(AwsError):
     """A certificate that the user has already."""
 
     code = "DuplicateCertificate"
     status = 409
+
+
+class CredentialReportNotPresent(AwsError):
+    """A report that nobody has asked for."""
+
+    code = "ReportNotPresent"
+    status = 410
+    text = "No report exists. Please generate a credential report first."
+
+
+class CredentialReportNotReady(AwsError):
+    """A report that is being made."""
+
+    code = "ReportInProgress"
+    status = 404
+    text = "The credential report is still being generated."
+
+
+class CredentialReportExpired(AwsError):
+    """A report that is older than four hours."""
+
+    code = "ReportExpired"
+    status = 410
+    text = "The most recent credential report has expired. Please generate a new one."
 
 
 class NotSupportedService(AwsError):

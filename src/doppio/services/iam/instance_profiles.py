@@ -50,7 +50,7 @@ class InstanceProfiles:
                 path=checked_path(req), created_at=ctx.now, tags=new_tags(req),
             )  # fmt: skip
             tx.put(profile)
-            shown = await _to_wire(tx, profile)
+            shown = await to_wire(tx, profile)
         return {"InstanceProfile": shown}  # type: ignore[typeddict-item]
 
     async def get_instance_profile(
@@ -59,7 +59,7 @@ class InstanceProfiles:
         """An instance profile with its role."""
         reader = ctx.read()
         profile = await _existing(reader, ctx, req["InstanceProfileName"])
-        return {"InstanceProfile": await _to_wire(reader, profile)}  # type: ignore[typeddict-item]
+        return {"InstanceProfile": await to_wire(reader, profile)}  # type: ignore[typeddict-item]
 
     async def list_instance_profiles(
         self, ctx: Context, req: w.ListInstanceProfilesRequest
@@ -67,7 +67,7 @@ class InstanceProfiles:
         """The account's instance profiles by name."""
         reader = ctx.read()
         rows = await reader.list(InstanceProfile, (ctx.account,), limit=limits.ROWS_MAX)
-        shown = [await _to_wire(reader, row) for row in under(req, rows)]
+        shown = [await to_wire(reader, row) for row in under(req, rows)]
         return page(req, shown, "InstanceProfiles", lambda row: row, "profiles")  # type: ignore[return-value]
 
     async def list_instance_profiles_for_role(
@@ -77,7 +77,7 @@ class InstanceProfiles:
         reader = ctx.read()
         role: Role = await holder(reader, ctx, "Role", req["RoleName"])
         rows = await reader.list(InstanceProfile, (ctx.account,), limit=limits.ROWS_MAX)
-        shown = [await _to_wire(reader, row) for row in rows if role.name in row.roles]
+        shown = [await to_wire(reader, row) for row in rows if role.name in row.roles]
         return page(req, shown, "InstanceProfiles", lambda row: row, f"profiles/{role.name}")  # type: ignore[return-value]
 
     async def delete_instance_profile(
@@ -143,7 +143,8 @@ async def _existing(reader: Reader, ctx: Context, name: str) -> InstanceProfile:
     return profile
 
 
-async def _to_wire(reader: Reader, profile: InstanceProfile) -> dict[str, Any]:
+async def to_wire(reader: Reader, profile: InstanceProfile) -> dict[str, Any]:
+    """A profile with its role."""
     shown = entity_to_wire("InstanceProfile", profile)
     roles = [await named(reader, Role, profile.account, name) for name in profile.roles]
     shown["Roles"] = [role_to_wire(role, whole=False) for role in roles if role is not None]

@@ -1,6 +1,6 @@
 """IAM login profiles: the password with which a user will sign in to the console.
 
-Only a salted hash of it is kept. What a password must be is AWS's default password policy.
+Only a salted hash of it is kept. What a password must be, the account's password policy says.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.iam import limits
 from doppio.services.iam.common import acting_user
 from doppio.services.iam.errors import (
@@ -21,6 +21,7 @@ from doppio.services.iam.errors import (
     ValidationError,
     taken,
 )
+from doppio.services.iam.password_policy import check_password, policy_of
 from doppio.services.iam.records import LoginProfile
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class LoginProfiles:
                 raise ValidationError("Must specify a password when creating a login profile")
             if await tx.get(LoginProfile, ctx.account, user) is not None:
                 raise taken("Login Profile for User", user)
-            salt, digest = _hashed(ctx, req["Password"])
+            check_password(await policy_of(tx, ctx.account), req["Password"], ctx.account)
+            salt = ctx.kernel.ids.bytes(SALT_BYTES)
             profile = tx.put(
                 LoginProfile(
-                    account=ctx.account, user=user, created_at=ctx.now, salt=salt, hash=digest,
+                    account=ctx.account, user=user, created_at=ctx.now, salt=salt,
+                    hash=_scrypt(req["Password"], salt), set_at=ctx.now,
                     reset_required=req.get("PasswordResetRequired", False),
                 )
             )  # fmt: skip
@@ -66,8 +69,7 @@ class LoginProfiles:
         async with ctx.write() as tx:
             profile = await _existing(tx, ctx, await _user(tx, ctx, req))
             if "Password" in req:
-                salt, digest = _hashed(ctx, req["Password"])
-                profile = replace(profile, salt=salt, hash=digest)
+                profile = await _with_password(tx, ctx, profile, req["Password"])
             required = req.get("PasswordResetRequired", profile.reset_required)
             tx.put(replace(profile, reset_required=required))
 
@@ -84,8 +86,8 @@ class LoginProfiles:
             profile = await _existing(tx, ctx, ctx.caller.arn.rpartition("/")[2])
             if not password_is(profile, req["OldPassword"]):
                 raise PasswordPolicyViolation("The old password was incorrect.")
-            salt, digest = _hashed(ctx, req["NewPassword"])
-            tx.put(replace(profile, salt=salt, hash=digest, reset_required=False))
+            profile = await _with_password(tx, ctx, profile, req["NewPassword"])
+            tx.put(replace(profile, reset_required=False))
 
 
 def password_is(profile: LoginProfile, password: str) -> bool:
@@ -107,32 +109,23 @@ async def _existing(reader: Reader, ctx: Context, user: str) -> LoginProfile:
     return profile
 
 
-def _hashed(ctx: Context, password: str) -> tuple[bytes, bytes]:
-    _check(ctx, password)
-    salt = ctx.kernel.ids.bytes(SALT_BYTES)
-    return salt, _scrypt(password, salt)
+async def _with_password(
+    tx: Tx, ctx: Context, profile: LoginProfile, password: str
+) -> LoginProfile:
+    """The profile with another password; the policy may forbid those that were there before."""
+    policy = await policy_of(tx, ctx.account)
+    check_password(policy, password, ctx.account)
+    digest = _scrypt(password, profile.salt)
+    known = (profile.hash, *profile.before)
+    remembered = 0 if policy is None else policy.remembered
+    if any(hmac.compare_digest(digest, one) for one in known[:remembered]):
+        raise PasswordPolicyViolation("Password should not be a previously used password")
+    before = known[: limits.PASSWORDS_REMEMBERED_MAX - 1]
+    return replace(profile, hash=digest, before=before, set_at=ctx.now)
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:
     return hashlib.scrypt(password.encode(), salt=salt, dklen=32, **_COST)
-
-
-def _check(ctx: Context, password: str) -> None:
-    if len(password) < limits.PASSWORD_CHARS_MIN:
-        raise PasswordPolicyViolation(
-            f"Password should have a minimum length of {limits.PASSWORD_CHARS_MIN}"
-        )
-    kinds = {
-        any(char.isupper() for char in password) and "upper",
-        any(char.islower() for char in password) and "lower",
-        any(char.isdigit() for char in password) and "digit",
-        any(not char.isalnum() for char in password) and "symbol",
-    } - {False}
-    if len(kinds) < limits.PASSWORD_KINDS_MIN or password == ctx.account:
-        raise PasswordPolicyViolation(
-            "Password should have at least three of the following: uppercase letters, lowercase "
-            "letters, numbers, and symbols, and should not be the account's name"
-        )
 
 
 def _to_wire(profile: LoginProfile) -> dict[str, Any]:

@@ -7,10 +7,12 @@ the ARN that it would have, and learns that it is missing only if allowed to loo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from doppio.kernel.context import Context
+from doppio.kernel.policy import PolicySet
 from doppio.kernel.service import Need, Operation
 from doppio.services.iam.attachments import managed
 from doppio.services.iam.common import named
@@ -18,6 +20,7 @@ from doppio.services.iam.errors import InvalidClientTokenId
 from doppio.services.iam.linked_roles import linked_arn, task_arn
 from doppio.services.iam.mfa_devices import device_of
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
+from doppio.services.iam.password_policy import own_password_policy, policy_of
 from doppio.services.iam.records import (
     AccessKey,
     Group,
@@ -27,13 +30,15 @@ from doppio.services.iam.records import (
     Named,
     OidcProvider,
     Role,
+    ServerCertificate,
     User,
     arn_of,
 )
 
 # Where a request names several things, it acts on the first of these.
 _ACTS_ON: dict[str, type[Named]] = {
-    "GroupName": Group, "InstanceProfileName": InstanceProfile, "RoleName": Role, "UserName": User,
+    "GroupName": Group, "InstanceProfileName": InstanceProfile, "RoleName": Role,
+    "ServerCertificateName": ServerCertificate, "UserName": User,
 }  # fmt: skip
 _MAKES: dict[str, tuple[str, type[Named]]] = {
     "CreateGroup": ("GroupName", Group),
@@ -41,11 +46,12 @@ _MAKES: dict[str, tuple[str, type[Named]]] = {
     "CreatePolicy": ("PolicyName", ManagedPolicy),
     "CreateRole": ("RoleName", Role),
     "CreateUser": ("UserName", User),
+    "UploadServerCertificate": ("ServerCertificateName", ServerCertificate),
     "CreateVirtualMFADevice": ("VirtualMFADeviceName", MfaDevice),
 }
 _LISTS: dict[str, type[Named]] = {
     "ListGroups": Group, "ListInstanceProfiles": InstanceProfile, "ListRoles": Role,
-    "ListUsers": User, "ListVirtualMFADevices": MfaDevice,
+    "ListServerCertificates": ServerCertificate, "ListUsers": User, "ListVirtualMFADevices": MfaDevice,
 }  # fmt: skip
 # Without a user name these act on the caller.
 _OWN = frozenset({
@@ -58,7 +64,11 @@ _OWN = frozenset({
     "UpdateServiceSpecificCredential", "ResetServiceSpecificCredential",
     "DeleteServiceSpecificCredential",
 })  # fmt: skip
-_RENAMES = {"UpdateUser": "NewUserName", "UpdateGroup": "NewGroupName"}
+_PASSWORD_OWN = frozenset({"ChangePassword", "GetAccountPasswordPolicy"})
+_RENAMES = {
+    "UpdateUser": "NewUserName", "UpdateGroup": "NewGroupName",
+    "UpdateServerCertificate": "NewServerCertificateName",
+}  # fmt: skip
 
 
 def guarded(operation: Operation) -> Operation:
@@ -66,11 +76,28 @@ def guarded(operation: Operation) -> Operation:
 
     async def run(ctx: Context, req: Mapping[str, Any]) -> Mapping[str, Any] | None:
         _check_session(ctx)
+        asking = await _asking(ctx) if ctx.operation in _PASSWORD_OWN else ctx
         for need in await needs(ctx, req):
-            await ctx.authorise(need.action, need.resource, need.context)
+            await asking.authorise(need.action, need.resource, need.context)
         return await operation(ctx, req)
 
     return run
+
+
+async def _asking(ctx: Context) -> Context:
+    """The caller, with what the account's password policy lets each of its users do."""
+    caller = ctx.caller
+    if caller.kind != "user":
+        return ctx
+    policy = await policy_of(ctx.read(), ctx.account)
+    if policy is None or not policy.users_may_change:
+        return ctx
+    policies: PolicySet = caller.policies
+    allowed = (*policies.identity, own_password_policy(caller.arn))
+    with_own = dataclasses.replace(policies, identity=allowed)
+    asking = ctx.derive(dataclasses.replace(caller, policies=with_own))
+    asking.operation = ctx.operation
+    return asking
 
 
 async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
@@ -84,7 +111,7 @@ async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
         keys["iam:permissionsboundary"] = boundary
     keys.update(_tag_keys(entity))
     found = [Need(action, arn, keys)]
-    if operation in _RENAMES and isinstance(entity, User | Group):
+    if operation in _RENAMES and isinstance(entity, User | Group | ServerCertificate):
         # Moving takes the permission at both ends.
         path, name = req.get("NewPath", entity.path), req.get(_RENAMES[operation], entity.name)
         found.append(Need(action, arn_of(ctx.account, entity.TYPE, path, name), keys))

@@ -37,6 +37,7 @@ from doppio.services.iam.records import (
     Attachment,
     ManagedPolicy,
     Version,
+    document_to_wire,
     tags_to_wire,
 )
 
@@ -140,7 +141,7 @@ class Policies:
                 )
             )
             changed(tx, ctx)
-        return {"PolicyVersion": _version(version, default, whole=False)}  # type: ignore[typeddict-item]
+        return {"PolicyVersion": version_to_wire(version, default, whole=False)}  # type: ignore[typeddict-item]
 
     async def get_policy_version(
         self, ctx: Context, req: w.GetPolicyVersionRequest
@@ -149,13 +150,13 @@ class Policies:
         arn, version_id = req["PolicyArn"], req["VersionId"]
         builtin = aws_managed().get(arn)
         if builtin is not None:
-            versions, default = (_builtin(builtin),), builtin.version
+            versions, default = (builtin_version(builtin),), builtin.version
         else:
             policy = await existing(ctx.read(), arn)
             versions, default = policy.versions, policy.default  # type: ignore[assignment]
         for version in versions:
             if version.id == version_id:
-                return {"PolicyVersion": _version(version, default)}  # type: ignore[typeddict-item]
+                return {"PolicyVersion": version_to_wire(version, default)}  # type: ignore[typeddict-item]
         raise _no_version(arn, version_id)
 
     async def list_policy_versions(
@@ -164,12 +165,12 @@ class Policies:
         """The versions of a policy, newest first."""
         builtin = aws_managed().get(req["PolicyArn"])
         if builtin is not None:
-            versions, default = [_builtin(builtin)], builtin.version
+            versions, default = [builtin_version(builtin)], builtin.version
         else:
             policy = await existing(ctx.read(), req["PolicyArn"])
             versions, default = list(reversed(policy.versions)), policy.default
         return page(  # type: ignore[return-value]
-            req, versions, "Versions", lambda one: _version(one, default, whole=False),
+            req, versions, "Versions", lambda one: version_to_wire(one, default, whole=False),
             f"versions/{req['PolicyArn']}",
         )  # fmt: skip
 
@@ -323,18 +324,20 @@ async def _uses(reader: Reader, ctx: Context, arn: str) -> tuple[int, int]:
     return attached, users + roles
 
 
-def _builtin(policy: AwsManaged) -> Version:
+def builtin_version(policy: AwsManaged) -> Version:
+    """The one version that is known of a policy of AWS's own."""
     return Version(policy.version, policy.document, datetime.fromisoformat(policy.updated))
 
 
-def _version(version: Version, default: str, *, whole: bool = True) -> dict[str, Any]:
+def version_to_wire(version: Version, default: str, *, whole: bool = True) -> dict[str, Any]:
+    """A version; lists leave the document out."""
     shown: dict[str, Any] = {
         "VersionId": version.id,
         "IsDefaultVersion": version.id == default,
         "CreateDate": version.created_at,
     }
     if whole:
-        shown["Document"] = version.document
+        shown["Document"] = document_to_wire(version.document)
     return shown
 
 

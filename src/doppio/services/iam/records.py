@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -185,6 +186,19 @@ class InstanceProfile(Named, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
+@record("iam.server_certificate", key=("account", "folded"))
+class ServerCertificate(Named, frozen=True, kw_only=True):
+    """A certificate for a server, with its private key, sealed under the cloud's own."""
+
+    TYPE = "server-certificate"
+
+    body: str
+    sealed_key: bytes
+    expires_at: datetime
+    chain: str | None = None
+    tags: dict[str, str] = {}
+
+
 @record("iam.mfa_device", key=("account", "folded"), indexes=(DEVICES_OF,))
 class MfaDevice(Named, frozen=True, kw_only=True):
     """A virtual MFA device; nobody's until it is enabled for a user.
@@ -204,7 +218,7 @@ class MfaDevice(Named, frozen=True, kw_only=True):
 
 @record("iam.login_profile", key=("account", "user"))
 class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's password, as a salted scrypt hash."""
+    """A user's password, as a salted scrypt hash. Its salt stays, so that old ones are known again."""
 
     account: str
     user: str
@@ -212,6 +226,40 @@ class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
     salt: bytes
     hash: bytes
     reset_required: bool = False
+    set_at: datetime | None = None
+    used_at: datetime | None = None
+    # Hashes of those before, the latest first, under the same salt.
+    before: tuple[bytes, ...] = ()
+
+    @property
+    def changed_at(self) -> datetime:
+        """Since when the password is this one."""
+        return self.set_at or self.created_at
+
+
+@record("iam.credential_report", key=("account",))
+class CredentialReport(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's credential report; without content until it is made."""
+
+    account: str
+    at: datetime
+    content: bytes | None = None
+
+
+@record("iam.password_policy", key=("account",))
+class PasswordPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account's passwords must be; a zero asks for nothing."""
+
+    account: str
+    chars_min: int = 6
+    symbols: bool = False
+    numbers: bool = False
+    uppercase: bool = False
+    lowercase: bool = False
+    users_may_change: bool = False
+    age_days_max: int = 0
+    remembered: int = 0
+    hard_expiry: bool | None = None
 
 
 @record("iam.access_report", key=("account", "id"))
@@ -266,6 +314,11 @@ class SealingKey(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     key: bytes
+
+
+def document_to_wire(document: str) -> str:
+    """A policy document as IAM shows it: percent-encoded (RFC 3986)."""
+    return quote(document, safe="-_.~")
 
 
 def tags_to_wire(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -31,6 +31,7 @@ from doppio.services.iam.records import (
     LINKED_PATH,
     InstanceProfile,
     Role,
+    document_to_wire,
     entity_to_wire,
     tags_to_wire,
 )
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 def to_wire(role: Role, *, whole: bool = True) -> dict[str, Any]:
     """A role; lists leave tags and boundary out."""
     shown = entity_to_wire("Role", role)
-    shown["AssumeRolePolicyDocument"] = role.trust
+    shown["AssumeRolePolicyDocument"] = document_to_wire(role.trust)
     shown["MaxSessionDuration"] = role.session_seconds_max
     if role.description is not None:
         shown["Description"] = role.description

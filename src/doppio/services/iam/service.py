@@ -7,8 +7,11 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
-from doppio.services.iam.access_keys import AccessKeys, Account
+from doppio.services.iam.access_keys import AccessKeys
+from doppio.services.iam.account import Account
+from doppio.services.iam.account_details import AccountDetails
 from doppio.services.iam.belongings import Certificates, ServiceCredentials, SshKeys
+from doppio.services.iam.credential_report import GENERATE, CredentialReports, generate
 from doppio.services.iam.groups import Groups
 from doppio.services.iam.identities import Identities
 from doppio.services.iam.instance_profiles import InstanceProfiles
@@ -18,9 +21,11 @@ from doppio.services.iam.login_profiles import LoginProfiles
 from doppio.services.iam.mfa_devices import MfaDevices
 from doppio.services.iam.oidc_providers import OidcProviders
 from doppio.services.iam.outbound_federation import OutboundFederations
+from doppio.services.iam.password_policy import PasswordPolicies
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
+from doppio.services.iam.server_certificates import ServerCertificates
 from doppio.services.iam.simulation import Simulation
 from doppio.services.iam.suggestions import SUGGESTED, suggested_page
 from doppio.services.iam.users import Users
@@ -36,12 +41,12 @@ SERVICE = Service(
     groups=[
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
-        OidcProviders(), Simulation(), LastAccessed(), LinkedRoles(),
-        OutboundFederations(),
+        OidcProviders(), PasswordPolicies(), ServerCertificates(), AccountDetails(),
+        CredentialReports(), Simulation(), LastAccessed(), LinkedRoles(), OutboundFederations(),
     ],
     needs=needs,
     identities=Identities,
-    jobs={JOB: delete_linked_role},
+    jobs={JOB: delete_linked_role, GENERATE: generate},
     pages={SUGGESTED: suggested_page},
 )  # fmt: skip
 SERVICE.operations.update(
