@@ -13,12 +13,12 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from doppio.kernel.policy.match import wildcard
-from doppio.kernel.records import record
+from doppio.kernel.records import record, table_of
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Uses:
     def __init__(self, context: Callable[[], Context]) -> None:
         self._context = context
         self._seen: dict[tuple[str, str | None, str, str], tuple[datetime, str]] = {}
+        self._last: dict[bytes, Any] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._flush: asyncio.Task[None] | None = None
         self._closed = False
@@ -76,10 +77,14 @@ class Uses:
         caller = ctx.caller
         key = (caller.id, caller.access_key, need.action, need.resource)
         self._seen[key] = (ctx.now, ctx.region)
-        if self._timer is None and not self._closed:
-            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._due)
-        if len(self._seen) >= GATHERED_MAX:
-            self._due()
+        self._arm(len(self._seen))
+
+    def last(self, record: Any) -> None:
+        """A record, without indexes, of what a thing was used for last: the newest one is kept."""
+        table = table_of(type(record))
+        assert not table.indexes
+        self._last[table.key(record)] = record
+        self._arm(len(self._last))
 
     async def close(self) -> None:
         """Write the last of it."""
@@ -94,6 +99,7 @@ class Uses:
             self._timer.cancel()
             self._timer = None
         gathered, self._seen = self._seen, {}
+        last, self._last = list(self._last.values()), {}
         uses: dict[tuple[str, str], _Seen] = {}
         keys: dict[str, KeyUse] = {}
         for (caller, access_key, action, resource), (at, region) in gathered.items():
@@ -116,6 +122,10 @@ class Uses:
                 async with self._context().write() as tx:
                     for one in keys.values():
                         tx.put(one)
+            for begin in range(0, len(last), ROWS_A_COMMIT):
+                async with self._context().write() as tx:
+                    for record in last[begin : begin + ROWS_A_COMMIT]:
+                        tx.put(record)
         except (StoreFull, StoreClosed, Conflict) as error:
             _log.warning("what principals did was not kept: %s", error)
 
@@ -133,6 +143,12 @@ class Uses:
                 )  # fmt: skip
 
         await self._context().transact(keep)
+
+    def _arm(self, gathered: int) -> None:
+        if self._timer is None and not self._closed:
+            self._timer = asyncio.get_running_loop().call_later(BATCH_SECONDS, self._due)
+        if gathered >= GATHERED_MAX:
+            self._due()
 
     def _due(self) -> None:
         self._timer = None

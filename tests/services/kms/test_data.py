@@ -74,6 +74,7 @@ async def test_re_encrypting_changes_key_and_context(world: World) -> None:
         "Plaintext": b"x",
         "KeyId": two["Arn"],
         "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+        "KeyMaterialId": moved["DestinationKeyMaterialId"],
     }
 
 

@@ -155,6 +155,7 @@ async def test_tags_and_pages_of_keys(world: World) -> None:
 async def test_what_is_not_here_is_said_not_to_be(world: World) -> None:
     for req in (
         {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"},
+        {"KeySpec": "ML_KEM_512", "KeyUsage": "ENCAPSULATE_DECAPSULATE"},
         {"MultiRegion": True},
         {"Origin": "EXTERNAL"},
     ):

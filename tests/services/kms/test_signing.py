@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -93,3 +94,46 @@ async def test_macs_are_made_and_checked(world: World) -> None:
     assert (await refusal(call))[0] == "InvalidKeyUsageException"
     call = world.call("kms", "encrypt", **name, Plaintext=b"x")
     assert (await refusal(call))[0] == "InvalidKeyUsageException"
+
+
+@told
+async def test_lattice_and_edwards_signatures_verify_outside(world: World) -> None:
+    for spec, algorithm in (
+        ("ML_DSA_44", "ML_DSA_SHAKE_256"),
+        ("ML_DSA_87", "ML_DSA_SHAKE_256"),
+        ("ECC_NIST_EDWARDS25519", "ED25519_SHA_512"),
+    ):
+        made = await key(world, KeySpec=spec, KeyUsage="SIGN_VERIFY")
+        assert algorithm in made["SigningAlgorithms"]
+        asked = {"KeyId": made["KeyId"], "SigningAlgorithm": algorithm}
+        signature = (await world.call("kms", "sign", **asked, Message=b"beans"))["Signature"]
+        half = (await world.call("kms", "get_public_key", KeyId=made["KeyId"]))["PublicKey"]
+        public: Any = serialization.load_der_public_key(half)
+        public.verify(signature, b"beans")
+        right = {**asked, "Message": b"beans", "Signature": signature}
+        assert (await world.call("kms", "verify", **right))["SignatureValid"] is True
+        wrong = world.call("kms", "verify", **{**right, "Message": b"tea"})
+        assert (await refusal(wrong))[0] == "KMSInvalidSignatureException"
+        digest = world.call("kms", "sign", **asked, Message=b"x" * 64, MessageType="DIGEST")
+        assert (await refusal(digest))[0] == "ValidationException"
+
+
+@told
+async def test_an_external_mu_is_signed_as_its_message(world: World) -> None:
+    made = await key(world, KeySpec="ML_DSA_65", KeyUsage="SIGN_VERIFY")
+    asked = {"KeyId": made["KeyId"], "SigningAlgorithm": "ML_DSA_SHAKE_256"}
+    half = (await world.call("kms", "get_public_key", KeyId=made["KeyId"]))["PublicKey"]
+    public: Any = serialization.load_der_public_key(half)
+    # FIPS 204, section 6.2: mu is of the hash of the public key, a context of no bytes, the message.
+    hashed = hashlib.shake_256(public.public_bytes_raw()).digest(64)
+    mu = hashlib.shake_256(hashed + b"\x00\x00" + b"beans").digest(64)
+    signed = await world.call("kms", "sign", **asked, Message=mu, MessageType="EXTERNAL_MU")
+    public.verify(signed["Signature"], b"beans")
+    call = world.call("kms", "sign", **asked, Message=b"short", MessageType="EXTERNAL_MU")
+    assert (await refusal(call))[0] == "ValidationException"
+    prehashed = await key(world, KeySpec="ECC_NIST_EDWARDS25519", KeyUsage="SIGN_VERIFY")
+    call = world.call(
+        "kms", "sign", KeyId=prehashed["KeyId"], Message=b"x" * 64, MessageType="DIGEST",
+        SigningAlgorithm="ED25519_PH_SHA_512",
+    )  # fmt: skip
+    assert (await refusal(call))[0] == "NotImplemented"

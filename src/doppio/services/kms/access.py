@@ -12,7 +12,7 @@ from typing import Any
 
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.services.kms import crypto
+from doppio.services.kms import conditions, crypto
 from doppio.services.kms.errors import (
     Disabled,
     InvalidArn,
@@ -22,6 +22,7 @@ from doppio.services.kms.errors import (
 )
 from doppio.services.kms.granted import grant_for
 from doppio.services.kms.records import Alias, Key, Material, RootKey
+from doppio.wire.errors import AccessDenied
 
 _ROOT = "root"
 _VIA = "kms:viaservice"
@@ -48,6 +49,7 @@ async def permitted(
     ctx: Context,
     name: str,
     action: str,
+    req: Mapping[str, Any] | None = None,
     *,
     extra: Mapping[str, Any] | None = None,
     context: Mapping[str, str] | None = None,
@@ -57,7 +59,21 @@ async def permitted(
         key = await named(ctx.read(), name)
     except NotFound:
         key = await _managed(ctx, name)
-    await check(ctx, key, action, extra=extra, context=context)
+    told = {**conditions.of_request(ctx, action, req or {}, name), **(extra or {})}
+    await check(ctx, key, action, extra=told, context=context)
+    return key
+
+
+async def owned(ctx: Context, name: str, action: str, req: Mapping[str, Any]) -> Key:
+    """The same for what nobody does to another account's key, and calls by no alias."""
+    if name.startswith("alias/") or ":alias/" in name:
+        raise InvalidArn(f"Invalid keyId '{name}'")
+    key = await permitted(ctx, name, action, req)
+    if key.account != ctx.account:
+        raise AccessDenied(
+            f"User: {ctx.caller.arn} is not authorized to perform: kms:{action} on this resource "
+            "because the resource belongs to another account"
+        )
     return key
 
 
@@ -74,30 +90,31 @@ async def check(
 
     `by_grants` says whether a grant lets it in, where that has been found out already.
     """
-    keys: dict[str, Any] = {
-        "kms:calleraccount": ctx.caller.account,
-        "kms:keyspec": key.spec,
-        "kms:keyusage": key.usage,
-        "kms:keyorigin": "AWS_KMS",
-        "kms:multiregion": "false",
-        **{f"aws:resourcetag/{name.lower()}": value for name, value in key.tags.items()},
-        **(extra or {}),
-    }
+    keys = {"kms:calleraccount": ctx.caller.account, **conditions.of_key(key), **(extra or {})}
     for name, value in (context or {}).items():
         keys[f"kms:encryptioncontext:{name.lower()}"] = value
     if context:
         keys["kms:encryptioncontextkeys"] = list(context)
     if by_grants is None:
         by_grants = await grant_for(ctx, key, action, context) is not None
-    await ctx.authorise(f"kms:{action}", key.arn, keys, decisive=True, granted=by_grants)
+    await ctx.authorise(
+        f"kms:{action}",
+        key.arn,
+        keys,
+        decisive=True,
+        granted=by_grants,
+        beyond=conditions.Aliases(key),
+    )
 
 
 def usable(key: Key, usage: str, operation: str) -> Key:
     """The key, if it is enabled and made for this."""
     if key.state == "Disabled":
         raise Disabled(f"{key.arn} is disabled.")
+    if key.busy == "Creating":
+        raise KmsInvalidState(f"{key.arn} is creating.")
     if key.state != "Enabled":
-        raise KmsInvalidState(f"{key.arn} is pending deletion.")
+        raise _invalid_state(key)
     if key.usage != usage:
         raise InvalidKeyUsage(
             f"{key.arn} key usage is {key.usage} which is not valid for {operation}."
@@ -107,13 +124,25 @@ def usable(key: Key, usage: str, operation: str) -> Key:
 
 def not_pending(key: Key) -> Key:
     """The key, if it is not about to be deleted."""
-    if key.state == "PendingDeletion":
-        raise KmsInvalidState(f"{key.arn} is pending deletion.")
+    if key.state in {"PendingDeletion", "PendingReplicaDeletion"}:
+        raise _invalid_state(key)
     return key
 
 
+def settled(key: Key) -> Key:
+    """The key, if it is neither about to be deleted nor on its way to another state."""
+    if key.busy:
+        raise KmsInvalidState(f"{key.arn} is {key.busy.lower()}.")
+    return not_pending(key)
+
+
+def _invalid_state(key: Key) -> KmsInvalidState:
+    words = {"PendingImport": "import", "PendingReplicaDeletion": "replica deletion"}
+    return KmsInvalidState(f"{key.arn} is pending {words.get(key.state, 'deletion')}.")
+
+
 async def material_of(ctx: Context, key: Key, material: Material | None = None) -> bytes:
-    """Key material in clear: the newest, or that of a generation."""
+    """Key material in clear: the newest, or that of a generation. Not of what is gone."""
     chosen = material or key.materials[-1]
     return crypto.unseal(await root_key(ctx), chosen.sealed, f"{key.id}/{chosen.id}")
 
@@ -122,10 +151,11 @@ async def new_material(
     ctx: Context, key_id: str, secret: bytes, *, on_demand: bool = False
 ) -> Material:
     """Key material for storing."""
-    material = ctx.new_id("hex32")
+    root = await root_key(ctx)
+    material = crypto.material_id(root, key_id, secret)
     nonce = ctx.kernel.ids.bytes(crypto.NONCE_BYTES)
-    sealed = crypto.seal(await root_key(ctx), nonce, secret, f"{key_id}/{material}")
-    return Material(material, sealed, ctx.now, on_demand)
+    sealed = crypto.seal(root, nonce, secret, f"{key_id}/{material}")
+    return Material(material, sealed, ctx.clock.now(), on_demand)
 
 
 async def root_key(ctx: Context) -> bytes:

@@ -11,7 +11,13 @@ from doppio.kernel.context import Context, index_row_key, row_key
 from doppio.kernel.paging import page_token
 from doppio.services.kms import limits
 from doppio.services.kms.access import check, named, not_pending
-from doppio.services.kms.errors import AlreadyExists, InvalidAliasName, NotFound, Validation
+from doppio.services.kms.errors import (
+    AlreadyExists,
+    InvalidAliasName,
+    LimitExceeded,
+    NotFound,
+    Validation,
+)
 from doppio.services.kms.keys import position
 from doppio.services.kms.records import BY_KEY, Alias
 
@@ -35,6 +41,10 @@ class Aliases:
                     f"An alias with the name arn:{ctx.partition}:kms:{ctx.region}:{ctx.account}:"
                     f"{name} already exists"
                 )
+            where = (ctx.account, ctx.region, key.id)
+            held = await tx.find(BY_KEY, where, limit=limits.ALIASES_A_KEY_MAX)
+            if len(held) == limits.ALIASES_A_KEY_MAX:
+                raise LimitExceeded(f"{key.arn} has as many aliases as a key can have.")
             tx.put(
                 Alias(
                     account=ctx.account, region=ctx.region, name=name, target=key.id,

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from doppio.kernel.context import Context
-from doppio.services.kms import crypto, limits
+from doppio.services.kms import crypto, pairs
 from doppio.services.kms.access import check, material_of, named, permitted, usable
+from doppio.services.kms.conditions import of_request
 from doppio.services.kms.errors import (
     DryRunOperation,
     IncorrectKey,
     InvalidCiphertext,
     InvalidKeyUsage,
+    NotFound,
     Validation,
 )
-from doppio.services.kms.records import Key
+from doppio.services.kms.last_use import used
+from doppio.services.kms.records import Key, Material
+from doppio.services.kms.signing import algorithms
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -31,78 +35,87 @@ class Data:
     async def encrypt(self, ctx: Context, req: w.EncryptRequest) -> w.EncryptResponse:
         """Encrypt up to 4 KiB."""
         context = req.get("EncryptionContext")
-        key = await _to_encrypt(ctx, req, req["KeyId"], "Encrypt", context)
         algorithm = req.get("EncryptionAlgorithm", _SYMMETRIC)
+        key = await _to_encrypt(ctx, req, "Encrypt", algorithm=algorithm)
         blob = await _encrypted(ctx, key, algorithm, req["Plaintext"], context)
+        used(ctx, key, "Encrypt")
         return {"CiphertextBlob": blob, "KeyId": key.arn, "EncryptionAlgorithm": algorithm}
 
     async def decrypt(self, ctx: Context, req: w.DecryptRequest) -> w.DecryptResponse:
         """Decrypt; a symmetric ciphertext says itself under which key it is."""
-        if req.get("Recipient"):
-            raise NotImplementedByDoppio("kms: attested recipients exist in AWS and not here")
+        _no_recipient(req)
         algorithm = req.get("EncryptionAlgorithm", _SYMMETRIC)
-        key, plaintext = await _decrypted(
-            ctx,
-            req,
-            "Decrypt",
-            req["CiphertextBlob"],
-            req.get("KeyId"),
-            algorithm,
-            req.get("EncryptionContext"),
-        )
-        return {"Plaintext": plaintext, "KeyId": key.arn, "EncryptionAlgorithm": algorithm}
+        context = req.get("EncryptionContext")
+        source = await _source(ctx, req, "Decrypt", req.get("KeyId"), algorithm, context)
+        if req.get("DryRun"):
+            raise DryRunOperation
+        plaintext = await _decrypted(ctx, source, req["CiphertextBlob"], algorithm, context)
+        used(ctx, source.key, "Decrypt")
+        told: dict[str, Any] = {
+            "Plaintext": plaintext, "KeyId": source.key.arn, "EncryptionAlgorithm": algorithm
+        }  # fmt: skip
+        if source.material is not None:
+            told["KeyMaterialId"] = source.material.id
+        return cast("w.DecryptResponse", told)
 
     async def re_encrypt(self, ctx: Context, req: w.ReEncryptRequest) -> w.ReEncryptResponse:
         """From one key to another; the plaintext is seen by nobody."""
-        source_algorithm = req.get("SourceEncryptionAlgorithm", _SYMMETRIC)
-        source, plaintext = await _decrypted(
-            ctx,
-            req,
-            "ReEncryptFrom",
-            req["CiphertextBlob"],
-            req.get("SourceKeyId"),
-            source_algorithm,
-            req.get("SourceEncryptionContext"),
+        from_algorithm = req.get("SourceEncryptionAlgorithm", _SYMMETRIC)
+        from_context = req.get("SourceEncryptionContext")
+        source = await _source(
+            ctx, req, "ReEncryptFrom", req.get("SourceKeyId"), from_algorithm, from_context
         )
         context = req.get("DestinationEncryptionContext")
-        key = await _to_encrypt(ctx, req, req["DestinationKeyId"], "ReEncryptTo", context)
         algorithm = req.get("DestinationEncryptionAlgorithm", _SYMMETRIC)
-        return {
-            "CiphertextBlob": await _encrypted(ctx, key, algorithm, plaintext, context),
-            "SourceKeyId": source.arn,
+        key = await _to_encrypt(ctx, req, "ReEncryptTo", algorithm=algorithm, context=context)
+        plaintext = await _decrypted(
+            ctx, source, req["CiphertextBlob"], from_algorithm, from_context
+        )
+        blob = await _encrypted(ctx, key, algorithm, plaintext, context)
+        used(ctx, source.key, "ReEncrypt")
+        used(ctx, key, "ReEncrypt")
+        told: dict[str, Any] = {
+            "CiphertextBlob": blob,
+            "SourceKeyId": source.key.arn,
             "KeyId": key.arn,
-            "SourceEncryptionAlgorithm": source_algorithm,
+            "SourceEncryptionAlgorithm": from_algorithm,
             "DestinationEncryptionAlgorithm": algorithm,
         }
+        if source.material is not None:
+            told["SourceKeyMaterialId"] = source.material.id
+        if algorithm == _SYMMETRIC and key.materials:
+            told["DestinationKeyMaterialId"] = key.materials[-1].id
+        return cast("w.ReEncryptResponse", told)
 
     async def generate_data_key(
         self, ctx: Context, req: w.GenerateDataKeyRequest
     ) -> w.GenerateDataKeyResponse:
         """A new key for data: in clear, and under a key of KMS."""
-        key, plaintext, blob = await _data_key(ctx, req, "GenerateDataKey")
-        return {"CiphertextBlob": blob, "Plaintext": plaintext, "KeyId": key.arn}
+        _no_recipient(req)
+        told, plaintext = await _data_key(ctx, req, "GenerateDataKey")
+        return cast("w.GenerateDataKeyResponse", {**told, "Plaintext": plaintext})
 
     async def generate_data_key_without_plaintext(
         self, ctx: Context, req: w.GenerateDataKeyWithoutPlaintextRequest
     ) -> w.GenerateDataKeyWithoutPlaintextResponse:
         """The same, for later."""
-        key, _, blob = await _data_key(ctx, req, "GenerateDataKeyWithoutPlaintext")
-        return {"CiphertextBlob": blob, "KeyId": key.arn}
+        told, _ = await _data_key(ctx, req, "GenerateDataKeyWithoutPlaintext")
+        return cast("w.GenerateDataKeyWithoutPlaintextResponse", told)
 
     async def generate_data_key_pair(
         self, ctx: Context, req: w.GenerateDataKeyPairRequest
     ) -> w.GenerateDataKeyPairResponse:
         """A new key pair for data, its private half in clear and under a key of KMS."""
-        told = await _data_key_pair(ctx, req, "GenerateDataKeyPair")
-        return told  # type: ignore[return-value]
+        _no_recipient(req)
+        told, private = await _data_key_pair(ctx, req, "GenerateDataKeyPair")
+        return cast("w.GenerateDataKeyPairResponse", {**told, "PrivateKeyPlaintext": private})
 
     async def generate_data_key_pair_without_plaintext(
         self, ctx: Context, req: w.GenerateDataKeyPairWithoutPlaintextRequest
     ) -> w.GenerateDataKeyPairWithoutPlaintextResponse:
         """The same, for later."""
-        told = await _data_key_pair(ctx, req, "GenerateDataKeyPairWithoutPlaintext")
-        del told["PrivateKeyPlaintext"]
-        return told  # type: ignore[return-value]
+        told, _ = await _data_key_pair(ctx, req, "GenerateDataKeyPairWithoutPlaintext")
+        return cast("w.GenerateDataKeyPairWithoutPlaintextResponse", told)
 
     async def generate_random(
         self, ctx: Context, req: w.GenerateRandomRequest
@@ -111,33 +124,53 @@ class Data:
         count = req.get("NumberOfBytes")
         if count is None:
             raise Validation("NumberOfBytes is required.")
+        _no_recipient(req)
         ctx.read().meter("KMS-Requests")
         return {"Plaintext": ctx.kernel.ids.bytes(count)}
 
 
+def _no_recipient(req: Any) -> None:
+    if req.get("Recipient"):
+        raise NotImplementedByDoppio("kms: attested recipients exist in AWS and not here")
+
+
 async def _to_encrypt(
-    ctx: Context, req: Any, name: str, action: str, context: dict[str, str] | None
+    ctx: Context, req: Any, action: str, *, algorithm: str, context: dict[str, str] | None = None
 ) -> Key:
-    key = await permitted(ctx, name, action, context=context)
+    """The key to encrypt with, which the caller may use so."""
+    extra: dict[str, Any] = {"kms:encryptionalgorithm": algorithm}
+    name = req.get("DestinationKeyId") or req["KeyId"]
+    if action == "ReEncryptTo":
+        extra["kms:reencryptonsamekey"] = await _on_same_key(ctx, req)
+    else:
+        context = req.get("EncryptionContext")
+    key = await permitted(ctx, name, action, req, extra=extra, context=context)
     usable(key, "ENCRYPT_DECRYPT", action)
     if req.get("DryRun"):
         raise DryRunOperation
-    ctx.read().meter("KMS-Requests")
+    _check_algorithm(key, algorithm)
     return key
+
+
+async def _on_same_key(ctx: Context, req: Any) -> str:
+    """Whether a request re-encrypts under the key that it comes from."""
+    try:
+        target = await named(ctx.read(), req["DestinationKeyId"])
+        if "SourceKeyId" in req:
+            source = (await named(ctx.read(), req["SourceKeyId"])).id
+        else:
+            source = crypto.place_of(req["CiphertextBlob"]).key
+    except (NotFound, crypto.Unreadable):
+        return "false"
+    return str(source == target.id).lower()
 
 
 async def _encrypted(
     ctx: Context, key: Key, algorithm: str, plaintext: bytes, context: dict[str, str] | None
 ) -> bytes:
-    _check_algorithm(key, algorithm)
-    if len(plaintext) > limits.PLAINTEXT_BYTES_MAX:
-        raise Validation(
-            "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: "
-            "Member must have length less than or equal to 4096"
-        )
     if algorithm != _SYMMETRIC:
         try:
-            return crypto.rsa_encrypt(key.public, algorithm, plaintext)
+            return pairs.encrypt(key.public, algorithm, plaintext)
         except ValueError as error:
             raise Validation(f"The plaintext is too long for {algorithm} and {key.spec}") from error
     newest = key.materials[-1]
@@ -146,94 +179,104 @@ async def _encrypted(
     return crypto.encrypt(await material_of(ctx, key), nonce, place, plaintext, context)
 
 
-async def _decrypted(
+class _Source(NamedTuple):
+    """The key that a ciphertext is under; of a symmetric one, which generation."""
+
+    key: Key
+    material: Material | None
+
+
+async def _source(
     ctx: Context,
     req: Any,
     action: str,
-    blob: bytes,
     name: str | None,
     algorithm: str,
     context: dict[str, str] | None,
-) -> tuple[Key, bytes]:
+) -> _Source:
+    """Under which key a ciphertext is, which the caller may use so. Raises InvalidCiphertext."""
+    extra: dict[str, Any] = {"kms:encryptionalgorithm": algorithm}
+    if action == "ReEncryptFrom":
+        extra["kms:reencryptonsamekey"] = await _on_same_key(ctx, req)
+    if "IGNORE_CIPHERTEXT" in (req.get("DryRunModifiers") or ()) and req.get("DryRun"):
+        if name is None:
+            raise Validation("KeyId is required to ignore the ciphertext.")
+        key = await permitted(ctx, name, action, req, extra=extra, context=context)
+        return _Source(usable(key, "ENCRYPT_DECRYPT", action), None)
+    if "CiphertextBlob" not in req:
+        raise Validation("CiphertextBlob is required.")
     if algorithm != _SYMMETRIC:
         if name is None:
             raise Validation("KeyId is required to decrypt with an asymmetric key.")
-        key = usable(await permitted(ctx, name, action), "ENCRYPT_DECRYPT", action)
-        _check_algorithm(key, algorithm)
-        private = await material_of(ctx, key)
-        try:
-            return key, crypto.rsa_decrypt(private, algorithm, blob)
-        except crypto.Unreadable as error:
-            raise InvalidCiphertext from error
+        key = await permitted(ctx, name, action, req, extra=extra)
+        _check_algorithm(usable(key, "ENCRYPT_DECRYPT", action), algorithm)
+        return _Source(key, None)
     try:
-        place = crypto.place_of(blob)
+        place = crypto.place_of(req["CiphertextBlob"])
     except crypto.Unreadable as error:
         raise InvalidCiphertext from error
-    reader = ctx.read()
-    if place.region != ctx.region:
+    if place.region != ctx.region and not place.key.startswith("mrk-"):
         raise InvalidCiphertext
+    reader = ctx.read()
     key = await named(
-        reader, f"arn:{ctx.partition}:kms:{place.region}:{place.account}:key/{place.key}"
+        reader, f"arn:{ctx.partition}:kms:{ctx.region}:{place.account}:key/{place.key}"
     )
     if name is not None and (await named(reader, name)).arn != key.arn:
         raise IncorrectKey
-    await check(ctx, key, action, context=context)
+    told = {**of_request(ctx, action, req, name or ""), **extra}
+    await check(ctx, key, action, extra=told, context=context)
     usable(key, "ENCRYPT_DECRYPT", action)
-    if req.get("DryRun"):
-        raise DryRunOperation
     generation = next((one for one in key.materials if one.id == place.material), None)
     if generation is None:
         raise InvalidCiphertext
+    return _Source(key, generation)
+
+
+async def _decrypted(
+    ctx: Context, source: _Source, blob: bytes, algorithm: str, context: dict[str, str] | None
+) -> bytes:
+    key = source.key
     try:
-        plaintext = crypto.decrypt(await material_of(ctx, key, generation), blob, context)
+        if source.material is None:
+            return pairs.decrypt(await material_of(ctx, key), algorithm, blob)
+        return crypto.decrypt(await material_of(ctx, key, source.material), blob, context)
     except crypto.Unreadable as error:
         raise InvalidCiphertext from error
-    reader.meter("KMS-Requests")
-    return key, plaintext
 
 
-async def _data_key(ctx: Context, req: Any, action: str) -> tuple[Key, bytes, bytes]:
+async def _data_key(ctx: Context, req: Any, action: str) -> tuple[dict[str, Any], bytes]:
     count, spec = req.get("NumberOfBytes"), req.get("KeySpec")
     if (count is None) == (spec is None):
         raise Validation("Please specify either number of bytes or key spec.")
-    context = req.get("EncryptionContext")
-    key = await _to_encrypt(ctx, req, req["KeyId"], action, context)
-    _check_symmetric(key, action)
+    key = await _to_encrypt(ctx, req, action, algorithm=_SYMMETRIC)
     plaintext = ctx.kernel.ids.bytes(_SPECS[spec] if spec is not None else count)
-    return key, plaintext, await _encrypted(ctx, key, _SYMMETRIC, plaintext, context)
+    blob = await _encrypted(ctx, key, _SYMMETRIC, plaintext, req.get("EncryptionContext"))
+    used(ctx, key, action)
+    told = {"CiphertextBlob": blob, "KeyId": key.arn, "KeyMaterialId": key.materials[-1].id}
+    return told, plaintext
 
 
-async def _data_key_pair(ctx: Context, req: Any, action: str) -> dict[str, Any]:
-    context = req.get("EncryptionContext")
+async def _data_key_pair(ctx: Context, req: Any, action: str) -> tuple[dict[str, Any], bytes]:
     spec = req["KeyPairSpec"]
-    key = await _to_encrypt(ctx, req, req["KeyId"], action, context)
-    _check_symmetric(key, action)
-    if not crypto.is_asymmetric(spec):
-        raise NotImplementedByDoppio(f"kms: key pairs of {spec} exist in AWS and not yet here")
-    private, public = await asyncio.get_running_loop().run_in_executor(None, crypto.new_pair, spec)
-    newest = key.materials[-1]
-    place = crypto.Place(key.account, key.region, key.id, newest.id)
-    nonce = ctx.kernel.ids.bytes(crypto.NONCE_BYTES)
-    sealed = crypto.encrypt(await material_of(ctx, key), nonce, place, private, context)
-    return {
+    key = await _to_encrypt(ctx, req, action, algorithm=_SYMMETRIC)
+    if not pairs.is_pair(spec):
+        raise NotImplementedByDoppio(f"kms: key pairs of {spec} exist in AWS and not here")
+    made = await asyncio.get_running_loop().run_in_executor(None, pairs.new_pair, spec)
+    sealed = await _encrypted(ctx, key, _SYMMETRIC, made.private, req.get("EncryptionContext"))
+    used(ctx, key, action)
+    told = {
         "PrivateKeyCiphertextBlob": sealed,
-        "PrivateKeyPlaintext": private,
-        "PublicKey": public,
+        "PublicKey": made.public,
         "KeyId": key.arn,
         "KeyPairSpec": spec,
+        "KeyMaterialId": key.materials[-1].id,
     }
+    return told, made.private
 
 
 def _check_algorithm(key: Key, algorithm: str) -> None:
-    if algorithm not in crypto.encryption_algorithms(key.spec):
+    if algorithm not in algorithms(key.spec, key.usage)["EncryptionAlgorithms"]:
         raise InvalidKeyUsage(
             f"The request specified an algorithm {algorithm} that is not compatible with the KMS "
             "key"
-        )
-
-
-def _check_symmetric(key: Key, action: str) -> None:
-    if key.spec != _SYMMETRIC:
-        raise InvalidKeyUsage(
-            f"{key.arn} key usage is {key.usage} which is not valid for {action}."
         )

@@ -12,6 +12,7 @@ from doppio.kernel.context import Context, Reader, Tx, index_row_key, row_key
 from doppio.kernel.paging import page_token
 from doppio.services.kms import limits
 from doppio.services.kms.access import check, named, not_pending, permitted, root_key
+from doppio.services.kms.conditions import of_request
 from doppio.services.kms.errors import (
     Disabled,
     DryRunOperation,
@@ -43,6 +44,7 @@ _OPERATIONS = {
     "SIGN_VERIFY": {"Sign", "Verify", "GetPublicKey"},
     "GENERATE_VERIFY_MAC": {"GenerateMac", "VerifyMac"},
     "KEY_AGREEMENT": {"DeriveSharedSecret", "GetPublicKey"},
+    "ENCAPSULATE_DECAPSULATE": {"Encapsulate", "Decapsulate", "GetPublicKey"},
 }  # fmt: skip
 
 
@@ -88,7 +90,7 @@ class Grants:
 
     async def list_grants(self, ctx: Context, req: w.ListGrantsRequest) -> w.ListGrantsResponse:
         """A key's grants: all, one, or those of a principal."""
-        key = await permitted(ctx, req["KeyId"], "ListGrants")
+        key = await permitted(ctx, req["KeyId"], "ListGrants", req)
         reader = ctx.read()
         if "GrantId" in req:
             _check_id(req["GrantId"])
@@ -131,7 +133,7 @@ class Grants:
     async def revoke_grant(self, ctx: Context, req: w.RevokeGrantRequest) -> None:
         """Take a grant back; who relied on it is denied from now on."""
         _check_id(req["GrantId"])
-        key = await permitted(ctx, req["KeyId"], "RevokeGrant")
+        key = await permitted(ctx, req["KeyId"], "RevokeGrant", req)
         await _end(ctx, key, req["GrantId"], dry=bool(req.get("DryRun")))
 
     async def retire_grant(self, ctx: Context, req: w.RetireGrantRequest) -> None:
@@ -150,7 +152,12 @@ class Grants:
         names = names_of(ctx.caller)
         own = grant.grantee in names and "RetireGrant" in grant.operations
         if grant.retiring not in names and not own:
-            await check(ctx, key, "RetireGrant", by_grants=False)
+            extra: dict[str, Any] = {}
+            context = grant.equals or grant.subset
+            if context is not None:
+                kind = "Equals" if grant.equals is not None else "Subset"
+                extra["kms:grantconstrainttype"] = f"EncryptionContext{kind}"
+            await check(ctx, key, "RetireGrant", extra=extra, context=context, by_grants=False)
         await _end(ctx, key, grant_id, dry=bool(req.get("DryRun")))
 
 
@@ -161,7 +168,7 @@ async def _check_create(
     extra: dict[str, Any] = {
         "kms:grantoperations": list(req["Operations"]),
         "kms:granteeprincipal": grantee,
-        "kms:grantisforawsresource": str("kms:viaservice" in ctx.caller.session).lower(),
+        **of_request(ctx, "CreateGrant", {}, req["KeyId"]),
     }
     if retiring is not None:
         extra["kms:retiringprincipal"] = retiring
@@ -171,7 +178,10 @@ async def _check_create(
     parent = await grant_for(ctx, key, "CreateGrant", None)
     # Who may make grants by a grant alone may give no more than it has.
     within = parent is not None and is_within(req, parent)
-    await check(ctx, key, "CreateGrant", extra=extra, by_grants=within)
+    context = constraints.get("EncryptionContextEquals") or constraints.get(
+        "EncryptionContextSubset"
+    )
+    await check(ctx, key, "CreateGrant", extra=extra, context=context, by_grants=within)
 
 
 def _principals(req: w.CreateGrantRequest) -> tuple[str, str | None]:

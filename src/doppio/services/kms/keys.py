@@ -15,7 +15,7 @@ from doppio.kernel.context import Context, Tx, row_key
 from doppio.kernel.jobs import Job
 from doppio.kernel.listening import tell
 from doppio.kernel.paging import BadToken, page_token, token_key
-from doppio.services.kms import crypto, limits
+from doppio.services.kms import crypto, limits, pairs
 from doppio.services.kms.access import (
     default_policy,
     new_material,
@@ -32,19 +32,14 @@ from doppio.services.kms.errors import (
     Validation,
 )
 from doppio.services.kms.granted import forget_grants
-from doppio.services.kms.records import BY_KEY, Key
+from doppio.services.kms.records import BY_KEY, Key, LastUse
+from doppio.services.kms.signing import algorithms
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import kms as w
 
 DELETE = "kms.delete"
-_USAGES = {
-    "SYMMETRIC_DEFAULT": ("ENCRYPT_DECRYPT",),
-    "HMAC": ("GENERATE_VERIFY_MAC",),
-    "RSA": ("ENCRYPT_DECRYPT", "SIGN_VERIFY"),
-    "ECC": ("SIGN_VERIFY",),
-}
 
 
 class Keys:
@@ -82,7 +77,7 @@ class Keys:
 
     async def describe_key(self, ctx: Context, req: w.DescribeKeyRequest) -> w.DescribeKeyResponse:
         """What there is to know of a key, but its material."""
-        return {"KeyMetadata": metadata(await permitted(ctx, req["KeyId"], "DescribeKey"))}
+        return {"KeyMetadata": metadata(await permitted(ctx, req["KeyId"], "DescribeKey", req))}
 
     async def list_keys(self, ctx: Context, req: w.ListKeysRequest) -> w.ListKeysResponse:
         """The account's keys in the Region, by pages."""
@@ -118,7 +113,7 @@ class Keys:
         self, ctx: Context, req: w.UpdateKeyDescriptionRequest
     ) -> None:
         """Say something else of a key."""
-        seen = _customers(await permitted(ctx, req["KeyId"], "UpdateKeyDescription"))
+        seen = _customers(await permitted(ctx, req["KeyId"], "UpdateKeyDescription", req))
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
             tx.put(replace(key, description=req["Description"]))
@@ -130,7 +125,7 @@ class Keys:
         days = req.get("PendingWindowInDays", limits.DELETION_DAYS_MAX)
         if not limits.DELETION_DAYS_MIN <= days <= limits.DELETION_DAYS_MAX:
             raise Validation("PendingWindowInDays must be between 7 and 30 days, inclusive.")
-        seen = _customers(await permitted(ctx, req["KeyId"], "ScheduleKeyDeletion"))
+        seen = _customers(await permitted(ctx, req["KeyId"], "ScheduleKeyDeletion", req))
         at = ctx.now + timedelta(days=days)
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
@@ -147,7 +142,7 @@ class Keys:
         self, ctx: Context, req: w.CancelKeyDeletionRequest
     ) -> w.CancelKeyDeletionResponse:
         """Keep a key after all; it is disabled then."""
-        seen = await permitted(ctx, req["KeyId"], "CancelKeyDeletion")
+        seen = await permitted(ctx, req["KeyId"], "CancelKeyDeletion", req)
         async with ctx.write() as tx:
             key = await again(tx, seen)
             if key.state != "PendingDeletion":
@@ -161,7 +156,7 @@ class Keys:
         if req.get("PolicyName", "default") != "default":
             raise NotFound("No such policy exists")
         check_policy(req["Policy"])
-        seen = _customers(await permitted(ctx, req["KeyId"], "PutKeyPolicy"))
+        seen = _customers(await permitted(ctx, req["KeyId"], "PutKeyPolicy", req))
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
             tx.put(replace(key, policy=req["Policy"]))
@@ -173,26 +168,26 @@ class Keys:
         """Who may use a key."""
         if req.get("PolicyName", "default") != "default":
             raise NotFound("No such policy exists")
-        key = await permitted(ctx, req["KeyId"], "GetKeyPolicy")
+        key = await permitted(ctx, req["KeyId"], "GetKeyPolicy", req)
         return {"Policy": key.policy, "PolicyName": "default"}
 
     async def list_key_policies(
         self, ctx: Context, req: w.ListKeyPoliciesRequest
     ) -> w.ListKeyPoliciesResponse:
         """A key has one policy, and it is called default."""
-        await permitted(ctx, req["KeyId"], "ListKeyPolicies")
+        await permitted(ctx, req["KeyId"], "ListKeyPolicies", req)
         return {"PolicyNames": ["default"], "Truncated": False}
 
     async def tag_resource(self, ctx: Context, req: w.TagResourceRequest) -> None:
         """Put tags on a key, over those of the same keys."""
-        seen = _customers(await permitted(ctx, req["KeyId"], "TagResource"))
+        seen = _customers(await permitted(ctx, req["KeyId"], "TagResource", req))
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
             tx.put(replace(key, tags=_tags(key.tags, req["Tags"])))
 
     async def untag_resource(self, ctx: Context, req: w.UntagResourceRequest) -> None:
         """Take tags off a key."""
-        seen = _customers(await permitted(ctx, req["KeyId"], "UntagResource"))
+        seen = _customers(await permitted(ctx, req["KeyId"], "UntagResource", req))
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
             tx.put(replace(key, tags=tags.without(key.tags, req["TagKeys"])))
@@ -201,7 +196,7 @@ class Keys:
         self, ctx: Context, req: w.ListResourceTagsRequest
     ) -> w.ListResourceTagsResponse:
         """The tags of a key."""
-        key = await permitted(ctx, req["KeyId"], "ListResourceTags")
+        key = await permitted(ctx, req["KeyId"], "ListResourceTags", req)
         listed = tags.to_list(key.tags, "TagKey", "TagValue")
         return {"Tags": cast("list[w.Tag]", listed), "Truncated": False}
 
@@ -213,6 +208,7 @@ async def delete_key(ctx: Context, job: Job) -> None:
     seen = await ctx.read().get(Key, *name)
     if seen is not None and seen.deletion_at is not None and seen.deletion_at <= ctx.clock.now():
         await forget_grants(ctx, seen)
+        await ctx.kernel.uses.flush()
     async with ctx.write() as tx:
         key = await tx.get(Key, *name)
         if key is None or key.deletion_at is None or key.deletion_at > ctx.clock.now():
@@ -220,6 +216,9 @@ async def delete_key(ctx: Context, job: Job) -> None:
         for alias in await tx.find(BY_KEY, (key.account, key.region, key.id), limit=1000):
             tx.delete(alias)
         tx.delete(key)
+        use = await tx.get(LastUse, *name)
+        if use is not None:
+            tx.delete(use)
         forget_resource(tx, key.arn)
         await tell_of(tx, "KMS CMK Deletion", key)
 
@@ -256,12 +255,7 @@ def metadata(key: Key) -> w.KeyMetadata:
     }
     if key.deletion_at is not None:
         told["DeletionDate"] = key.deletion_at
-    if key.usage == "ENCRYPT_DECRYPT":
-        told["EncryptionAlgorithms"] = crypto.encryption_algorithms(key.spec)
-    elif key.usage == "SIGN_VERIFY":
-        told["SigningAlgorithms"] = crypto.signing_algorithms(key.spec)
-    else:
-        told["MacAlgorithms"] = [crypto.mac_algorithm(key.spec)]
+    told.update(algorithms(key.spec, key.usage))
     return cast("w.KeyMetadata", told)
 
 
@@ -291,16 +285,17 @@ async def _generated(ctx: Context, spec: str) -> tuple[bytes, bytes]:
     if size is not None:
         return ctx.kernel.ids.bytes(size), b""
     # An RSA key takes up to seconds: not on the loop.
-    return await asyncio.get_running_loop().run_in_executor(None, crypto.new_pair, spec)
+    return await asyncio.get_running_loop().run_in_executor(None, pairs.new_pair, spec)
 
 
 def _usage_of(spec: str, asked: str | None) -> str:
-    allowed = _USAGES.get(spec) or _USAGES.get(spec.partition("_")[0])
-    known = allowed and (crypto.material_bytes(spec) is not None or crypto.is_asymmetric(spec))
-    if not allowed or not known:
-        raise NotImplementedByDoppio(f"kms: keys of spec {spec} exist in AWS and not yet here")
-    if asked == "KEY_AGREEMENT":
-        raise NotImplementedByDoppio("kms: key agreement exists in AWS and not yet here")
+    if crypto.material_bytes(spec) is not None:
+        hmac = spec.startswith("HMAC")
+        allowed: tuple[str, ...] = ("GENERATE_VERIFY_MAC",) if hmac else ("ENCRYPT_DECRYPT",)
+    elif pairs.is_pair(spec):
+        allowed = pairs.usages(spec)
+    else:
+        raise NotImplementedByDoppio(f"kms: keys of spec {spec} exist in AWS and not here")
     if asked is None:
         if spec == "SYMMETRIC_DEFAULT":
             return "ENCRYPT_DECRYPT"

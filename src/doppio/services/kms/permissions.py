@@ -11,6 +11,7 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need
+from doppio.services.kms import conditions
 
 _ON_NO_KEY = frozenset({"CreateKey", "ListKeys", "ListAliases", "GenerateRandom"})
 _ON_ALIAS = frozenset({"CreateAlias", "UpdateAlias", "DeleteAlias"})
@@ -19,17 +20,13 @@ _ON_ALIAS = frozenset({"CreateAlias", "UpdateAlias", "DeleteAlias"})
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The action on everything, or on the alias."""
     if operation == "CreateKey":
-        keys = {
-            "kms:keyspec": req.get("KeySpec", "SYMMETRIC_DEFAULT"),
-            "kms:keyusage": req.get("KeyUsage", "ENCRYPT_DECRYPT"),
-            **{
-                f"aws:requesttag/{tag['TagKey'].lower()}": tag["TagValue"]
-                for tag in req.get("Tags") or []
-            },
-        }
-        return (Need("kms:CreateKey", "*", keys),)
+        keys = conditions.of_creation(ctx, req)
+        needed = [Need("kms:CreateKey", "*", keys)]
+        if req.get("Tags"):
+            needed.append(Need("kms:TagResource", "*", keys))
+        return needed
     if operation in _ON_NO_KEY:
-        return (Need(f"kms:{operation}"),)
+        return (Need(f"kms:{operation}", "*", {"kms:calleraccount": ctx.caller.account}),)
     if operation in _ON_ALIAS:
         arn = f"arn:{ctx.partition}:kms:{ctx.region}:{ctx.account}:{req['AliasName']}"
         return (Need(f"kms:{operation}", arn),)

@@ -14,19 +14,29 @@ BY_KEY: Index[Alias] = Index("key", ("account", "region", "target"))
 
 
 class Material(msgspec.Struct, frozen=True, array_like=True):
-    """One generation of a key: the newest encrypts, all decrypt. `sealed` is under the root key."""
+    """One generation of a key: the newest encrypts, all decrypt. `sealed` is under the root key.
+
+    The id follows from the key's id and the material, so the same material is known again. Imported
+    material may be gone for a while: `sealed` is empty then.
+    """
 
     id: str
     sealed: bytes
     made_at: datetime
     on_demand: bool = False
+    description: str = ""
+    expires_at: datetime | None = None
 
 
 @record("kms.key", key=("account", "region", "id"))
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key. `state` is as on the wire; `rotates_at` is the next yearly (or so) rotation.
 
-    `grants` is how many it has: nobody looks for those of a key that has none.
+    `grants` is how many it has: nobody looks for those of a key that has none. `busy` is the state
+    that a key is in for a few seconds. `pending` is imported material that waits for a rotation.
+    `primary` is the Region of a multi-Region key's primary, `replicas` are those of its replicas:
+    every key of the set has them, and they change in one commit. `window_days` is how long a
+    primary waits once its replicas are gone.
     """
 
     account: str
@@ -47,10 +57,36 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy: str = ""
     grants: int = 0
     tags: dict[str, str] = {}
+    origin: str = "AWS_KMS"
+    busy: str = ""
+    pending: Material | None = None
+    primary: str = ""
+    replicas: list[str] = []
+    window_days: int | None = None
 
     @property
     def arn(self) -> str:
-        return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{self.id}"
+        return self.arn_in(self.region)
+
+    @property
+    def is_replica(self) -> bool:
+        return self.primary not in {"", self.region}
+
+    def arn_in(self, region: str) -> str:
+        """What a multi-Region key is called elsewhere."""
+        return f"arn:{self.partition}:kms:{region}:{self.account}:key/{self.id}"
+
+
+@record("kms.last_use", key=("account", "region", "key"))
+class LastUse(msgspec.Struct, frozen=True, kw_only=True):
+    """For what a key was used last, when, and in which call."""
+
+    account: str
+    region: str
+    key: str
+    operation: str
+    at: datetime
+    request_id: str
 
 
 @record("kms.alias", key=("account", "region", "name"), indexes=(BY_KEY,))

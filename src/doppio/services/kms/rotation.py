@@ -29,7 +29,7 @@ class Rotation:
         days = req.get("RotationPeriodInDays", limits.ROTATION_DAYS)
         if not limits.ROTATION_DAYS_MIN <= days <= limits.ROTATION_DAYS_MAX:
             raise Validation("RotationPeriodInDays must be between 90 and 2560, inclusive.")
-        seen = _rotatable(await permitted(ctx, req["KeyId"], "EnableKeyRotation"))
+        seen = _rotatable(await permitted(ctx, req["KeyId"], "EnableKeyRotation", req))
         at = ctx.now + timedelta(days=days)
         async with ctx.write() as tx:
             key = usable(await again(tx, seen), "ENCRYPT_DECRYPT", "EnableKeyRotation")
@@ -38,7 +38,7 @@ class Rotation:
 
     async def disable_key_rotation(self, ctx: Context, req: w.DisableKeyRotationRequest) -> None:
         """No more new material by itself."""
-        seen = _rotatable(await permitted(ctx, req["KeyId"], "DisableKeyRotation"))
+        seen = _rotatable(await permitted(ctx, req["KeyId"], "DisableKeyRotation", req))
         async with ctx.write() as tx:
             key = usable(await again(tx, seen), "ENCRYPT_DECRYPT", "DisableKeyRotation")
             tx.put(replace(key, rotation_days=None, rotates_at=None))
@@ -48,7 +48,7 @@ class Rotation:
         self, ctx: Context, req: w.GetKeyRotationStatusRequest
     ) -> w.GetKeyRotationStatusResponse:
         """Whether, how often and when next."""
-        key = await permitted(ctx, req["KeyId"], "GetKeyRotationStatus")
+        key = await permitted(ctx, req["KeyId"], "GetKeyRotationStatus", req)
         told: dict[str, Any] = {
             "KeyId": key.arn,
             "KeyRotationEnabled": key.rotation_days is not None,
@@ -62,7 +62,7 @@ class Rotation:
         self, ctx: Context, req: w.RotateKeyOnDemandRequest
     ) -> w.RotateKeyOnDemandResponse:
         """New material now; 25 times in a key's life."""
-        seen = _rotatable(await permitted(ctx, req["KeyId"], "RotateKeyOnDemand"))
+        seen = _rotatable(await permitted(ctx, req["KeyId"], "RotateKeyOnDemand", req))
         usable(seen, "ENCRYPT_DECRYPT", "RotateKeyOnDemand")
         if sum(1 for one in seen.materials if one.on_demand) >= limits.ROTATIONS_ON_DEMAND_MAX:
             raise LimitExceeded("The on-demand rotation limit has been exceeded for this key")
@@ -73,7 +73,7 @@ class Rotation:
         self, ctx: Context, req: w.ListKeyRotationsRequest
     ) -> w.ListKeyRotationsResponse:
         """When a key got new material."""
-        key = await permitted(ctx, req["KeyId"], "ListKeyRotations")
+        key = await permitted(ctx, req["KeyId"], "ListKeyRotations", req)
         return {
             "Rotations": [
                 {

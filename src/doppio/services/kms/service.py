@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
+from doppio.services.kms.agreement import Agreement
 from doppio.services.kms.aliases import Aliases
 from doppio.services.kms.data import Data
 from doppio.services.kms.grants import Grants
 from doppio.services.kms.keys import DELETE, Keys, delete_key
+from doppio.services.kms.last_use import LastUses
 from doppio.services.kms.permissions import needs
 from doppio.services.kms.rotation import ROTATE, Rotation, rotate
 from doppio.services.kms.signing import Signing
 
 SERVICE = Service(
     "kms",
-    groups=[Keys(), Aliases(), Rotation(), Data(), Signing(), Grants()],
+    groups=[
+        Keys(),
+        Aliases(),
+        Rotation(),
+        Data(),
+        Signing(),
+        Agreement(),
+        Grants(),
+        LastUses(),
+    ],
     needs=needs,
     jobs={DELETE: delete_key, ROTATE: rotate},
 )

@@ -6,7 +6,7 @@ import hmac
 from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context
-from doppio.services.kms import crypto
+from doppio.services.kms import crypto, pairs
 from doppio.services.kms.access import material_of, permitted, usable
 from doppio.services.kms.errors import (
     DryRunOperation,
@@ -16,7 +16,9 @@ from doppio.services.kms.errors import (
     UnsupportedOperation,
     Validation,
 )
+from doppio.services.kms.last_use import used
 from doppio.services.kms.records import Key
+from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import kms as w
@@ -29,27 +31,27 @@ class Signing:
         """Sign a message, or the digest of one."""
         key = await _used(ctx, req, "Sign", "SIGN_VERIFY")
         algorithm = _algorithm(key, req["SigningAlgorithm"])
-        digested = req.get("MessageType", "RAW") == "DIGEST"
+        kind = _kind(req, algorithm)
         private = await material_of(ctx, key)
         try:
-            signature = crypto.sign(private, algorithm, req["Message"], digested=digested)
+            signature = pairs.sign(private, algorithm, req["Message"], kind)
         except ValueError as error:
             raise Validation("Digest is invalid length for algorithm " + algorithm) from error
+        used(ctx, key, "Sign")
         return {"KeyId": key.arn, "Signature": signature, "SigningAlgorithm": algorithm}
 
     async def verify(self, ctx: Context, req: w.VerifyRequest) -> w.VerifyResponse:
         """Check a signature; a wrong one is an error."""
         key = await _used(ctx, req, "Verify", "SIGN_VERIFY")
         algorithm = _algorithm(key, req["SigningAlgorithm"])
-        digested = req.get("MessageType", "RAW") == "DIGEST"
+        kind = _kind(req, algorithm)
         try:
-            right = crypto.verify(
-                key.public, algorithm, req["Message"], req["Signature"], digested=digested
-            )
+            right = pairs.verify(key.public, algorithm, req["Message"], req["Signature"], kind)
         except ValueError as error:
             raise Validation("Digest is invalid length for algorithm " + algorithm) from error
         if not right:
             raise KmsInvalidSignature
+        used(ctx, key, "Verify")
         return {"KeyId": key.arn, "SignatureValid": True, "SigningAlgorithm": algorithm}
 
     async def generate_mac(self, ctx: Context, req: w.GenerateMacRequest) -> w.GenerateMacResponse:
@@ -57,6 +59,7 @@ class Signing:
         key = await _used(ctx, req, "GenerateMac", "GENERATE_VERIFY_MAC")
         algorithm = _mac_algorithm(key, req["MacAlgorithm"])
         made = crypto.mac(key.spec, await material_of(ctx, key), req["Message"])
+        used(ctx, key, "GenerateMac")
         return {"KeyId": key.arn, "Mac": made, "MacAlgorithm": algorithm}
 
     async def verify_mac(self, ctx: Context, req: w.VerifyMacRequest) -> w.VerifyMacResponse:
@@ -66,14 +69,15 @@ class Signing:
         made = crypto.mac(key.spec, await material_of(ctx, key), req["Message"])
         if not hmac.compare_digest(made, req["Mac"]):
             raise KmsInvalidMac
+        used(ctx, key, "VerifyMac")
         return {"KeyId": key.arn, "MacValid": True, "MacAlgorithm": algorithm}
 
     async def get_public_key(
         self, ctx: Context, req: w.GetPublicKeyRequest
     ) -> w.GetPublicKeyResponse:
         """The public half of a key pair, which everybody may have."""
-        key = await permitted(ctx, req["KeyId"], "GetPublicKey")
-        if not crypto.is_asymmetric(key.spec):
+        key = await permitted(ctx, req["KeyId"], "GetPublicKey", req)
+        if not pairs.is_pair(key.spec):
             raise UnsupportedOperation(f"{key.arn} has no public key.")
         usable(key, key.usage, "GetPublicKey")
         told: dict[str, Any] = {
@@ -83,23 +87,44 @@ class Signing:
             "KeySpec": key.spec,
             "KeyUsage": key.usage,
         }
-        if key.usage == "SIGN_VERIFY":
-            told["SigningAlgorithms"] = crypto.signing_algorithms(key.spec)
-        else:
-            told["EncryptionAlgorithms"] = crypto.encryption_algorithms(key.spec)
+        told.update(algorithms(key.spec, key.usage))
         return cast("w.GetPublicKeyResponse", told)
 
 
 async def _used(ctx: Context, req: Any, action: str, usage: str) -> Key:
-    key = usable(await permitted(ctx, req["KeyId"], action), usage, action)
+    key = usable(await permitted(ctx, req["KeyId"], action, req), usage, action)
     if req.get("DryRun"):
         raise DryRunOperation
-    ctx.read().meter("KMS-Requests")
     return key
 
 
+def algorithms(spec: str, usage: str) -> dict[str, Any]:
+    """What a key of a spec and usage can be asked to do, by the member of a result that says it."""
+    if usage == "ENCRYPT_DECRYPT":
+        symmetric = ["SYMMETRIC_DEFAULT"]
+        return {"EncryptionAlgorithms": pairs.encryption_algorithms(spec) or symmetric}
+    if usage == "SIGN_VERIFY":
+        return {"SigningAlgorithms": pairs.signing_algorithms(spec)}
+    if usage == "KEY_AGREEMENT":
+        return {"KeyAgreementAlgorithms": ["ECDH"]}
+    if usage == "ENCAPSULATE_DECAPSULATE":
+        return {"EncapsulationAlgorithms": ["ML_KEM"]}
+    return {"MacAlgorithms": [crypto.mac_algorithm(spec)]}
+
+
+def _kind(req: Any, algorithm: str) -> str:
+    """What the message is, if the algorithm takes such."""
+    kind: str = req.get("MessageType", "RAW")
+    if algorithm == "ED25519_PH_SHA_512":
+        raise NotImplementedByDoppio("kms: ED25519_PH_SHA_512 exists in AWS and not here")
+    allowed = {"ML_DSA_SHAKE_256": ("RAW", "EXTERNAL_MU"), "ED25519_SHA_512": ("RAW",)}
+    if kind not in allowed.get(algorithm, ("RAW", "DIGEST")):
+        raise Validation(f"MessageType {kind} is not compatible with signing algorithm {algorithm}")
+    return kind
+
+
 def _algorithm(key: Key, algorithm: str) -> str:
-    if algorithm not in crypto.signing_algorithms(key.spec):
+    if algorithm not in pairs.signing_algorithms(key.spec):
         raise InvalidKeyUsage(f"Algorithm {algorithm} is incompatible with key spec {key.spec}.")
     return algorithm
 
