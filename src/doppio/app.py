@@ -71,6 +71,7 @@ class Settings:
     strict_auth: bool = False
     tls: bool = False
     fsync: bool = True
+    realistic_throughput: bool = False
     smtp_server: tuple[str, int] | None = None
     seed: int | None = None
     host_clock: HostClock = field(default_factory=MachineClock)
@@ -83,6 +84,7 @@ class Cloud:
         self.settings = settings
         self.ids = Ids(settings.seed)
         self.own_ciphers: dict[str, Any] = {}
+        self.throttles = settings.realistic_throughput
         self.clock = Clock(settings.host_clock)
         self.wakers = Wakers()
         self.machine = Machine(settings.smtp_server)

@@ -55,6 +55,9 @@ def _host_and_port(
 @click.option("--smtp", "smtp_server", metavar="HOST:PORT", callback=_host_and_port,
               help="A mail server that takes SNS's mails; without one they stay in a local "
               "mailbox (doppio mail).")  # fmt: skip
+@click.option("--throughput", type=click.Choice(["unlimited", "realistic"]), default="unlimited",
+              help="realistic: DynamoDB's tables throttle as their capacity says, where their tag "
+              "doppio:throughput does not say otherwise.")  # fmt: skip
 def command(
     data: Path | None,
     port: int,
@@ -66,6 +69,7 @@ def command(
     store_url: str | None,
     blobs_url: str | None,
     smtp_server: tuple[str, int] | None,
+    throughput: str,
 ) -> None:
     """Start a cloud."""
     if ephemeral and data is not None:
@@ -81,6 +85,7 @@ def command(
         strict_auth=auth == "strict",
         tls=tls,
         smtp_server=smtp_server,
+        realistic_throughput=throughput == "realistic",
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

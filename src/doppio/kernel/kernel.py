@@ -38,6 +38,8 @@ class Kernel(Protocol):
     endpoint: str
     # Ciphers of the cloud's own keys, by name (`kernel.own_keys`).
     own_ciphers: dict[str, Any]
+    # Whether throughput is limited as AWS limits it, where a resource does not say otherwise.
+    throttles: bool
 
     @property
     def services(self) -> Mapping[str, Any]:

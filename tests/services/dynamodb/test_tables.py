@@ -321,7 +321,6 @@ async def test_an_update_needs_something_to_change_and_a_table_at_rest(world: Wo
     "setting",
     [
         {"SSESpecification": {"Enabled": True, "SSEType": "KMS"}},
-        {"OnDemandThroughput": {"MaxReadRequestUnits": 5}},
     ],
     ids=lambda one: next(iter(one)),
 )

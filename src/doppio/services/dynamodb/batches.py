@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from doppio.kernel.context import Context, Tx
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.access import decode_item, item_row, usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units
-from doppio.services.dynamodb.errors import ValidationException
+from doppio.services.dynamodb.errors import ThrottledError, ValidationException
 from doppio.services.dynamodb.expressions.paths import project
 from doppio.services.dynamodb.item_keys import checked_key
 from doppio.services.dynamodb.items import (
@@ -22,6 +22,8 @@ from doppio.services.dynamodb.items import (
 )
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.throttling import READ as READ_UNITS
+from doppio.services.dynamodb.throttling import Watches, hash_of
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
 if TYPE_CHECKING:
@@ -42,28 +44,23 @@ class Batches:
         responses: dict[str, list[Item]] = {}
         unprocessed: dict[str, Any] = {}
         capacities = []
+        watches = Watches(ctx)
         total = 0
+        refused: ThrottledError | None = None
         for name, one in wanted.items():
             table = await usable_table(reader, ctx, name)
-            paths = projection_paths(one)
-            consistent = one.get("ConsistentRead", False)
-            rows = _rows(table, one["Keys"])
-            found: list[Item] = []
-            units = 0.0
-            for number, raw in enumerate(await reader.raw.get_many(rows)):
-                if total >= limits.BATCH_GET_BYTES_MAX:
-                    unprocessed[name] = {**one, "Keys": one["Keys"][number:]}
-                    break
-                item: Item | None = None if raw is None else decode_item(raw)
-                size = 0 if item is None else size_of(item)
-                total += size
-                units += read_units(size, consistent=consistent)
-                if item is not None:
-                    found.append(item if paths is None else project(item, paths))
-            responses[name] = found
-            reader.meter(READS, units)
-            count_units(ctx, READ, table, units)
-            capacities.append(consumed(req, table, units, name=name))
+            got = await _got(reader, table, one, watches, limits.BATCH_GET_BYTES_MAX - total)
+            responses[name] = got.items
+            total += got.size
+            refused = refused or got.refused
+            if got.left:
+                unprocessed[name] = {**one, "Keys": got.left}
+            reader.meter(READS, got.units)
+            count_units(ctx, READ, table, got.units)
+            capacities.append(consumed(req, table, got.units, name=name))
+        watches.settle()
+        if refused is not None:
+            _check_any(ctx, refused, watches, wanted, unprocessed, lambda one: one["Keys"])
         shown: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
         if any(capacities):
             shown["ConsumedCapacity"] = capacities
@@ -81,15 +78,24 @@ class Batches:
         capacities = []
         metrics = {}
         counted = []
+        unprocessed: dict[str, Any] = {}
+        watches = Watches(ctx)
+        refused: ThrottledError | None = None
         async with ctx.write() as tx:
             for name, group in changes.items():
                 table = await usable_table(tx, ctx, name)
-                done = await _written(tx, table, group)
+                done, left, why = await _written(tx, table, group, watches)
+                refused = refused or why
+                if left:
+                    unprocessed[name] = [wanted[name][number] for number in left]
                 counted += [(table, one.units, one.indexes) for one in done]
                 capacities.append(consumed(req, table, *_units(done), name=name))
                 metrics[name] = collections(table, done)
+            if refused is not None:
+                _check_any(ctx, refused, watches, wanted, unprocessed, list)
+        watches.settle()
         count_all(ctx, counted)
-        shown: dict[str, Any] = {"UnprocessedItems": {}}
+        shown: dict[str, Any] = {"UnprocessedItems": unprocessed}
         if any(capacities):
             shown["ConsumedCapacity"] = capacities
         if req.get("ReturnItemCollectionMetrics") == "SIZE" and any(metrics.values()):
@@ -97,13 +103,83 @@ class Batches:
         return shown  # type: ignore[return-value]
 
 
-async def _written(tx: Tx, table: Table, group: list[Change]) -> list[Done]:
+class _Got(NamedTuple):
+    """What a batch got of one table: `left` are the keys that it did not look at."""
+
+    items: list[Item]
+    left: list[Item]
+    units: float
+    size: int
+    refused: ThrottledError | None
+
+
+async def _got(
+    reader: Reader, table: Table, one: Mapping[str, Any], watches: Watches, bytes_max: int
+) -> _Got:
+    paths = projection_paths(one)
+    consistent = one.get("ConsistentRead", False)
+    keys: list[Item] = one["Keys"]
+    found: list[Item] = []
+    left: list[Item] = []
+    units, total = 0.0, 0
+    watch, refused = watches.of(table), None
+    for number, raw in enumerate(await reader.raw.get_many(_rows(table, keys))):
+        if total >= bytes_max:
+            left += keys[number:]
+            break
+        if watch is not None:
+            hashed = hash_of(table, None, keys[number])
+            try:
+                watch.admit(READ_UNITS, None, hashed)
+            except ThrottledError as error:
+                refused = error
+                left.append(keys[number])
+                continue
+        item: Item | None = None if raw is None else decode_item(raw)
+        size = 0 if item is None else size_of(item)
+        total += size
+        more = read_units(size, consistent=consistent)
+        units += more
+        if watch is not None:
+            watch.read(more, [hashed])
+        if item is not None:
+            found.append(item if paths is None else project(item, paths))
+    return _Got(found, left, units, total, refused)
+
+
+async def _written(
+    tx: Tx, table: Table, group: list[Change], watches: Watches
+) -> tuple[list[Done], list[int], ThrottledError | None]:
+    """Do writes; those for which there was no capacity are left, by their numbers."""
     rows = [change.row(table) for change in group]
     if len(set(rows)) < len(rows):
         raise ValidationException(_DUPLICATES)
-    done = [await change.apply(tx, table) for change in group]
+    done: list[Done] = []
+    left: list[int] = []
+    refused: ThrottledError | None = None
+    for number, change in enumerate(group):
+        try:
+            done.append(await change.apply(tx, table, watches))
+        except ThrottledError as error:
+            refused = error
+            left.append(number)
     tx.meter(WRITES, sum(one.total for one in done))
-    return done
+    return done, left, refused
+
+
+def _check_any(
+    ctx: Context,
+    refused: ThrottledError,
+    watches: Watches,
+    wanted: Mapping[str, Any],
+    left: Mapping[str, Any],
+    parts: Callable[[Any], Sequence[Any]],
+) -> None:
+    """Raise the refusal where a batch did nothing at all: then AWS refuses it whole."""
+    asked = sum(len(parts(one)) for one in wanted.values())
+    if sum(len(parts(one)) for one in left.values()) == asked:
+        watches.count_refused(ctx.operation)
+        raise refused
 
 
 def _units(done: list[Done]) -> tuple[float, dict[str, float]]:

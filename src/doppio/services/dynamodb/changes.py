@@ -15,6 +15,7 @@ from doppio.services.dynamodb.errors import (
     ResourceNotFoundException,
     ValidationException,
 )
+from doppio.services.dynamodb.provisioning import at_most, turned, warm_of, warmed
 from doppio.services.dynamodb.records import SecondaryIndex, Table, Throughput
 from doppio.services.dynamodb.upkeep import BACKFILL, EMPTY
 from doppio.wire.errors import NotImplementedByDoppio
@@ -27,8 +28,6 @@ _ABSENT = {
     "MultiRegionConsistency": "global tables",
     "VectorIndexes": "vector indexes",
     "VectorIndexUpdates": "vector indexes",
-    "OnDemandThroughput": "on-demand throughput limits",
-    "WarmThroughput": "warm throughput",
 }
 
 
@@ -74,7 +73,7 @@ async def changed_table(ctx: Context, tx: Tx, table: Table, req: Mapping[str, An
         if action == "Delete":
             changed = await _without(ctx, tx, changed, index)
         else:
-            changed = _with_capacity(changed, index, given)
+            changed = _with_capacity(ctx, changed, index, given)
     _check_capacities(changed)
     return changed
 
@@ -94,7 +93,7 @@ def _with_settings(ctx: Context, table: Table, req: Mapping[str, Any]) -> Table:
             found = tuple(replace(one, throughput=Throughput()) for one in found)
     elif "ProvisionedThroughput" in req or table.on_demand:
         bought = schemas.throughput(req.get("ProvisionedThroughput"), on_demand=False, what="")
-        if bought == table.throughput and not table.on_demand:
+        if bought.same(table.throughput) and not table.on_demand:
             raise ValidationException(
                 "The provisioned throughput for the table will not change. The requested value "
                 f"equals the current value. Current ReadCapacityUnits provisioned for the table: "
@@ -103,6 +102,10 @@ def _with_settings(ctx: Context, table: Table, req: Mapping[str, Any]) -> Table:
                 f"WriteCapacityUnits: {bought.write}. Refer to the Amazon DynamoDB Developer Guide "
                 "for current limits and how to request higher limits."
             )
+        bought = turned(ctx.now, table.throughput, bought)
+    warm = table.warm
+    if "WarmThroughput" in req:
+        warm = _warmer(warm, warmed(req["WarmThroughput"], warm_of(table, None), "table"))
     return replace(
         table,
         attributes=types if req.get("GlobalSecondaryIndexUpdates") else table.attributes,
@@ -110,6 +113,8 @@ def _with_settings(ctx: Context, table: Table, req: Mapping[str, Any]) -> Table:
         on_demand=on_demand,
         on_demand_since=since,
         throughput=bought,
+        at_most=at_most(req.get("OnDemandThroughput"), table.at_most, on_demand=on_demand),
+        warm=warm,
         table_class=req.get("TableClass", table.table_class),
         deletion_protection=req.get("DeletionProtectionEnabled", table.deletion_protection),
     )
@@ -152,14 +157,33 @@ async def _without(ctx: Context, tx: Tx, table: Table, index: SecondaryIndex) ->
     return replace(table, indexes=kept, attributes=types)
 
 
-def _with_capacity(table: Table, index: SecondaryIndex, given: Mapping[str, Any]) -> Table:
-    bought = schemas.throughput(
-        given.get("ProvisionedThroughput"), on_demand=table.on_demand, what=""
-    )
-    found = tuple(
-        replace(one, throughput=bought) if one.name == index.name else one for one in table.indexes
-    )
+def _with_capacity(
+    ctx: Context, table: Table, index: SecondaryIndex, given: Mapping[str, Any]
+) -> Table:
+    if not given.keys() - {"IndexName"}:
+        raise ValidationException(
+            f"{schemas.BAD}At least one of ProvisionedThroughput, OnDemandThroughput or "
+            f"WarmThroughput is required for index: {index.name}"
+        )
+    bought, warm = index.throughput, index.warm
+    if "ProvisionedThroughput" in given:
+        asked = schemas.throughput(
+            given["ProvisionedThroughput"], on_demand=table.on_demand, what=""
+        )
+        bought = turned(ctx.now, index.throughput, asked)
+    if "WarmThroughput" in given:
+        what = f"index {index.name}"
+        warm = _warmer(warm, warmed(given["WarmThroughput"], warm_of(table, index), what))
+    limit = index.at_most
+    if "OnDemandThroughput" in given:
+        limit = at_most(given["OnDemandThroughput"], limit, on_demand=table.on_demand)
+    changed = replace(index, throughput=bought, warm=warm, at_most=limit)
+    found = tuple(changed if one.name == index.name else one for one in table.indexes)
     return replace(table, indexes=found)
+
+
+def _warmer(old: Throughput, new: Throughput) -> Throughput:
+    return Throughput(read=new.read or old.read, write=new.write or old.write)
 
 
 def _check_capacities(table: Table) -> None:

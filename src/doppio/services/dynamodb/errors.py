@@ -58,6 +58,35 @@ class IdempotentParameterMismatchException(AwsError):
     text = "The specified client token has already been used with different parameters"
 
 
+class ThrottledError(AwsError):
+    """No capacity is left for a request; SDKs try it again. `reason` is what a transaction says."""
+
+    reason = "ThrottlingError"
+
+
+class ProvisionedThroughputExceededException(ThrottledError):
+    """More than was bought."""
+
+    code = "ProvisionedThroughputExceededException"
+    reason = "ProvisionedThroughputExceeded"
+
+
+class ThrottlingException(ThrottledError):
+    """More than a table on demand can do yet, or may do."""
+
+    code = "ThrottlingException"
+
+
+class RequestLimitExceeded(ThrottledError):
+    """More than the account may have."""
+
+    code = "RequestLimitExceeded"
+    text = (
+        "Throughput exceeds the current throughput quota for your account. Please contact AWS "
+        "Support at https://aws.amazon.com/support to request a quota increase."
+    )
+
+
 class TableNotFoundException(AwsError):
     """What the operations of backups say of a table that is not there."""
 

@@ -10,6 +10,7 @@ import msgspec
 from doppio.kernel.context import Context, Tx
 from doppio.services.dynamodb.access import (
     item_row,
+    primary_key,
     read_item,
     usable_table,
     write_item,
@@ -33,6 +34,9 @@ from doppio.services.dynamodb.item_keys import (
 from doppio.services.dynamodb.limits import ITEM_BYTES_MAX
 from doppio.services.dynamodb.measures import READ, REFUSED, WRITTEN, count_units
 from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.throttling import READ as READ_UNITS
+from doppio.services.dynamodb.throttling import WRITE as WRITE_UNITS
+from doppio.services.dynamodb.throttling import Watch, Watches, hash_of, watch_of
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
 if TYPE_CHECKING:
@@ -58,7 +62,7 @@ class Items:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
-        count_units(ctx, WRITTEN, table, done.units, done.indexes)
+        count_written(ctx, table, done)
         return _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)  # type: ignore[return-value]
 
     async def delete_item(self, ctx: Context, req: w.DeleteItemInput) -> w.DeleteItemOutput:
@@ -69,7 +73,7 @@ class Items:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
-        count_units(ctx, WRITTEN, table, done.units, done.indexes)
+        count_written(ctx, table, done)
         return _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)  # type: ignore[return-value]
 
     async def update_item(self, ctx: Context, req: w.UpdateItemInput) -> w.UpdateItemOutput:
@@ -80,7 +84,7 @@ class Items:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
-        count_units(ctx, WRITTEN, table, done.units, done.indexes)
+        count_written(ctx, table, done)
         shown = returned(req.get("ReturnValues", "NONE"), change.update, done)
         return _answer(req, table, done, shown)  # type: ignore[return-value]
 
@@ -92,9 +96,15 @@ class Items:
         checked_item(key)
         checked_key(table, key)
         paths = projection_paths(req)
+        watch = watch_of(ctx, table)
+        if watch is not None:
+            watch.admit(READ_UNITS, None, hash_of(table, None, key))
         item = await read_item(reader, item_row(table, key))
         size = 0 if item is None else size_of(item)
         units = read_units(size, consistent=req.get("ConsistentRead", False))
+        if watch is not None:
+            watch.read(units, [hash_of(table, None, key)])
+            watch.settle()
         reader.meter(READS, units)
         ctx.count(READ, table.account, table.region, (table.name,), units)
         shown: dict[str, Any] = {}
@@ -113,6 +123,7 @@ class Done(msgspec.Struct):
     new: Item | None
     units: float
     indexes: dict[str, float]
+    watch: Watch | None = None
 
     @property
     def total(self) -> float:
@@ -157,38 +168,60 @@ class Change:
         checked_key(table, self._key)
         return item_row(table, self._key)
 
-    async def apply(self, tx: Tx, table: Table) -> Done:
-        """Do it in a transaction. Raises ConditionalCheckFailedException and others."""
+    async def apply(self, tx: Tx, table: Table, watches: Watches | None = None) -> Done:
+        """Do it in a transaction. Raises ConditionalCheckFailedException and others.
+
+        `watches` are those of a call that does several.
+        """
         row = self.row(table)
+        watch = watch_of(tx.context, table) if watches is None else watches.of(table)
+        if watch is not None:
+            watch.admit(WRITE_UNITS, None, self._hash(table))
         old = await read_item(tx, row)
         if self._condition is not None:
-            self._check(tx, table, old)
+            self._check(tx, table, old, watch)
         new = self._made(table, old)
         old_size = 0 if old is None else size_of(old)
         new_size = self._size if self._item is not None else (0 if new is None else size_of(new))
         if new_size > ITEM_BYTES_MAX:
             raise ValidationException("Item size to update has exceeded the maximum allowed size")
+        if watch is not None and table.indexes:
+            watch.admit_entries(old, new)
         indexes: dict[str, float] = {}
         if new is not None or old is not None:
             indexes = await write_item(tx, table, row, old, new, new_size - old_size)
         units = write_units(max(old_size, new_size), transactional=self.transactional)
         if self.transactional:
             indexes = {name: 2 * amount for name, amount in indexes.items()}
-        return Done(old, new, units, indexes)
+        if watch is not None:
+            watch.wrote(self.key(table), old, new, units, indexes)
+        return Done(old, new, units, indexes, watch)
 
-    def _check(self, tx: Tx, table: Table, old: Item | None) -> None:
+    def key(self, table: Table) -> Item:
+        """The key of the item that it changes."""
+        if self._item is not None:
+            return primary_key(table, self._item)
+        assert self._key is not None
+        return self._key
+
+    def _hash(self, table: Table) -> bytes | None:
+        return hash_of(table, None, self._item if self._item is not None else self.key(table))
+
+    def _check(self, tx: Tx, table: Table, old: Item | None, watch: Watch | None) -> None:
         assert self._condition is not None
         if self._condition(old or {}):
             return
-        self._count_refused(tx, table, old)
+        self._count_refused(tx, table, old, watch)
         if self._show_old and old is not None:
             raise ConditionalCheckFailedException(Item=old)
         raise ConditionalCheckFailedException()
 
-    def _count_refused(self, tx: Tx, table: Table, old: Item | None) -> None:
+    def _count_refused(self, tx: Tx, table: Table, old: Item | None, watch: Watch | None) -> None:
         """A write that is refused consumes what it looked at, and has no commit to count it in."""
         size = 0 if old is None else size_of(old)
         units = write_units(size, transactional=self.transactional)
+        if watch is not None:
+            watch.wasted(self.key(table), units)
         tx.context.audit.meter(tx.context, WRITES, units)
         count_units(tx.context, WRITTEN, table, units)
         tx.context.count(REFUSED, table.account, table.region, (table.name,))
@@ -216,13 +249,18 @@ class Change:
 class Check(Change):
     """A transaction's condition on an item that it does not change."""
 
-    async def apply(self, tx: Tx, table: Table) -> Done:
+    async def apply(self, tx: Tx, table: Table, watches: Watches | None = None) -> Done:
         """Check; nothing is written."""
-        old = await read_item(tx, self.row(table))
-        self._check(tx, table, old)
-        return Done(
-            old, old, write_units(0 if old is None else size_of(old), transactional=True), {}
-        )
+        row = self.row(table)
+        watch = watch_of(tx.context, table) if watches is None else watches.of(table)
+        if watch is not None:
+            watch.admit(WRITE_UNITS, None, self._hash(table))
+        old = await read_item(tx, row)
+        self._check(tx, table, old, watch)
+        units = write_units(0 if old is None else size_of(old), transactional=True)
+        if watch is not None:
+            watch.wrote(self.key(table), old, old, units, {})
+        return Done(old, old, units, {}, watch)
 
 
 def prepare_put(req: Mapping[str, Any], entry: Mapping[str, Any]) -> Change:
@@ -303,6 +341,13 @@ def returned(wanted: str, update: Update | None, done: Done) -> Item | None:
         paths = [path for path in (update.paths if update else ()) if item and find(item, path)]
         return project(item, paths) if item else None
     return None
+
+
+def count_written(ctx: Context, table: Table, done: Done) -> None:
+    """Tell of a write behind its commit, and draw what it took."""
+    count_units(ctx, WRITTEN, table, done.units, done.indexes)
+    if done.watch is not None:
+        done.watch.settle()
 
 
 def _answer(

@@ -36,6 +36,21 @@ WRITE_UNIT_BYTES = 1_024
 TAGS_A_PAGE = 10
 POLICY_BYTES_MAX = 20_480
 RESOURCE_TAGS_MAX = 50
+DECREASES_A_DAY = 4
+DECREASE_EVERY = timedelta(hours=1)
+# Realistic throughput. Source: "Best practices for designing partition keys", "On-demand capacity".
+BURST_SECONDS = 300.0
+KEY_READ_UNITS_MAX = 3_000
+KEY_WRITE_UNITS_MAX = 1_000
+# What a table on demand can do at first; and, by quota, what any table can do on demand.
+ON_DEMAND_AT_FIRST = (12_000, 4_000)
+TABLE_UNITS_MAX = 40_000
+# A peak is a rate over so long; double of it is allowed when it is so old.
+PEAK_SECONDS = 60.0
+PEAK_STANDS_SECONDS = 1_800.0
+# What is remembered of throughput: of so many keys of a table, and of so many tables and indexes.
+KEYS_WATCHED_MAX = 10_000
+FLOWS_MAX = 10_000
 # How many rows one read of the store asks for.
 ROWS_A_READ = 256
 

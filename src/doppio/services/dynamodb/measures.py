@@ -8,13 +8,13 @@ from doppio.kernel.context import Context
 from doppio.kernel.metrics import Measure
 from doppio.services.dynamodb.records import Table
 
-_NAMESPACE, _TABLE, _INDEX = "AWS/DynamoDB", "TableName", "GlobalSecondaryIndexName"
-READ = Measure("dynamodb", _NAMESPACE, "ConsumedReadCapacityUnits", "Count", _TABLE)
-WRITTEN = Measure("dynamodb", _NAMESPACE, "ConsumedWriteCapacityUnits", "Count", _TABLE)
-_READ_INDEX = Measure("dynamodb", _NAMESPACE, READ.name, "Count", _TABLE, _INDEX)
-_WRITTEN_INDEX = Measure("dynamodb", _NAMESPACE, WRITTEN.name, "Count", _TABLE, _INDEX)
-RETURNED = Measure("dynamodb", _NAMESPACE, "ReturnedItemCount", "Count", _TABLE, "Operation")
-REFUSED = Measure("dynamodb", _NAMESPACE, "ConditionalCheckFailedRequests", "Count", _TABLE)
+NAMESPACE, _TABLE, _INDEX = "AWS/DynamoDB", "TableName", "GlobalSecondaryIndexName"
+READ = Measure("dynamodb", NAMESPACE, "ConsumedReadCapacityUnits", "Count", _TABLE)
+WRITTEN = Measure("dynamodb", NAMESPACE, "ConsumedWriteCapacityUnits", "Count", _TABLE)
+_READ_INDEX = Measure("dynamodb", NAMESPACE, READ.name, "Count", _TABLE, _INDEX)
+_WRITTEN_INDEX = Measure("dynamodb", NAMESPACE, WRITTEN.name, "Count", _TABLE, _INDEX)
+RETURNED = Measure("dynamodb", NAMESPACE, "ReturnedItemCount", "Count", _TABLE, "Operation")
+REFUSED = Measure("dynamodb", NAMESPACE, "ConditionalCheckFailedRequests", "Count", _TABLE)
 _OF_INDEX = {READ: _READ_INDEX, WRITTEN: _WRITTEN_INDEX}
 
 
@@ -43,3 +43,34 @@ def count_all(ctx: Context, written: Iterable[tuple[Table, float, Mapping[str, f
     """Units of several writes."""
     for table, units, indexes in written:
         count_units(ctx, WRITTEN, table, units, indexes)
+
+
+THROTTLED_REQUESTS = Measure(
+    "dynamodb", NAMESPACE, "ThrottledRequests", "Count", _TABLE, "Operation"
+)
+_EVENTS: dict[tuple[str, bool], Measure] = {
+    (f"{kind}{reason}", of_index): Measure(
+        "dynamodb", NAMESPACE, f"{kind}{word}ThrottleEvents", "Count",
+        *((_TABLE, _INDEX) if of_index else (_TABLE,)),
+    )
+    for kind in ("Read", "Write")
+    for of_index in (False, True)
+    for reason, word in (
+        ("", ""),
+        ("ProvisionedThroughputExceeded", "ProvisionedThroughput"),
+        ("AccountLimitExceeded", "AccountLimit"),
+        ("KeyRangeThroughputExceeded", "KeyRangeThroughput"),
+        ("MaxOnDemandThroughputExceeded", "MaxOnDemandThroughput"),
+    )
+}  # fmt: skip
+
+
+def count_throttled(
+    ctx: Context, table: Table, kind: str, found: Iterable[tuple[str, str]]
+) -> None:
+    """Throttling of a table (its name is empty) or of global indexes, each under its own name."""
+    for index, reason in found:
+        names = (table.name, index) if index else (table.name,)
+        for word in ("", reason):
+            measure = _EVENTS[(f"{kind}{word}", bool(index))]
+            ctx.count(measure, table.account, table.region, names)

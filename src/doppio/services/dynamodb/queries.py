@@ -33,6 +33,8 @@ from doppio.services.dynamodb.items import READS
 from doppio.services.dynamodb.limits import LOOKED_BYTES_MAX, PAGE_BYTES_MAX, ROWS_A_READ
 from doppio.services.dynamodb.measures import READ, RETURNED, count_units
 from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.throttling import READ as READ_UNITS
+from doppio.services.dynamodb.throttling import watch_of
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class Queries:
         _check_filter(given, parts, binding, "QueryFilter" if "QueryFilter" in req else "")
         binding.finish()
         plan = _continued(plan, given)
-        return await _read(ctx, reader, given, plan)  # type: ignore[return-value]
+        return await _read(ctx, reader, given, plan, span.hash)  # type: ignore[return-value]
 
     async def scan(self, ctx: Context, req: w.ScanInput) -> w.ScanOutput:
         """All items of a table or index, or one segment of them."""
@@ -279,9 +281,18 @@ def _in_segment(table: Table, segment: int, segments: int) -> Test:
     return inside
 
 
-async def _read(ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+async def _read(
+    ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan, key: bytes | None = None
+) -> dict[str, Any]:
+    watch = watch_of(ctx, plan.table)
+    if watch is not None:
+        watch.admit(READ_UNITS, plan.secondary, key)
     page = await read_page(reader, plan)
     units = read_units(page.size, consistent=plan.consistent)
+    if watch is not None:
+        watch.read(units, [key], plan.secondary)
+        watch.read(page.fetched, [key])
+        watch.settle()
     reader.meter(READS, units + page.fetched)
     shown: dict[str, Any] = {"Count": page.matched, "ScannedCount": page.scanned}
     if not plan.count_only:

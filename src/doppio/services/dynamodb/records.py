@@ -19,17 +19,26 @@ class KeyPart(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Throughput(msgspec.Struct, frozen=True, kw_only=True):
-    """Provisioned capacity; zeros on demand."""
+    """Provisioned capacity; zeros on demand. Also: when it was raised and lowered, and how often
+    lowered on that day."""
 
     read: int = 0
     write: int = 0
+    raised_at: datetime | None = None
+    lowered_at: datetime | None = None
+    lowered: int = 0
+
+    def same(self, other: Throughput) -> bool:
+        """Whether it is as much."""
+        return (self.read, self.write) == (other.read, other.write)
 
 
 class SecondaryIndex(msgspec.Struct, frozen=True, kw_only=True):
     """A secondary index: `projection` is ALL, KEYS_ONLY or INCLUDE (of `included`).
 
     `id` begins the rows of an index that was added later: one that is made anew under an old name
-    does not see old rows. Those made with their table need none.
+    does not see old rows. Those made with their table need none. `at_most` and `warm` are as a
+    table's.
     """
 
     name: str
@@ -40,6 +49,8 @@ class SecondaryIndex(msgspec.Struct, frozen=True, kw_only=True):
     throughput: Throughput = Throughput()
     status: str = "ACTIVE"
     id: str = ""
+    at_most: Throughput = Throughput()
+    warm: Throughput = Throughput()
 
 
 class StreamSetting(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +86,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table. `id` begins its items' rows, so a table that is made anew does not see old ones.
 
     `holds` are moments as of which something reads it. What it was is kept (`past`) of all changes
-    behind `remembers_since`.
+    behind `remembers_since`. `at_most` is what it may do on demand (zero: without limit), `warm` what
+    it was warmed for.
     """
 
     account: str
@@ -100,6 +112,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     holds: dict[str, datetime] = {}
     remembers_since: datetime | None = None
     restored: Restored | None = None
+    at_most: Throughput = Throughput()
+    warm: Throughput = Throughput()
 
     @property
     def arn(self) -> str:

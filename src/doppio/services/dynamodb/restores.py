@@ -28,6 +28,7 @@ from doppio.services.dynamodb.errors import (
 )
 from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.past import as_of, earliest, holding
+from doppio.services.dynamodb.provisioning import at_most
 from doppio.services.dynamodb.records import Restored, SecondaryIndex, Table, Throughput
 from doppio.services.dynamodb.tables import check_room
 from doppio.services.dynamodb.upkeep import settled_topic
@@ -83,7 +84,6 @@ def _check_overrides(req: Mapping[str, Any]) -> None:
     """Refuse what AWS acts on and this cloud does not."""
     check_absent(
         {
-            "OnDemandThroughput": req.get("OnDemandThroughputOverride"),
             "SSESpecification": req.get("SSESpecificationOverride"),
             "VectorIndexes": req.get("VectorIndexOverride"),
         }
@@ -130,6 +130,11 @@ async def _target(
         bought = schemas.throughput(
             req.get("ProvisionedThroughputOverride"), on_demand=False, what=""
         )
+    most = at_most(
+        req.get("OnDemandThroughputOverride"),
+        source.at_most if on_demand else Throughput(),
+        on_demand=on_demand,
+    )
     indexes = _indexes(source, req, on_demand=on_demand)
     used = {part.name for part in source.key} | {
         part.name for index in indexes for part in index.key
@@ -139,7 +144,8 @@ async def _target(
             account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
             created_at=ctx.now, status="CREATING", key=source.key,
             attributes={one: kind for one, kind in source.attributes.items() if one in used},
-            indexes=indexes, on_demand=on_demand, throughput=bought,
+            indexes=indexes, on_demand=on_demand,
+            throughput=Throughput(read=bought.read, write=bought.write), at_most=most,
             on_demand_since=ctx.now if on_demand else None, table_class=source.table_class,
             restored=restored,
         )
@@ -161,7 +167,14 @@ def _indexes(
         found += own
     made = [
         replace(
-            one, id="", status="ACTIVE", throughput=Throughput() if on_demand else one.throughput
+            one,
+            id="",
+            status="ACTIVE",
+            throughput=Throughput()
+            if on_demand
+            else Throughput(read=one.throughput.read, write=one.throughput.write),
+            at_most=one.at_most if on_demand else Throughput(),
+            warm=Throughput(),
         )
         for one in found
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.errors import ValidationException
+from doppio.services.dynamodb.provisioning import at_most, warm_of, warmed
 from doppio.services.dynamodb.records import KeyPart, SecondaryIndex, Table, Throughput
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -120,6 +121,10 @@ def secondary_index(
             what=f" for index: {given['IndexName']}",
         ) if is_global else Throughput(),
         status=status,
+        at_most=at_most(given.get("OnDemandThroughput"), Throughput(), on_demand=on_demand),
+        warm=warmed(
+            given.get("WarmThroughput"), Throughput(read=1, write=1), f"index {given['IndexName']}"
+        ),
     )  # fmt: skip
 
 
@@ -213,8 +218,10 @@ def to_wire(table: Table, counts: Counts) -> dict[str, Any]:
         "TableArn": table.arn,
         "TableId": table.id,
         "DeletionProtectionEnabled": table.deletion_protection,
-        "WarmThroughput": _warm(table),
+        "WarmThroughput": _warm(table, None),
     }
+    if not table.at_most.same(Throughput()):
+        shown["OnDemandThroughput"] = _at_most(table.at_most)
     if table.on_demand_since is not None:
         shown["BillingModeSummary"] = {
             "BillingMode": "PAY_PER_REQUEST" if table.on_demand else "PROVISIONED",
@@ -261,7 +268,9 @@ def _index(table: Table, index: SecondaryIndex, counts: Counts) -> dict[str, Any
     if index.is_global:
         shown["IndexStatus"] = index.status
         shown["ProvisionedThroughput"] = _throughput(index.throughput)
-        shown["WarmThroughput"] = _warm(table)
+        shown["WarmThroughput"] = _warm(table, index)
+        if not index.at_most.same(Throughput()):
+            shown["OnDemandThroughput"] = _at_most(index.at_most)
         if index.status == "CREATING":
             shown["Backfilling"] = True
     return shown
@@ -274,16 +283,28 @@ def _schema(key: Iterable[KeyPart]) -> list[dict[str, str]]:
 
 
 def _throughput(given: Throughput) -> dict[str, Any]:
-    return {
-        "NumberOfDecreasesToday": 0,
+    shown: dict[str, Any] = {
+        "NumberOfDecreasesToday": given.lowered,
         "ReadCapacityUnits": given.read,
         "WriteCapacityUnits": given.write,
     }
+    if given.raised_at is not None:
+        shown["LastIncreaseDateTime"] = given.raised_at
+    if given.lowered_at is not None:
+        shown["LastDecreaseDateTime"] = given.lowered_at
+    return shown
 
 
-def _warm(table: Table) -> dict[str, Any]:
-    # What AWS gives a table that never had more: 12,000 and 4,000 on demand, else what is bought.
-    read, write = (
-        (12_000, 4_000) if table.on_demand else (table.throughput.read, table.throughput.write)
-    )
-    return {"ReadUnitsPerSecond": read, "WriteUnitsPerSecond": write, "Status": "ACTIVE"}
+def _at_most(given: Throughput) -> dict[str, int]:
+    return {
+        "MaxReadRequestUnits": given.read or -1,
+        "MaxWriteRequestUnits": given.write or -1,
+    }
+
+
+def _warm(table: Table, index: SecondaryIndex | None) -> dict[str, Any]:
+    warm = warm_of(table, index)
+    status = table.status if index is None else index.status
+    if table.status == "UPDATING" and status == "ACTIVE":
+        status = "UPDATING"
+    return {"ReadUnitsPerSecond": warm.read, "WriteUnitsPerSecond": warm.write, "Status": status}

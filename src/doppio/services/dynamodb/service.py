@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from doppio.kernel.service import Service
-from doppio.services.dynamodb import backups, exports, imports, past, restores, streams, upkeep
+from doppio.services.dynamodb import (
+    backups,
+    exports,
+    gauges,
+    imports,
+    past,
+    restores,
+    streams,
+    upkeep,
+)
 from doppio.services.dynamodb.backups import Backups
 from doppio.services.dynamodb.batches import Batches
 from doppio.services.dynamodb.exports import Exports
@@ -31,6 +40,7 @@ SERVICE = Service(
         backups.COPY: backups.copy,
         backups.LAPSE: backups.lapse,
         exports.EXPORT: exports.export,
+        gauges.SAMPLE: gauges.sample,
         imports.IMPORT: imports.run,
         past.PRUNE: past.prune,
         restores.RESTORE: restores.restore,
@@ -41,4 +51,5 @@ SERVICE = Service(
         upkeep.FORGET: upkeep.forget,
         streams.TRIM: streams.trim,
     },
+    sampling=gauges.sampling,
 )  # fmt: skip

@@ -12,9 +12,9 @@ from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.conditions import test
 from doppio.services.dynamodb.item_keys import checked_key
-from doppio.services.dynamodb.items import READS, WRITES, Change, returned
+from doppio.services.dynamodb.items import READS, WRITES, Change, count_written, returned
 from doppio.services.dynamodb.limits import TRANSACT_BYTES_MAX
-from doppio.services.dynamodb.measures import READ, RETURNED, WRITTEN, count_all, count_units
+from doppio.services.dynamodb.measures import READ, RETURNED, count_all, count_units
 from doppio.services.dynamodb.partiql import selects
 from doppio.services.dynamodb.partiql.ranges import KIND, mandatory_key
 from doppio.services.dynamodb.partiql.syntax import Statement
@@ -22,8 +22,11 @@ from doppio.services.dynamodb.partiql.values import Bound
 from doppio.services.dynamodb.partiql.writes import change_of, prepared
 from doppio.services.dynamodb.permissions import statement_need
 from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.throttling import READ as READ_UNITS
+from doppio.services.dynamodb.throttling import Watches, hash_of, watch_of
 from doppio.services.dynamodb.transactions import (
     TOO_LARGE,
+    admit_all,
     apply_all,
     check_distinct,
     known_answer,
@@ -42,6 +45,9 @@ _CODES = {
     "ResourceNotFoundException": "ResourceNotFound",
     "ValidationException": "ValidationError",
     "AccessDeniedException": "AccessDenied",
+    "ProvisionedThroughputExceededException": "ProvisionedThroughputExceeded",
+    "ThrottlingException": "ThrottlingError",
+    "RequestLimitExceeded": "RequestLimitExceeded",
 }
 _MIXED = "{} API does not support both read and write operations in the same request."
 _NO_KEY = "Select statements within {} must specify the primary key in the where clause."
@@ -66,7 +72,7 @@ class Statements:
             change = change_of(req, statement, bound, table)
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
-        count_units(ctx, WRITTEN, table, done.units, done.indexes)
+        count_written(ctx, table, done)
         attributes = returned(statement.returning, change.update, done)
         shown: dict[str, Any] = {"Items": [attributes] if attributes else []}
         capacity = consumed(req, table, done.units, done.indexes, name=statement.table)
@@ -81,12 +87,13 @@ class Statements:
         asked: list[_Asked] = [_Asked(one) for one in req["Statements"]]
         if len({one.statement.reads for one in asked if one.statement is not None}) > 1:
             raise ValidationException(_MIXED.format("BatchExecuteStatement"))
+        watches = Watches(ctx)
         for one in asked:
             await one.judge(ctx)
         if any(one.statement is not None and not one.statement.reads for one in asked):
             async with ctx.write() as tx:
                 for one in asked:
-                    await one.write(tx, ctx)
+                    await one.write(tx, ctx, watches)
                 total = sum(one.units + sum(one.indexes.values()) for one in asked)
                 if total:
                     tx.meter(WRITES, total)
@@ -96,7 +103,8 @@ class Statements:
         else:
             reader = ctx.read()
             for one in asked:
-                await one.read(reader, ctx)
+                await one.read(reader, ctx, watches)
+        watches.settle()
         shown: dict[str, Any] = {"Responses": [one.response for one in asked]}
         capacities = [
             consumed(req, one.table, one.units, one.indexes, name=one.named)
@@ -154,7 +162,8 @@ class _Asked:
         code = _CODES.get(error.code)
         if code is None:
             raise error
-        self.response["Error"] = {"Code": code, "Message": error.message, **error.fields}
+        found = {name: error.fields[name] for name in ("Item",) if name in error.fields}
+        self.response["Error"] = {"Code": code, "Message": error.message, **found}
         self.units, self.indexes = 0.0, {}
 
     async def judge(self, ctx: Context) -> None:
@@ -168,14 +177,14 @@ class _Asked:
         except AwsError as error:
             self.failed(error)
 
-    async def write(self, tx: Any, ctx: Context) -> None:
+    async def write(self, tx: Any, ctx: Context, watches: Watches) -> None:
         """Do a write; one that cannot be done leaves nothing."""
         if self.statement is None or "Error" in self.response:
             return
         try:
             self.table = await usable_table(tx, ctx, self.statement.table)
             change = change_of(self.given, self.statement, self.bound, self.table)
-            done = await change.apply(tx, self.table)
+            done = await change.apply(tx, self.table, watches)
         except AwsError as error:
             self.failed(error)
             return
@@ -184,19 +193,24 @@ class _Asked:
         if attributes:
             self.response["Item"] = attributes
 
-    async def read(self, reader: Reader, ctx: Context) -> None:
+    async def read(self, reader: Reader, ctx: Context, watches: Watches) -> None:
         """Read one item."""
         if self.statement is None or "Error" in self.response:
             return
         try:
             self.table = await usable_table(reader, ctx, self.statement.table)
-            [row] = _rows([(self.statement, self.bound)], [self.table], "BatchExecuteStatement")
+            [key] = _keys([(self.statement, self.bound)], [self.table], "BatchExecuteStatement")
+            watch = watches.of(self.table)
+            hashed = hash_of(self.table, None, key)
+            if watch is not None:
+                watch.admit(READ_UNITS, None, hashed)
         except AwsError as error:
             self.failed(error)
             return
-        raw = await reader.raw.get(row)
+        raw = await reader.raw.get(item_row(self.table, key))
         item, size = _shown(self.statement, self.bound, self.table, raw)
         self.units = read_units(size, consistent=self.given.get("ConsistentRead", False))
+        watches.read(self.table, self.units, hashed)
         reader.meter(READS, self.units)
         count_units(ctx, READ, self.table, self.units)
         if item is not None:
@@ -209,7 +223,14 @@ async def _selected(
     reader = ctx.read()
     table = await usable_table(reader, ctx, statement.table)
     selection = selects.selection(statement, bound, table, req)
+    watch = watch_of(ctx, table)
+    if watch is not None:
+        watch.admit(READ_UNITS, selection.secondary, None)
     found = await selects.read(reader, selection, req)
+    if watch is not None:
+        watch.read(found.units, index=selection.secondary)
+        watch.read(found.fetched)
+        watch.settle()
     reader.meter(READS, found.units + found.fetched)
     index = selection.secondary
     by_index = {index.name: found.units} if index is not None else {}
@@ -227,11 +248,11 @@ async def _selected(
     return shown
 
 
-def _rows(
+def _keys(
     parts: Sequence[tuple[Statement, Bound]], tables: Sequence[Table], operation: str
-) -> list[bytes]:
-    """The rows of SELECTs of one item each."""
-    rows = []
+) -> list[Item]:
+    """The keys of SELECTs of one item each."""
+    keys = []
     for (statement, bound), table in zip(parts, tables, strict=True):
         if statement.index_name is not None:
             raise NotImplementedByDoppio(
@@ -239,8 +260,8 @@ def _rows(
             )
         key, _ = mandatory_key(statement, table, bound, _NO_KEY.format(operation))
         checked_key(table, key)
-        rows.append(item_row(table, key))
-    return rows
+        keys.append(key)
+    return keys
 
 
 def _shown(
@@ -262,21 +283,26 @@ async def _read_together(
 ) -> dict[str, Any]:
     reader = ctx.read()
     tables = [await usable_table(reader, ctx, statement.table) for statement, _ in parts]
-    rows = _rows(parts, tables, "ExecuteTransaction")
+    keys = _keys(parts, tables, "ExecuteTransaction")
+    rows = [item_row(table, key) for table, key in zip(tables, keys, strict=True)]
     check_distinct(rows)
+    watches = Watches(ctx)
+    hashes = admit_all(watches, tables, keys, ctx.operation)
     responses: list[dict[str, Any]] = []
     capacities = []
     total, units = 0, 0.0
-    for (statement, bound), table, raw in zip(
-        parts, tables, await reader.raw.get_many(rows), strict=True
+    for (statement, bound), table, raw, hashed in zip(
+        parts, tables, await reader.raw.get_many(rows), hashes, strict=True
     ):
         item, size = _shown(statement, bound, table, raw)
         total += size
         more = read_units(size, consistent=True, transactional=True)
         units += more
+        watches.read(table, more, hashed)
         count_units(ctx, READ, table, more)
         responses.append({} if item is None else {"Item": item})
         capacities.append(consumed(req, table, more, kind="Read", name=statement.table))
+    watches.settle()
     reader.meter(READS, units)
     if total > TRANSACT_BYTES_MAX:
         raise ValidationException(TOO_LARGE)
@@ -306,7 +332,8 @@ async def _write_together(
             change.transactional = True
             changes.append(change)
         check_distinct(map(row_of, tables, changes))
-        done = await apply_all(tx, tables, changes)
+        watches = Watches(ctx)
+        done = await apply_all(tx, tables, changes, watches)
         shown: dict[str, Any] = {"Responses": [{} for _ in done]}
         capacities = [
             consumed(req, table, one.units, one.indexes, kind="Write", name=statement.table)
@@ -317,6 +344,7 @@ async def _write_together(
         tx.meter(WRITES, sum(one.total for one in done))
         if token:
             await remember(ctx, tx, token, digest, shown)
+    watches.settle()
     count_all(
         ctx, ((table, one.units, one.indexes) for table, one in zip(tables, done, strict=True))
     )

@@ -22,7 +22,9 @@ from doppio.services.dynamodb.errors import (
     ValidationException,
     table_not_found,
 )
-from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.provisioning import at_most, warmed
+from doppio.services.dynamodb.records import Table, Throughput
+from doppio.services.dynamodb.throttling import REALISTIC, TAG, UNLIMITED
 from doppio.services.dynamodb.upkeep import EMPTY, EXPIRE, SETTLE, settled_topic
 
 if TYPE_CHECKING:
@@ -213,13 +215,14 @@ def shaped(ctx: Context, req: Mapping[str, Any]) -> Table:
     on_demand = req.get("BillingMode") == "PAY_PER_REQUEST"
     found = schemas.indexes(req, key, types, on_demand=on_demand)
     schemas.check_all_used(types, key, found)
+    bought = schemas.throughput(req.get("ProvisionedThroughput"), on_demand=on_demand, what="")
     return Table(
         account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
         created_at=ctx.now, status="CREATING", key=key, attributes=types, indexes=found,
         on_demand=on_demand, on_demand_since=ctx.now if on_demand else None,
-        throughput=schemas.throughput(
-            req.get("ProvisionedThroughput"), on_demand=on_demand, what=""
-        ),
+        throughput=bought,
+        at_most=at_most(req.get("OnDemandThroughput"), Throughput(), on_demand=on_demand),
+        warm=warmed(req.get("WarmThroughput"), bought, "table"),
         table_class=req.get("TableClass"),
         deletion_protection=req.get("DeletionProtectionEnabled", False),
         tags=_tags(req.get("Tags", ()), {}),
@@ -277,6 +280,11 @@ async def _by_arn(reader: Reader, ctx: Context, arn: str) -> Table:
 
 def _tags(given: Any, old: Mapping[str, str]) -> dict[str, str]:
     try:
-        return tags.merged(old, tags.from_list(given))
+        found = tags.merged(old, tags.from_list(given))
+        if found.get(TAG, REALISTIC) not in (REALISTIC, UNLIMITED):
+            raise ValidationException(
+                f"{schemas.BAD}In this cloud the tag {TAG} is {REALISTIC} or {UNLIMITED}"
+            )
+        return found
     except tags.BadTags as error:
         raise ValidationException(f"One or more parameter values were invalid: {error}") from error

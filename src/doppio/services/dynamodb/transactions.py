@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from doppio.services.dynamodb.errors import (
     ConditionalCheckFailedException,
     DuplicateItemException,
     IdempotentParameterMismatchException,
+    ThrottledError,
     TransactionCanceledException,
     ValidationException,
 )
@@ -40,6 +41,8 @@ from doppio.services.dynamodb.items import (
 )
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table, Token
+from doppio.services.dynamodb.throttling import READ as READ_UNITS
+from doppio.services.dynamodb.throttling import Watches, hash_of
 from doppio.services.dynamodb.upkeep import FORGET
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 from doppio.wire.errors import AwsError
@@ -75,12 +78,14 @@ class Transactions:
             tables = [await usable_table(tx, ctx, one["TableName"]) for one, _ in parts]
             changes = [change for _, change in parts]
             check_distinct(map(row_of, tables, changes))
-            done = await apply_all(tx, tables, changes)
+            watches = Watches(ctx)
+            done = await apply_all(tx, tables, changes, watches)
             names = _names(tables, [one for one, _ in parts])
             shown = _answer(req, tables, done, names)
             tx.meter(WRITES, sum(one.total for one in done))
             if token:
                 await remember(ctx, tx, token, digest, shown)
+        watches.settle()
         count_all(
             ctx,
             ((table, one.units, one.indexes) for table, one in zip(tables, done, strict=True)),
@@ -97,22 +102,26 @@ class Transactions:
         paths = [projection_paths(one) for one in gets]
         rows = _rows(tables, gets)
         check_distinct(rows)
+        watches = Watches(ctx)
+        keys = admit_all(watches, tables, [one["Key"] for one in gets], ctx.operation)
         responses: list[dict[str, Any]] = []
         units: dict[str, tuple[Table, float]] = {}
         total = 0
-        for table, shown_paths, raw in zip(
-            tables, paths, await reader.raw.get_many(rows), strict=True
+        for table, shown_paths, raw, key in zip(
+            tables, paths, await reader.raw.get_many(rows), keys, strict=True
         ):
             item: Item | None = None if raw is None else decode_item(raw)
             size = 0 if item is None else size_of(item)
             total += size
             more = read_units(size, consistent=True, transactional=True)
             units[table.arn] = (table, units.get(table.arn, (table, 0.0))[1] + more)
+            watches.read(table, more, key)
             if item is None:
                 responses.append({})
             else:
                 found = item if shown_paths is None else project(item, shown_paths)
                 responses.append({"Item": found})
+        watches.settle()
         reader.meter(READS, sum(amount for _, amount in units.values()))
         for table, amount in units.values():
             count_units(ctx, READ, table, amount)
@@ -206,14 +215,18 @@ def check_distinct(rows: Iterable[bytes | None]) -> None:
         )
 
 
-async def apply_all(tx: Tx, tables: list[Table], changes: list[Change]) -> list[Done]:
+async def apply_all(
+    tx: Tx, tables: list[Table], changes: list[Change], watches: Watches
+) -> list[Done]:
     """Do all parts; raise with every part's reason if one cannot be done."""
     done: list[Done] = []
     reasons: list[dict[str, Any]] = []
     for table, change in zip(tables, changes, strict=True):
         try:
-            done.append(await change.apply(tx, table))
+            done.append(await change.apply(tx, table, watches))
             reasons.append({"Code": "None"})
+        except ThrottledError as error:
+            reasons.append({"Code": error.reason, "Message": error.message})
         except ConditionalCheckFailedException as error:
             reason = {"Code": "ConditionalCheckFailed", "Message": error.message, **error.fields}
             reasons.append(reason)
@@ -222,11 +235,34 @@ async def apply_all(tx: Tx, tables: list[Table], changes: list[Change]) -> list[
         except ValidationException as error:
             reasons.append({"Code": "ValidationError", "Message": error.message})
     if any(reason["Code"] != "None" for reason in reasons):
+        watches.count_cancelled(tx.context.operation, reasons)
         raise cancelled(reasons)
     total = sum(size_of(one.new) for one in done if one.new is not None)
     if total > limits.TRANSACT_BYTES_MAX:
         raise ValidationException(TOO_LARGE)
     return done
+
+
+def admit_all(
+    watches: Watches, tables: Sequence[Table], keys: Sequence[Item], operation: str
+) -> list[bytes | None]:
+    """The hash keys of a transaction's reads; raise with every part's reason if one has to wait."""
+    found: list[bytes | None] = []
+    reasons: list[dict[str, Any]] = []
+    for table, key in zip(tables, keys, strict=True):
+        watch = watches.of(table)
+        hashed = None if watch is None else hash_of(table, None, key)
+        found.append(hashed)
+        try:
+            if watch is not None:
+                watch.admit(READ_UNITS, None, hashed)
+            reasons.append({"Code": "None"})
+        except ThrottledError as error:
+            reasons.append({"Code": error.reason, "Message": error.message})
+    if any(reason["Code"] != "None" for reason in reasons):
+        watches.count_cancelled(operation, reasons)
+        raise cancelled(reasons)
+    return found
 
 
 def cancelled(reasons: list[dict[str, Any]]) -> AwsError:

@@ -18,10 +18,11 @@ AFTER = b"\xff"
 
 
 class KeyRange(NamedTuple):
-    """The rows a query looks at, relative to its index: lo <= key < hi."""
+    """The rows a query looks at, relative to its index: lo <= key < hi; and its hash key."""
 
     lo: bytes
     hi: bytes
+    hash: bytes | None = None
 
 
 def key_range(text: str, binding: Binding, parts: Sequence[KeyPart]) -> KeyRange:
@@ -49,17 +50,18 @@ def key_range(text: str, binding: Binding, parts: Sequence[KeyPart]) -> KeyRange
 
 
 def _range(terms: list[tuple[KeyPart, Tree | None]], binding: Binding) -> KeyRange:
-    prefix = b""
+    prefix = hashed = b""
     for part, term in terms:
         if term is None:
             break
         if term[0] == "cmp" and term[1] == "=":
             prefix += encoded(key_value(term[3], part, binding))
+            hashed = prefix if part.hash else hashed
             continue
         if part.hash:
             raise ValidationException("Query key condition not supported")
-        return bounds(prefix, part, term, binding)
-    return KeyRange(prefix, prefix + AFTER)
+        return bounds(prefix, part, term, binding)._replace(hash=hashed)
+    return KeyRange(prefix, prefix + AFTER, hashed)
 
 
 def bounds(prefix: bytes, part: KeyPart, term: Tree, binding: Binding) -> KeyRange:

@@ -14,6 +14,7 @@ from doppio.services.dynamodb.partiql.ranges import KIND, mandatory_key
 from doppio.services.dynamodb.partiql.syntax import Statement, read
 from doppio.services.dynamodb.partiql.values import Bound
 from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.throttling import Watch
 from doppio.services.dynamodb.values import Item
 
 
@@ -22,9 +23,9 @@ class Insert(Change):
 
     __slots__ = ()
 
-    def _check(self, tx: Tx, table: Table, old: Item | None) -> None:
+    def _check(self, tx: Tx, table: Table, old: Item | None, watch: Watch | None) -> None:
         if old is not None:
-            self._count_refused(tx, table, old)
+            self._count_refused(tx, table, old, watch)
             raise DuplicateItemException()
 
 
