@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "0123456789abcdef"
+_SMALL = "abcdefghijklmnopqrstuvwxyz0123456789"
 _URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 # kind -> (prefix, alphabet, count of characters behind the prefix); sources: AWS's documentation
@@ -28,8 +29,17 @@ FORMS: dict[str, tuple[str, str, int]] = {
     "base32-52": ("", _BASE32, 52),
     "url32": ("", _URL, 32),
     "multi-region-alias": ("m", "abcdefghijklmnopqrstuvwxyz234567", 12),
-    "point-alias": ("", "abcdefghijklmnopqrstuvwxyz0123456789", 34),
+    "point-alias": ("", _SMALL, 34),
     "host-id": ("", _URL, 56),
+    "account": ("", "0123456789", 12),
+    "organization": ("o-", _SMALL, 10),
+    "organization-root": ("r-", _SMALL, 4),
+    "organizational-unit": ("", _SMALL, 8),
+    "organization-policy": ("p-", _SMALL, 8),
+    "organization-resource-policy": ("rp-", _SMALL, 8),
+    "create-account": ("car-", _HEX, 32),
+    "handshake": ("h-", _HEX, 32),
+    "responsibility-transfer": ("rt-", _SMALL, 8),
 }
 
 

@@ -32,8 +32,11 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True):
     value: int
 
 
-async def quota(reader: Reader, which: Quota) -> int:
-    """The limit in force for the calling account and Region."""
+async def quota(
+    reader: Reader, which: Quota, *, account: str | None = None, region: str | None = None
+) -> int:
+    """The limit in force, for the calling account and Region unless others are named."""
     ctx = reader.context
-    raised = await reader.get(Raised, ctx.account, ctx.region, which.service, which.code)
+    place = (account or ctx.account, region or ctx.region)
+    raised = await reader.get(Raised, *place, which.service, which.code)
     return which.default if raised is None else raised.value

@@ -43,7 +43,7 @@ PART_BYTES_MAX = 100 * 1024
 PLACES_HELD_MAX = 10_000
 PENDING_A_READ = 100
 # Services of no Region stand in this one's trail.
-_GLOBAL = {"iam": "us-east-1"}
+_GLOBAL = {"iam": "us-east-1", "organizations": "us-east-1"}
 _READS = (
     "Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Scan", "Query", "Select",
     "Check", "Test", "Validate", "Simulate", "Preview", "Estimate", "Filter", "Receive", "Decode",

@@ -36,6 +36,12 @@ class InvalidParameter(AwsError):
     code = "InvalidParameter"
 
 
+class InvalidInput(AwsError):
+    """Organizations' word for it, with a reason."""
+
+    code = "InvalidInputException"
+
+
 class MalformedXml(AwsError):
     """S3's word for a document that its schema forbids."""
 
@@ -116,6 +122,39 @@ def _sns(problems: Sequence[Problem]) -> AwsError:
     return InvalidParameter(f"Invalid parameter: {_original(first)} Reason: {reason}")
 
 
+# By how the constraint begins: the reason, and AWS's words.
+_REASONS = {
+    "Member must satisfy enum": ("INVALID_ENUM", "You specified an invalid value."),
+    "Member must satisfy regular": (
+        "INVALID_PATTERN", "You provided a value that does not match the required pattern.",
+    ),
+    "Member must have length less": (
+        "MAX_LENGTH_EXCEEDED", "You provided a value that is longer than the maximum length.",
+    ),
+    "Member must have length greater": (
+        "MIN_LENGTH_EXCEEDED", "You provided a value that is shorter than the minimum length.",
+    ),
+    "Member must have value less": (
+        "MAX_VALUE_EXCEEDED", "You provided a value that is larger than the maximum value.",
+    ),
+    "Member must have value greater": (
+        "MIN_VALUE_EXCEEDED", "You provided a value that is smaller than the minimum value.",
+    ),
+}  # fmt: skip
+
+
+def _organizations(problems: Sequence[Problem]) -> AwsError:
+    first = problems[0]
+    if first.missing:
+        name = _original(first)
+        return InvalidInput(f"You must provide a value for {name}.", Reason="INPUT_REQUIRED")
+    for begins, (reason, text) in _REASONS.items():
+        if first.constraint.startswith(begins):
+            of_target = reason == "INVALID_PATTERN" and first.member.name == "TargetId"
+            return InvalidInput(text, Reason=f"{reason}_TARGET_ID" if of_target else reason)
+    return _coral(problems)
+
+
 def _s3(problems: Sequence[Problem]) -> AwsError:
     first = problems[0]
     member = first.member
@@ -159,6 +198,7 @@ POLICIES: dict[str, Policy] = {
         open_enums=frozenset({"BucketLocationConstraint", "Event", "StorageClass"}),
     ),
     "iam": Policy(_iam),
+    "organizations": Policy(_organizations),
 }
 _DEFAULT = Policy()
 

@@ -19,7 +19,7 @@ from doppio.services.iam.errors import (
     ValidationError,
     missing,
 )
-from doppio.services.iam.records import Named, Role, User
+from doppio.services.iam.records import Closed, Named, Role, User
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Named)
@@ -49,10 +49,12 @@ async def named(reader: Reader, cls: type[N], account: str, name: str) -> N | No
 
 
 async def role_of(reader: Reader, arn: str) -> Role | None:
-    """The role of an ARN."""
+    """The role of an ARN; those of a closed account are out of reach."""
     account, _, path = arn.removeprefix("arn:aws:iam::").partition(":role/")
     role = await named(reader, Role, account, path.rpartition("/")[2])
-    return role if role is not None and role.arn == arn else None
+    if role is None or role.arn != arn or await reader.get(Closed, account) is not None:
+        return None
+    return role
 
 
 async def check_room(tx: Tx, account: str, cls: type[Named], quota: str, most: int) -> None:

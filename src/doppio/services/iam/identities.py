@@ -23,6 +23,7 @@ from doppio.services.iam.records import (
     BY_USER,
     OF_USER,
     AccessKey,
+    Closed,
     Role,
     SealingKey,
     User,
@@ -104,6 +105,7 @@ class Identities:
         if found is None:
             changes = self._changes
             found = await self._find(access_key, token)
+            await self._check_open(found.caller.account)
             if changes == self._changes and AGE not in found.caller.session:
                 if len(self._known) >= CACHED_MAX:
                     self._known.clear()
@@ -129,6 +131,12 @@ class Identities:
             issued_at=now, expires_at=now + ACTING_FOR,
         )  # fmt: skip
         return await self._role(reader, acted, "")
+
+    async def _check_open(self, account: str) -> None:
+        """Raise InvalidClientTokenId where an account is closed: nobody signs for it any more."""
+        reader = self._cloud.context_for("", "").read()
+        if await reader.get(Closed, account) is not None:
+            raise InvalidClientTokenId()
 
     async def _find(self, access_key: str, token: str | None) -> Credential:
         ctx: Context = self._cloud.context_for("", "")

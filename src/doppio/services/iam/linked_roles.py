@@ -50,14 +50,7 @@ class LinkedRoles:
                     "different suffix."
                 )
             await check_room(tx, ctx.account, Role, "RolesPerAccount", limits.ROLES_MAX)
-            role = tx.put(
-                Role(
-                    account=ctx.account, name=name, id=ctx.new_id("iam-role"), path=service.path,
-                    created_at=ctx.now, trust=_trust(service), description=req.get("Description"),
-                )
-            )  # fmt: skip
-            await tx.get(Attachment, ctx.account, "Role", name, service.policy)
-            tx.put(Attachment(account=ctx.account, kind="Role", holder=name, policy=service.policy))
+            role = await _make(tx, ctx.account, service, name, req.get("Description"))
             changed(tx, ctx)
         return {"Role": to_wire(role)}  # type: ignore[typeddict-item]
 
@@ -98,6 +91,28 @@ class LinkedRoles:
                 ],
             }
         return shown  # type: ignore[return-value]
+
+
+async def make_linked_role(tx: Tx, account: str, principal: str) -> None:
+    """Make the role of a service in an account; it is no error if there is one."""
+    service = _service(principal)
+    name = linked_name(service, None)
+    if await tx.get(Role, account, name.lower()) is None:
+        await _make(tx, account, service, name, None)
+        tx.wake(f"iam/{account}")
+
+
+async def _make(tx: Tx, account: str, service: Linked, name: str, description: str | None) -> Role:
+    ctx = tx.context
+    role = tx.put(
+        Role(
+            account=account, name=name, id=ctx.new_id("iam-role"), path=service.path,
+            created_at=ctx.now, trust=_trust(service), description=description,
+        )
+    )  # fmt: skip
+    await tx.get(Attachment, account, "Role", name, service.policy)
+    tx.put(Attachment(account=account, kind="Role", holder=name, policy=service.policy))
+    return role
 
 
 async def delete_linked_role(ctx: Context, job: Job) -> None:

@@ -1,16 +1,21 @@
-"""Doors to IAM where AWS has no public operation: what STS needs to make and judge sessions."""
+"""Doors to IAM where AWS has no public operation.
+
+What STS needs to make and judge sessions, and Organizations to let people into accounts and lock them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import TOKEN
 from doppio.kernel.policy import compile_policy
 from doppio.services.iam.common import named, role_of
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
+from doppio.services.iam.linked_roles import make_linked_role
 from doppio.services.iam.mfa_devices import code_counts
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
 from doppio.services.iam.outbound_federation import (
@@ -19,13 +24,22 @@ from doppio.services.iam.outbound_federation import (
     issuer_of,
     issuer_url,
 )
-from doppio.services.iam.records import AccessKey, OidcProvider, Role, SealingKey, User
+from doppio.services.iam.records import (
+    AccessKey,
+    Attachment,
+    Closed,
+    OidcProvider,
+    Role,
+    SealingKey,
+    User,
+)
 from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, secret_of, unseal
 
 __all__ = [
-    "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "OidcProvider", "Role", "Session", "code_counts",
-    "compile_policy", "credentials", "federation_of", "issuer_of", "issuer_url", "managed_policy",
-    "principal_of", "provider_arn", "provider_of", "role_of", "session_of",
+    "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "OidcProvider", "Role", "Session", "close_account",
+    "code_counts", "compile_policy", "credentials", "federation_of", "issuer_of", "issuer_url",
+    "make_linked_role", "make_role", "managed_policy", "principal_of", "provider_arn",
+    "provider_of", "role_of", "session_of",
 ]  # fmt: skip
 
 
@@ -69,3 +83,26 @@ async def principal_of(ctx: Context, session: Session | None) -> tuple[str, dict
     user = await named(reader, User, caller.account, name)
     of_user = {} if user is None else user.tags
     return caller.arn, {**of_user, **of_session}
+
+
+async def make_role(tx: Tx, account: str, name: str, trust: str, policies: Sequence[str]) -> None:
+    """Make a role in an account, with managed policies; it is no error if there is one."""
+    if await tx.get(Role, account, name.lower()) is not None:
+        return
+    ctx = tx.context
+    tx.add(
+        Role(
+            account=account, name=name, id=ctx.new_id("iam-role"), path="/",
+            created_at=ctx.now, trust=trust,
+        )
+    )  # fmt: skip
+    for policy in policies:
+        await tx.get(Attachment, account, "Role", name, policy)
+        tx.put(Attachment(account=account, kind="Role", holder=name, policy=policy))
+    tx.wake(f"iam/{account}")
+
+
+async def close_account(tx: Tx, account: str) -> None:
+    """Refuse everybody in an account from the commit on."""
+    tx.put(Closed(account=account))
+    tx.wake(f"iam/{account}")

@@ -364,3 +364,10 @@ class OutboundFederation(msgspec.Struct, frozen=True, kw_only=True):
     account: str
     issuer: str
     enabled: bool
+
+
+@record("iam.closed", key=("account",))
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that is closed: whoever is in it is refused."""
+
+    account: str

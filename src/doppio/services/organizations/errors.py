@@ -1,0 +1,126 @@
+"""Organizations' errors: one class per AWS code that the operations raise.
+
+Most of AWS's texts say no more than the code does; where there is a `Reason`, clients go by it.
+"""
+
+from __future__ import annotations
+
+from doppio.wire.errors import AwsError
+
+
+class NotInUse(AwsError):
+    code = "AWSOrganizationsNotInUseException"
+    text = "Your account is not a member of an organization."
+
+
+class AccessDenied(AwsError):
+    code = "AccessDeniedException"
+    text = "You don't have permissions to access this resource."
+
+
+class AlreadyInOrganization(AwsError):
+    code = "AlreadyInOrganizationException"
+    text = "The AWS account is already a member of an organization."
+
+
+class OrganizationNotEmpty(AwsError):
+    code = "OrganizationNotEmptyException"
+    text = (
+        "To delete an organization you must first remove all member accounts (except the master)."
+    )
+
+
+class MasterCannotLeave(AwsError):
+    code = "MasterCannotLeaveOrganizationException"
+    text = "You cannot remove the master account from the organization."
+
+
+class RootNotFound(AwsError):
+    code = "RootNotFoundException"
+    text = "You specified a root that doesn't exist."
+
+
+class ParentNotFound(AwsError):
+    code = "ParentNotFoundException"
+    text = "You specified a parent that doesn't exist."
+
+
+class ChildNotFound(AwsError):
+    code = "ChildNotFoundException"
+    text = "You specified a child that doesn't exist."
+
+
+class SourceParentNotFound(AwsError):
+    code = "SourceParentNotFoundException"
+    text = "You specified a source parent that doesn't exist."
+
+
+class DestinationParentNotFound(AwsError):
+    code = "DestinationParentNotFoundException"
+    text = "You specified a destination parent that doesn't exist."
+
+
+class DuplicateAccount(AwsError):
+    code = "DuplicateAccountException"
+    text = "The account is already in the specified destination."
+
+
+class UnitNotFound(AwsError):
+    code = "OrganizationalUnitNotFoundException"
+    text = "You specified an organizational unit that doesn't exist."
+
+
+class UnitNotEmpty(AwsError):
+    code = "OrganizationalUnitNotEmptyException"
+    text = "The specified organizational unit is not empty."
+
+
+class DuplicateUnit(AwsError):
+    code = "DuplicateOrganizationalUnitException"
+    text = "An OU with the same name already exists."
+
+
+class AccountNotFound(AwsError):
+    code = "AccountNotFoundException"
+    text = "You specified an account that doesn't exist."
+
+
+class AccountAlreadyClosed(AwsError):
+    code = "AccountAlreadyClosedException"
+    text = "The account is already closed."
+
+
+class CreateAccountStatusNotFound(AwsError):
+    code = "CreateAccountStatusNotFoundException"
+    text = "You specified a create account request that doesn't exist."
+
+
+class TargetNotFound(AwsError):
+    code = "TargetNotFoundException"
+    text = "You specified a target that doesn't exist."
+
+
+class ConstraintViolation(AwsError):
+    """A limit; `Reason` says which."""
+
+    code = "ConstraintViolationException"
+
+
+class InvalidInput(AwsError):
+    """A value that cannot be; `Reason` says why."""
+
+    code = "InvalidInputException"
+
+
+class Conflict(AwsError):
+    code = "ConflictException"
+
+
+def violation(reason: str, text: str) -> ConstraintViolation:
+    """A limit that would be passed."""
+    return ConstraintViolation(text, Reason=reason)
+
+
+def invalid(reason: str, text: str) -> InvalidInput:
+    """A value that cannot be."""
+    return InvalidInput(text, Reason=reason)

@@ -1,0 +1,68 @@
+"""Who is in an organisation: how accounts come in, move and go, whatever the reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from doppio.kernel.context import Tx
+from doppio.kernel.listening import tell
+from doppio.services.organizations.records import Account, Organization
+
+REGION = "us-east-1"
+KIND = "AWS Service Event via CloudTrail"
+
+
+async def told(tx: Tx, master: str, name: str, details: dict[str, Any]) -> None:
+    """Tell EventBridge in the management account what has happened, as CloudTrail's event."""
+    detail = {
+        "eventVersion": "1.11",
+        "eventSource": "organizations.amazonaws.com",
+        "eventName": name,
+        "eventType": "AwsServiceEvent",
+        "awsRegion": REGION,
+        "eventTime": _stamp(tx.context.clock.now()),
+        "recipientAccountId": master,
+        "serviceEventDetails": details,
+    }
+    await tell(tx, (master, REGION), "aws.organizations", KIND, detail)
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def admit(tx: Tx, organization: Organization, account: Account) -> Account:
+    """Take an account in, below the root."""
+    now = tx.context.now
+    await tx.get(Account, account.id)
+    joined = tx.put(
+        replace(account, organization=organization.id, parent=organization.root, joined_at=now)
+    )
+    details = {
+        "accountId": account.id, "joinedMethod": account.joined, "joinedTime": _stamp(now),
+        "organizationId": organization.id,
+    }  # fmt: skip
+    await told(tx, organization.master, "AccountJoinedOrganization", details)
+    return joined
+
+
+async def dismiss(
+    tx: Tx, organization: Organization, account: Account, method: str = "REMOVED"
+) -> Account:
+    """Let an account go: it is its own again, without the tags that it had here."""
+    await tx.get(Account, account.id)
+    gone = tx.put(replace(account, organization=None, parent=None, joined_at=None, tags={}))
+    details = {
+        "accountId": account.id, "departureMethod": method, "organizationId": organization.id,
+        "departureTime": _stamp(tx.context.clock.now()),
+    }  # fmt: skip
+    await told(tx, organization.master, "AccountDepartedOrganization", details)
+    return gone
+
+
+async def move(tx: Tx, organization: Organization, account: Account, parent: str) -> None:
+    """Put an account below another parent."""
+    tx.put(replace(account, parent=parent))

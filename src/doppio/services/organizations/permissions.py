@@ -1,0 +1,109 @@
+"""Who may call what, and on which resource it is judged.
+
+Some operations are for any account, some for members; most are the management account's alone.
+Those that read are also for delegated administrators, and those on policies for whom the
+organisation's resource policy names. Members are judged by what hangs on the organisation, for whose
+resources they come from another account; all by their own policies first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from doppio.kernel.authorise import resource_policy
+from doppio.kernel.context import Context, Reader
+from doppio.kernel.service import Operation
+from doppio.kernel.tags import ResourceTags
+from doppio.services.organizations import tree
+from doppio.services.organizations.errors import AccessDenied, NotInUse, TargetNotFound
+from doppio.services.organizations.records import Organization
+from doppio.services.organizations.tagging import tagged, tags_of
+
+Who = Literal["anybody", "member", "reader", "manager", "master"]
+_ANYBODY = ("CreateOrganization",)
+_MEMBERS = ("DescribeOrganization", "LeaveOrganization")
+_READERS = (
+    "DescribeAccount", "DescribeCreateAccountStatus", "DescribeOrganizationalUnit",
+    "ListAccounts", "ListAccountsForParent", "ListChildren", "ListCreateAccountStatus",
+    "ListOrganizationalUnitsForParent", "ListParents", "ListRoots", "ListTagsForResource",
+)  # fmt: skip
+_MANAGERS = ("TagResource", "UntagResource")
+WHO: dict[str, Who] = {
+    **dict.fromkeys(_ANYBODY, "anybody"),
+    **dict.fromkeys(_MEMBERS, "member"),
+    **dict.fromkeys(_READERS, "reader"),
+    **dict.fromkeys(_MANAGERS, "manager"),
+}
+# What registering for some service lets an account do.
+READS = tuple(f"organizations:{name}" for name in _READERS)
+# The members of requests that name what an operation acts on.
+_NAMES = (
+    "ParentId", "OrganizationalUnitId", "AccountId", "RootId", "TargetId", "ResourceId", "ChildId",
+    "SourceParentId", "DestinationParentId",
+)  # fmt: skip
+
+
+def guarded(operation: Operation) -> Operation:
+    """The operation, behind the question whether the caller may."""
+
+    async def run(ctx: Context, req: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        await check(ctx, req)
+        return await operation(ctx, req)
+
+    return run
+
+
+async def check(ctx: Context, req: Mapping[str, Any]) -> None:
+    """Raise AccessDenied, or NotInUse, where the caller may not do this."""
+    action = f"organizations:{ctx.operation}"
+    who = WHO.get(ctx.operation, "master")
+    reader = ctx.read()
+    organization = (await tree.membership(reader, ctx.account))[1]
+    keys = _request_keys(req)
+    if who in ("anybody", "member") or organization is None:
+        await ctx.authorise(action, "*", keys)
+        if organization is None and who != "anybody":
+            raise NotInUse()
+        return
+    if organization.master == ctx.account:
+        for arn in await _resources(reader, organization, req):
+            await ctx.authorise(action, arn, keys, beyond=_TAGS)
+        if req.get("Tags") and ctx.operation != "TagResource":
+            await ctx.authorise("organizations:TagResource", "*", keys)
+        return
+    if who == "master" or await resource_policy(reader, organization.arn) is None:
+        await ctx.authorise(action, "*", keys)
+        raise AccessDenied()
+    for arn in await _resources(reader, organization, req):
+        await ctx.authorise(action, arn, keys, policy=organization.arn, beyond=_TAGS)
+
+
+async def _resources(
+    reader: Reader, organization: Organization, req: Mapping[str, Any]
+) -> list[str]:
+    """The ARNs of what an operation acts on; `*` where it is nothing that has a name."""
+    found = [tree.arn_of(organization, req[name]) for name in _NAMES if name in req]
+    return found or ["*"]
+
+
+def _request_keys(req: Mapping[str, Any]) -> dict[str, Any]:
+    given = req.get("Tags", ())
+    keys: dict[str, Any] = {f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in given}
+    names = [tag["Key"] for tag in given] or list(req.get("TagKeys", ()))
+    if names:
+        keys["aws:tagkeys"] = names
+    return keys
+
+
+async def _tags(reader: Reader, arn: str) -> Mapping[str, str] | None:
+    organization = (await tree.membership(reader, reader.context.account))[1]
+    if organization is None:
+        return None
+    try:
+        return tags_of(await tagged(reader, organization, arn.rpartition("/")[2]))
+    except TargetNotFound:
+        return None
+
+
+_TAGS = ResourceTags(_tags)

@@ -1,0 +1,96 @@
+"""What Organizations stores. It is global: nothing here has a Region.
+
+Everything in an organisation is kept by the organisation's id. An account stands in one row, in an
+organisation or not: it keeps its name and address when it leaves.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from doppio.kernel.records import Index, record
+
+BY_ROOT: Index[Organization] = Index("root", ("root",))
+SUB_UNITS: Index[Unit] = Index("parent", ("organization", "parent"))
+MEMBERS: Index[Account] = Index("organization", ("organization",))
+CHILDREN: Index[Account] = Index("parent", ("organization", "parent"))
+BY_EMAIL: Index[Account] = Index("email", ("email",))
+RUNNING: Index[Creation] = Index("running", ("organization", "running"))
+
+ALL = "ALL"
+BILLING = "CONSOLIDATED_BILLING"
+ACTIVE = "ACTIVE"
+SUSPENDED = "SUSPENDED"
+PENDING_CLOSURE = "PENDING_CLOSURE"
+
+
+@record("organizations.organization", key=("id",), indexes=(BY_ROOT,))
+class Organization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An organisation with its one root. `enabled` are the policy types that its root has."""
+
+    id: str
+    master: str
+    root: str
+    features: str
+    created_at: datetime
+    enabled: tuple[str, ...] = ()
+    root_tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return self.arn_of("organization")
+
+    def arn_of(self, kind: str, *names: str) -> str:
+        """The ARN of something in it."""
+        return "/".join((f"arn:aws:organizations::{self.master}:{kind}", self.id, *names))
+
+
+@record("organizations.unit", key=("organization", "id"), indexes=(SUB_UNITS,))
+class Unit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An organizational unit, below the root or another unit."""
+
+    organization: str
+    id: str
+    parent: str
+    name: str
+    tags: dict[str, str] = {}
+
+
+@record("organizations.account", key=("id",), indexes=(MEMBERS, CHILDREN, BY_EMAIL))
+class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An account that is or was in an organisation, or was made by one.
+
+    `created_at` is when it was made here; an account that was there before has none.
+    """
+
+    id: str
+    name: str
+    email: str
+    organization: str | None = None
+    parent: str | None = None
+    joined: str = "INVITED"
+    joined_at: datetime | None = None
+    status: str = ACTIVE
+    created_at: datetime | None = None
+    closed_at: datetime | None = None
+    tags: dict[str, str] = {}
+
+
+@record("organizations.creation", key=("organization", "id"), indexes=(RUNNING,))
+class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request for an account, and what became of it. `running` is None when it is done."""
+
+    organization: str
+    id: str
+    account: str
+    name: str
+    email: str
+    role: str
+    at: datetime
+    running: bool | None = True
+    done_at: datetime | None = None
+    failure: str | None = None
+    tags: dict[str, str] = {}
