@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import unquote
 
 from doppio.wire.errors import AwsError
 from tests.services.organizations.helpers import (
@@ -162,7 +163,7 @@ async def test_a_new_account_is_entered_by_the_role_that_trusts_the_management_a
     role = await world.call(
         "iam", "get_role", caller=caller, RoleName="OrganizationAccountAccessRole"
     )
-    assert f"arn:aws:iam::{MASTER}:root" in role["Role"]["AssumeRolePolicyDocument"]
+    assert f"arn:aws:iam::{MASTER}:root" in unquote(role["Role"]["AssumeRolePolicyDocument"])
     statuses = await orgs(world, "list_create_account_status", States=["SUCCEEDED"])
     assert [one["AccountId"] for one in statuses["CreateAccountStatuses"]] == [member]
     assert (await orgs(world, "list_create_account_status", States=["FAILED"])) == {

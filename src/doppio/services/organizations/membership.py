@@ -8,8 +8,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from doppio.kernel.context import Tx
+from doppio.kernel.guardrails import Place, forget_place, put_place
 from doppio.kernel.listening import tell
-from doppio.services.organizations.records import Account, Organization
+from doppio.services.iam.ports import make_linked_role
+from doppio.services.organizations import tree
+from doppio.services.organizations.records import ALL, Account, Organization
 
 REGION = "us-east-1"
 KIND = "AWS Service Event via CloudTrail"
@@ -41,6 +44,9 @@ async def admit(tx: Tx, organization: Organization, account: Account) -> Account
     joined = tx.put(
         replace(account, organization=organization.id, parent=organization.root, joined_at=now)
     )
+    await stand(tx, organization, joined)
+    if organization.features == ALL:
+        await make_linked_role(tx, account.id, "organizations.amazonaws.com")
     details = {
         "accountId": account.id, "joinedMethod": account.joined, "joinedTime": _stamp(now),
         "organizationId": organization.id,
@@ -55,6 +61,7 @@ async def dismiss(
     """Let an account go: it is its own again, without the tags that it had here."""
     await tx.get(Account, account.id)
     gone = tx.put(replace(account, organization=None, parent=None, joined_at=None, tags={}))
+    forget_place(tx, account.id)
     details = {
         "accountId": account.id, "departureMethod": method, "organizationId": organization.id,
         "departureTime": _stamp(tx.context.clock.now()),
@@ -65,4 +72,18 @@ async def dismiss(
 
 async def move(tx: Tx, organization: Organization, account: Account, parent: str) -> None:
     """Put an account below another parent."""
-    tx.put(replace(account, parent=parent))
+    await stand(tx, organization, tx.put(replace(account, parent=parent)))
+
+
+async def stand(tx: Tx, organization: Organization, account: Account) -> None:
+    """Tell the kernel where an account stands: what hangs above it binds it from the commit on."""
+    put_place(
+        tx,
+        Place(
+            account=account.id,
+            organization=organization.id,
+            path=await tree.chain(tx, organization, account.id),
+            master=organization.master,
+            management=account.id == organization.master,
+        ),
+    )
