@@ -34,7 +34,7 @@ READS_MAX = 5
 _LINKED = ":role/aws-service-role/"
 # The services whose resources resource control policies bound, by the prefix of their actions.
 # Source: "List of AWS services that support RCPs".
-_BOUND = frozenset({
+BOUND = frozenset({
     "aoss", "cognito-identity", "cognito-idp", "dynamodb", "ecr", "kms", "logs", "s3",
     "secretsmanager", "sqs", "sts",
 })  # fmt: skip
@@ -197,7 +197,7 @@ def rcps_for(caller: Caller, need: Need, standing: Standing) -> Levels:
     """
     if not standing.rcps or need.resource == "*" or is_linked(caller):
         return ()
-    return standing.rcps if need.action.partition(":")[0] in _BOUND else ()
+    return standing.rcps if need.action.partition(":")[0] in BOUND else ()
 
 
 def is_linked(caller: Caller) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from doppio.kernel.identity import Caller
@@ -56,3 +57,23 @@ async def inside(world: World, member: str, role: str = "OrganizationAccountAcce
         "sts", "assume_role", caller=keeper, RoleArn=arn, RoleSessionName="visit"
     )
     return await world.who(got["Credentials"])
+
+
+def deny(*actions: str) -> str:
+    """A service control policy that denies some actions."""
+    statement = {"Effect": "Deny", "Action": list(actions), "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+async def policy(
+    world: World, content: str, name: str = "rule", kind: str = "SERVICE_CONTROL_POLICY"
+) -> str:
+    """A new policy; its id."""
+    made = await orgs(world, "create_policy", Name=name, Description="", Type=kind, Content=content)
+    return str(made["Policy"]["PolicySummary"]["Id"])
+
+
+async def enable(world: World, root: str, kind: str = "SERVICE_CONTROL_POLICY") -> None:
+    """Enable a policy type in the root."""
+    found = await orgs(world, "enable_policy_type", RootId=root, PolicyType=kind)
+    assert {"Type": kind, "Status": "ENABLED"} in found["Root"]["PolicyTypes"]

@@ -124,3 +124,50 @@ def violation(reason: str, text: str) -> ConstraintViolation:
 def invalid(reason: str, text: str) -> InvalidInput:
     """A value that cannot be."""
     return InvalidInput(text, Reason=reason)
+
+
+class PolicyNotFound(AwsError):
+    code = "PolicyNotFoundException"
+    text = "You specified a policy that doesn't exist."
+
+
+class DuplicatePolicy(AwsError):
+    code = "DuplicatePolicyException"
+    text = "A policy with the specified name and type already exists."
+
+
+class PolicyInUse(AwsError):
+    code = "PolicyInUseException"
+    text = "The policy is attached to one or more entities."
+
+
+class PolicyNotAttached(AwsError):
+    code = "PolicyNotAttachedException"
+    text = "The policy isn't attached to the specified target."
+
+
+class DuplicatePolicyAttachment(AwsError):
+    code = "DuplicatePolicyAttachmentException"
+    text = "The policy is already attached to the specified target."
+
+
+class PolicyTypeNotAvailable(AwsError):
+    code = "PolicyTypeNotAvailableForOrganizationException"
+    text = "The specified policy type isn't available for your organization."
+
+
+class PolicyTypeAlreadyEnabled(AwsError):
+    code = "PolicyTypeAlreadyEnabledException"
+    text = "The specified policy type is already enabled."
+
+
+class PolicyTypeNotEnabled(AwsError):
+    code = "PolicyTypeNotEnabledException"
+    text = "This operation can be performed only for enabled policy types."
+
+
+class MalformedPolicyDocument(AwsError):
+    code = "MalformedPolicyDocumentException"
+    text = (
+        "The provided policy document does not meet the requirements of the specified policy type."
+    )

@@ -12,6 +12,7 @@ from doppio.kernel.guardrails import Place, forget_place, put_place
 from doppio.kernel.listening import tell
 from doppio.services.iam.ports import make_linked_role
 from doppio.services.organizations import tree
+from doppio.services.organizations.guarding import begin, end
 from doppio.services.organizations.records import ALL, Account, Organization
 
 REGION = "us-east-1"
@@ -45,6 +46,7 @@ async def admit(tx: Tx, organization: Organization, account: Account) -> Account
         replace(account, organization=organization.id, parent=organization.root, joined_at=now)
     )
     await stand(tx, organization, joined)
+    await begin(tx, organization, joined.id)
     if organization.features == ALL:
         await make_linked_role(tx, account.id, "organizations.amazonaws.com")
     details = {
@@ -62,6 +64,7 @@ async def dismiss(
     await tx.get(Account, account.id)
     gone = tx.put(replace(account, organization=None, parent=None, joined_at=None, tags={}))
     forget_place(tx, account.id)
+    await end(tx, organization, account.id)
     details = {
         "accountId": account.id, "departureMethod": method, "organizationId": organization.id,
         "departureTime": _stamp(tx.context.clock.now()),

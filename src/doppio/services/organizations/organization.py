@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.services.organizations import limits, tree
 from doppio.services.organizations.errors import AlreadyInOrganization, OrganizationNotEmpty
+from doppio.services.organizations.guarding import end
 from doppio.services.organizations.membership import admit, dismiss
 from doppio.services.organizations.records import (
     ALL,
@@ -17,6 +18,7 @@ from doppio.services.organizations.records import (
     SUB_UNITS,
     Creation,
     Organization,
+    Policy,
     Unit,
 )
 from doppio.services.organizations.tree import arn_of
@@ -109,7 +111,8 @@ async def _new_root(tx: Tx, ctx: Context) -> str:
 async def _forget(tx: Tx, organization: Organization) -> None:
     """Remove all that hangs on an organisation."""
     await tx.get(Organization, organization.id)
-    for cls in (Unit, Creation):
+    await end(tx, organization, organization.root)
+    for cls in (Unit, Creation, Policy):
         rows: list[Any] = await tx.list(cls, (organization.id,), limit=limits.ROWS_MAX)
         for row in rows:
             tx.delete(row)

@@ -17,6 +17,8 @@ from doppio.kernel.service import Operation
 from doppio.kernel.tags import ResourceTags
 from doppio.services.organizations import tree
 from doppio.services.organizations.errors import AccessDenied, NotInUse, TargetNotFound
+from doppio.services.organizations.guarding import find_policy
+from doppio.services.organizations.policies import policy_arn
 from doppio.services.organizations.records import Organization
 from doppio.services.organizations.tagging import tagged, tags_of
 
@@ -27,8 +29,12 @@ _READERS = (
     "DescribeAccount", "DescribeCreateAccountStatus", "DescribeOrganizationalUnit",
     "ListAccounts", "ListAccountsForParent", "ListChildren", "ListCreateAccountStatus",
     "ListOrganizationalUnitsForParent", "ListParents", "ListRoots", "ListTagsForResource",
+    "DescribePolicy", "ListPolicies", "ListPoliciesForTarget", "ListTargetsForPolicy",
 )  # fmt: skip
-_MANAGERS = ("TagResource", "UntagResource")
+_MANAGERS = (
+    "TagResource", "UntagResource", "CreatePolicy", "UpdatePolicy", "DeletePolicy", "AttachPolicy",
+    "DetachPolicy", "EnablePolicyType", "DisablePolicyType",
+)  # fmt: skip
 WHO: dict[str, Who] = {
     **dict.fromkeys(_ANYBODY, "anybody"),
     **dict.fromkeys(_MEMBERS, "member"),
@@ -40,8 +46,10 @@ READS = tuple(f"organizations:{name}" for name in _READERS)
 # The members of requests that name what an operation acts on.
 _NAMES = (
     "ParentId", "OrganizationalUnitId", "AccountId", "RootId", "TargetId", "ResourceId", "ChildId",
-    "SourceParentId", "DestinationParentId",
+    "SourceParentId", "DestinationParentId", "PolicyId",
 )  # fmt: skip
+
+_TYPE = "organizations:policytype"
 
 
 def guarded(operation: Operation) -> Operation:
@@ -66,8 +74,9 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
         if organization is None and who != "anybody":
             raise NotInUse()
         return
+    arns = await _resources(reader, organization, req, keys)
     if organization.master == ctx.account:
-        for arn in await _resources(reader, organization, req):
+        for arn in arns:
             await ctx.authorise(action, arn, keys, beyond=_TAGS)
         if req.get("Tags") and ctx.operation != "TagResource":
             await ctx.authorise("organizations:TagResource", "*", keys)
@@ -75,15 +84,31 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
     if who == "master" or await resource_policy(reader, organization.arn) is None:
         await ctx.authorise(action, "*", keys)
         raise AccessDenied()
-    for arn in await _resources(reader, organization, req):
+    for arn in arns:
         await ctx.authorise(action, arn, keys, policy=organization.arn, beyond=_TAGS)
 
 
 async def _resources(
-    reader: Reader, organization: Organization, req: Mapping[str, Any]
+    reader: Reader, organization: Organization, req: Mapping[str, Any], keys: dict[str, Any]
 ) -> list[str]:
-    """The ARNs of what an operation acts on; `*` where it is nothing that has a name."""
-    found = [tree.arn_of(organization, req[name]) for name in _NAMES if name in req]
+    """The ARNs of what an operation acts on, `*` where it is nothing that has a name.
+
+    The type of a policy among them goes into the condition keys.
+    """
+    found = []
+    for name in _NAMES:
+        one = req.get(name)
+        if one is None:
+            continue
+        if one.startswith("p-"):
+            policy = await find_policy(reader, organization, one)
+            if policy is None:
+                found.append(organization.arn_of("policy", "*", one))
+            else:
+                keys[_TYPE] = policy.type
+                found.append(policy_arn(organization, policy))
+        else:
+            found.append(tree.arn_of(organization, one))
     return found or ["*"]
 
 
@@ -93,6 +118,9 @@ def _request_keys(req: Mapping[str, Any]) -> dict[str, Any]:
     names = [tag["Key"] for tag in given] or list(req.get("TagKeys", ()))
     if names:
         keys["aws:tagkeys"] = names
+    kind = req.get("PolicyType") or req.get("Filter") or req.get("Type")
+    if isinstance(kind, str):
+        keys[_TYPE] = kind
     return keys
 
 

@@ -17,6 +17,8 @@ SUB_UNITS: Index[Unit] = Index("parent", ("organization", "parent"))
 MEMBERS: Index[Account] = Index("organization", ("organization",))
 CHILDREN: Index[Account] = Index("parent", ("organization", "parent"))
 BY_EMAIL: Index[Account] = Index("email", ("email",))
+OF_TYPE: Index[Policy] = Index("type", ("organization", "type"))
+ON: Index[Attachment] = Index("policy", ("organization", "policy"))
 RUNNING: Index[Creation] = Index("running", ("organization", "running"))
 
 ALL = "ALL"
@@ -94,3 +96,29 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     done_at: datetime | None = None
     failure: str | None = None
     tags: dict[str, str] = {}
+
+
+@record("organizations.policy", key=("organization", "id"), indexes=(OF_TYPE,))
+class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A policy of an organisation's own; AWS's are in `policy_types`."""
+
+    organization: str
+    id: str
+    type: str
+    name: str
+    description: str
+    content: str
+    updated_at: datetime
+    tags: dict[str, str] = {}
+    managed: bool = False
+
+
+@record("organizations.attachment", key=("organization", "target", "type", "policy"), indexes=(ON,))
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy on a root, unit or account."""
+
+    organization: str
+    target: str
+    type: str
+    policy: str
+    at: datetime

@@ -8,9 +8,11 @@ from typing import Any
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
 from doppio.services.organizations.accounts import CLOSE, VANISH, Accounts, close, vanish
+from doppio.services.organizations.attachments import Attachments
 from doppio.services.organizations.creation import MAKE, Creations, make
 from doppio.services.organizations.organization import Organizations
 from doppio.services.organizations.permissions import guarded
+from doppio.services.organizations.policies import Policies
 from doppio.services.organizations.tagging import Tagging
 from doppio.services.organizations.units import Units
 
@@ -22,10 +24,12 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> tuple[Need, .
 
 SERVICE = Service(
     "organizations",
-    groups=[Organizations(), Units(), Accounts(), Creations(), Tagging()],
+    groups=[
+        Organizations(), Units(), Accounts(), Creations(), Tagging(), Policies(), Attachments(),
+    ],
     needs=needs,
     jobs={MAKE: make, CLOSE: close, VANISH: vanish},
-)
+)  # fmt: skip
 SERVICE.operations.update(
     {method: guarded(operation) for method, operation in SERVICE.operations.items()}
 )

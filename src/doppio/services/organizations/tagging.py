@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.organizations import limits, tree
-from doppio.services.organizations.errors import invalid, violation
-from doppio.services.organizations.records import Organization
+from doppio.services.organizations.errors import TargetNotFound, invalid, violation
+from doppio.services.organizations.records import Organization, Policy
 
 if TYPE_CHECKING:
     from doppio._stubs import organizations as w
@@ -46,6 +46,11 @@ async def tagged(reader: Reader, organization: Organization, name: str) -> Any:
     """What has an id and tags. Raises TargetNotFound."""
     if name == organization.root:
         return organization
+    if name.startswith("p-"):
+        policy = await reader.get(Policy, organization.id, name)
+        if policy is None:
+            raise TargetNotFound()
+        return policy
     return await tree.target(reader, organization, name)
 
 

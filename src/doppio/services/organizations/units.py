@@ -15,6 +15,7 @@ from doppio.services.organizations.errors import (
     UnitNotFound,
     violation,
 )
+from doppio.services.organizations.guarding import begin, end
 from doppio.services.organizations.records import (
     CHILDREN,
     SUB_UNITS,
@@ -83,6 +84,7 @@ class Units:
                     tags=new_tags(req.get("Tags", ())),
                 )
             )  # fmt: skip
+            await begin(tx, organization, unit.id)
             shown = await to_wire(tx, organization, unit)
         return {"OrganizationalUnit": shown}  # type: ignore[typeddict-item]
 
@@ -122,6 +124,7 @@ class Units:
                 raise UnitNotEmpty()
             if await tx.find(CHILDREN, below, limit=1):
                 raise UnitNotEmpty()
+            await end(tx, organization, unit.id)
             tx.delete(unit)
 
     async def list_organizational_units_for_parent(

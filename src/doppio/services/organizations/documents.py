@@ -1,0 +1,76 @@
+"""What the documents of policies may say, by their type. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from doppio.kernel.guardrails import BOUND
+from doppio.kernel.policy import MalformedPolicy, compile_policy
+from doppio.kernel.policy.document import check
+from doppio.services.organizations.errors import MalformedPolicyDocument, violation
+from doppio.services.organizations.policy_types import RCP, SCP, TYPES
+
+_VERSION = "2012-10-17"
+
+
+def check_content(kind: str, content: str) -> None:
+    """Raise MalformedPolicyDocument, or ConstraintViolation where it is too long."""
+    if len(content) > TYPES[kind].chars_max:
+        raise violation(
+            "POLICY_CONTENT_LIMIT_EXCEEDED", "You have exceeded the maximum policy document size."
+        )
+    document = _read(content)
+    if kind == SCP:
+        _check_authorization(document, principal=False)
+    elif kind == RCP:
+        _check_authorization(document, principal=True)
+        for statement in _list(document["Statement"]):
+            _check_rcp(statement)
+    else:
+        _check_management(kind, document)
+
+
+def _read(content: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise MalformedPolicyDocument() from error
+    if not isinstance(document, dict):
+        raise MalformedPolicyDocument()
+    return document
+
+
+def _check_authorization(document: Mapping[str, Any], *, principal: bool) -> None:
+    try:
+        check(document, principal=principal)
+        compile_policy(document)
+    except MalformedPolicy as error:
+        raise MalformedPolicyDocument() from error
+    if document.get("Version") != _VERSION:
+        raise MalformedPolicyDocument()
+
+
+def _check_rcp(statement: Mapping[str, Any]) -> None:
+    """A customer's RCP denies, to all principals, named actions of services that take part."""
+    if statement["Effect"] != "Deny" or statement.get("Principal") != "*":
+        raise MalformedPolicyDocument()
+    if "Resource" not in statement and "NotResource" not in statement:
+        raise MalformedPolicyDocument()
+    for action in _list(statement.get("Action", ())):
+        if action.partition(":")[0].lower() not in BOUND:
+            raise MalformedPolicyDocument()
+    if "NotAction" in statement:
+        raise MalformedPolicyDocument()
+
+
+def _check_management(kind: str, document: Mapping[str, Any]) -> None:
+    member = TYPES[kind].member
+    wrong = not document or (member is not None and set(document) != {member})
+    if wrong or not all(isinstance(value, dict) for value in document.values()):
+        raise MalformedPolicyDocument()
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
