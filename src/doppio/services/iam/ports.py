@@ -19,13 +19,23 @@ from doppio.services.iam.outbound_federation import (
     issuer_of,
     issuer_url,
 )
-from doppio.services.iam.records import AccessKey, OidcProvider, Role, SealingKey, User
+from doppio.services.iam.records import (
+    AccessKey,
+    OidcProvider,
+    Role,
+    SamlProvider,
+    SealingKey,
+    User,
+)
+from doppio.services.iam.saml_metadata import BadMetadata, BadXml, parsed_time, parsed_xml
+from doppio.services.iam.saml_providers import opened_saml_keys, saml_provider_of
 from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, secret_of, unseal
 
 __all__ = [
-    "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "OidcProvider", "Role", "Session", "code_counts",
-    "compile_policy", "credentials", "federation_of", "issuer_of", "issuer_url", "managed_policy",
-    "principal_of", "provider_arn", "provider_of", "role_of", "session_of",
+    "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml", "OidcProvider", "Role",
+    "SamlProvider", "Session", "code_counts", "compile_policy", "credentials", "federation_of",
+    "issuer_of", "issuer_url", "managed_policy", "opened_saml_keys", "parsed_time", "parsed_xml",
+    "principal_of", "provider_arn", "provider_of", "role_of", "saml_provider_of", "session_of",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
 from doppio.services.iam.ports import ISSUERS_PAGE
 from doppio.services.sts.grants import tag_conditions
+from doppio.services.sts.saml import SamlIdentities
 from doppio.services.sts.scoping import Scoping
 from doppio.services.sts.sessions import Sessions
 from doppio.services.sts.token_keys import issuer_page
@@ -34,8 +35,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
 
 SERVICE = Service(
     "sts",
-    groups=[Sessions(), WebIdentities(), WebTokens(), Scoping()],
+    groups=[Sessions(), WebIdentities(), SamlIdentities(), WebTokens(), Scoping()],
     needs=needs,
-    anonymous=["AssumeRoleWithWebIdentity"],
+    anonymous=["AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"],
     pages={ISSUERS_PAGE: issuer_page},
 )
