@@ -167,6 +167,10 @@ class Cloud:
         """Raise AccessDenied unless the context's caller may do this."""
         await self._authoriser.check(context, [need])
 
+    async def explain(self, context: Context, need: Need) -> dict[str, Any]:
+        """What is decided of a need and why, in the form of AWS's decoded denials."""
+        return await self._authoriser.explained(context, need)
+
     # Contexts.
 
     def context(

@@ -35,6 +35,7 @@ from doppio.kernel.policy import (
     evaluate,
 )
 from doppio.kernel.policy.document import check
+from doppio.kernel.policy.explain import explanation
 from doppio.kernel.records import record
 from doppio.kernel.service import Beyond, Need
 from doppio.kernel.store import MISSED
@@ -201,6 +202,21 @@ class Authoriser:
         if decision.allowed or need.beyond is None or decision.reason == "explicit-deny":
             return decision
         return await _by_grants(ctx, need, policies, bearing) or decision
+
+    async def explained(self, ctx: Context, need: Need) -> dict[str, Any]:
+        """What is decided of a need and why, for who may know (`kernel.encoded_denials`)."""
+        arn = need.policy or need.resource
+        facts = _Facts("", None) if arn == "*" else await self._load(ctx, arn)
+        owner = facts.account or ctx.caller.account
+        policies: PolicySet = ctx.caller.policies or NO_POLICIES
+        if facts.policy is not None:
+            policies = policies.with_resource(facts.policy, arn)
+        bearing = await self._guardrails.bearing(ctx, need, owner)
+        policies = bearing.over(policies)
+        if need.beyond is not None:
+            need = await _read(ctx, need)
+        request = access_request(ctx, need, owner, bearing)
+        return explanation(request, evaluate(request, policies), policies, need.context)
 
     async def _load(self, ctx: Context, arn: str) -> _Facts:
         changes = self._changes

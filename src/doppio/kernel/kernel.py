@@ -55,3 +55,7 @@ class Kernel(Protocol):
     async def authorise(self, context: Context, need: Need) -> None:
         """Raise AccessDenied unless the context's caller may do this."""
         ...
+
+    async def explain(self, context: Context, need: Need) -> dict[str, Any]:
+        """What is decided of a need and why, in the form of AWS's decoded denials."""
+        ...

@@ -84,7 +84,7 @@ _PHRASES = {
 def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
     """Decide."""
     action = request.action.lower()
-    layers = _layers(policies)
+    layers = all_layers(policies)
     denied = _explicit_deny(request, action, layers)
     if denied is not None:
         return denied
@@ -145,7 +145,8 @@ def _passes(request: AccessRequest, action: str, group: Sequence[Policy] | None)
     return "none" if group is None else _allowing(request, action, group)
 
 
-def _layers(policies: PolicySet) -> list[tuple[str, Policy]]:
+def all_layers(policies: PolicySet) -> list[tuple[str, Policy]]:
+    """All policies that bear, each with its kind."""
     layers = [("rcp", policy) for level in policies.rcps for policy in level]
     layers += [("scp", policy) for level in policies.scps for policy in level]
     if policies.resource is not None:

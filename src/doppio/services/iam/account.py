@@ -19,6 +19,7 @@ from doppio.services.iam.records import (
     MfaDevice,
     OidcProvider,
     Role,
+    SamlProvider,
     ServerCertificate,
     User,
 )
@@ -72,7 +73,10 @@ class Account:
         counts["AccountMFAEnabled"] = int(any(device.user == "" for device in devices))
         policies = await reader.list(ManagedPolicy, where, limit=most)
         counts["PolicyVersionsInUse"] = sum(len(policy.versions) for policy in policies)
-        counts["Providers"] = len(await reader.list(OidcProvider, where, limit=most))
+        providers = [
+            await reader.list(kind, where, limit=most) for kind in (OidcProvider, SamlProvider)
+        ]
+        counts["Providers"] = sum(len(rows) for rows in providers)
         root = (ctx.account, "")
         keys = await reader.find(BY_USER, root, limit=1)
         certificates = await reader.list(Belonging, (*root, "certificate"), limit=1)

@@ -30,10 +30,12 @@ from doppio.services.iam.records import (
     Named,
     OidcProvider,
     Role,
+    SamlProvider,
     ServerCertificate,
     User,
     arn_of,
 )
+from doppio.services.iam.saml_providers import saml_provider_arn, saml_provider_of
 
 # Where a request names several things, it acts on the first of these.
 _ACTS_ON: dict[str, type[Named]] = {
@@ -125,7 +127,7 @@ async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
 
 async def _target(
     ctx: Context, operation: str, req: Mapping[str, Any]
-) -> tuple[str, Named | OidcProvider | None]:
+) -> tuple[str, Named | OidcProvider | SamlProvider | None]:
     if operation in _MAKES:
         member, cls = _MAKES[operation]
         return arn_of(ctx.account, cls.TYPE, req.get("Path", "/"), req[member]), None
@@ -155,13 +157,25 @@ async def _target(
             return "*", None
         name = ctx.caller.arn.rpartition("/")[2]
         return ctx.caller.arn, await named(ctx.read(), User, ctx.account, name)
+    return await _trusted(ctx, operation, req)
+
+
+async def _trusted(
+    ctx: Context, operation: str, req: Mapping[str, Any]
+) -> tuple[str, Named | OidcProvider | SamlProvider | None]:
+    """What proves who somebody is: providers and MFA devices."""
+    reader = ctx.read()
     if operation == "CreateOpenIDConnectProvider":
         return provider_arn(ctx.account, req["Url"]), None
+    if operation == "CreateSAMLProvider":
+        return saml_provider_arn(ctx.account, req["Name"]), None
     if "OpenIDConnectProviderArn" in req:
         arn = req["OpenIDConnectProviderArn"]
-        return arn, await provider_of(ctx.read(), ctx.account, arn)
+        return arn, await provider_of(reader, ctx.account, arn)
+    if "SAMLProviderArn" in req:
+        return req["SAMLProviderArn"], await saml_provider_of(reader, req["SAMLProviderArn"])
     if "SerialNumber" in req:
-        return req["SerialNumber"], await device_of(ctx.read(), ctx.account, req["SerialNumber"])
+        return req["SerialNumber"], await device_of(reader, ctx.account, req["SerialNumber"])
     return "*", None
 
 

@@ -371,3 +371,36 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """An account that is closed: whoever is in it is refused."""
 
     account: str
+
+
+class SamlKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A private key of a SAML provider's, sealed under the cloud's own."""
+
+    id: str
+    added_at: datetime
+    sealed: bytes
+
+
+@record("iam.saml_provider", key=("account", "name"))
+class SamlProvider(msgspec.Struct, frozen=True, kw_only=True):
+    """An identity provider whose assertions an account believes.
+
+    `entity_id`, `certificates` (DER) and `valid_until` are what its metadata says.
+    """
+
+    account: str
+    name: str
+    id: str
+    created_at: datetime
+    document: str
+    entity_id: str
+    certificates: tuple[bytes, ...]
+    valid_until: datetime | None = None
+    encryption: str | None = None
+    keys: tuple[SamlKey, ...] = ()
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """The provider's ARN."""
+        return f"arn:aws:iam::{self.account}:saml-provider/{self.name}"

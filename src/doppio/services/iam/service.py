@@ -25,6 +25,7 @@ from doppio.services.iam.password_policy import PasswordPolicies
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
+from doppio.services.iam.saml_providers import SamlProviders
 from doppio.services.iam.server_certificates import ServerCertificates
 from doppio.services.iam.simulation import Simulation
 from doppio.services.iam.suggestions import SUGGESTED, suggested_page
@@ -41,8 +42,9 @@ SERVICE = Service(
     groups=[
         Users(), Groups(), Roles(), Policies(), AccessKeys(), Account(), InstanceProfiles(),
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
-        OidcProviders(), PasswordPolicies(), ServerCertificates(), AccountDetails(),
-        CredentialReports(), Simulation(), LastAccessed(), LinkedRoles(), OutboundFederations(),
+        OidcProviders(), SamlProviders(), PasswordPolicies(), ServerCertificates(),
+        AccountDetails(), CredentialReports(), Simulation(), LastAccessed(), LinkedRoles(),
+        OutboundFederations(),
     ],
     needs=needs,
     identities=Identities,

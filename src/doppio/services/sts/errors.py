@@ -91,6 +91,13 @@ class InsufficientSessionLifetime(AwsError):
     )
 
 
+class InvalidAuthorizationMessage(AwsError):
+    """A message that we did not give, or no longer know."""
+
+    code = "InvalidAuthorizationMessageException"
+    text = "Message is not valid"
+
+
 class IdpCommunicationError(AwsError):
     """An issuer that does not answer."""
 

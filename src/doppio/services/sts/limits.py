@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SESSION_SECONDS_MIN = 900
 CHAINED_SECONDS_MAX = 3_600
+ROLE_SECONDS_MAX = 43_200
 USER_SECONDS_MAX = 129_600
 ROOT_SECONDS_MAX = 3_600
 USER_SECONDS_DEFAULT = 43_200
@@ -16,6 +17,8 @@ PACKED_CHARS_MAX = 2_048
 NARROWED_MAX = 3
 # The longest session token, which AWS tells by what it lets one ask for at least.
 TOKEN_BYTES_MAX = 4_096
+# From an assertion's making to its use.
+RESPONSE_SECONDS_MAX = 300
 # Ours: how far an issuer's clock may be ahead, and how long it may take to show its keys.
 TOKEN_SKEW_SECONDS_MAX = 300
 ISSUER_SECONDS_MAX = 5.0

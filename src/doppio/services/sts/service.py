@@ -9,6 +9,8 @@ from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
 from doppio.services.iam.ports import ISSUERS_PAGE
 from doppio.services.sts.grants import tag_conditions
+from doppio.services.sts.messages import Messages
+from doppio.services.sts.saml import SamlIdentities
 from doppio.services.sts.scoping import Scoping
 from doppio.services.sts.sessions import Sessions
 from doppio.services.sts.token_keys import issuer_page
@@ -18,8 +20,8 @@ from doppio.services.sts.web_tokens import WebTokens, token_needs
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """Most of STS needs no permission; roles' trust policies are asked by the operations."""
-    if operation == "GetAccessKeyInfo":
-        return (Need("sts:GetAccessKeyInfo"),)
+    if operation in {"GetAccessKeyInfo", "DecodeAuthorizationMessage"}:
+        return (Need(f"sts:{operation}"),)
     if operation == "GetFederationToken":
         arn = f"arn:aws:sts::{ctx.account}:federated-user/{req['Name']}"
         keys = tag_conditions(req)
@@ -34,8 +36,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
 
 SERVICE = Service(
     "sts",
-    groups=[Sessions(), WebIdentities(), WebTokens(), Scoping()],
+    groups=[Sessions(), WebIdentities(), SamlIdentities(), WebTokens(), Scoping(), Messages()],
     needs=needs,
-    anonymous=["AssumeRoleWithWebIdentity"],
+    anonymous=["AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"],
     pages={ISSUERS_PAGE: issuer_page},
 )

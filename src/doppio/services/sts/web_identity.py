@@ -12,27 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context
-from doppio.kernel.identity import Caller
-from doppio.kernel.policy import PolicySet
-from doppio.kernel.service import Need
 from doppio.services.iam.ports import (
     OidcProvider,
-    Role,
     Session,
-    compile_policy,
     provider_arn,
     provider_of,
     role_of,
 )
 from doppio.services.sts import grants, limits
 from doppio.services.sts.errors import (
-    AccessDenied,
     ExpiredToken,
     IdpCommunicationError,
     InvalidIdentityToken,
 )
+from doppio.services.sts.federation import check_trust, denied
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -64,9 +58,9 @@ class WebIdentities:
         asked = {**req, **_session_wishes(claims)}
         role = await role_of(ctx.read(), arn)
         if role is None:
-            raise _denied(ACTION)
+            raise denied(ACTION)
         keys = condition_keys(claims)
-        await check_trust(ctx, role, provider, keys, asked)
+        await check_trust(ctx, ACTION, role, provider, keys, asked)
         session_tags, transitive = grants.session_tags(ctx, asked)
         packed = grants.packed_percent(asked)
         session = Session(
@@ -93,33 +87,6 @@ class WebIdentities:
         if session.source_identity:
             shown["SourceIdentity"] = session.source_identity
         return shown  # type: ignore[return-value]
-
-
-async def check_trust(
-    ctx: Context, role: Role, provider: str, keys: Mapping[str, str], asked: Mapping[str, Any]
-) -> None:
-    """Raise AccessDenied unless the role trusts the provider with what the token asks for."""
-    federated = ctx.derive(
-        Caller(account="", arn=provider, id="", kind="service", policies=PolicySet())
-    )
-    conditions: dict[str, Any] = {
-        **keys,
-        "aws:federatedprovider": provider,
-        "sts:rolesessionname": asked["RoleSessionName"],
-        **grants.tag_conditions(asked),
-    }
-    actions = [ACTION]
-    if asked.get("Tags"):
-        actions.append("sts:TagSession")
-    if asked.get("SourceIdentity"):
-        actions.append("sts:SetSourceIdentity")
-        conditions["sts:sourceidentity"] = asked["SourceIdentity"]
-    trust = compile_policy(role.trust, "trust policy")
-    for action in actions:
-        need = Need(action, role.arn, conditions)
-        trusting = PolicySet().with_resource(trust, role.arn)
-        if not (await judge(federated, need, role.account, trusting)).allowed:
-            raise _denied(action)
 
 
 async def verified(ctx: Context, account: str, token: str) -> dict[str, Any]:
@@ -239,10 +206,6 @@ def _session_wishes(claims: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(claims.get(_SOURCE_IDENTITY), str):
         wishes["SourceIdentity"] = claims[_SOURCE_IDENTITY]
     return wishes
-
-
-def _denied(action: str) -> AccessDenied:
-    return AccessDenied(f"Not authorized to perform {action}")
 
 
 def _no_key() -> InvalidIdentityToken:
