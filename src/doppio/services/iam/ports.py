@@ -10,6 +10,7 @@ from doppio.kernel.context import Context
 from doppio.kernel.identity import TOKEN
 from doppio.kernel.policy import compile_policy
 from doppio.services.iam.common import named, role_of
+from doppio.services.iam.delegation_work import delegated, traded_in
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
 from doppio.services.iam.mfa_devices import code_counts
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
@@ -24,8 +25,9 @@ from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, se
 
 __all__ = [
     "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "OidcProvider", "Role", "Session", "code_counts",
-    "compile_policy", "credentials", "federation_of", "issuer_of", "issuer_url", "managed_policy",
-    "principal_of", "provider_arn", "provider_of", "role_of", "session_of",
+    "compile_policy", "credentials", "delegated", "federation_of", "issuer_of", "issuer_url",
+    "managed_policy", "principal_of", "provider_arn", "provider_of", "role_of", "session_of",
+    "traded_in",
 ]  # fmt: skip
 
 
