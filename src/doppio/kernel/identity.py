@@ -69,8 +69,12 @@ class Signed(Protocol):
 ANONYMOUS = Caller(account="anonymous", arn="anonymous", id="anonymous", kind="anonymous")
 
 
-def principal_arn(arn: str) -> str:
-    """A caller as policies and grants name it: a session counts as its role."""
+def principal_arn(caller: Caller) -> str:
+    """A caller as policies and grants name it: a session counts as its role, with the role's path."""
+    known: str | None = caller.session.get(ROLE)
+    if known is not None:
+        return known
+    arn = caller.arn
     if ":assumed-role/" not in arn:
         return arn
     role = arn.rpartition("/")[0].replace(":assumed-role/", ":role/")

@@ -304,3 +304,30 @@ async def test_how_long_ones_own_sessions_last(world: World) -> None:
             )
             assert error.status == 400
             assert "durationSeconds" in error.message
+
+
+@told
+async def test_a_role_with_a_path_is_named_by_its_whole_arn(world: World) -> None:
+    made = await iam(
+        world, "create_role", RoleName="brewing", Path="/team/", AssumeRolePolicyDocument=trust({"AWS": ACCOUNT})
+    )  # fmt: skip
+    arn, short = made["Role"]["Arn"], f"arn:aws:iam::{ACCOUNT}:role/brewing"
+    session = await assume(world, arn)
+    url = (await world.call("sqs", "create_queue", QueueName="orders"))["QueueUrl"]
+    send = {"QueueUrl": url, "MessageBody": "espresso"}
+
+    async def allow(**statement: Any) -> bool:
+        text = document("sqs:SendMessage", **statement)
+        await world.call("sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": text})
+        return await may(world, session, "send_message", **send)
+
+    assert await allow(Principal={"AWS": arn})
+    assert not await allow(Principal={"AWS": short})
+    anybody: dict[str, Any] = {"Principal": "*"}
+    assert await allow(**anybody, Condition={"ArnEquals": {"aws:PrincipalArn": arn}})
+    assert not await allow(**anybody, Condition={"ArnEquals": {"aws:PrincipalArn": short}})
+    # And so in the trust of a further role.
+    further = await iam(
+        world, "create_role", RoleName="serving", AssumeRolePolicyDocument=trust({"AWS": arn})
+    )
+    assert await assume(world, further["Role"]["Arn"], session)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from doppio.kernel import forward
+from doppio.kernel.guardrails import Guardrail, Place, put_guardrail, put_place
 from doppio.kernel.identity import Caller
 from doppio.services.sts.errors import InvalidSubjectCredentials
 from tests.services.iam.helpers import document, user
 from tests.services.sts.test_chains import assume, may, role
-from tests.services.world import World, refusal, refused, told
+from tests.services.world import ACCOUNT, World, refusal, refused, told
 
 LOOK = document("sqs:ListQueues", "sqs:GetQueueUrl", "sts:GetScopedCredentials", "sts:AssumeRole")
 
@@ -109,6 +110,21 @@ async def test_a_further_role_is_the_roles_own_and_not_scoped(world: World) -> N
     narrow = await as_scoped(world, await assume(world, await role(world, "brewing")), LOOK)
     further = await assume(world, await role(world, "serving"), narrow)
     assert await may(world, further, "create_queue", QueueName="orders")
+
+
+@told
+async def test_what_an_organisation_says_gives_nothing_back(world: World) -> None:
+    narrow = await as_scoped(world, await assume(world, await role(world, "brewing")), LOOK)
+    path = ("r-cafe", ACCOUNT)
+    async with world.cloud.root_context(ACCOUNT).write() as tx:
+        place = Place(account=ACCOUNT, organization="o-cafe123456", path=path, master="9" * 12)
+        put_place(tx, place)
+        for target in path:
+            put_guardrail(
+                tx, Guardrail(target=target, kind="scp", policies=(("all", document("*")),))
+            )
+    assert await may(world, narrow)
+    assert not await may(world, narrow, "create_queue", QueueName="orders")
 
 
 @told

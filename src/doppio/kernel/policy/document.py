@@ -197,15 +197,17 @@ class Who:
         self._canonical = {str(one) for one in _list(groups.get("CanonicalUser", []))}
         self._federated = {str(one) for one in _list(groups.get("Federated", []))}
 
-    def kind(self, arn: str, account: str, user_id: str) -> str | None:
-        """How a principal is named: `exact`, `account`, `anyone`, or not at all (None)."""
-        hit = self._hit(arn, account, user_id)
+    def kind(self, arn: str, account: str, user_id: str, role: str = "") -> str | None:
+        """How a principal is named: `exact`, `account`, `anyone`, or not at all (None).
+
+        `role` is the ARN of the role whose session it is; without one it follows from the session's.
+        """
+        hit = self._hit(arn, account, user_id, role or _role_of(arn))
         if self._negated:
             return None if hit else "anyone"
         return hit
 
-    def _hit(self, arn: str, account: str, user_id: str) -> str | None:
-        role = _role_of(arn)
+    def _hit(self, arn: str, account: str, user_id: str, role: str) -> str | None:
         if arn in self._arns or role in self._arns or user_id in self._arns:
             return "exact"
         if arn in self._services or arn in self._federated:

@@ -18,7 +18,10 @@ from doppio.kernel.policy.document import Policy, Statement, Who
 
 # Structs where one is made for each decision: a frozen dataclass takes five times as long.
 class AccessRequest(msgspec.Struct, frozen=True):
-    """Who wants to do what to what. `context` holds condition keys in lower case."""
+    """Who wants to do what to what. `context` holds condition keys in lower case.
+
+    `role` is the ARN of the role whose session the principal is, where it is known: it has a path.
+    """
 
     principal: str
     account: str
@@ -30,6 +33,7 @@ class AccessRequest(msgspec.Struct, frozen=True):
     principal_id: str = ""
     decisive: bool = False
     granted: bool = False
+    role: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -176,7 +180,7 @@ def _explicit_deny(
 def _named(who: Who, request: AccessRequest) -> str | None:
     """How a policy names the caller. A service is in no account, whoever it acts for."""
     account = "" if request.kind == "service" else request.account
-    return who.kind(request.principal, account, request.principal_id)
+    return who.kind(request.principal, account, request.principal_id, request.role)
 
 
 def speaks(statement: Statement, layer: str, request: AccessRequest, action: str) -> bool:

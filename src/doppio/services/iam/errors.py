@@ -33,6 +33,13 @@ class LimitExceeded(AwsError):
     status = 409
 
 
+class ConcurrentModification(AwsError):
+    """Something that is no longer as the request takes it to be."""
+
+    code = "ConcurrentModification"
+    status = 409
+
+
 class MalformedPolicyDocument(AwsError):
     """A document that is no policy."""
 

@@ -42,3 +42,8 @@ SAML_KEYS_MAX = 2
 OIDC_PROVIDERS_MAX = 100
 OIDC_CLIENT_IDS_MAX = 100
 OIDC_THUMBPRINTS_MAX = 5
+# Ours: how many requests one account may have under way, and for how long one waits in each state.
+DELEGATION_REQUESTS_MAX = 1_000
+DELEGATION_DAYS = 7
+DELEGATION_POLICY_CHARS_MAX = 6_144
+SUMMARY_CHARS_MAX = 10_000

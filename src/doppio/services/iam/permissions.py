@@ -16,6 +16,8 @@ from doppio.kernel.policy import PolicySet
 from doppio.kernel.service import Need, Operation
 from doppio.services.iam.attachments import managed
 from doppio.services.iam.common import named
+from doppio.services.iam.delegation_work import DELEGATED
+from doppio.services.iam.delegations import request_of
 from doppio.services.iam.errors import InvalidClientTokenId
 from doppio.services.iam.linked_roles import linked_arn, task_arn
 from doppio.services.iam.mfa_devices import device_of
@@ -67,6 +69,10 @@ _OWN = frozenset({
     "DeleteServiceSpecificCredential",
 })  # fmt: skip
 _PASSWORD_OWN = frozenset({"ChangePassword", "GetAccountPasswordPolicy"})
+# What the owner of a delegation request may do with it by default.
+_OWNERS = frozenset({
+    "GetDelegationRequest", "GetHumanReadableSummary", "UpdateDelegationRequest",
+})  # fmt: skip
 _RENAMES = {
     "UpdateUser": "NewUserName", "UpdateGroup": "NewGroupName",
     "UpdateServerCertificate": "NewServerCertificateName",
@@ -80,7 +86,7 @@ def guarded(operation: Operation) -> Operation:
         _check_session(ctx)
         asking = await _asking(ctx) if ctx.operation in _PASSWORD_OWN else ctx
         for need in await needs(ctx, req):
-            await asking.authorise(need.action, need.resource, need.context)
+            await asking.authorise(need.action, need.resource, need.context, granted=need.granted)
         return await operation(ctx, req)
 
     return run
@@ -106,6 +112,8 @@ async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
     """The action on what the operation touches, with IAM's condition keys."""
     operation = ctx.operation
     action = f"iam:{operation}"
+    if "Delegation" in operation or operation == "GetHumanReadableSummary":
+        return [await _delegation_need(ctx, operation, req)]
     arn, entity = await _target(ctx, operation, req)
     keys = _request_keys(operation, req)
     boundary = req.get("PermissionsBoundary") or getattr(entity, "boundary", None)
@@ -123,6 +131,26 @@ async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
         role_arn = role.arn if role else arn_of(ctx.account, Role.TYPE, "/", req["RoleName"])
         found.append(Need("iam:PassRole", role_arn, passed))
     return found
+
+
+async def _delegation_need(ctx: Context, operation: str, req: Mapping[str, Any]) -> Need:
+    """A request is of the account that it is made to; its owner may look at it and pass it on."""
+    action, arn = f"iam:{operation}", f"arn:aws:iam::{ctx.account}:delegation-request/"
+    if operation == "CreateDelegationRequest":
+        keys = {
+            "iam:delegationduration": str(req["SessionDuration"]),
+            "iam:notificationchannel": req["NotificationChannel"],
+            "iam:templatearn": req["Permissions"].get("PolicyTemplateArn"),
+        }
+        return Need(action, f"{arn}*", keys)
+    if operation == "ListDelegationRequests":
+        return Need(action)
+    wanted = req.get("DelegationRequestId") or req["EntityArn"].rpartition("/")[2]
+    found = await request_of(ctx.read(), wanted)
+    if found is None or not found.owner_account:
+        return Need(action, f"{arn}{wanted}")
+    by_default = operation in _OWNERS and found.owner == ctx.caller.arn
+    return Need(action, found.arn, granted=by_default)
 
 
 async def _target(
@@ -203,9 +231,12 @@ def _tag_keys(entity: object) -> dict[str, str]:
 
 
 def _check_session(ctx: Context) -> None:
-    """A user's own temporary credentials may use IAM only after MFA, a federated user's never."""
+    """A user's own temporary credentials may use IAM only after MFA, a federated user's never.
+
+    What has been delegated may: to make roles is what it is often for.
+    """
     caller = ctx.caller
-    temporary = (caller.access_key or "").startswith("ASIA")
+    temporary = (caller.access_key or "").startswith("ASIA") and DELEGATED not in caller.session
     with_mfa = caller.session.get("aws:multifactorauthpresent") == "true"
     if caller.kind == "federated-user" or (
         temporary and caller.kind in ("root", "user") and not with_mfa

@@ -14,6 +14,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import TOKEN
 from doppio.kernel.policy import compile_policy
 from doppio.services.iam.common import named, role_of
+from doppio.services.iam.delegation_work import delegated, traded_in
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
 from doppio.services.iam.linked_roles import make_linked_role
 from doppio.services.iam.mfa_devices import code_counts
@@ -41,9 +42,9 @@ from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, se
 __all__ = [
     "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml", "OidcProvider", "Role",
     "SamlProvider", "Session", "close_account", "code_counts", "compile_policy", "credentials",
-    "federation_of", "issuer_of", "issuer_url", "make_linked_role", "make_role", "managed_policy",
-    "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of", "provider_arn", "provider_of",
-    "role_of", "saml_provider_of", "session_of",
+    "delegated", "federation_of", "issuer_of", "issuer_url", "make_linked_role", "make_role",
+    "managed_policy", "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of",
+    "provider_arn", "provider_of", "role_of", "saml_provider_of", "session_of", "traded_in",
 ]  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from doppio.services.iam.account import Account
 from doppio.services.iam.account_details import AccountDetails
 from doppio.services.iam.belongings import Certificates, ServiceCredentials, SshKeys
 from doppio.services.iam.credential_report import GENERATE, CredentialReports, generate
+from doppio.services.iam.delegation_work import FORGET, TELL, forget_delegation, tell_requestor
+from doppio.services.iam.delegations import Delegations
 from doppio.services.iam.groups import Groups
 from doppio.services.iam.identities import Identities
 from doppio.services.iam.instance_profiles import InstanceProfiles
@@ -44,11 +46,14 @@ SERVICE = Service(
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
         OidcProviders(), SamlProviders(), PasswordPolicies(), ServerCertificates(),
         AccountDetails(), CredentialReports(), Simulation(), LastAccessed(), LinkedRoles(),
-        OutboundFederations(),
+        OutboundFederations(), Delegations(),
     ],
     needs=needs,
     identities=Identities,
-    jobs={JOB: delete_linked_role, GENERATE: generate},
+    jobs={
+        JOB: delete_linked_role, GENERATE: generate, TELL: tell_requestor,
+        FORGET: forget_delegation,
+    },
     pages={SUGGESTED: suggested_page},
 )  # fmt: skip
 SERVICE.operations.update(

@@ -98,6 +98,16 @@ class InvalidAuthorizationMessage(AwsError):
     text = "Message is not valid"
 
 
+class ExpiredTradeInToken(AwsError):
+    """A token of a delegated session that is over."""
+
+    code = "ExpiredTradeInTokenException"
+    text = (
+        "The trade-in token provided in the request has expired and can no longer be exchanged for "
+        "credentials. Request a new token and retry the operation."
+    )
+
+
 class IdpCommunicationError(AwsError):
     """An issuer that does not answer."""
 

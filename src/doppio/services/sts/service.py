@@ -8,6 +8,7 @@ from typing import Any
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
 from doppio.services.iam.ports import ISSUERS_PAGE
+from doppio.services.sts.delegated import Delegated
 from doppio.services.sts.grants import tag_conditions
 from doppio.services.sts.messages import Messages
 from doppio.services.sts.saml import SamlIdentities
@@ -17,18 +18,18 @@ from doppio.services.sts.token_keys import issuer_page
 from doppio.services.sts.web_identity import WebIdentities
 from doppio.services.sts.web_tokens import WebTokens, token_needs
 
+_BY_NAME = frozenset({"GetAccessKeyInfo", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetScopedCredentials"})
+
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """Most of STS needs no permission; roles' trust policies are asked by the operations."""
-    if operation in {"GetAccessKeyInfo", "DecodeAuthorizationMessage"}:
+    if operation in _BY_NAME:
         return (Need(f"sts:{operation}"),)
     if operation == "GetFederationToken":
         arn = f"arn:aws:sts::{ctx.account}:federated-user/{req['Name']}"
         keys = tag_conditions(req)
         need = Need("sts:GetFederationToken", arn, keys)
         return (need, Need("sts:TagSession", arn, keys)) if keys else (need,)
-    if operation == "GetScopedCredentials":
-        return (Need("sts:GetScopedCredentials"),)
     if operation == "GetWebIdentityToken":
         return token_needs(req)
     return ()
@@ -36,7 +37,10 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
 
 SERVICE = Service(
     "sts",
-    groups=[Sessions(), WebIdentities(), SamlIdentities(), WebTokens(), Scoping(), Messages()],
+    groups=[
+        Sessions(), WebIdentities(), SamlIdentities(), WebTokens(), Scoping(), Messages(),
+        Delegated(),
+    ],
     needs=needs,
     anonymous=["AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"],
     pages={ISSUERS_PAGE: issuer_page},

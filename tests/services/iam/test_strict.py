@@ -1,0 +1,66 @@
+"""`--auth strict`: the convenience keys are nobody's, and every key must be one that IAM has given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from doppio.app import Settings
+from doppio.server import InThread
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[InThread]:
+    thread = InThread(Settings(port=0, strict_auth=True))
+    thread.start()
+    yield thread
+    thread.stop()
+
+
+def client(strict: InThread, service: str, key: str, secret: str, token: str | None = None) -> Any:
+    """A real client with these keys."""
+    assert strict.running is not None
+    return boto3.client(
+        service, endpoint_url=strict.running.endpoint, region_name="us-east-1",
+        aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["test", "000000000000", "123456789012"])
+@pytest.mark.parametrize("token", [None, "test"])
+def test_convenience_keys_are_refused_over_http(
+    strict: InThread, key: str, token: str | None
+) -> None:
+    for service, method, code in (
+        ("sts", "get_caller_identity", "InvalidClientTokenId"),
+        ("sqs", "list_queues", "InvalidClientTokenId"),
+        ("s3", "list_buckets", "InvalidAccessKeyId"),
+        ("dynamodb", "list_tables", "UnrecognizedClientException"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            getattr(client(strict, service, key, "test", token), method)()
+        assert refused.value.response["Error"]["Code"] == code
+
+
+def test_keys_that_iam_has_given_count_and_so_do_sessions(strict: InThread) -> None:
+    running = strict.running
+    assert running is not None
+    root = strict.call(running.cloud.identities.root_key("123456789012"))
+    iam = client(strict, "iam", *root)
+    iam.create_user(UserName="barista")
+    key = iam.create_access_key(UserName="barista")["AccessKey"]
+    sts = client(strict, "sts", key["AccessKeyId"], key["SecretAccessKey"])
+    assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:user/barista"
+    session = sts.get_session_token()["Credentials"]
+    again = client(
+        strict, "sts", session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]
+    )
+    assert again.get_caller_identity()["Account"] == "123456789012"
+    wrong = client(strict, "sts", key["AccessKeyId"], "test")
+    with pytest.raises(ClientError) as refused:
+        wrong.get_caller_identity()
+    assert refused.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
