@@ -117,6 +117,16 @@ async def resource_policy(reader: Reader, arn: str) -> str | None:
     return None if resource is None else resource.document
 
 
+def would_allow(ctx: Context, need: Need, document: str, owner: str) -> bool:
+    """Whether the caller could do this if the resource had another policy: a document's.
+
+    For services that do not let somebody lock themselves out.
+    """
+    policies: PolicySet = ctx.caller.policies or NO_POLICIES
+    policies = policies.with_resource(compile_policy(document), need.resource)
+    return evaluate(access_request(ctx, need, owner), policies).allowed
+
+
 def _is_own(caller: Caller, arn: str, facts: _Facts | None) -> bool:
     """Whether an account's root asks for what is its account's alone: nothing is to be decided."""
     if caller.kind != "root" or caller.policies is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.services.kms.helpers import key
+from tests.services.kms.helpers import allow, key, key_policy, user
 from tests.services.world import ACCOUNT, REGION, World, refusal, told
 
 
@@ -156,10 +156,71 @@ async def test_what_is_not_here_is_said_not_to_be(world: World) -> None:
     for req in (
         {"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"},
         {"KeySpec": "ML_KEM_512", "KeyUsage": "ENCAPSULATE_DECAPSULATE"},
-        {"MultiRegion": True},
-        {"Origin": "EXTERNAL"},
     ):
         assert (await refusal(key(world, **req)))[0] == "NotImplemented"
     assert (await refusal(key(world, KeySpec="RSA_2048")))[0] == "ValidationException"
     wrong = key(world, KeySpec="HMAC_256", KeyUsage="SIGN_VERIFY")
     assert (await refusal(wrong))[0] == "ValidationException"
+
+
+@told
+async def test_nobody_locks_himself_out_by_accident(world: World) -> None:
+    ann = await user(world, "ann", allow("kms:*"))
+    closed = key_policy(allow("kms:Encrypt", Principal="*"), root=False)
+    text = "The new key policy will not allow you to update the key policy in the future."
+    for call in (
+        key(world, caller=ann, Policy=closed),
+        world.call(
+            "kms", "put_key_policy", caller=ann, KeyId=(await key(world))["KeyId"], Policy=closed
+        ),
+    ):
+        assert await refusal(call) == ("MalformedPolicyDocumentException", text)
+    made = await key(world, caller=ann, Policy=closed, BypassPolicyLockoutSafetyCheck=True)
+    found = await refusal(world.call("kms", "describe_key", KeyId=made["KeyId"]))
+    assert found[0] == "AccessDeniedException"
+    own = key_policy(allow("kms:*", Principal={"AWS": ann.arn}), root=False)
+    await key(world, caller=ann, Policy=own)
+
+
+@told
+async def test_a_key_that_is_off_rotates_when_it_is_on_again(world: World) -> None:
+    name = {"KeyId": (await key(world))["KeyId"]}
+    await world.call("kms", "enable_key_rotation", **name, RotationPeriodInDays=90)
+    await world.call("kms", "disable_key", **name)
+    await world.advance(days=100)
+    assert (await world.call("kms", "list_key_rotations", **name))["Rotations"] == []
+    await world.call("kms", "enable_key", **name)
+    await world.settle()
+    rotations = (await world.call("kms", "list_key_rotations", **name))["Rotations"]
+    assert [one["RotationType"] for one in rotations] == ["AUTOMATIC"]
+    await world.call("kms", "schedule_key_deletion", **name)
+    status = await world.call("kms", "get_key_rotation_status", **name)
+    assert status["KeyRotationEnabled"] is False
+    await world.call("kms", "cancel_key_deletion", **name)
+    status = await world.call("kms", "get_key_rotation_status", **name)
+    assert status["KeyRotationEnabled"] is True
+
+
+@told
+async def test_rotations_on_demand_have_a_limit_and_are_listed_by_pages(world: World) -> None:
+    name = {"KeyId": (await key(world))["KeyId"]}
+    for _ in range(25):
+        await world.call("kms", "rotate_key_on_demand", **name)
+    over = await refusal(world.call("kms", "rotate_key_on_demand", **name))
+    assert over[0] == "LimitExceededException"
+    asked = {**name, "Limit": 20, "IncludeKeyMaterial": "ALL_KEY_MATERIAL"}
+    first = await world.call("kms", "list_key_rotations", **asked)
+    rest = await world.call("kms", "list_key_rotations", **asked, Marker=first["NextMarker"])
+    every = [*first["Rotations"], *rest["Rotations"]]
+    assert (len(first["Rotations"]), len(every), rest["Truncated"]) == (20, 26, False)
+    assert "RotationDate" not in every[0]
+    states = [one["KeyMaterialState"] for one in every]
+    assert states == ["NON_CURRENT"] * 25 + ["CURRENT"]
+    described = (await world.call("kms", "describe_key", **name))["KeyMetadata"]
+    assert described["CurrentKeyMaterialId"] == every[-1]["KeyMaterialId"]
+    # Close to a rotation that comes by itself, none is made by hand.
+    soon = {"KeyId": (await key(world))["KeyId"]}
+    await world.call("kms", "enable_key_rotation", **soon, RotationPeriodInDays=90)
+    await world.advance(days=89, hours=23, minutes=45)
+    call = world.call("kms", "rotate_key_on_demand", **soon)
+    assert (await refusal(call))[0] == "ConflictException"

@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from doppio.kernel.authorise import put_resource
+from doppio.kernel.authorise import check_policy_document, put_resource, would_allow
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.services.kms import conditions, crypto
+from doppio.kernel.identity import root_of
+from doppio.kernel.listening import tell
+from doppio.kernel.service import Need
+from doppio.services.kms import conditions, crypto, limits
 from doppio.services.kms.errors import (
     Disabled,
     InvalidArn,
     InvalidKeyUsage,
     KmsInvalidState,
+    MalformedPolicyDocument,
     NotFound,
+    UnsupportedOperation,
 )
 from doppio.services.kms.granted import grant_for
 from doppio.services.kms.records import Alias, Key, Material, RootKey
 from doppio.wire.errors import AccessDenied
 
+ROTATE = "kms.rotate"
 _ROOT = "root"
 _VIA = "kms:viaservice"
 
@@ -171,6 +178,49 @@ async def root_key(ctx: Context) -> bytes:
     return await ctx.transact(make)
 
 
+async def again(tx: Tx, seen: Key) -> Key:
+    """A key that was found before, as it is in this transaction."""
+    key = await tx.get(Key, seen.account, seen.region, seen.id)
+    if key is None:
+        raise NotFound(f"Key '{seen.arn}' does not exist")
+    return key
+
+
+async def tell_of(tx: Tx, kind: str, key: Key) -> None:
+    """Tell EventBridge what happened to a key, in AWS's words."""
+    await tell(tx, (key.account, key.region), "aws.kms", kind, {"key-id": key.id}, [key.arn])
+
+
+def is_symmetric(key: Key) -> bool:
+    """Whether a key encrypts and decrypts by one secret."""
+    return key.spec == "SYMMETRIC_DEFAULT"
+
+
+def customers(key: Key) -> Key:
+    """The key, if it is not AWS's own."""
+    if key.manager == "AWS":
+        raise UnsupportedOperation(f"{key.arn} is managed by AWS and cannot be changed.")
+    return key
+
+
+def check_policy(ctx: Context, arn: str, document: str, *, bypass: bool) -> None:
+    """Raise MalformedPolicyDocument for what is no key policy, or locks out who sets it."""
+    if len(document.encode()) > limits.POLICY_BYTES_MAX:
+        raise MalformedPolicyDocument("The policy is too large")
+    try:
+        check_policy_document(document, needs_principal=True)
+    except ValueError as error:
+        raise MalformedPolicyDocument(str(error)) from error
+    keys = {"kms:calleraccount": ctx.caller.account}
+    need = Need("kms:PutKeyPolicy", arn, keys, decisive=True)
+    # Where the account is let in, its own policies decide, and its root can change the key's.
+    root = ctx.derive(root_of(ctx.account))
+    if not bypass and not any(would_allow(who, need, document, ctx.account) for who in (root, ctx)):
+        raise MalformedPolicyDocument(
+            "The new key policy will not allow you to update the key policy in the future."
+        )
+
+
 def default_policy(account: str, partition: str) -> str:
     """AWS's default: the account's own policies decide."""
     return json.dumps(
@@ -199,6 +249,7 @@ async def _managed(ctx: Context, name: str) -> Key:
         return await named(ctx.read(), name)
     key_id = ctx.new_id()
     material = await new_material(ctx, key_id, ctx.kernel.ids.bytes(32))
+    rotates_at = ctx.now + timedelta(days=limits.ROTATION_DAYS)
 
     async def make(tx: Tx) -> Key:
         if await tx.get(Alias, account, region, alias) is not None:
@@ -237,6 +288,8 @@ async def _managed(ctx: Context, name: str) -> Key:
                 materials=[material],
                 description=f"Default key that protects my {service.upper()} objects",
                 manager="AWS",
+                rotation_days=limits.ROTATION_DAYS,
+                rotates_at=rotates_at,
                 policy=policy,
             )
         )
@@ -247,6 +300,7 @@ async def _managed(ctx: Context, name: str) -> Key:
             )
         )  # fmt: skip
         put_resource(tx, key.arn, account, policy)
+        await tx.schedule(rotates_at, ROTATE, key.arn)
         return key
 
     return await ctx.transact(make)

@@ -9,6 +9,14 @@ class AlreadyExists(AwsError):
     code = "AlreadyExistsException"
 
 
+class RotationConflict(AwsError):
+    code = "ConflictException"
+    text = (
+        "The request was rejected because an automatic rotation of this key is currently in "
+        "progress or scheduled to begin within the next 20 minutes."
+    )
+
+
 class Disabled(AwsError):
     code = "DisabledException"
 
@@ -18,9 +26,17 @@ class DryRunOperation(AwsError):
     text = "The request would have succeeded, but the DryRun option is set."
 
 
+class ExpiredImportToken(AwsError):
+    code = "ExpiredImportTokenException"
+
+
 class IncorrectKey(AwsError):
     code = "IncorrectKeyException"
     text = "The key ID in the request does not identify a CMK that can perform this operation."
+
+
+class IncorrectKeyMaterial(AwsError):
+    code = "IncorrectKeyMaterialException"
 
 
 class InvalidAliasName(AwsError):
@@ -41,6 +57,10 @@ class InvalidGrantId(AwsError):
 
 class InvalidGrantToken(AwsError):
     code = "InvalidGrantTokenException"
+
+
+class InvalidImportToken(AwsError):
+    code = "InvalidImportTokenException"
 
 
 class InvalidKeyUsage(AwsError):

@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Reader, Tx, index_row_key, row_key
 from doppio.kernel.paging import page_token
 from doppio.services.kms import limits
-from doppio.services.kms.access import check, named, not_pending, permitted, root_key
+from doppio.services.kms.access import (
+    again,
+    check,
+    named,
+    not_pending,
+    permitted,
+    root_key,
+)
 from doppio.services.kms.conditions import of_request
 from doppio.services.kms.errors import (
     Disabled,
@@ -23,7 +30,7 @@ from doppio.services.kms.errors import (
     Validation,
 )
 from doppio.services.kms.granted import grant_for, is_within, named_by, names_of, token_of
-from doppio.services.kms.keys import again, position
+from doppio.services.kms.keys import position
 from doppio.services.kms.records import BY_GRANTEE, BY_RETIRING, Grant, Key
 
 if TYPE_CHECKING:

@@ -1,45 +1,42 @@
-"""Keys: made, described, switched off and on, and deleted after a waiting time."""
+"""Keys: made, described, switched off and on."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.authorise import check_policy_document, forget_resource, put_resource
-from doppio.kernel.context import Context, Tx, row_key
-from doppio.kernel.jobs import Job
-from doppio.kernel.listening import tell
+from doppio.kernel.authorise import put_resource
+from doppio.kernel.context import Context, row_key
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.kms import crypto, limits, pairs
 from doppio.services.kms.access import (
+    ROTATE,
+    again,
+    check_policy,
+    customers,
     default_policy,
     new_material,
     not_pending,
+    owned,
     permitted,
+    settled,
 )
 from doppio.services.kms.errors import (
     InvalidMarker,
     KmsInvalidState,
-    MalformedPolicyDocument,
-    NotFound,
     TagProblem,
-    UnsupportedOperation,
     Validation,
 )
-from doppio.services.kms.granted import forget_grants
-from doppio.services.kms.records import BY_KEY, Key, LastUse
-from doppio.services.kms.signing import algorithms
+from doppio.services.kms.metadata import metadata
+from doppio.services.kms.records import Key
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import kms as w
-
-DELETE = "kms.delete"
 
 
 class Keys:
@@ -49,26 +46,34 @@ class Keys:
         """Make a key; its policy is the caller's, or lets the account's own policies decide."""
         spec = req.get("KeySpec") or req.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
         usage = _usage_of(spec, req.get("KeyUsage"))
-        _refuse_what_is_not_here(req)
+        origin = req.get("Origin", "AWS_KMS")
+        if origin not in {"AWS_KMS", "EXTERNAL"}:
+            raise NotImplementedByDoppio("kms: custom key stores exist in AWS and not here")
+        several = bool(req.get("MultiRegion"))
+        key_id = f"mrk-{ctx.new_id().replace('-', '')}" if several else ctx.new_id()
         policy = req.get("Policy") or default_policy(ctx.account, ctx.partition)
-        check_policy(policy)
-        key_id = ctx.new_id()
-        private, public = await _generated(ctx, spec)
-        material = await new_material(ctx, key_id, private)
         key = Key(
             account=ctx.account,
             region=ctx.region,
             id=key_id,
             partition=ctx.partition,
             created_at=ctx.now,
-            materials=[material],
+            materials=[],
             spec=spec,
             usage=usage,
             description=req.get("Description", ""),
-            public=public,
             policy=policy,
-            tags=_tags({}, req.get("Tags") or []),
+            tags=tagged({}, req.get("Tags") or []),
+            origin=origin,
+            primary=ctx.region if several else "",
+            state="Enabled" if origin == "AWS_KMS" else "PendingImport",
         )
+        bypass = bool(req.get("BypassPolicyLockoutSafetyCheck"))
+        check_policy(ctx, key.arn, policy, bypass=bypass)
+        if origin == "AWS_KMS":
+            private, public = await _generated(ctx, spec)
+            material = await new_material(ctx, key_id, private)
+            key = replace(key, materials=[material], public=public)
         async with ctx.write() as tx:
             tx.put(key)
             put_resource(tx, key.arn, key.account, policy)
@@ -96,7 +101,7 @@ class Keys:
         return result
 
     async def enable_key(self, ctx: Context, req: w.EnableKeyRequest) -> None:
-        """Let a key be used again."""
+        """Let a key be used again; a rotation that has come due meanwhile is made up for."""
         await self._state(ctx, req["KeyId"], "EnableKey", "Enabled")
 
     async def disable_key(self, ctx: Context, req: w.DisableKeyRequest) -> None:
@@ -104,90 +109,34 @@ class Keys:
         await self._state(ctx, req["KeyId"], "DisableKey", "Disabled")
 
     async def _state(self, ctx: Context, name: str, action: str, state: str) -> None:
-        seen = _customers(await permitted(ctx, name, action))
+        seen = customers(await owned(ctx, name, action, {}))
         async with ctx.write() as tx:
-            key = not_pending(await again(tx, seen))
+            key = settled(await again(tx, seen))
+            if key.state == "PendingImport":
+                raise KmsInvalidState(f"{key.arn} is pending import.")
             tx.put(replace(key, state=state))
+            if state == "Enabled" and key.rotates_at is not None and not key.is_replica:
+                await tx.schedule(key.rotates_at, ROTATE, key.arn)
 
     async def update_key_description(
         self, ctx: Context, req: w.UpdateKeyDescriptionRequest
     ) -> None:
         """Say something else of a key."""
-        seen = _customers(await permitted(ctx, req["KeyId"], "UpdateKeyDescription", req))
+        seen = customers(await owned(ctx, req["KeyId"], "UpdateKeyDescription", req))
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
             tx.put(replace(key, description=req["Description"]))
 
-    async def schedule_key_deletion(
-        self, ctx: Context, req: w.ScheduleKeyDeletionRequest
-    ) -> w.ScheduleKeyDeletionResponse:
-        """Delete a key in 7 to 30 days, on the cloud's clock; until then it may be kept."""
-        days = req.get("PendingWindowInDays", limits.DELETION_DAYS_MAX)
-        if not limits.DELETION_DAYS_MIN <= days <= limits.DELETION_DAYS_MAX:
-            raise Validation("PendingWindowInDays must be between 7 and 30 days, inclusive.")
-        seen = _customers(await permitted(ctx, req["KeyId"], "ScheduleKeyDeletion", req))
-        at = ctx.now + timedelta(days=days)
-        async with ctx.write() as tx:
-            key = not_pending(await again(tx, seen))
-            tx.put(replace(key, state="PendingDeletion", deletion_at=at))
-            await tx.schedule(at, DELETE, key.arn)
-        return {
-            "KeyId": key.arn,
-            "DeletionDate": at,
-            "KeyState": "PendingDeletion",
-            "PendingWindowInDays": days,
-        }
-
-    async def cancel_key_deletion(
-        self, ctx: Context, req: w.CancelKeyDeletionRequest
-    ) -> w.CancelKeyDeletionResponse:
-        """Keep a key after all; it is disabled then."""
-        seen = await permitted(ctx, req["KeyId"], "CancelKeyDeletion", req)
-        async with ctx.write() as tx:
-            key = await again(tx, seen)
-            if key.state != "PendingDeletion":
-                raise KmsInvalidState(f"{key.arn} is not pending deletion.")
-            tx.put(replace(key, state="Disabled", deletion_at=None))
-            await tx.unschedule(DELETE, key.arn)
-        return {"KeyId": key.arn}
-
-    async def put_key_policy(self, ctx: Context, req: w.PutKeyPolicyRequest) -> None:
-        """Set who may use a key; the policy counts for the next request."""
-        if req.get("PolicyName", "default") != "default":
-            raise NotFound("No such policy exists")
-        check_policy(req["Policy"])
-        seen = _customers(await permitted(ctx, req["KeyId"], "PutKeyPolicy", req))
-        async with ctx.write() as tx:
-            key = not_pending(await again(tx, seen))
-            tx.put(replace(key, policy=req["Policy"]))
-            put_resource(tx, key.arn, key.account, req["Policy"])
-
-    async def get_key_policy(
-        self, ctx: Context, req: w.GetKeyPolicyRequest
-    ) -> w.GetKeyPolicyResponse:
-        """Who may use a key."""
-        if req.get("PolicyName", "default") != "default":
-            raise NotFound("No such policy exists")
-        key = await permitted(ctx, req["KeyId"], "GetKeyPolicy", req)
-        return {"Policy": key.policy, "PolicyName": "default"}
-
-    async def list_key_policies(
-        self, ctx: Context, req: w.ListKeyPoliciesRequest
-    ) -> w.ListKeyPoliciesResponse:
-        """A key has one policy, and it is called default."""
-        await permitted(ctx, req["KeyId"], "ListKeyPolicies", req)
-        return {"PolicyNames": ["default"], "Truncated": False}
-
     async def tag_resource(self, ctx: Context, req: w.TagResourceRequest) -> None:
         """Put tags on a key, over those of the same keys."""
-        seen = _customers(await permitted(ctx, req["KeyId"], "TagResource", req))
+        seen = customers(await permitted(ctx, req["KeyId"], "TagResource", req))
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
-            tx.put(replace(key, tags=_tags(key.tags, req["Tags"])))
+            tx.put(replace(key, tags=tagged(key.tags, req["Tags"])))
 
     async def untag_resource(self, ctx: Context, req: w.UntagResourceRequest) -> None:
         """Take tags off a key."""
-        seen = _customers(await permitted(ctx, req["KeyId"], "UntagResource", req))
+        seen = customers(await permitted(ctx, req["KeyId"], "UntagResource", req))
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
             tx.put(replace(key, tags=tags.without(key.tags, req["TagKeys"])))
@@ -201,64 +150,6 @@ class Keys:
         return {"Tags": cast("list[w.Tag]", listed), "Truncated": False}
 
 
-async def delete_key(ctx: Context, job: Job) -> None:
-    """The waiting time is over: key, aliases and all that was encrypted are lost."""
-    parts = job.key.split(":")
-    name = (parts[4], parts[3], parts[5].removeprefix("key/"))
-    seen = await ctx.read().get(Key, *name)
-    if seen is not None and seen.deletion_at is not None and seen.deletion_at <= ctx.clock.now():
-        await forget_grants(ctx, seen)
-        await ctx.kernel.uses.flush()
-    async with ctx.write() as tx:
-        key = await tx.get(Key, *name)
-        if key is None or key.deletion_at is None or key.deletion_at > ctx.clock.now():
-            return
-        for alias in await tx.find(BY_KEY, (key.account, key.region, key.id), limit=1000):
-            tx.delete(alias)
-        tx.delete(key)
-        use = await tx.get(LastUse, *name)
-        if use is not None:
-            tx.delete(use)
-        forget_resource(tx, key.arn)
-        await tell_of(tx, "KMS CMK Deletion", key)
-
-
-async def tell_of(tx: Tx, kind: str, key: Key) -> None:
-    """Tell EventBridge what happened to a key, in AWS's words."""
-    await tell(tx, (key.account, key.region), "aws.kms", kind, {"key-id": key.id}, [key.arn])
-
-
-async def again(tx: Tx, seen: Key) -> Key:
-    """A key that was found before, as it is in this transaction."""
-    key = await tx.get(Key, seen.account, seen.region, seen.id)
-    if key is None:
-        raise NotFound(f"Key '{seen.arn}' does not exist")
-    return key
-
-
-def metadata(key: Key) -> w.KeyMetadata:
-    """What DescribeKey tells of a key."""
-    told: dict[str, Any] = {
-        "AWSAccountId": key.account,
-        "KeyId": key.id,
-        "Arn": key.arn,
-        "CreationDate": key.created_at,
-        "Enabled": key.state == "Enabled",
-        "Description": key.description,
-        "KeyUsage": key.usage,
-        "KeyState": key.state,
-        "Origin": "AWS_KMS",
-        "KeyManager": key.manager,
-        "CustomerMasterKeySpec": key.spec,
-        "KeySpec": key.spec,
-        "MultiRegion": False,
-    }
-    if key.deletion_at is not None:
-        told["DeletionDate"] = key.deletion_at
-    told.update(algorithms(key.spec, key.usage))
-    return cast("w.KeyMetadata", told)
-
-
 def position(req: Mapping[str, Any], scope: str) -> bytes | None:
     """Where a page begins. Raises InvalidMarker."""
     token = req.get("Marker")
@@ -268,16 +159,6 @@ def position(req: Mapping[str, Any], scope: str) -> bytes | None:
         return token_key(token, scope)
     except BadToken as error:
         raise InvalidMarker from error
-
-
-def check_policy(document: str) -> None:
-    """Raise MalformedPolicyDocument for what is no key policy."""
-    if len(document.encode()) > limits.POLICY_BYTES_MAX:
-        raise MalformedPolicyDocument("The policy is too large")
-    try:
-        check_policy_document(document, needs_principal=True)
-    except ValueError as error:
-        raise MalformedPolicyDocument(str(error)) from error
 
 
 async def _generated(ctx: Context, spec: str) -> tuple[bytes, bytes]:
@@ -308,22 +189,8 @@ def _usage_of(spec: str, asked: str | None) -> str:
     return asked
 
 
-def _refuse_what_is_not_here(req: Mapping[str, Any]) -> None:
-    if req.get("Origin", "AWS_KMS") != "AWS_KMS":
-        raise NotImplementedByDoppio(
-            "kms: imported material and key stores exist in AWS and not yet here"
-        )
-    if req.get("MultiRegion"):
-        raise NotImplementedByDoppio("kms: multi-Region keys exist in AWS and not yet here")
-
-
-def _customers(key: Key) -> Key:
-    if key.manager == "AWS":
-        raise UnsupportedOperation(f"{key.arn} is managed by AWS and cannot be changed.")
-    return key
-
-
-def _tags(old: Mapping[str, str], given: Any) -> dict[str, str]:
+def tagged(old: Mapping[str, str], given: Any) -> dict[str, str]:
+    """A key's tags, and those that are given. Raises TagProblem."""
     try:
         return tags.merged(old, tags.from_list(given, "TagKey", "TagValue"))
     except tags.BadTags as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import (
     ec,
     ed25519,
@@ -243,3 +243,19 @@ def _padding(algorithm: str) -> Any:
     if "_PSS_" in algorithm:
         return padding.PSS(padding.MGF1(digest), digest.digest_size)
     return padding.PKCS1v15()
+
+
+def unwrap(private: bytes, algorithm: str, blob: bytes) -> bytes:
+    """Material that was wrapped by a public half, directly or by an AES key. Raises Unreadable.
+
+    An AES key comes first, under RSA, and behind it the material under the AES key (RFC 5649).
+    """
+    if not algorithm.startswith("RSA_AES_KEY_WRAP"):
+        return decrypt(private, algorithm, blob)
+    key = cast("rsa.RSAPrivateKey", serialization.load_der_private_key(private, None))
+    size = key.key_size // 8
+    oaep = algorithm.replace("RSA_AES_KEY_WRAP", "RSAES_OAEP")
+    try:
+        return keywrap.aes_key_unwrap_with_padding(decrypt(private, oaep, blob[:size]), blob[size:])
+    except (keywrap.InvalidUnwrap, ValueError) as error:
+        raise Unreadable("another key, or another wrapping") from error
