@@ -87,7 +87,7 @@ class Cloud:
         self.throttles = settings.realistic_throughput
         self.clock = Clock(settings.host_clock)
         self.wakers = Wakers()
-        self.machine = Machine(settings.smtp_server)
+        self.machine = Machine(settings.smtp_server, hosts=settings.hosts, tls=self.server_tls)
         self.endpoint = f"http://localhost:{settings.port}"
         self._throw_away: str | None = None
         self.data = settings.data or self._temporary()
@@ -145,6 +145,8 @@ class Cloud:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for runner in self._runners:
             await runner.close()
+        # Controllers open what listens: now nothing opens again.
+        await self.machine.quiet()
         await self._jobs.close()
         await self._dispatcher.close()
         await self.audit.flush()
@@ -160,6 +162,12 @@ class Cloud:
             tx.put(SavedClock(state=state))
             tx.wake("clock")
         self.clock.set(state)
+
+    def server_tls(self) -> Any:
+        """The server's side of TLS, under this cloud's own authority; made at its first use."""
+        from doppio.gateway import tls
+
+        return tls.server_context(tls.ensure_ca(self.data / "ca", self.clock.host_now()))
 
     # The kernel's port.
 

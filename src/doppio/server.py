@@ -74,7 +74,7 @@ async def run(settings: Settings) -> Running:
             gateway,
             settings.hosts,
             settings.port,
-            tls=_tls(cloud) if settings.tls else None,
+            tls=cloud.server_tls() if settings.tls else None,
             limits=Limits(),
             host_seconds=cloud.clock.host.seconds,
             bad_request=gateway.bad_request,
@@ -138,13 +138,6 @@ def write_secret(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
     temporary.replace(path)
-
-
-def _tls(cloud: Cloud) -> Any:
-    from doppio.gateway import tls
-
-    authority = tls.ensure_ca(cloud.data / "ca", cloud.clock.host_now())
-    return tls.server_context(authority)
 
 
 class InThread:

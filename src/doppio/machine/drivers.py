@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
+
     from doppio.machine.http_client import HttpClient
     from doppio.machine.smtp_client import SmtpClient
+    from doppio.machine.tcp_server import TcpServer
+
+
+def _no_tls() -> ssl.SSLContext:
+    raise AssertionError("this cloud has no certificate")
 
 
 class Machine:
-    """All drivers; each is made when it is first used. `smtp_server` takes mails, if there is one."""
+    """All drivers; each is made when it is first used. `smtp_server` takes mails, if there is one.
 
-    def __init__(self, smtp_server: tuple[str, int] | None = None) -> None:
+    Services that listen do so at `hosts`, with the certificate that `tls` brings.
+    """
+
+    def __init__(
+        self,
+        smtp_server: tuple[str, int] | None = None,
+        *,
+        hosts: Sequence[str] = ("127.0.0.1",),
+        tls: Callable[[], ssl.SSLContext] = _no_tls,
+    ) -> None:
         self._smtp_server = smtp_server
+        self._hosts = hosts
+        self._tls = tls
 
     @cached_property
     def http(self) -> HttpClient:
@@ -32,6 +51,18 @@ class Machine:
         from doppio.machine.smtp_client import SmtpClient
 
         return SmtpClient(*self._smtp_server)
+
+    @cached_property
+    def tcp(self) -> TcpServer:
+        """Ports at which services listen."""
+        from doppio.machine.tcp_server import TcpServer
+
+        return TcpServer(self._hosts, self._tls)
+
+    async def quiet(self) -> None:
+        """Let no service listen any more."""
+        if "tcp" in self.__dict__:
+            await self.tcp.quiet_all("")
 
     def close(self) -> None:
         """Let go of what was used."""
