@@ -18,7 +18,10 @@ from doppio.services.sts.token_keys import issuer_page
 from doppio.services.sts.web_identity import WebIdentities
 from doppio.services.sts.web_tokens import WebTokens, token_needs
 
-_BY_NAME = frozenset({"GetAccessKeyInfo", "DecodeAuthorizationMessage", "GetDelegatedAccessToken", "GetScopedCredentials"})
+_BY_NAME = frozenset({
+    "DecodeAuthorizationMessage", "GetAccessKeyInfo", "GetDelegatedAccessToken",
+    "GetScopedCredentials",
+})  # fmt: skip
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
@@ -44,4 +47,4 @@ SERVICE = Service(
     needs=needs,
     anonymous=["AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"],
     pages={ISSUERS_PAGE: issuer_page},
-)
+)  # fmt: skip
