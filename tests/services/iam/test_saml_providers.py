@@ -78,6 +78,7 @@ def changed(old: str, new: str) -> str:
                 "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]>"),
         changed("entityID=", "validUntil='soon' entityID="),
     ],
+    ids=str.split("long cut nameless plural service protocol encrypting certificate entity soon"),
 )  # fmt: skip
 def test_what_is_no_metadata_of_an_identity_provider_is_refused(metadata: str) -> None:
     @told
