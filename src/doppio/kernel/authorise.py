@@ -24,7 +24,7 @@ from doppio.kernel.guardrails import (
     scps_for,
     source_account,
 )
-from doppio.kernel.identity import Caller, principal_arn
+from doppio.kernel.identity import ISSUER, Caller, principal_arn
 from doppio.kernel.policy import (
     AccessRequest,
     Decision,
@@ -290,6 +290,7 @@ def access_request(
         resource_account=owner,
         context=Conditions(ctx, need.context, need.beyond, owner, bearing),
         principal_id=caller.id,
+        issuer=caller.session.get(ISSUER, ""),
         decisive=need.decisive,
         granted=need.granted,
     )
@@ -392,7 +393,7 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:currenttime": lambda ctx: ctx.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
     "aws:epochtime": lambda ctx: str(int(ctx.now.timestamp())),
     "aws:principalaccount": lambda ctx: ctx.caller.account,
-    "aws:principalarn": lambda ctx: principal_arn(ctx.caller.arn),
+    "aws:principalarn": lambda ctx: principal_arn(ctx.caller),
     "aws:principalisawsservice": lambda ctx: str(ctx.caller.kind == "service").lower(),
     "aws:principalservicename": lambda ctx: (
         ctx.caller.arn if ctx.caller.kind == "service" else None

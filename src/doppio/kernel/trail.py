@@ -242,7 +242,7 @@ def identity_of(caller: Caller) -> dict[str, Any]:
     if caller.kind == "user":
         found["userName"] = caller.arn.rpartition("/")[2]
     if caller.kind == "assumed-role":
-        role = principal_arn(caller.arn)
+        role = principal_arn(caller)
         session = caller.session
         attributes = {"mfaAuthenticated": str(session.get("aws:multifactorauthpresent", "false"))}
         if "aws:tokenissuetime" in session:

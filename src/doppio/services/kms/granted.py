@@ -41,7 +41,7 @@ async def grant_for(
 
 def names_of(caller: Caller) -> set[str]:
     """The names under which a grant can mean this caller."""
-    return {caller.arn, principal_arn(caller.arn)}
+    return {caller.arn, principal_arn(caller)}
 
 
 def _holds(grant: Grant, action: str, caller: Caller, context: Mapping[str, str]) -> bool:

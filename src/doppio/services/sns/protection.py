@@ -227,14 +227,14 @@ def delivered(
 
 def subscriber_of(caller: Caller) -> str:
     """Who subscribed, as data protection policies name principals."""
-    return principal_arn(caller.arn)
+    return principal_arn(caller)
 
 
 def _of(topic: Topic, direction: str, caller: Caller) -> list[Statement]:
     return [
         one
         for one in statements_of(topic.data_protection or "")
-        if one.direction == direction and one.concerns(principal_arn(caller.arn), caller.account)
+        if one.direction == direction and one.concerns(principal_arn(caller), caller.account)
     ]
 
 
