@@ -22,7 +22,7 @@ from doppio.kernel.guardrails import (
     put_guardrail,
     put_place,
 )
-from doppio.kernel.identity import ANONYMOUS, ROLE, Caller, root_of, service_caller
+from doppio.kernel.identity import ANONYMOUS, ISSUER, Caller, root_of, service_caller
 from doppio.kernel.policy import PolicySet, compile_policy
 from doppio.kernel.service import Need
 from doppio.wire.errors import AccessDenied
@@ -58,7 +58,7 @@ def session(role: str = "role/brewing", account: str = ACCOUNT) -> Caller:
     arn = f"arn:aws:sts::{account}:assumed-role/{role.rpartition('/')[2]}/shift"
     return replace(
         user(account), arn=arn, id="AROA:shift", kind="assumed-role",
-        session={ROLE: f"arn:aws:iam::{account}:{role}"},
+        session={ISSUER: f"arn:aws:iam::{account}:{role}"},
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from doppio.kernel.guardrails import (
     scps_for,
     source_account,
 )
-from doppio.kernel.identity import ROLE, Caller, principal_arn
+from doppio.kernel.identity import ISSUER, Caller, principal_arn
 from doppio.kernel.policy import (
     AccessRequest,
     Decision,
@@ -316,9 +316,9 @@ def access_request(
         resource_account=owner,
         context=Conditions(ctx, need.context, need.beyond, owner, bearing),
         principal_id=caller.id,
+        issuer=caller.session.get(ISSUER, ""),
         decisive=need.decisive,
         granted=need.granted,
-        role=caller.session.get(ROLE, ""),
     )
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
-from doppio.kernel.identity import ANONYMOUS, ROLE, Caller
+from doppio.kernel.identity import ANONYMOUS, ISSUER, Caller
 from doppio.kernel.policy import Policy, PolicySet, compile_policy
 from doppio.kernel.records import record
 
@@ -202,7 +202,7 @@ def rcps_for(caller: Caller, need: Need, standing: Standing) -> Levels:
 
 def is_linked(caller: Caller) -> bool:
     """Whether a caller is the session of a role that is linked to a service."""
-    return _LINKED in caller.session.get(ROLE, "")
+    return _LINKED in caller.session.get(ISSUER, "")
 
 
 def source_account(caller: Caller) -> str:

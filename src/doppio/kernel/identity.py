@@ -47,8 +47,8 @@ class Credential:
 # came with, and what S3 has bound the session to (a directory bucket, a mode, an encryption).
 TOKEN = "doppio:sessiontoken"
 EXPRESS = "doppio:s3express"
-# And the ARN of the role whose session it is, with the role's path, which a session's ARN has not.
-ROLE = "doppio:role"
+# And the ARN of the role or user whose session it is, with the path that a session's ARN has not.
+ISSUER = "doppio:issuer"
 
 
 class Signed(Protocol):
@@ -70,15 +70,18 @@ ANONYMOUS = Caller(account="anonymous", arn="anonymous", id="anonymous", kind="a
 
 
 def principal_arn(caller: Caller) -> str:
-    """A caller as policies and grants name it: a session counts as its role, with the role's path."""
-    known: str | None = caller.session.get(ROLE)
-    if known is not None:
-        return known
-    arn = caller.arn
+    """A caller as policies and grants name it: a session counts as its role."""
+    if caller.kind != "assumed-role":
+        return caller.arn
+    return str(caller.session.get(ISSUER) or role_of(caller.arn))
+
+
+def role_of(arn: str) -> str:
+    """The role of a session's ARN, as far as that tells; any other ARN as it is."""
     if ":assumed-role/" not in arn:
         return arn
-    role = arn.rpartition("/")[0].replace(":assumed-role/", ":role/")
-    return role.replace(":sts:", ":iam:")
+    head, _, rest = arn.partition(":assumed-role/")
+    return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"
 
 
 # What AWS calls everybody who does not sign.

@@ -1,13 +1,10 @@
-"""The decision, case by case, and against a reference that is slow and plain."""
+"""The decision, case by case, and what is said of it. `test_decisions` has the whole table."""
 
 from __future__ import annotations
 
-import fnmatch
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from doppio.kernel.policy import (
     AccessRequest,
@@ -179,54 +176,3 @@ def test_a_denial_says_why_as_aws_does(policies: PolicySet, ending: str) -> None
     decision = evaluate(request, policies)
     start = f'User: {USER} is not authorized to perform: s3:GetObject on resource: "{OBJECT}" '
     assert denial_message(request, decision) == start + ending
-
-
-STATEMENTS = st.lists(
-    st.fixed_dictionaries(
-        {
-            "Effect": st.sampled_from(["Allow", "Deny"]),
-            "Action": st.sampled_from(["a:X", "a:*", "*", "a:Y", "b:X"]),
-            "Resource": st.sampled_from(["*", "arn:1", "arn:2", "arn:*"]),
-        }
-    ),
-    min_size=1,
-    max_size=3,
-)
-
-
-def reference(group: list[dict[str, str]] | None, action: str, resource: str) -> tuple[bool, bool]:
-    """(allows, denies) of statements, looked at one by one."""
-    hits = [
-        one["Effect"]
-        for one in group or []
-        if fnmatch.fnmatchcase(action, one["Action"])
-        and fnmatch.fnmatchcase(resource, one["Resource"])
-    ]
-    return "Allow" in hits, "Deny" in hits
-
-
-@given(
-    STATEMENTS, st.none() | STATEMENTS, st.none() | STATEMENTS, st.lists(STATEMENTS, max_size=2),
-    st.sampled_from(["a:X", "a:Y", "b:X"]), st.sampled_from(["arn:1", "arn:2"]),
-)  # fmt: skip
-def test_nothing_is_allowed_that_the_reference_denies(
-    identity: list[dict[str, str]],
-    boundary: list[dict[str, str]] | None,
-    session: list[dict[str, str]] | None,
-    scps: list[list[dict[str, str]]],
-    action: str,
-    resource: str,
-) -> None:
-    def compiled(statements: list[dict[str, str]]) -> Policy:
-        return compile_policy({"Statement": statements}, "p")
-
-    policies = PolicySet(
-        identity=[compiled(identity)],
-        boundary=None if boundary is None else compiled(boundary),
-        session=None if session is None else [compiled(session)],
-        scps=[[compiled(level)] for level in scps],
-    )
-    groups = [identity, *(one for one in (boundary, session) if one is not None), *scps]
-    verdicts = [reference(group, action, resource) for group in groups]
-    expected = all(allows for allows, _ in verdicts) and not any(denies for _, denies in verdicts)
-    assert allowed(policies, action=action, resource=resource) == expected

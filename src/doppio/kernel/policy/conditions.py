@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from doppio.kernel.policy.match import variable_value, wildcard, with_variables
+from doppio.kernel.policy.match import VARIABLE, variable_value, wildcard, with_variables
 
 Condition = Callable[[Mapping[str, Any]], bool]
 _Compare = Callable[[str, str, Mapping[str, Any]], bool]
@@ -45,9 +45,10 @@ def _compile_one(operator: str, key: str, values: Any) -> Condition:
         plain = plain[: -len("IfExists")]
     wanted = [_text(value) for value in (values if isinstance(values, list) else [values])]
     name = key.lower()
-    if plain == "Null":
-        absent = any(value.lower() == "true" for value in wanted)
-        return lambda context: (_values(context, name) is None) == absent
+    if plain == "Null" and not if_exists:
+        # A key without values counts as absent.
+        absent = {value.lower() == "true" for value in wanted}
+        return lambda context: (not _values(context, name)) in absent
     found = _OPERATORS.get(plain)
     if found is None:
         raise UnknownOperator(operator)
@@ -63,7 +64,12 @@ def _compile_one(operator: str, key: str, values: Any) -> Condition:
     if qualifier == "ForAllValues":
         return lambda context: all(one(v, context) for v in _values(context, name) or ())
     if qualifier == "ForAnyValue":
-        return lambda context: any(one(v, context) for v in _values(context, name) or ())
+
+        def any_value(context: Mapping[str, Any]) -> bool:
+            present = _values(context, name)
+            return any(one(value, context) for value in present) if present else if_exists
+
+        return any_value
 
     def test(context: Mapping[str, Any]) -> bool:
         present = _values(context, name)
@@ -106,18 +112,24 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _expanded(want: str, context: Mapping[str, Any]) -> str | None:
+def _as_text(value: str) -> str:
+    """A value as a pattern that it alone matches."""
+    return "".join(f"${{{char}}}" if char in "*?$" else char for char in value)
+
+
+def _expanded(
+    want: str, context: Mapping[str, Any], written: Callable[[str], str] = str
+) -> str | None:
     if "${" not in want:
         return want
-    out, rest = "", want
-    while "${" in rest:
-        before, _, rest = rest.partition("${")
-        name, _, rest = rest.partition("}")
-        value = variable_value(name, context)
+    out, at = "", 0
+    for found in VARIABLE.finditer(want):
+        value = variable_value(found[1], context)
         if value is None:
             return None
-        out += before + value
-    return out + rest
+        out += want[at : found.start()] + written(value)
+        at = found.end()
+    return out + want[at:]
 
 
 def _equals(value: str, want: str, context: Mapping[str, Any]) -> bool:
@@ -137,6 +149,12 @@ def _like(value: str, want: str, context: Mapping[str, Any]) -> bool:
 
 def _arn_like(value: str, want: str, context: Mapping[str, Any]) -> bool:
     """Each of the six parts for itself: a wildcard does not reach over a colon."""
+    if "${" in want:
+        # First the variables, whose names and values have colons too.
+        filled = _expanded(want, context, _as_text)
+        if filled is None:
+            return False
+        want = filled
     have, parts = value.split(":", 5), want.split(":", 5)
     if len(have) != 6 or len(parts) != 6:
         return _like(value, want, context) if want == "*" else False

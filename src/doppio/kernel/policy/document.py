@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from doppio.kernel.identity import canonical_user
+from doppio.kernel.identity import canonical_user, role_of
 from doppio.kernel.policy.conditions import Condition, UnknownOperator, compile_conditions
 from doppio.kernel.policy.match import Matches, actions, arns, wildcard
 
@@ -60,8 +60,31 @@ class Policy:
         self.name = name
         self.document = document
         statements = _list(document["Statement"])
+        if document.get("Version") != VERSIONS[0]:
+            statements = [_without_variables(statement) for statement in statements]
         self.statements = tuple(Statement(number, raw) for number, raw in enumerate(statements, 1))
         self.keys = _condition_keys(statements)
+
+
+def _without_variables(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """A statement of an older version, which has no variables: `${` is just text there."""
+    found = dict(statement)
+    for member in ("Resource", "NotResource"):
+        if member in found:
+            found[member] = _plain(found[member])
+    if found.get("Condition"):
+        found["Condition"] = {
+            operator: {key: _plain(values) for key, values in keys.items()}
+            # Other operators know no variables in any version.
+            if "String" in operator or "Arn" in operator
+            else keys
+            for operator, keys in found["Condition"].items()
+        }
+    return found
+
+
+def _plain(values: Any) -> Any:
+    return [one.replace("${", "${$}{") if isinstance(one, str) else one for one in _list(values)]
 
 
 def _condition_keys(statements: list[Mapping[str, Any]]) -> frozenset[str] | None:
@@ -197,23 +220,23 @@ class Who:
         self._canonical = {str(one) for one in _list(groups.get("CanonicalUser", []))}
         self._federated = {str(one) for one in _list(groups.get("Federated", []))}
 
-    def kind(self, arn: str, account: str, user_id: str, role: str = "") -> str | None:
-        """How a principal is named: `exact`, `account`, `anyone`, or not at all (None).
+    def kind(self, arn: str, account: str, user_id: str, issuer: str = "") -> str | None:
+        """How a principal is named: `exact`, `issuer`, `account`, `anyone`, or not at all (None).
 
-        `role` is the ARN of the role whose session it is; without one it follows from the session's.
+        `issuer` is the role or user whose session it is, where the ARN does not tell.
         """
-        hit = self._hit(arn, account, user_id, role or _role_of(arn))
+        hit = self._hit(arn, account, user_id, issuer or role_of(arn))
         if self._negated:
             return None if hit else "anyone"
         return hit
 
-    def _hit(self, arn: str, account: str, user_id: str, role: str) -> str | None:
-        if arn in self._arns or role in self._arns or user_id in self._arns:
+    def _hit(self, arn: str, account: str, user_id: str, issuer: str) -> str | None:
+        if arn in self._arns or user_id in self._arns:
             return "exact"
         if arn in self._services or arn in self._federated:
             return "exact"
-        if any(test(arn) or test(role) for test in self._patterns):
-            return "exact"
+        if issuer in self._arns or any(test(arn) or test(issuer) for test in self._patterns):
+            return "issuer"
         # A service acts for an account, and is not of it.
         if account in self._accounts and not arn.endswith(".amazonaws.com"):
             return "account"
@@ -236,11 +259,3 @@ def _account_of(named: str) -> str:
         return named
     parts = named.split(":")
     return parts[4] if len(parts) == 6 and parts[5] == "root" and parts[2] == "iam" else ""
-
-
-def _role_of(arn: str) -> str:
-    """The role of a session's ARN; any other ARN as it is."""
-    if ":assumed-role/" not in arn:
-        return arn
-    head, _, rest = arn.partition(":assumed-role/")
-    return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}"

@@ -33,7 +33,8 @@ class AccessRequest(msgspec.Struct, frozen=True):
     principal_id: str = ""
     decisive: bool = False
     granted: bool = False
-    role: str = ""
+    # The role or user whose session the principal is, where its ARN does not tell (a path).
+    issuer: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -116,8 +117,9 @@ def _granted(
         return Decision(False, "implicit-deny", "resource", considered=considered)
     if by_resource is not None and (request.kind in ("service", "anonymous")):
         return Decision(True, "allowed", "resource", by_resource, considered)
-    if by_resource is not None and same and how == "exact" and request.kind == "user":
-        # Naming the user itself grants in the same account, whatever the boundary says.
+    if by_resource is not None and same and how == "exact" and request.kind != "root":
+        # Naming the user, or the very session, grants to it within the account, whatever its
+        # boundary and its session's policies leave out. Naming a session's role does not.
         return Decision(True, "allowed", "resource", by_resource, considered)
     if request.kind == "root":
         by_identity: str | None = "the account's root user"
@@ -180,7 +182,7 @@ def _explicit_deny(
 def _named(who: Who, request: AccessRequest) -> str | None:
     """How a policy names the caller. A service is in no account, whoever it acts for."""
     account = "" if request.kind == "service" else request.account
-    return who.kind(request.principal, account, request.principal_id, request.role)
+    return who.kind(request.principal, account, request.principal_id, request.issuer)
 
 
 def speaks(statement: Statement, layer: str, request: AccessRequest, action: str) -> bool:

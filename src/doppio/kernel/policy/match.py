@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 Matches = Callable[[str, Mapping[str, Any]], bool]
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _LITERAL = {"*": "*", "?": "?", "$": "$"}
 
 
@@ -73,7 +73,7 @@ def arns(patterns: Iterable[str]) -> Matches:
 def with_variables(pattern: str, text: str, context: Mapping[str, Any]) -> bool:
     """Whether a text matches a pattern in which variables stand; a missing one never matches."""
     regex, at = "", 0
-    for found in _VARIABLE.finditer(pattern):
+    for found in VARIABLE.finditer(pattern):
         value = variable_value(found[1], context)
         if value is None:
             return False

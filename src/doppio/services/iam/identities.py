@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context, Reader
-from doppio.kernel.identity import EXPRESS, ROLE, TOKEN, Caller, Credential, root_of
+from doppio.kernel.identity import EXPRESS, ISSUER, TOKEN, Caller, Credential, root_of
 from doppio.kernel.policy import Policy, PolicySet, compile_policy
 from doppio.kernel.service import Need
 from doppio.services.iam import limits
@@ -223,7 +223,7 @@ class Identities:
         )
         keys = _tag_keys(role.tags) | _tag_keys(session.tags) | self._session_keys(session)
         keys[TRANSITIVE] = {key: session.tags[key] for key in session.transitive}
-        keys[ROLE] = role.arn
+        keys[ISSUER] = role.arn
         arn = f"arn:aws:sts::{session.account}:assumed-role/{role.name}/{session.name}"
         return Caller(
             account=session.account, arn=arn, id=f"{role.id}:{session.name}", kind="assumed-role",
@@ -237,7 +237,7 @@ class Identities:
         if session.user:
             user = await self._user(reader, session.account, session.user, access_key, session)
             policies = replace(user.policies, session=narrowed)
-            keys = {**user.session, **keys}
+            keys = {**user.session, **keys, ISSUER: user.arn}
         arn = f"arn:aws:sts::{session.account}:federated-user/{session.name}"
         return Caller(
             account=session.account, arn=arn, id=f"{session.account}:{session.name}",
