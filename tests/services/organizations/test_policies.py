@@ -263,7 +263,7 @@ def test_a_document_that_is_none_of_its_type_is_refused(kind: str, content: str)
         check_content(kind, content)
 
 
-@pytest.mark.parametrize("kind", sorted(TYPES))
+@pytest.mark.parametrize("kind", sorted(set(TYPES) - {"S3_POLICY"}))
 def test_a_document_is_as_long_as_its_type_lets_it(kind: str) -> None:
     member = TYPES[kind].member or "x"
     content = json.dumps({member: {}})

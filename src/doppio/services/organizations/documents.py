@@ -10,8 +10,11 @@ from doppio.kernel.guardrails import BOUND
 from doppio.kernel.policy import MalformedPolicy, compile_policy
 from doppio.kernel.policy.document import check
 from doppio.services.organizations.errors import MalformedPolicyDocument, violation
+from doppio.services.organizations.inheritance import CONTROL, problem_of
 from doppio.services.organizations.policy_types import RCP, SCP, TYPES
+from doppio.wire.errors import NotImplementedByDoppio
 
+_TAG_MEMBERS = {"tag_key", "tag_value", "enforced_for", "report_required_tag_for"}
 _VERSION = "2012-10-17"
 
 
@@ -70,6 +73,29 @@ def _check_management(kind: str, document: Mapping[str, Any]) -> None:
     wrong = not document or (member is not None and set(document) != {member})
     if wrong or not all(isinstance(value, dict) for value in document.values()):
         raise MalformedPolicyDocument()
+    if problem_of(document) is not None:
+        raise MalformedPolicyDocument()
+    if kind == "S3_POLICY":
+        raise NotImplementedByDoppio(
+            "S3 policies of an organization exist in AWS and do not bind buckets in this cloud yet"
+        )
+    if kind == "TAG_POLICY":
+        _check_tags(document["tags"])
+
+
+def _check_tags(keys: Mapping[str, Any]) -> None:
+    """A tag policy says keys and values; that it is enforced is what we cannot promise."""
+    for name, said in keys.items():
+        if name.startswith("@@"):
+            continue
+        if set(said) - _TAG_MEMBERS - {CONTROL}:
+            raise MalformedPolicyDocument()
+        if said.get("enforced_for", {}).get("@@assign") or said.get("enforced_for", {}).get(
+            "@@append"
+        ):
+            raise NotImplementedByDoppio(
+                "tag policies with enforced_for exist in AWS and prevent nothing in this cloud yet"
+            )
 
 
 def _list(value: Any) -> list[Any]:

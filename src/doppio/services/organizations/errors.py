@@ -171,3 +171,8 @@ class MalformedPolicyDocument(AwsError):
     text = (
         "The provided policy document does not meet the requirements of the specified policy type."
     )
+
+
+class EffectivePolicyNotFound(AwsError):
+    code = "EffectivePolicyNotFoundException"
+    text = "The effective policy of the specified type doesn't exist."

@@ -32,3 +32,8 @@ PAGE_DEFAULT = 20
 TAGS_A_PAGE = 50
 # More than there can be of anything in one organisation.
 ROWS_MAX = 20_000
+# In effective policies. Sources: the syntax pages of backup and tag policies.
+BACKUP_PLANS_MAX = 20
+BACKUP_RULES_MAX = 10
+BACKUP_SELECTIONS_MAX = 30
+TAG_VALUES_MAX = 200

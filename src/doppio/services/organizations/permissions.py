@@ -30,6 +30,8 @@ _READERS = (
     "ListAccounts", "ListAccountsForParent", "ListChildren", "ListCreateAccountStatus",
     "ListOrganizationalUnitsForParent", "ListParents", "ListRoots", "ListTagsForResource",
     "DescribePolicy", "ListPolicies", "ListPoliciesForTarget", "ListTargetsForPolicy",
+    "ListAccountsWithInvalidEffectivePolicy", "ListEffectivePolicyValidationErrors",
+    "DescribeEffectivePolicy",
 )  # fmt: skip
 _MANAGERS = (
     "TagResource", "UntagResource", "CreatePolicy", "UpdatePolicy", "DeletePolicy", "AttachPolicy",
@@ -66,6 +68,10 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
     """Raise AccessDenied, or NotInUse, where the caller may not do this."""
     action = f"organizations:{ctx.operation}"
     who = WHO.get(ctx.operation, "master")
+    if ctx.operation == "DescribeEffectivePolicy" and ctx.account == req.get(
+        "TargetId", ctx.account
+    ):
+        who = "member"
     reader = ctx.read()
     organization = (await tree.membership(reader, ctx.account))[1]
     keys = _request_keys(req)

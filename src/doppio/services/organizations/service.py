@@ -10,6 +10,7 @@ from doppio.kernel.service import Need, Service
 from doppio.services.organizations.accounts import CLOSE, VANISH, Accounts, close, vanish
 from doppio.services.organizations.attachments import Attachments
 from doppio.services.organizations.creation import MAKE, Creations, make
+from doppio.services.organizations.effective import EffectivePolicies
 from doppio.services.organizations.organization import Organizations
 from doppio.services.organizations.permissions import guarded
 from doppio.services.organizations.policies import Policies
@@ -26,6 +27,7 @@ SERVICE = Service(
     "organizations",
     groups=[
         Organizations(), Units(), Accounts(), Creations(), Tagging(), Policies(), Attachments(),
+        EffectivePolicies(),
     ],
     needs=needs,
     jobs={MAKE: make, CLOSE: close, VANISH: vanish},

@@ -1,0 +1,134 @@
+"""Effective policies: what of a management policy type counts for an account."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from doppio.kernel.context import Context, Reader, index_row_key
+from doppio.services.organizations import tree
+from doppio.services.organizations.accounts import to_wire
+from doppio.services.organizations.errors import (
+    EffectivePolicyNotFound,
+    invalid,
+)
+from doppio.services.organizations.guarding import attached, find_policy
+from doppio.services.organizations.inheritance import Effective, Source, inherit
+from doppio.services.organizations.records import MEMBERS, Account, Organization
+from doppio.services.organizations.validity import problems
+
+if TYPE_CHECKING:
+    from doppio._stubs import organizations as w
+
+
+class EffectivePolicies:
+    """The operations on effective policies."""
+
+    async def describe_effective_policy(
+        self, ctx: Context, req: w.DescribeEffectivePolicyRequest
+    ) -> w.DescribeEffectivePolicyResponse:
+        """What counts for an account: one's own, or one that the management account names."""
+        reader = ctx.read()
+        organization = await tree.own(reader, ctx)
+        kind, name = req["PolicyType"], req.get("TargetId", ctx.account)
+        if not tree.is_account(name):
+            raise invalid(
+                "TARGET_NOT_SUPPORTED",
+                "You can't perform the specified operation on that target entity.",
+            )
+        await tree.target(reader, organization, name)
+        found = await effective(reader, organization, name, kind)
+        if found is None:
+            raise EffectivePolicyNotFound()
+        policy, updated_at = found
+        return {
+            "EffectivePolicy": {
+                "PolicyContent": json.dumps(policy.document, separators=(",", ":")),
+                "LastUpdatedTimestamp": updated_at,
+                "TargetId": name,
+                "PolicyType": kind,
+            }
+        }
+
+    async def list_accounts_with_invalid_effective_policy(
+        self, ctx: Context, req: w.ListAccountsWithInvalidEffectivePolicyRequest
+    ) -> w.ListAccountsWithInvalidEffectivePolicyResponse:
+        """The accounts for which the policies of a type do not fit together."""
+        reader = ctx.read()
+        organization = await tree.own(reader, ctx)
+        kind = req["PolicyType"]
+        if kind not in organization.enabled:
+            raise EffectivePolicyNotFound()
+        scope, most = f"invalid/{organization.id}/{kind}", tree.size(req)
+        at = tree.after(req, scope)
+        shown: list[Account] = []
+        while len(shown) <= most:
+            rows = await reader.find(MEMBERS, (organization.id,), after=at, limit=most)
+            for row in rows:
+                found = await effective(reader, organization, row.id, kind)
+                if found is not None and problems(kind, found[0]):
+                    shown.append(row)
+            if len(rows) < most:
+                break
+            at = index_row_key(MEMBERS, rows[-1])
+        page, more = shown[:most], len(shown) > most
+        last = index_row_key(MEMBERS, page[-1]) if more else b""
+        accounts = [await to_wire(reader, organization, row) for row in page]
+        answer: dict[str, Any] = {"Accounts": accounts, "PolicyType": kind}
+        return answer | tree.next_token(more, last, scope)  # type: ignore[return-value]
+
+    async def list_effective_policy_validation_errors(
+        self, ctx: Context, req: w.ListEffectivePolicyValidationErrorsRequest
+    ) -> w.ListEffectivePolicyValidationErrorsResponse:
+        """What is wrong with the effective policy of an account, and which policies made it so."""
+        reader = ctx.read()
+        organization = await tree.own(reader, ctx)
+        kind, name = req["PolicyType"], req["AccountId"]
+        await tree.member(reader, organization, name)
+        found = await effective(reader, organization, name, kind)
+        if found is None:
+            raise EffectivePolicyNotFound()
+        policy = found[0]
+        rows = [
+            (
+                f"{number:06}",
+                {
+                    "ErrorCode": problem.code,
+                    "ErrorMessage": problem.message,
+                    "PathToError": "/".join(problem.path),
+                    "ContributingPolicies": policy.behind(problem.path)
+                    or policy.behind(problem.path[:-1]),
+                },
+            )
+            for number, problem in enumerate(problems(kind, policy))
+        ]
+        scope = f"problems/{name}/{kind}"
+        answer: dict[str, Any] = {
+            "AccountId": name,
+            "PolicyType": kind,
+            "Path": await tree.path(reader, organization, name),
+            "EvaluationTimestamp": ctx.now,
+        }
+        return answer | tree.page(req, rows, "EffectivePolicyValidationErrors", scope)  # type: ignore[return-value]
+
+
+async def effective(
+    reader: Reader, organization: Organization, account: str, kind: str
+) -> tuple[Effective, datetime] | None:
+    """What counts for an account, and since when; None where no policy of the type does."""
+    if kind not in organization.enabled:
+        return None
+    levels: list[list[Source]] = []
+    updated_at: datetime | None = None
+    for target in await tree.chain(reader, organization, account):
+        rows = await attached(reader, organization, target, kind)
+        rows.sort(key=lambda row: (row.at, row.policy))
+        level = []
+        for row in rows:
+            policy = await find_policy(reader, organization, row.policy)
+            assert policy is not None, "a policy in use is not deleted"
+            level.append(Source(policy.id, json.loads(policy.content)))
+            updated_at = max(updated_at or row.at, row.at, policy.updated_at)
+        levels.append(level)
+    return None if updated_at is None else (inherit(levels), updated_at)
