@@ -8,10 +8,13 @@ from typing import Any, Protocol
 
 from doppio.gateway import crossorigin, digests, forms, internal, websites, wrongregion
 from doppio.gateway.authenticate import (
+    GLOBAL_STS,
     AnySignature,
     MissingAuthenticationToken,
     authenticate,
+    by_global_endpoint,
     check_express,
+    check_regions,
 )
 from doppio.gateway.heads import with_hoisted
 from doppio.gateway.requestlog import Line, RequestLog
@@ -294,6 +297,9 @@ class Gateway:
         line.caller = caller.arn
         if caller.session:
             check_express(caller, signature, target.service)
+            check_regions(caller, target.region)
+        if target.service == "sts" and request.headers.get("host", "") == GLOBAL_STS:
+            caller = by_global_endpoint(caller)
         if caller.kind == "anonymous":
             self._check_anonymous(target)
         if operation.checked_body and not streaming:

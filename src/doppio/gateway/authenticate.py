@@ -8,9 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from doppio.kernel.clock import Clock
-from doppio.kernel.identity import ANONYMOUS, EXPRESS, Caller, Identities
+from doppio.kernel.identity import (
+    ANONYMOUS,
+    BY_GLOBAL_ENDPOINT,
+    DEFAULT_REGIONS_ALONE,
+    EXPRESS,
+    Caller,
+    Identities,
+)
+from doppio.kernel.regions import DEFAULT_REGIONS
 from doppio.wire import awschunked, sigv2, sigv4
 from doppio.wire.errors import AwsError
 from doppio.wire.http import ByteStream, Request
@@ -42,6 +51,28 @@ class InvalidToken(AwsError):
     code = "InvalidToken"
     status = 400
     text = "The provided token is malformed or otherwise invalid."
+
+
+class InvalidClientTokenId(AwsError):
+    """A session that does not count in this Region."""
+
+    code = "InvalidClientTokenId"
+    status = 403
+    text = "The security token included in the request is invalid."
+
+
+GLOBAL_STS = "sts.amazonaws.com"
+
+
+def by_global_endpoint(caller: Caller) -> Caller:
+    """The caller, as one who has come by STS's global endpoint."""
+    return replace(caller, session={**caller.session, BY_GLOBAL_ENDPOINT: True})
+
+
+def check_regions(caller: Caller, region: str) -> None:
+    """Raise where a session counts in the Regions alone that every account has, and not here."""
+    if DEFAULT_REGIONS_ALONE in caller.session and region and region not in DEFAULT_REGIONS:
+        raise InvalidClientTokenId
 
 
 def check_express(caller: Caller, signature: AnySignature | None, service: str) -> None:

@@ -44,9 +44,12 @@ class Credential:
 
 
 # In a caller's session, under names that no condition key of AWS's has: the session token that it
-# came with, and what S3 has bound the session to (a directory bucket, a mode, an encryption).
+# came with, what S3 has bound the session to (a directory bucket, a mode, an encryption), whether it
+# counts in the Regions alone that every account has, and whether it came by STS's global endpoint.
 TOKEN = "doppio:sessiontoken"
 EXPRESS = "doppio:s3express"
+DEFAULT_REGIONS_ALONE = "doppio:defaultregions"
+BY_GLOBAL_ENDPOINT = "doppio:globalendpoint"
 # And the ARN of the role or user whose session it is, with the path that a session's ARN has not.
 ISSUER = "doppio:issuer"
 

@@ -30,6 +30,13 @@ _SHORT = {
 }  # fmt: skip
 # More than there are, in all Regions together.
 ZONES_MAX = 1_000
+# The Regions that every account has from the start; others are to be enabled. Source: "Enable or
+# disable AWS Regions in your account".
+DEFAULT_REGIONS = frozenset({
+    "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1",
+    "ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2",
+    "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+})  # fmt: skip
 _ID = re.compile(r"^(.+)-az([1-6])$")
 
 

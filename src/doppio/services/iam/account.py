@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Reader
 from doppio.services.iam import limits
 from doppio.services.iam.errors import EntityAlreadyExists, missing
 from doppio.services.iam.records import (
@@ -21,6 +21,7 @@ from doppio.services.iam.records import (
     Role,
     SamlProvider,
     ServerCertificate,
+    TokenPreference,
     User,
 )
 
@@ -60,6 +61,14 @@ class Account:
         found = await ctx.read().get(AccountAlias, ctx.account)
         return {"AccountAliases": [found.alias] if found else [], "IsTruncated": False}
 
+    async def set_security_token_service_preferences(
+        self, ctx: Context, req: w.SetSecurityTokenServicePreferencesRequest
+    ) -> None:
+        """Say whether tokens of STS's global endpoint count in all Regions (version 2)."""
+        version = 2 if req["GlobalEndpointTokenVersion"] == "v2Token" else 1
+        async with ctx.write() as tx:
+            tx.put(TokenPreference(account=ctx.account, version=version))
+
     async def get_account_summary(
         self, ctx: Context, req: Mapping[str, Any]
     ) -> w.GetAccountSummaryResponse:
@@ -83,7 +92,14 @@ class Account:
         counts["AccountAccessKeysPresent"] = len(keys)
         counts["AccountSigningCertificatesPresent"] = len(certificates)
         counts["AccountPasswordPresent"] = 0
+        counts["GlobalEndpointTokenVersion"] = await token_version(reader, ctx.account)
         return {"SummaryMap": counts}
+
+
+async def token_version(reader: Reader, account: str) -> int:
+    """Which tokens STS's global endpoint gives to an account."""
+    found = await reader.get(TokenPreference, account)
+    return 1 if found is None else found.version
 
 
 _COUNTED: dict[str, type] = {

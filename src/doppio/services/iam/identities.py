@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context, Reader
-from doppio.kernel.identity import EXPRESS, ISSUER, TOKEN, Caller, Credential, root_of
+from doppio.kernel.identity import (
+    DEFAULT_REGIONS_ALONE,
+    EXPRESS,
+    ISSUER,
+    TOKEN,
+    Caller,
+    Credential,
+    root_of,
+)
 from doppio.kernel.policy import Policy, PolicySet, compile_policy
 from doppio.kernel.service import Need
 from doppio.services.iam import limits
@@ -201,7 +209,10 @@ class Identities:
             caller = root_of(session.account, access_key)
         if session.narrowed:
             caller = replace(caller, policies=_narrowed(caller, session))
-        caller = replace(caller, session={**caller.session, TOKEN: token})
+        said: dict[str, Any] = {TOKEN: token}
+        if session.default_regions:
+            said[DEFAULT_REGIONS_ALONE] = True
+        caller = replace(caller, session={**caller.session, **said})
         return Credential(access_key, secret, caller, session.expires_at)
 
     async def _express(self, session: Session, access_key: str, secret: str) -> Credential:

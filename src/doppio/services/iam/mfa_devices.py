@@ -30,7 +30,8 @@ from doppio.services.iam.errors import (
     LimitExceeded,
     NoSuchEntity,
 )
-from doppio.services.iam.records import DEVICES_OF, MfaDevice, User, tags_to_wire
+from doppio.services.iam.qr_codes import seed_png
+from doppio.services.iam.records import DEVICES_OF, AccountAlias, MfaDevice, User, tags_to_wire
 from doppio.services.iam.users import to_wire as user_to_wire
 
 if TYPE_CHECKING:
@@ -56,9 +57,12 @@ class MfaDevices:
                 created_at=ctx.now, seed=seed, tags=new_tags(req),
             )  # fmt: skip
             tx.put(device)
+            alias = await tx.get(AccountAlias, ctx.account)
+        text = totp.seed_text(seed)
         shown: dict[str, Any] = {
             "SerialNumber": device.arn,
-            "Base32StringSeed": totp.seed_text(seed).encode(),
+            "Base32StringSeed": text.encode(),
+            "QRCodePNG": seed_png(name, ctx.account if alias is None else alias.alias, text),
         }
         if device.tags:
             shown["Tags"] = tags_to_wire(device.tags)

@@ -11,8 +11,9 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
-from doppio.kernel.identity import TOKEN
+from doppio.kernel.identity import BY_GLOBAL_ENDPOINT, TOKEN
 from doppio.kernel.policy import compile_policy
+from doppio.services.iam.account import token_version
 from doppio.services.iam.common import named, role_of
 from doppio.services.iam.delegation_work import delegated, traded_in
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
@@ -56,6 +57,9 @@ async def credentials(
     assert found is not None, "made at the first start"
     access_key = ctx.new_id("session-key")
     nonce = ctx.kernel.ids.bytes(NONCE_BYTES)
+    if BY_GLOBAL_ENDPOINT in ctx.caller.session:
+        version = await token_version(ctx.read(), session.account)
+        session = replace(session, default_regions=version == 1)
     if bytes_min:
         lacking = bytes_min - len(seal(found.key, access_key, session, nonce))
         session = replace(session, padding=padding(lacking))

@@ -301,6 +301,14 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     account: str
 
 
+@record("iam.token_preference", key=("account",))
+class TokenPreference(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tokens STS's global endpoint gives to an account: version 1 is the default."""
+
+    account: str
+    version: int = 1
+
+
 @record("iam.account_alias", key=("account",))
 class AccountAlias(msgspec.Struct, frozen=True, kw_only=True):
     """The alias of an account."""
