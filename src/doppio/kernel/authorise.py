@@ -136,6 +136,11 @@ def _is_own(caller: Caller, arn: str, facts: _Facts | None) -> bool:
     return facts.policy is None and facts.account in {"", caller.account}
 
 
+def _unlocked(caller: Caller, need: Need, facts: _Facts) -> bool:
+    """Whether a resource's own policy does not count for its account's root user."""
+    return need.unlocks and caller.kind == "root" and caller.account == facts.account
+
+
 class Authoriser:
     """Judges needs."""
 
@@ -194,7 +199,7 @@ class Authoriser:
             if name is not None and name in facts.decided:
                 return facts.decided[name]
         policies: PolicySet = caller.policies or NO_POLICIES
-        if facts is not None and facts.policy is not None:
+        if facts is not None and facts.policy is not None and not _unlocked(caller, need, facts):
             policies = policies.with_resource(facts.policy, arn)
         bearing = UNBOUND
         if mine.place is not None or theirs.place is not None or caller.source is not None:

@@ -56,6 +56,8 @@ class Need(NamedTuple):
     bucket of an object). `decisive`: what other policies allow counts only where that policy lets
     the caller's account in (KMS's keys). `granted`: a grant has let the caller in already, so that
     only an explicit deny counts. `beyond` knows what must be read first.
+    `unlocks`: the root user of the resource's account may do it whatever the resource's own policy
+    says, lest one that denies everybody lock it for ever.
     """
 
     action: str
@@ -65,6 +67,7 @@ class Need(NamedTuple):
     decisive: bool = False
     granted: bool = False
     beyond: Beyond | None = None
+    unlocks: bool = False
 
 
 class CrossOrigin(NamedTuple):

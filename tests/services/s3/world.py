@@ -15,6 +15,7 @@ from doppio.kernel.blobs import Blobs
 from doppio.kernel.clock import Clock, MachineClock
 from doppio.kernel.context import Context
 from doppio.kernel.door import Door
+from doppio.kernel.guardrails import Guardrails
 from doppio.kernel.identity import Caller, root_of, service_caller
 from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import JobRunner
@@ -50,7 +51,8 @@ class World:
         self.audit = Audit(self.store, usage_key, lambda service, name: name in SERVICE.data_events)
         self.metrics = Metrics(self.context_for, lambda service: None)
         self.uses = Uses(lambda: self.context_for("", ""))
-        self.authoriser = Authoriser()
+        self.guardrails = Guardrails()
+        self.authoriser = Authoriser(self.guardrails)
         self.own_ciphers: dict[str, Any] = {}
         self.door = Door({"s3": SERVICE}, self.authoriser, Trails(self.store, self.context_for))
         self.jobs = JobRunner(self, SERVICE.jobs.get, self.context_for)

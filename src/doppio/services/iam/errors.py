@@ -202,6 +202,49 @@ class FeatureDisabled(AwsError):
     )
 
 
+class OrganizationNotFound(AwsError):
+    """An account that is in no organisation."""
+
+    code = "OrganizationNotFoundException"
+    text = "The request was rejected because no organization is associated with your account."
+
+
+class OrganizationNotInAllFeaturesMode(AwsError):
+    """An organisation that only pays together."""
+
+    code = "OrganizationNotInAllFeaturesModeException"
+    text = "The request was rejected because your organization does not have All features enabled."
+
+
+class ServiceAccessNotEnabled(AwsError):
+    """An organisation that does not trust IAM."""
+
+    code = "ServiceAccessNotEnabledException"
+    text = (
+        "The request was rejected because trusted access is not enabled for IAM in Organizations."
+    )
+
+
+class CallerIsNotManagementAccount(AwsError):
+    """An account that may do much for the organisation, but not this."""
+
+    code = "CallerIsNotManagementAccountException"
+    text = (
+        "The request was rejected because the account making the request is not the management "
+        "account for the organization."
+    )
+
+
+class AccountNotManagementOrDelegatedAdministrator(AwsError):
+    """A member like others."""
+
+    code = "AccountNotManagementOrDelegatedAdministratorException"
+    text = (
+        "The request was rejected because the account making the request is not the management "
+        "account or delegated administrator account for centralized root access."
+    )
+
+
 def missing(kind: str, name: str) -> NoSuchEntity:
     """`The user with name x cannot be found.`"""
     return NoSuchEntity(f"The {kind} with name {name} cannot be found.")

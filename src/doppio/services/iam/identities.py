@@ -207,6 +207,11 @@ class Identities:
             caller = await self._user(reader, session.account, session.user, access_key, session)
         else:
             caller = root_of(session.account, access_key)
+            if session.policy_arns:
+                # On a task, which is all that its policy does not deny.
+                task = await _session_policies(reader, session)
+                keys = self._session_keys(session)
+                caller = replace(caller, policies=PolicySet(session=task), session=keys)
         if session.narrowed:
             caller = replace(caller, policies=_narrowed(caller, session))
         said: dict[str, Any] = {TOKEN: token}

@@ -23,6 +23,7 @@ from doppio.services.iam.errors import (
 )
 from doppio.services.iam.password_policy import check_password, policy_of
 from doppio.services.iam.records import LoginProfile
+from doppio.services.iam.root_access import ROOT_TASK
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w
@@ -41,6 +42,8 @@ class LoginProfiles:
         """Give a user a password."""
         async with ctx.write() as tx:
             user = await _user(tx, ctx, req)
+            if not user:
+                return {"LoginProfile": _to_wire(await _recoverable(tx, ctx, req))}  # type: ignore[typeddict-item]
             if "Password" not in req:
                 raise ValidationError("Must specify a password when creating a login profile")
             if await tx.get(LoginProfile, ctx.account, user) is not None:
@@ -97,9 +100,20 @@ def password_is(profile: LoginProfile, password: str) -> bool:
 
 async def _user(reader: Reader, ctx: Context, req: Any) -> str:
     user = await acting_user(reader, ctx, req)
-    if not user:
+    if not user and ROOT_TASK not in ctx.caller.session:
         raise ValidationError("Must specify userName when calling with non-User credentials")
     return user
+
+
+async def _recoverable(tx: Tx, ctx: Context, req: Any) -> LoginProfile:
+    """Root's profile without a password: from now on its owner may choose one."""
+    if "Password" in req:
+        raise ValidationError("The Password parameter must be omitted for a root user.")
+    if await tx.get(LoginProfile, ctx.account, "") is not None:
+        raise taken("Login Profile for User", "root")
+    return tx.put(
+        LoginProfile(account=ctx.account, user="", created_at=ctx.now, salt=b"", hash=b"")
+    )
 
 
 async def _existing(reader: Reader, ctx: Context, user: str) -> LoginProfile:
@@ -130,7 +144,7 @@ def _scrypt(password: str, salt: bytes) -> bytes:
 
 def _to_wire(profile: LoginProfile) -> dict[str, Any]:
     return {
-        "UserName": profile.user,
+        "UserName": profile.user or "root",
         "CreateDate": profile.created_at,
         "PasswordResetRequired": profile.reset_required,
     }

@@ -8,7 +8,7 @@ the ARN that it would have, and learns that it is missing only if allowed to loo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from doppio.kernel.context import Context
@@ -37,6 +37,7 @@ from doppio.services.iam.records import (
     User,
     arn_of,
 )
+from doppio.services.iam.root_access import ROOT_TASK
 from doppio.services.iam.saml_providers import saml_provider_arn, saml_provider_of
 
 # Where a request names several things, it acts on the first of these.
@@ -57,6 +58,17 @@ _LISTS: dict[str, type[Named]] = {
     "ListGroups": Group, "ListInstanceProfiles": InstanceProfile, "ListRoles": Role,
     "ListServerCertificates": ServerCertificate, "ListUsers": User, "ListVirtualMFADevices": MfaDevice,
 }  # fmt: skip
+# What the request says all of.
+_NAMED_SO: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
+    "CreateOpenIDConnectProvider": lambda account, req: provider_arn(account, req["Url"]),
+    "CreateSAMLProvider": lambda account, req: saml_provider_arn(account, req["Name"]),
+    "CreateServiceLinkedRole": lambda account, req: linked_arn(
+        account, req["AWSServiceName"], req.get("CustomSuffix")
+    ),
+    "GetServiceLinkedRoleDeletionStatus": lambda account, req: task_arn(
+        account, req["DeletionTaskId"]
+    ),
+}
 # Without a user name these act on the caller.
 _OWN = frozenset({
     "GetUser", "ChangePassword",
@@ -69,6 +81,8 @@ _OWN = frozenset({
     "DeleteServiceSpecificCredential",
 })  # fmt: skip
 _PASSWORD_OWN = frozenset({"ChangePassword", "GetAccountPasswordPolicy"})
+# In the sessions of those who may use IAM though they come with temporary credentials.
+_FREE = frozenset({DELEGATED, ROOT_TASK})
 # What the owner of a delegation request may do with it by default.
 _OWNERS = frozenset({
     "GetDelegationRequest", "GetHumanReadableSummary", "UpdateDelegationRequest",
@@ -159,10 +173,10 @@ async def _target(
     if operation in _MAKES:
         member, cls = _MAKES[operation]
         return arn_of(ctx.account, cls.TYPE, req.get("Path", "/"), req[member]), None
-    if operation == "CreateServiceLinkedRole":
-        return linked_arn(ctx.account, req["AWSServiceName"], req.get("CustomSuffix")), None
-    if operation == "GetServiceLinkedRoleDeletionStatus":
-        return task_arn(ctx.account, req["DeletionTaskId"]), None
+    if ctx.caller.kind == "root" and "UserName" not in req and await _is_roots(ctx, operation, req):
+        return f"arn:aws:iam::{ctx.account}:root", None
+    if operation in _NAMED_SO:
+        return _NAMED_SO[operation](ctx.account, req), None
     for member, cls in _ACTS_ON.items():
         if member in req:
             entity = await named(ctx.read(), cls, ctx.account, req[member])
@@ -185,18 +199,14 @@ async def _target(
             return "*", None
         name = ctx.caller.arn.rpartition("/")[2]
         return ctx.caller.arn, await named(ctx.read(), User, ctx.account, name)
-    return await _trusted(ctx, operation, req)
+    return await _trusted(ctx, req)
 
 
 async def _trusted(
-    ctx: Context, operation: str, req: Mapping[str, Any]
+    ctx: Context, req: Mapping[str, Any]
 ) -> tuple[str, Named | OidcProvider | SamlProvider | None]:
     """What proves who somebody is: providers and MFA devices."""
     reader = ctx.read()
-    if operation == "CreateOpenIDConnectProvider":
-        return provider_arn(ctx.account, req["Url"]), None
-    if operation == "CreateSAMLProvider":
-        return saml_provider_arn(ctx.account, req["Name"]), None
     if "OpenIDConnectProviderArn" in req:
         arn = req["OpenIDConnectProviderArn"]
         return arn, await provider_of(reader, ctx.account, arn)
@@ -205,6 +215,17 @@ async def _trusted(
     if "SerialNumber" in req:
         return req["SerialNumber"], await device_of(reader, ctx.account, req["SerialNumber"])
     return "*", None
+
+
+async def _is_roots(ctx: Context, operation: str, req: Mapping[str, Any]) -> bool:
+    """Whether what root touches is its own: the policies of its tasks ask for that."""
+    if operation == "GetAccessKeyLastUsed":
+        key = await ctx.read().get(AccessKey, req["AccessKeyId"])
+        return key is not None and key.account == ctx.account and not key.user
+    if operation == "DeleteVirtualMFADevice":
+        device = await device_of(ctx.read(), ctx.account, req["SerialNumber"])
+        return device is not None and not device.user
+    return operation in _OWN
 
 
 def _request_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,10 +254,10 @@ def _tag_keys(entity: object) -> dict[str, str]:
 def _check_session(ctx: Context) -> None:
     """A user's own temporary credentials may use IAM only after MFA, a federated user's never.
 
-    What has been delegated may: to make roles is what it is often for.
+    What has been delegated may: to make roles is what it is often for. So may root on a task.
     """
     caller = ctx.caller
-    temporary = (caller.access_key or "").startswith("ASIA") and DELEGATED not in caller.session
+    temporary = (caller.access_key or "").startswith("ASIA") and _FREE.isdisjoint(caller.session)
     with_mfa = caller.session.get("aws:multifactorauthpresent") == "true"
     if caller.kind == "federated-user" or (
         temporary and caller.kind in ("root", "user") and not with_mfa

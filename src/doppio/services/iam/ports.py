@@ -36,16 +36,18 @@ from doppio.services.iam.records import (
     SealingKey,
     User,
 )
+from doppio.services.iam.root_access import ROOT_TASK, TASKS, may_assume_root
 from doppio.services.iam.saml_metadata import BadMetadata, BadXml, parsed_time, parsed_xml
 from doppio.services.iam.saml_providers import opened_saml_keys, saml_provider_of
 from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, secret_of, unseal
 
 __all__ = [
-    "ISSUERS_PAGE", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml", "OidcProvider", "Role",
-    "SamlProvider", "Session", "close_account", "code_counts", "compile_policy", "credentials",
-    "delegated", "federation_of", "issuer_of", "issuer_url", "make_linked_role", "make_role",
-    "managed_policy", "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of",
-    "provider_arn", "provider_of", "role_of", "saml_provider_of", "session_of", "traded_in",
+    "ISSUERS_PAGE", "ROOT_TASK", "TASKS", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml",
+    "OidcProvider", "Role", "SamlProvider", "Session", "close_account", "code_counts",
+    "compile_policy", "credentials", "delegated", "federation_of", "issuer_of", "issuer_url",
+    "make_linked_role", "make_role", "managed_policy", "may_assume_root", "opened_saml_keys",
+    "parsed_time", "parsed_xml", "principal_of", "provider_arn", "provider_of", "role_of",
+    "saml_provider_of", "session_of", "traded_in",
 ]  # fmt: skip
 
 

@@ -461,3 +461,11 @@ class DelegationRequest(msgspec.Struct, frozen=True, kw_only=True):
     def owned_by(self) -> str | None:
         """In whose list it is: one that nobody has taken on is in none."""
         return self.owner_account if self.owner else None
+
+
+@record("iam.root_features", key=("organization",))
+class RootFeatures(msgspec.Struct, frozen=True, kw_only=True):
+    """What an organisation's management account has taken over of its members' root users."""
+
+    organization: str
+    enabled: tuple[str, ...] = ()

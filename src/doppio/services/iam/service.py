@@ -27,6 +27,7 @@ from doppio.services.iam.password_policy import PasswordPolicies
 from doppio.services.iam.permissions import guarded
 from doppio.services.iam.policies import Policies
 from doppio.services.iam.roles import Roles
+from doppio.services.iam.root_access import RootAccess
 from doppio.services.iam.saml_providers import SamlProviders
 from doppio.services.iam.server_certificates import ServerCertificates
 from doppio.services.iam.simulation import Simulation
@@ -46,7 +47,7 @@ SERVICE = Service(
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
         OidcProviders(), SamlProviders(), PasswordPolicies(), ServerCertificates(),
         AccountDetails(), CredentialReports(), Simulation(), LastAccessed(), LinkedRoles(),
-        OutboundFederations(), Delegations(),
+        OutboundFederations(), Delegations(), RootAccess(),
     ],
     needs=needs,
     identities=Identities,

@@ -146,10 +146,15 @@ _BESIDE = frozenset({"Tagging", "ObjectLockMode", "ObjectLockLegalHoldStatus"}) 
 _NONE: dict[str, Any] = {}
 _object_actions = {name: f"s3:{action}" for name, action in _ON_OBJECT.items()}
 
+# The root user of a bucket's account may always do these.
+_UNLOCKING = frozenset({"DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy"})
+
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The permissions that a call takes, all of them."""
     found = _needs(ctx, operation, req)
+    if operation in _UNLOCKING:
+        found = [need._replace(unlocks=True) for need in found]
     if not ctx.caller.session:
         return found
     sources = len(_of_source(ctx, req)) if "CopySource" in req else 0

@@ -35,6 +35,9 @@ async def _tags(reader: Reader, arn: str) -> Mapping[str, str] | None:
 # A queue's own tags are read where a policy asks for one.
 _TAGS = ResourceTags(_tags)
 
+# The root user of a queue's account may always do these.
+_UNLOCKING = frozenset({"GetQueueAttributes", "GetQueueUrl", "SetQueueAttributes"})
+
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The action and the queue that an operation touches."""
@@ -70,7 +73,7 @@ def _need(
     if account != ctx.account and operation in OWNERS:
         # A queue's policy cannot give these to other accounts: there is none where it would hang.
         return Need(action, arn, keys, policy=f"{arn}/owner", beyond=_TAGS)
-    return Need(action, arn, keys, beyond=_TAGS)
+    return Need(action, arn, keys, beyond=_TAGS, unlocks=operation in _UNLOCKING)
 
 
 def _of_arn(ctx: Context, operation: str, action: str, arn: str) -> Need:

@@ -8,6 +8,7 @@ from typing import Any
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need, Service
 from doppio.services.iam.ports import ISSUERS_PAGE
+from doppio.services.sts.assume_root import AssumingRoot, root_needs
 from doppio.services.sts.delegated import Delegated
 from doppio.services.sts.grants import tag_conditions
 from doppio.services.sts.messages import Messages
@@ -33,6 +34,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         keys = tag_conditions(req)
         need = Need("sts:GetFederationToken", arn, keys)
         return (need, Need("sts:TagSession", arn, keys)) if keys else (need,)
+    if operation == "AssumeRoot":
+        return root_needs(ctx, req)
     if operation == "GetWebIdentityToken":
         return token_needs(req)
     return ()
@@ -42,7 +45,7 @@ SERVICE = Service(
     "sts",
     groups=[
         Sessions(), WebIdentities(), SamlIdentities(), WebTokens(), Scoping(), Messages(),
-        Delegated(),
+        Delegated(), AssumingRoot(),
     ],
     needs=needs,
     anonymous=["AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"],
