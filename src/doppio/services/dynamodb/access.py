@@ -20,6 +20,7 @@ from doppio.services.dynamodb.item_keys import (
 )
 from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.replication import announced, members
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
 
@@ -113,13 +114,22 @@ async def write_item(
     growth: int,
     *,
     expired: bool = False,
+    arriving: bool = False,
 ) -> dict[str, float]:
     """Replace an item's row and its index rows in one commit, and tell the table's stream.
 
-    `growth` is by how many bytes the item grows; `expired`: it goes since its time is over. Gives
-    the write units of each index.
+    `growth` is by how many bytes the item grows; `expired`: it goes since its time is over;
+    `arriving`: another replica wrote it. Gives the write units of each index.
     """
     raw = tx.raw
+    if table.replication is not None and not arriving:
+        if table.replication.strong:
+            key = row[len(table_prefix(table)) :]
+            for peer in await members(tx, table):
+                there = table_prefix(peer) + key
+                await write_item(tx, peer, there, old, new, growth, arriving=True)
+        else:
+            new, growth = await announced(tx, table, row, old, new, growth)
     if table.remembers_since is not None and old != new:
         await remember(tx, table, row, b"" if old is None else encode_item(old))
     if new is None:

@@ -22,7 +22,6 @@ from doppio.wire.errors import NotImplementedByDoppio
 
 # Settings that AWS acts on and this cloud does not yet: refused rather than only stored.
 _ABSENT = {
-    "ReplicaUpdates": "global tables",
     "GlobalTableSourceArn": "global tables",
     "GlobalTableWitnessUpdates": "global tables",
     "MultiRegionConsistency": "global tables",
