@@ -20,7 +20,7 @@ from doppio.services.dynamodb.item_keys import (
 )
 from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
-from doppio.services.dynamodb.replication import announced, members
+from doppio.services.dynamodb.replication import REPLICATED, announced, at, members
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
 
@@ -124,10 +124,7 @@ async def write_item(
     raw = tx.raw
     if table.replication is not None and not arriving:
         if table.replication.strong:
-            key = row[len(table_prefix(table)) :]
-            for peer in await members(tx, table):
-                there = table_prefix(peer) + key
-                await write_item(tx, peer, there, old, new, growth, arriving=True)
+            await _write_peers(tx, table, row, old, new, growth)
         else:
             new, growth = await announced(tx, table, row, old, new, growth)
     if table.remembers_since is not None and old != new:
@@ -148,6 +145,19 @@ async def write_item(
         if taken:
             units[index.name] = taken
     return units
+
+
+async def _write_peers(
+    tx: Tx, table: Table, row: bytes, old: Item | None, new: Item | None, growth: int
+) -> None:
+    """Let the other replicas have a change in its own commit: they are in step."""
+    key = row[len(table_prefix(table)) :]
+    size = max(0 if one is None else size_of(one) for one in (old, new))
+    for peer in await members(tx, table):
+        there = at(tx, peer.region)
+        peer_row = table_prefix(peer) + key
+        indexes = await write_item(there, peer, peer_row, old, new, growth, arriving=True)
+        there.meter(REPLICATED, write_units(size) + sum(indexes.values()))
 
 
 async def _write_index(

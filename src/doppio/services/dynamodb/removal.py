@@ -22,9 +22,17 @@ def check_at_rest(table: Table) -> None:
         )
 
 
-async def remove(ctx: Context, tx: Tx, table: Table) -> Table:
-    """The table, DELETING; its rows are cleared away once its replicas have heard all of it."""
+async def remove(ctx: Context, tx: Tx, table: Table, *, together: bool = False) -> Table:
+    """The table, DELETING; its rows are cleared away once its replicas have heard all of it.
+
+    Replicas of strong consistency go `together`.
+    """
     check_at_rest(table)
+    if table.replication is not None and table.replication.strong and not together:
+        raise ValidationException(
+            "A replica of a global table with multi-Region strong consistency cannot be deleted "
+            f"alone: TableName: {table.name}"
+        )
     if table.deletion_protection:
         raise ValidationException(
             "Resource cannot be deleted as it is currently protected against deletion. "

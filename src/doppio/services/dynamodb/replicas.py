@@ -34,6 +34,7 @@ from doppio.services.dynamodb.replication import (
     GRAVES,
     LEGACY,
     all_members,
+    at,
     find_peer,
     members,
     read_grave,
@@ -52,12 +53,6 @@ _SHARED = (
     "TableClass", "OnDemandThroughput", "WarmThroughput",
 )  # fmt: skip
 _NOT_ALONE = "Update global table operation failed because one or more replicas were not part of the global table."  # fmt: skip
-
-
-def at(tx: Tx, region: str) -> Tx:
-    """The same transaction in another Region."""
-    ctx = tx.context
-    return tx if region == ctx.region else Tx(tx.raw, ctx.derive(ctx.caller, region=region))
 
 
 async def follow(tx: Tx, table: Table, req: Mapping[str, Any]) -> None:
@@ -147,7 +142,7 @@ async def changed(tx: Tx, table: Table, updates: Sequence[Mapping[str, Any]]) ->
         check_at_rest(peer_found)
         there = at(tx, region)
         if verb == "Delete":
-            await remove(there.context, there, peer_found)
+            await remove(there.context, there, peer_found, together=True)
         else:
             there.put(_overridden(peer_found, action))
     return table, filling
@@ -222,7 +217,7 @@ async def added(tx: Tx, table: Table, region: str, action: Mapping[str, Any]) ->
         status="CREATING", indexes=fresh, deletion_protection=False, tags={}, stream=None,
         recovery=None, holds={}, remembers_since=None, restored=None,
     )  # fmt: skip
-    if table.stream is not None and table.stream.enabled:
+    if table.stream is not None and table.stream.enabled and not table.replication.strong:
         view = {"StreamViewType": table.stream.view}
         replica = await streams.opened(there.context, there, replica, view)
     table = await linked(tx, table, replica, action)

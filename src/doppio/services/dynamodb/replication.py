@@ -13,6 +13,7 @@ cleared away, in all replicas at once, when no older change is under way any mor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from doppio.services.dynamodb.values import Item, size_of
 
 CURRENT, LEGACY = "2019.11.21", "2017.11.29"
 SHIP = "dynamodb.ship"
+REPLICATED = "ReplicatedWriteRequestUnits"
 STAMPS = pack("ddb.stamp")
 GRAVES = pack("ddb.grave")
 DELETING, UPDATED_AT, UPDATED_IN = (
@@ -152,6 +154,12 @@ def traces(member_id: str) -> list[bytes]:
     return [STAMPS + member_id.encode(), GRAVES + member_id.encode()]
 
 
+def at(tx: Tx, region: str) -> Tx:
+    """The same transaction in another Region."""
+    ctx = tx.context
+    return tx if region == ctx.region else Tx(tx.raw, ctx.derive(ctx.caller, region=region))
+
+
 async def find_peer(reader: Reader, table: Table, region: str) -> Table | None:
     """The replica of a table in another Region."""
     raw = await reader.raw.get(_TABLES.prefix + pack(table.account, region, table.name))
@@ -213,7 +221,7 @@ async def depart(tx: Tx, table: Table) -> list[str]:
     return over
 
 
-def refuse_strong(tables: list[Table]) -> None:
+def refuse_strong(tables: Iterable[Table]) -> None:
     """Raise where a transaction names a table of multi-Region strong consistency."""
     for table in tables:
         if table.replication is not None and table.replication.strong:

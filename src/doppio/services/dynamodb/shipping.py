@@ -26,6 +26,7 @@ from doppio.services.dynamodb.measures import LATENCY, WRITTEN, count_units
 from doppio.services.dynamodb.records import Outbox, Table, table_arn
 from doppio.services.dynamodb.replication import (
     GRAVES,
+    REPLICATED,
     SHIP,
     Stamp,
     all_members,
@@ -41,7 +42,6 @@ from doppio.services.dynamodb.upkeep import EMPTY
 from doppio.services.dynamodb.values import Item, size_of
 
 SWEEP = "dynamodb.sweep"
-REPLICATED = "ReplicatedWriteRequestUnits"
 
 
 class Taken(msgspec.Struct):

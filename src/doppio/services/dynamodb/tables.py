@@ -20,6 +20,7 @@ from doppio.services.dynamodb import (
     replicas,
     schemas,
     streams,
+    strong,
 )
 from doppio.services.dynamodb.access import bytes_key, count_key, find_table
 from doppio.services.dynamodb.changes import check_absent
@@ -33,7 +34,7 @@ from doppio.services.dynamodb.errors import (
 from doppio.services.dynamodb.provisioning import at_most, warmed
 from doppio.services.dynamodb.records import Table, Throughput
 from doppio.services.dynamodb.removal import check_at_rest
-from doppio.services.dynamodb.replication import members
+from doppio.services.dynamodb.replication import at, members
 from doppio.services.dynamodb.throttling import REALISTIC, TAG, UNLIMITED
 from doppio.services.dynamodb.upkeep import EXPIRE, SETTLE, settled_topic
 
@@ -102,6 +103,7 @@ class Tables:
             check_at_rest(table)
             changed = await changes.changed_table(ctx, tx, table, req)
             await replicas.follow(tx, table, req)
+            changed = await strong.prepared(tx, changed, req)
             changed, filling = await replicas.changed(tx, changed, req.get("ReplicaUpdates", []))
             tx.put(replace(changed, status="UPDATING"))
             if not filling:
@@ -136,6 +138,8 @@ class Tables:
             table = await existing(tx, ctx, req["TableName"])
             if table.status != "UPDATING":
                 check_at_rest(table)
+            if on:
+                strong.check_no_expiry(table)
             if on == (table.ttl_status == "ENABLED"):
                 raise ValidationException(
                     f"TimeToLive is already {'enabled' if on else 'disabled'}"
@@ -146,7 +150,7 @@ class Tables:
                     f"is {table.ttl_attribute}"
                 )
             for one in (table, *await members(tx, table)):
-                await _set_expiry(replicas.at(tx, one.region), one, name if on else None)
+                await _set_expiry(at(tx, one.region), one, name if on else None)
         return {"TimeToLiveSpecification": {"AttributeName": name, "Enabled": on}}
 
     async def describe_limits(self, ctx: Context, req: Mapping[str, Any]) -> w.DescribeLimitsOutput:
