@@ -14,6 +14,7 @@ from tests.services.world import ACCOUNT, REGION, World, refusal, told
 from .helpers import arn, caller, index, item, make, put
 
 T, U = arn("orders"), arn("till")
+E = T.replace(REGION, "eu-west-1")
 GET = {"Get": {"TableName": "till", "Key": {}}}
 PARTS = [
     {"Put": {"TableName": "orders"}},
@@ -59,6 +60,17 @@ PARTS = [
              ("PartiQLSelect", U)],
         ),
         ("TagResource", {"ResourceArn": T}, [("TagResource", T)]),
+        (
+            "UpdateTable",
+            {"TableName": "orders", "ReplicaUpdates": [
+                {"Create": {"RegionName": "eu-west-1"}}, {"Update": {"RegionName": "eu-west-1"}},
+                {"Delete": {"RegionName": "eu-west-1"}},
+            ], "GlobalTableWitnessUpdates": [{"Create": {"RegionName": "eu-west-1"}}]},
+            [("UpdateTable", T), ("CreateTableReplica", E),
+             *((one, E) for one in ("BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query",
+                                    "Scan", "UpdateItem")),
+             ("UpdateTable", E), ("DeleteTableReplica", E), ("CreateGlobalTableWitness", E)],
+        ),
     ],
 )  # fmt: skip
 def test_an_operation_needs(operation: str, req: Any, expected: list[tuple[str, str]]) -> None:

@@ -20,6 +20,7 @@ from doppio.services.dynamodb.item_keys import (
 )
 from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.replication import REPLICATED, announced, at, members
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
 
@@ -113,13 +114,19 @@ async def write_item(
     growth: int,
     *,
     expired: bool = False,
+    arriving: bool = False,
 ) -> dict[str, float]:
     """Replace an item's row and its index rows in one commit, and tell the table's stream.
 
-    `growth` is by how many bytes the item grows; `expired`: it goes since its time is over. Gives
-    the write units of each index.
+    `growth` is by how many bytes the item grows; `expired`: it goes since its time is over;
+    `arriving`: another replica wrote it. Gives the write units of each index.
     """
     raw = tx.raw
+    if table.replication is not None and not arriving:
+        if table.replication.strong:
+            await _write_peers(tx, table, row, old, new, growth)
+        else:
+            new, growth = await announced(tx, table, row, old, new, growth)
     if table.remembers_since is not None and old != new:
         await remember(tx, table, row, b"" if old is None else encode_item(old))
     if new is None:
@@ -138,6 +145,19 @@ async def write_item(
         if taken:
             units[index.name] = taken
     return units
+
+
+async def _write_peers(
+    tx: Tx, table: Table, row: bytes, old: Item | None, new: Item | None, growth: int
+) -> None:
+    """Let the other replicas have a change in its own commit: they are in step."""
+    key = row[len(table_prefix(table)) :]
+    size = max(0 if one is None else size_of(one) for one in (old, new))
+    for peer in await members(tx, table):
+        there = at(tx, peer.region)
+        peer_row = table_prefix(peer) + key
+        indexes = await write_item(there, peer, peer_row, old, new, growth, arriving=True)
+        there.meter(REPLICATED, write_units(size) + sum(indexes.values()))
 
 
 async def _write_index(

@@ -22,10 +22,9 @@ from doppio.wire.errors import NotImplementedByDoppio
 
 # Settings that AWS acts on and this cloud does not yet: refused rather than only stored.
 _ABSENT = {
-    "ReplicaUpdates": "global tables",
-    "GlobalTableSourceArn": "global tables",
-    "GlobalTableWitnessUpdates": "global tables",
-    "MultiRegionConsistency": "global tables",
+    "DisassociationProtectionEnabled": "replicas that become tables of their own",
+    "GlobalTableSettingsReplicationMode": "replicas of other accounts",
+    "GlobalTableSourceArn": "replicas of other accounts",
     "VectorIndexes": "vector indexes",
     "VectorIndexUpdates": "vector indexes",
 }
@@ -34,7 +33,7 @@ _ABSENT = {
 def check_absent(req: Mapping[str, Any]) -> None:
     """Raise NotImplementedByDoppio for settings that AWS acts on and this cloud does not yet."""
     for member, what in _ABSENT.items():
-        if req.get(member):
+        if req.get(member) not in (None, [], ""):
             raise NotImplementedByDoppio(
                 f"dynamodb: {what} ({member}) exist in AWS and not yet in this cloud"
             )

@@ -72,6 +72,17 @@ IMPORT_LINE_BYTES_MAX = 8 * 1_048_576
 # How much of a table one commit of a copy holds.
 COPIED_BYTES_MAX = 1_048_576
 
+# How many changes, and how many graves, one commit takes to other replicas or away.
+SHIPPED_A_COMMIT = 100
+GRAVES_A_COMMIT = 100
+# Graves are cleared away so often, if no more changes than these are under way.
+SWEEP_EVERY = timedelta(hours=1)
+ENTRIES_SWEPT = 1_000
+# A Region that is down is looked at so often.
+REGION_RETRY = timedelta(seconds=5)
+# A replica cannot be deleted so soon after another one was made of it.
+SOURCE_HOLD = timedelta(hours=24)
+
 TOKEN_LIFE = timedelta(minutes=10)
 # How long a table is CREATING or DELETING, in cloud time: until its job has run, which is real and
 # takes a commit. Longer, and each client's waiter would sleep its 20 seconds; and a table made while

@@ -5,7 +5,7 @@ Source: "Actions, resources, and condition keys for Amazon DynamoDB".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from doppio.kernel.context import Context
@@ -25,6 +25,10 @@ _VERBS = {
 _FILLING = (
     "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem",
 )  # fmt: skip
+_OF_REPLICAS = {
+    "Create": "CreateTableReplica", "Update": "UpdateTable", "Delete": "DeleteTableReplica",
+    "Disassociate": "DisassociateTableReplica",
+}  # fmt: skip
 _ARNS = ("BackupArn", "ExportArn", "ImportArn", "TableArn")
 _OF_ITEMS = frozenset({"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
 
@@ -58,9 +62,10 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         if operation in _OF_ITEMS:
             return (_of_items(action, ctx, operation, req, req["TableName"], req),)
         arn = _arn(ctx, req["TableName"])
+        needed = [Need(action, arn), *_of_replicas(arn, req)]
         if "ResourcePolicy" in req:
-            return (Need(action, arn), Need("dynamodb:PutResourcePolicy", arn))
-        return (Need(action, arn),)
+            needed.append(Need("dynamodb:PutResourcePolicy", arn))
+        return needed
     if "Statement" in req:
         return (statement_need(ctx, operation, req, req),)
     if "TransactStatements" in req:
@@ -81,6 +86,28 @@ def _of_restore(ctx: Context, action: str, req: Mapping[str, Any]) -> Sequence[N
         source = _arn(ctx, req.get("SourceTableName", "*"))
     target = _arn(ctx, req["TargetTableName"])
     return [Need(action, source), *(Need(f"dynamodb:{one}", target) for one in _FILLING)]
+
+
+def _of_replicas(arn: str, req: Mapping[str, Any]) -> Iterator[Need]:
+    """What making, changing and deleting a table's replicas needs in their Regions.
+
+    Whoever makes a replica must be allowed to fill it, too.
+    """
+    for update in req.get("ReplicaUpdates", ()):
+        for verb, change in update.items():
+            there = _in_region(arn, change["RegionName"])
+            yield Need(f"dynamodb:{_OF_REPLICAS[verb]}", there)
+            if verb == "Create":
+                yield from (Need(f"dynamodb:{one}", there) for one in _FILLING)
+    for update in req.get("GlobalTableWitnessUpdates", ()):
+        for verb, change in update.items():
+            there = _in_region(arn, change["RegionName"])
+            yield Need(f"dynamodb:{verb}GlobalTableWitness", there)
+
+
+def _in_region(arn: str, region: str) -> str:
+    parts = arn.split(":")
+    return ":".join([*parts[:3], region, *parts[4:]])
 
 
 def statement_need(

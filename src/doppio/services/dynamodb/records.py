@@ -81,6 +81,28 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     in_progress: bool = True
 
 
+class Replication(msgspec.Struct, frozen=True, kw_only=True):
+    """That a table is a replica: with its `peers`, the other Regions that have one.
+
+    `id` is this membership's: a table that joins anew does not see what an earlier membership has
+    left. `group` all replicas have alike. `read`, `reads` (of indexes, by name), `most` (reads on
+    demand) and `table_class` say what is this replica's own and does not follow the others. `source_at` is when another replica
+    was last made of this one.
+    """
+
+    id: str
+    group: str
+    version: str
+    peers: tuple[str, ...]
+    strong: bool = False
+    witness: str | None = None
+    read: int | None = None
+    reads: dict[str, int] = {}
+    most: int | None = None
+    table_class: bool = False
+    source_at: datetime | None = None
+
+
 @record("dynamodb.table", key=("account", "region", "name"))
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table. `id` begins its items' rows, so a table that is made anew does not see old ones.
@@ -114,6 +136,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     restored: Restored | None = None
     at_most: Throughput = Throughput()
     warm: Throughput = Throughput()
+    replication: Replication | None = None
 
     @property
     def arn(self) -> str:
@@ -252,6 +275,40 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The import's ARN."""
         return f"{self.table_arn}/import/{self.id}"
+
+
+@record("dynamodb.outbox", key=("id",))
+class Outbox(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replica (a membership's `id`) has yet to tell its peers.
+
+    `cursors` says by Region up to where its log of changes has arrived there, `trimmed` up to where
+    it was forgotten. One that has `emptying` is of a table that is being deleted: once all has
+    arrived, the table's rows are cleared away, by a job with these arguments.
+    """
+
+    id: str
+    account: str
+    region: str
+    table: str
+    group: str
+    cursors: dict[str, int] = {}
+    trimmed: int = 0
+    emptying: dict[str, Any] | None = None
+
+
+@record("dynamodb.global", key=("account", "name"))
+class GlobalTable(msgspec.Struct, frozen=True, kw_only=True):
+    """A global table of version 2017.11.29, by its name."""
+
+    account: str
+    name: str
+    regions: tuple[str, ...]
+    created_at: datetime
+
+    @property
+    def arn(self) -> str:
+        """The global table's ARN."""
+        return f"arn:aws:dynamodb::{self.account}:global-table/{self.name}"
 
 
 @record("dynamodb.revision", key=("arn",))

@@ -9,7 +9,9 @@ from doppio.services.dynamodb import (
     gauges,
     imports,
     past,
+    replicas,
     restores,
+    shipping,
     streams,
     upkeep,
 )
@@ -23,6 +25,7 @@ from doppio.services.dynamodb.policies import Policies
 from doppio.services.dynamodb.queries import Queries
 from doppio.services.dynamodb.recovery import Recoveries
 from doppio.services.dynamodb.restores import Restores
+from doppio.services.dynamodb.shipping import Shipping
 from doppio.services.dynamodb.statements import Statements
 from doppio.services.dynamodb.tables import Tables
 from doppio.services.dynamodb.transactions import Transactions
@@ -49,7 +52,11 @@ SERVICE = Service(
         upkeep.EMPTY: upkeep.empty,
         upkeep.EXPIRE: upkeep.expire,
         upkeep.FORGET: upkeep.forget,
+        upkeep.TRACES: upkeep.clear_traces,
+        replicas.FILL: replicas.fill,
+        shipping.SWEEP: shipping.sweep,
         streams.TRIM: streams.trim,
     },
+    controllers=[Shipping()],
     sampling=gauges.sampling,
 )  # fmt: skip

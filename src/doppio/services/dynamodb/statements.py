@@ -22,6 +22,7 @@ from doppio.services.dynamodb.partiql.values import Bound
 from doppio.services.dynamodb.partiql.writes import change_of, prepared
 from doppio.services.dynamodb.permissions import statement_need
 from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.replication import refuse_strong
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches, hash_of, watch_of
 from doppio.services.dynamodb.transactions import (
@@ -283,6 +284,7 @@ async def _read_together(
 ) -> dict[str, Any]:
     reader = ctx.read()
     tables = [await usable_table(reader, ctx, statement.table) for statement, _ in parts]
+    refuse_strong(tables)
     keys = _keys(parts, tables, "ExecuteTransaction")
     rows = [item_row(table, key) for table, key in zip(tables, keys, strict=True)]
     check_distinct(rows)
@@ -326,6 +328,7 @@ async def _write_together(
             if known is not None:
                 return known
         tables = [await usable_table(tx, ctx, statement.table) for statement, _ in parts]
+        refuse_strong(tables)
         changes: list[Change] = []
         for one, (statement, bound), table in zip(given, parts, tables, strict=True):
             change = change_of(one, statement, bound, table)

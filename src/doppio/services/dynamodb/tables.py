@@ -12,7 +12,16 @@ from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.kernel.records import table_of
-from doppio.services.dynamodb import backups, changes, limits, policies, schemas, streams
+from doppio.services.dynamodb import (
+    changes,
+    limits,
+    policies,
+    removal,
+    replicas,
+    schemas,
+    streams,
+    strong,
+)
 from doppio.services.dynamodb.access import bytes_key, count_key, find_table
 from doppio.services.dynamodb.changes import check_absent
 from doppio.services.dynamodb.errors import (
@@ -24,8 +33,10 @@ from doppio.services.dynamodb.errors import (
 )
 from doppio.services.dynamodb.provisioning import at_most, warmed
 from doppio.services.dynamodb.records import Table, Throughput
+from doppio.services.dynamodb.removal import check_at_rest
+from doppio.services.dynamodb.replication import at, members
 from doppio.services.dynamodb.throttling import REALISTIC, TAG, UNLIMITED
-from doppio.services.dynamodb.upkeep import EMPTY, EXPIRE, SETTLE, settled_topic
+from doppio.services.dynamodb.upkeep import EXPIRE, SETTLE, settled_topic
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
@@ -91,34 +102,19 @@ class Tables:
             table = await existing(tx, ctx, req["TableName"])
             check_at_rest(table)
             changed = await changes.changed_table(ctx, tx, table, req)
+            await replicas.follow(tx, table, req)
+            changed = await strong.prepared(tx, changed, req)
+            changed, filling = await replicas.changed(tx, changed, req.get("ReplicaUpdates", []))
             tx.put(replace(changed, status="UPDATING"))
-            await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
+            if not filling:
+                await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
             shown = await described(tx, replace(changed, status="UPDATING"))
         return {"TableDescription": shown}  # type: ignore[typeddict-item]
 
     async def delete_table(self, ctx: Context, req: w.DeleteTableInput) -> w.DeleteTableOutput:
         """Delete a table with its items and indexes."""
         async with ctx.write() as tx:
-            table = await existing(tx, ctx, req["TableName"])
-            check_at_rest(table)
-            if table.deletion_protection:
-                raise ValidationException(
-                    "Resource cannot be deleted as it is currently protected against deletion. "
-                    "Disable deletion protection first."
-                )
-            if table.holds:
-                raise ResourceInUseException(
-                    "Attempt to change a resource which is still in use: Table is being backed up, "
-                    f"restored from or exported: {table.name}"
-                )
-            if table.stream is not None and table.stream.enabled:
-                table = await streams.closed(ctx, tx, table)
-            kept = {}
-            if table.recovery is not None:
-                await backups.keep_deleted(ctx, tx, table)
-                kept = {"items": "kept"}
-            table = tx.put(replace(table, status="DELETING"))
-            await tx.schedule(ctx.now + limits.SETTLE, EMPTY, table.arn, id=table.id, **kept)
+            table = await removal.remove(ctx, tx, await existing(tx, ctx, req["TableName"]))
             shown = await described(tx, table)
         return {"TableDescription": shown}  # type: ignore[typeddict-item]
 
@@ -142,21 +138,19 @@ class Tables:
             table = await existing(tx, ctx, req["TableName"])
             if table.status != "UPDATING":
                 check_at_rest(table)
+            if on:
+                strong.check_no_expiry(table)
             if on == (table.ttl_status == "ENABLED"):
                 raise ValidationException(
                     f"TimeToLive is already {'enabled' if on else 'disabled'}"
                 )
-            if on:
-                tx.put(replace(table, ttl_attribute=name, ttl_status="ENABLED"))
-                await tx.schedule(ctx.now, EXPIRE, table.arn)
-            else:
-                if name != table.ttl_attribute:
-                    raise ValidationException(
-                        "TimeToLive is active on a different AttributeName: current AttributeName "
-                        f"is {table.ttl_attribute}"
-                    )
-                tx.put(replace(table, ttl_attribute=None, ttl_status="DISABLED"))
-                await tx.unschedule(EXPIRE, table.arn)
+            if not on and name != table.ttl_attribute:
+                raise ValidationException(
+                    "TimeToLive is active on a different AttributeName: current AttributeName "
+                    f"is {table.ttl_attribute}"
+                )
+            for one in (table, *await members(tx, table)):
+                await _set_expiry(at(tx, one.region), one, name if on else None)
         return {"TimeToLiveSpecification": {"AttributeName": name, "Enabled": on}}
 
     async def describe_limits(self, ctx: Context, req: Mapping[str, Any]) -> w.DescribeLimitsOutput:
@@ -205,6 +199,16 @@ class Tables:
             position = str(first + limits.TAGS_A_PAGE).encode()
             shown["NextToken"] = page_token(position, scope)
         return shown  # type: ignore[return-value]
+
+
+async def _set_expiry(tx: Tx, table: Table, name: str | None) -> None:
+    """Let items of a table expire by an attribute, or no longer."""
+    status = "DISABLED" if name is None else "ENABLED"
+    tx.put(replace(table, ttl_attribute=name, ttl_status=status))
+    if name is not None:
+        await tx.schedule(tx.context.now, EXPIRE, table.arn)
+    else:
+        await tx.unschedule(EXPIRE, table.arn)
 
 
 def shaped(ctx: Context, req: Mapping[str, Any]) -> Table:
@@ -256,17 +260,10 @@ async def described(reader: Reader, table: Table) -> dict[str, Any]:
         items = await reader.raw.counter(count_key(table, index))
         size = await reader.raw.counter(bytes_key(table, index))
         counts["" if index is None else index.name] = (int(items), int(size))
-    return schemas.to_wire(table, counts)
-
-
-def check_at_rest(table: Table) -> None:
-    """Raise ResourceInUseException for a table that is being made, changed or deleted."""
-    if table.status != "ACTIVE":
-        word = {"CREATING": "created", "UPDATING": "updated", "DELETING": "deleted"}[table.status]
-        raise ResourceInUseException(
-            f"Attempt to change a resource which is still in use: Table is being {word}: "
-            f"{table.name}"
-        )
+    found = schemas.to_wire(table, counts)
+    if table.replication is not None:
+        found |= await replicas.shown(reader, table)
+    return found
 
 
 async def _by_arn(reader: Reader, ctx: Context, arn: str) -> Table:

@@ -41,6 +41,7 @@ from doppio.services.dynamodb.items import (
 )
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table, Token
+from doppio.services.dynamodb.replication import refuse_strong
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches, hash_of
 from doppio.services.dynamodb.upkeep import FORGET
@@ -76,6 +77,7 @@ class Transactions:
                 if known is not None:
                     return known  # type: ignore[return-value]
             tables = [await usable_table(tx, ctx, one["TableName"]) for one, _ in parts]
+            refuse_strong(tables)
             changes = [change for _, change in parts]
             check_distinct(map(row_of, tables, changes))
             watches = Watches(ctx)
@@ -99,6 +101,7 @@ class Transactions:
         gets: list[Mapping[str, Any]] = [one["Get"] for one in req["TransactItems"]]
         reader = ctx.read()
         tables = [await usable_table(reader, ctx, one["TableName"]) for one in gets]
+        refuse_strong(tables)
         paths = [projection_paths(one) for one in gets]
         rows = _rows(tables, gets)
         check_distinct(rows)

@@ -33,6 +33,7 @@ from doppio.services.dynamodb.item_keys import (
 from doppio.services.dynamodb.past import past_prefix
 from doppio.services.dynamodb.policies import take_down
 from doppio.services.dynamodb.records import SecondaryIndex, Table, Token, table_arn
+from doppio.services.dynamodb.replication import depart, log_of, traces
 from doppio.services.dynamodb.values import Item, size_of
 
 SETTLE = "dynamodb.settle"
@@ -40,6 +41,7 @@ BACKFILL = "dynamodb.backfill"
 EMPTY = "dynamodb.empty"
 EXPIRE = "dynamodb.expire"
 FORGET = "dynamodb.forget"
+TRACES = "dynamodb.traces"
 ROWS_A_COMMIT = 200
 # What is only looked at: a few milliseconds, then others have their turn.
 ROWS_A_RUN = 1_000
@@ -126,6 +128,9 @@ async def empty(ctx: Context, job: Job) -> None:
         table = None if name is not None else await find_table(tx, ctx, job.key)
         if table is not None and table.id == table_id:
             tx.delete(table)
+            if table.replication is not None:
+                over = await depart(tx, table)
+                await forget_members(tx, table, [*over, table.replication.id])
             await take_down(tx, table.arn)
             tx.wake(settled_topic(ctx, job.key))
             await tx.unschedule(EXPIRE, table.arn)
@@ -135,6 +140,20 @@ async def empty(ctx: Context, job: Job) -> None:
             tx.raw.add(counter, -await tx.raw.counter(counter))
 
     await ctx.transact(gone)
+
+
+async def forget_members(tx: Tx, table: Table, ids: list[str]) -> None:
+    """See to what memberships have left that are over."""
+    for one in ids:
+        await tx.schedule(tx.context.now, TRACES, f"{table.arn}/replica/{one}", id=one)
+
+
+async def clear_traces(ctx: Context, job: Job) -> None:
+    """Clear away the stamps, graves and log of a membership that is over."""
+    for prefix in traces(job.arguments["id"]):
+        while await _clear(ctx, prefix):
+            pass
+    await ctx.kernel.store.drop_log(log_of(job.arguments["id"]))
 
 
 async def _clear(ctx: Context, prefix: bytes) -> bool:
