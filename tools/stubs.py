@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from doppio.catalog import model_name
 from tools.import_services import newest_models
 
 ROOT = Path(__file__).parent.parent
@@ -58,7 +59,8 @@ def type_of(name: str, shapes: dict[str, Any], depth: int = 0) -> str:
 
 def stub(service: str) -> str:
     """The stubs of one service."""
-    shapes = newest_models(service)[service]["shapes"]
+    name = model_name(service)
+    shapes = newest_models(name)[name]["shapes"]
     lines = [HEADER.format(service=service)]
     for name, shape in sorted(shapes.items()):
         if shape["type"] != "structure" or shape.get("eventstream"):

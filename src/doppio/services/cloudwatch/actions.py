@@ -15,6 +15,7 @@ from doppio.kernel.events import Event
 from doppio.kernel.identity import service_caller
 from doppio.kernel.regions import regions
 from doppio.services.cloudwatch.records import Alarm, History
+from doppio.services.cloudwatch.scaling import is_scaling, scaled
 from doppio.services.cloudwatch.states import noted
 from doppio.services.cloudwatch.watching import recompose
 from doppio.wire.errors import AwsError
@@ -43,7 +44,11 @@ async def act(ctx: Context, event: Event) -> None:
     told = json.loads(note.data)
     state = told["newState"]["stateValue"]
     for arn in alarm.asked.get(_MEMBERS[state]) or []:
-        failure = await _tell(ctx, alarm, note, told, arn)
+        if is_scaling(arn):
+            values = told["newState"].get("stateReasonData", {}).get("recentDatapoints", [])
+            failure = await scaled(ctx, alarm, state, arn, values)
+        else:
+            failure = await _tell(ctx, alarm, note, told, arn)
         done = "Successfully executed action" if failure is None else "Failed to execute action"
         outcome: dict[str, Any] = {
             "actionState": "Succeeded" if failure is None else "Failed",

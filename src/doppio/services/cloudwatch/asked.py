@@ -11,6 +11,7 @@ from doppio.services.cloudwatch.errors import InvalidCombination, InvalidValue, 
 from doppio.services.cloudwatch.judging import SIGNS
 from doppio.services.cloudwatch.points import statistic
 from doppio.services.cloudwatch.queries import check_queries
+from doppio.services.cloudwatch.scaling import is_scaling
 from doppio.services.cloudwatch.statistics import check_period
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -33,7 +34,7 @@ def check_actions(req: Mapping[str, Any]) -> None:
         for arn in given:
             if not arn.startswith("arn:"):
                 raise Validation(f"Invalid arn syntax: {arn}")
-            if arn.split(":")[2] != "sns":
+            if arn.split(":")[2] != "sns" and not is_scaling(arn):
                 raise NotImplementedByDoppio(
                     f"cloudwatch: alarms that act on {arn} exist in AWS and not yet here"
                 )

@@ -15,6 +15,7 @@ from doppio.services.cloudwatch.composite import holds, names_of
 from doppio.services.cloudwatch.judging import SIGNS, Verdict, judged
 from doppio.services.cloudwatch.queries import answered, plain
 from doppio.services.cloudwatch.records import Alarm
+from doppio.services.cloudwatch.scaling import keep_scaling
 from doppio.services.cloudwatch.states import changed
 
 EVALUATE = "cloudwatch.evaluate"
@@ -46,6 +47,8 @@ async def evaluate(ctx: Context, job: Job) -> None:
         )  # fmt: skip
 
     await ctx.transact(settle)
+    if state == alarm.state == "ALARM" and alarm.enabled:
+        await keep_scaling(ctx, alarm, [value for _, value in values])
 
 
 def _next(now: datetime, asked: dict[str, Any], period: int) -> datetime:

@@ -34,17 +34,23 @@ async def uses_of_service(ctx: Context, principal: str) -> dict[str, list[str]]:
 
 
 async def _pages(
-    ctx: Context, service: str, method: str, member: str, mark: str, ask: str
+    ctx: Context,
+    service: str,
+    method: str,
+    member: str,
+    mark: str,
+    ask: str,
+    given: dict[str, Any] | None = None,
 ) -> list[Any]:
     """All that a list operation lists; `mark` is its token in the answer, `ask` in the request."""
     found: list[Any] = []
-    req: dict[str, Any] = {}
+    req: dict[str, Any] = dict(given or {})
     while len(found) < LOOKED_AT_MAX:
         page = await ctx.call(service, method, req)
         found += page.get(member, ())
         if not page.get(mark):
             break
-        req = {ask: page[mark]}
+        req[ask] = page[mark]
     return found
 
 
@@ -55,6 +61,15 @@ async def _destinations(ctx: Context) -> list[str]:
     return [row["ApiDestinationArn"] for row in rows]
 
 
+async def _tables(ctx: Context) -> list[str]:
+    rows = await _pages(
+        ctx, "application-autoscaling", "describe_scalable_targets", "ScalableTargets", "NextToken",
+        "NextToken", {"ServiceNamespace": "dynamodb"},
+    )  # fmt: skip
+    return [row["ScalableTargetARN"] for row in rows]
+
+
 _USES: dict[str, _Found] = {
     "apidestinations.events.amazonaws.com": _destinations,
+    "dynamodb.application-autoscaling.amazonaws.com": _tables,
 }
