@@ -62,6 +62,7 @@ bench: .venv/dev
 	$(BIN)/python -m bench.latency
 	$(BIN)/python -m bench.line
 	$(BIN)/python -m bench.databases
+	$(BIN)/python -m bench.authorisation
 
 clients: .venv/dev
 	@$(BIN)/python -m tools.install_clients

@@ -383,8 +383,19 @@ async def test_a_denial_names_each_level_and_what_hangs_there(world: World) -> N
     assert denial.considered == [
         f"service control policy p1 on {ROOT}",
         f"service control policy p1 on {UNIT}",
-        f"service control policy p2 on {UNIT}",
+        f"service control policy p2 on {UNIT}: denies by statement 1",
         f"service control policy (none) on {ACCOUNT}",
+        "identity-based policy all",
+    ]
+    await hang(world, UNIT, FULL)
+    assert not await may(world, user())
+    await world.settle()
+    denials = await world.cloud.root_context().read().list(Denial, limit=5)
+    [silent] = [one for one in denials if one.request_id != denial.request_id]
+    assert silent.considered == [
+        f"service control policy p1 on {ROOT}",
+        f"service control policy p1 on {UNIT}",
+        f"service control policy (none) on {ACCOUNT}: does not allow it",
         "identity-based policy all",
     ]
 

@@ -147,6 +147,7 @@ class Authoriser:
     def __init__(self, guardrails: Guardrails) -> None:
         self._guardrails = guardrails
         self._standings = guardrails.known
+        self._free = guardrails.free
         self._facts: dict[str, _Facts] = {}
         self._changes = 0
 
@@ -160,22 +161,19 @@ class Authoriser:
 
     async def check(self, ctx: Context, needs: Sequence[Need]) -> None:
         """Raise AccessDenied unless every need is granted."""
+        caller = ctx.caller
+        free = caller.account in self._free
         for need in needs:
             arn = need.policy or need.resource
-            if _is_own(ctx.caller, arn, self._facts.get(arn)) and self._is_free(ctx.caller):
+            if free and _is_own(caller, arn, self._facts.get(arn)):
                 continue
             decision = await self.decide(ctx, need)
             if decision is None:
                 continue
             if not decision.allowed:
                 raise self._denied(ctx, need, decision)
-            if ctx.caller.kind in _TRACKED:
+            if caller.kind in _TRACKED:
                 ctx.kernel.uses.saw(ctx, need)
-
-    def _is_free(self, caller: Caller) -> bool:
-        """Whether it is known that no organisation bounds the caller's account."""
-        standing = self._standings.get(caller.account)
-        return standing is not None and not standing.bound
 
     async def decide(self, ctx: Context, need: Need) -> Decision | None:
         """The engine's decision; None where there is nothing to decide (an account's own root)."""
@@ -194,7 +192,10 @@ class Authoriser:
         if owner != caller.account:
             theirs = standings.get(owner) or await guardrails.of(ctx, owner)
         name = None
-        if facts is not None and not scps_for(caller, mine) and not rcps_for(caller, need, theirs):
+        if facts is not None and not (
+            (mine.bound and scps_for(caller, mine))
+            or (theirs.bound and rcps_for(caller, need, theirs))
+        ):
             name = facts.hangs_on(caller, need)
             if name is not None and name in facts.decided:
                 return facts.decided[name]

@@ -103,11 +103,8 @@ class Standing(msgspec.Struct, frozen=True):
     place: Place | None = None
     scps: Levels = ()
     rcps: Levels = ()
-
-    @property
-    def bound(self) -> bool:
-        """Whether anything bounds the account at all."""
-        return bool(self.scps or self.rcps)
+    # Whether any of them is there.
+    bound: bool = False
 
 
 FREE = Standing()
@@ -136,14 +133,15 @@ class Guardrails:
     """Knows what bounds which account."""
 
     def __init__(self) -> None:
-        # Hot: the authoriser looks here at each call.
+        # Hot: the authoriser looks here at each call. `free` are those that nothing bounds.
         self.known: dict[str, Standing] = {}
+        self.free: set[str] = set()
         self._changes = 0
 
     def heard(self, topic: str) -> None:
         """An account has moved, or policies have changed."""
         self._changes += 1
-        self.known.clear()
+        self._forget()
 
     async def of(self, ctx: Context, account: str) -> Standing:
         """What bounds an account."""
@@ -155,11 +153,17 @@ class Guardrails:
             found = await _read(ctx.read(), account)
             if changes == self._changes:
                 if len(self.known) >= CACHED_MAX:
-                    self.known.clear()
+                    self._forget()
                 self.known[account] = found
+                if not found.bound:
+                    self.free.add(account)
                 break
         assert found is not None
         return found
+
+    def _forget(self) -> None:
+        self.known.clear()
+        self.free.clear()
 
     async def bearing(self, ctx: Context, need: Need, owner: str) -> Bearing:
         """What bears on a need of the caller's, for a resource of `owner`."""
@@ -219,7 +223,8 @@ async def _read(reader: Reader, account: str) -> Standing:
         return FREE
     if place.management:
         return Standing(place)
-    return Standing(place, await _levels(reader, place, "scp"), await _levels(reader, place, "rcp"))
+    scps, rcps = await _levels(reader, place, "scp"), await _levels(reader, place, "rcp")
+    return Standing(place, scps, rcps, bool(scps or rcps))
 
 
 async def _levels(reader: Reader, place: Place, kind: Kind) -> Levels:

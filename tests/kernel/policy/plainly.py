@@ -43,6 +43,8 @@ class Given(NamedTuple):
     session: tuple[Document, ...] | None = None
     scps: tuple[tuple[Document, ...], ...] = ()
     rcps: tuple[tuple[Document, ...], ...] = ()
+    # What a session has given up: each of these must allow too.
+    narrowed: tuple[Document, ...] = ()
 
 
 def decide(asked: Asked, given: Given) -> str:
@@ -53,6 +55,7 @@ def decide(asked: Asked, given: Given) -> str:
     boundary = None if outside else given.boundary
     session = None if outside else given.session
     scps = () if outside else given.scps
+    narrowed = () if outside else given.narrowed
     resource = [] if given.resource is None else [given.resource]
 
     # 1. An explicit deny in any policy decides.
@@ -62,7 +65,7 @@ def decide(asked: Asked, given: Given) -> str:
         ("resource", resource),
         ("identity", identity),
         ("boundary", [] if boundary is None else [boundary]),
-        ("session", session or ()),
+        ("session", [*(session or ()), *narrowed]),
     ):
         if says(asked, policies, "Deny", named=layer == "resource"):
             return f"explicit {layer}"
@@ -74,6 +77,9 @@ def decide(asked: Asked, given: Given) -> str:
     for level in scps:
         if not says(asked, level, "Allow"):
             return "implicit scp"
+    for one in narrowed:
+        if not says(asked, [one], "Allow"):
+            return "implicit session"
     if asked.granted:
         return "allow"
 

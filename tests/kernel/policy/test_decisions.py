@@ -75,6 +75,7 @@ def judged(asked: Asked, given_: Given) -> str:
         resource=compiled(given_.resource),
         boundary=compiled(given_.boundary),
         session=None if given_.session is None else each(given_.session),
+        narrowed=each(given_.narrowed),
         scps=[each(level) for level in given_.scps],
         rcps=[each(level) for level in given_.rcps],
     )
@@ -180,6 +181,7 @@ GIVEN = st.builds(
     resource=st.none() | documents(principals=True),
     boundary=st.none() | st.none() | documents(),
     session=st.none() | st.none() | several(documents()),
+    narrowed=st.just(()) | st.just(()) | several(documents()),
     scps=st.just(()) | several(several(documents())),
     rcps=st.just(()) | several(several(documents())),
 )

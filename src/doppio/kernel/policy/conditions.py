@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from doppio.kernel.policy.match import VARIABLE, variable_value, wildcard, with_variables
@@ -200,9 +201,19 @@ def _binary(value: str, want: str, context: Mapping[str, Any]) -> bool:
         return False
 
 
+@lru_cache(4_096)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(text)
+
+
+@lru_cache(4_096)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text, strict=False)
+
+
 def _ip(value: str, want: str, context: Mapping[str, Any]) -> bool:
     try:
-        return ipaddress.ip_address(value) in ipaddress.ip_network(want, strict=False)
+        return _address(value) in _network(want)
     except ValueError:
         return False
 

@@ -11,6 +11,8 @@ from doppio.kernel.policy.conditions import Condition, UnknownOperator, compile_
 from doppio.kernel.policy.match import Matches, actions, arns, wildcard
 
 VERSIONS = ("2012-10-17", "2008-10-17")
+# A policy remembers of so many actions which of its statements speak of them.
+ACTIONS_MAX = 256
 _STATEMENT_KEYS = frozenset({
     "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource",
     "NotResource", "Condition",
@@ -37,14 +39,19 @@ class Statement:
 
     def applies(self, action: str, resource: str, context: Mapping[str, Any]) -> bool:
         """Whether the statement speaks of this (lower-case) action on this resource."""
-        return (
-            self.action(action)
-            and self.resource(resource, context)
-            and (self.condition is None or self.condition(context))
+        return self.action(action) and self.fits(resource, context)
+
+    def fits(self, resource: str, context: Mapping[str, Any]) -> bool:
+        """Whether a statement that speaks of the action does so on this resource."""
+        return self.resource(resource, context) and (
+            self.condition is None or self.condition(context)
         )
 
     def __str__(self) -> str:
         return self.sid or f"statement {self.number}"
+
+
+About = tuple[tuple[Statement, ...], tuple[Statement, ...]]
 
 
 class Policy:
@@ -54,7 +61,7 @@ class Policy:
     variables, and any may count.
     """
 
-    __slots__ = ("document", "keys", "name", "statements")
+    __slots__ = ("_about", "document", "keys", "name", "statements")
 
     def __init__(self, name: str, document: Mapping[str, Any]) -> None:
         self.name = name
@@ -64,6 +71,24 @@ class Policy:
             statements = [_without_variables(statement) for statement in statements]
         self.statements = tuple(Statement(number, raw) for number, raw in enumerate(statements, 1))
         self.keys = _condition_keys(statements)
+        self._about: dict[str, About] = {}
+
+    def about(self, action: str) -> About:
+        """The statements that speak of an action (in small letters): those that deny, then allow.
+
+        Remembered, since it hangs on the action alone and most calls are of few actions.
+        """
+        found = self._about.get(action)
+        if found is None:
+            speaking = [one for one in self.statements if one.action(action)]
+            found = (
+                tuple(one for one in speaking if not one.allows),
+                tuple(one for one in speaking if one.allows),
+            )
+            if len(self._about) >= ACTIONS_MAX:
+                self._about.clear()
+            self._about[action] = found
+        return found
 
 
 def _without_variables(statement: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from doppio.kernel.policy.document import Policy, Statement, Who
 class AccessRequest(msgspec.Struct, frozen=True):
     """Who wants to do what to what. `context` holds condition keys in lower case.
 
-    `role` is the ARN of the role whose session the principal is, where it is known: it has a path.
+    `issuer` is the ARN of the role or user whose session the principal is, where it is known: it has
+    the path, which a session's ARN has not.
     """
 
     principal: str
@@ -33,7 +34,6 @@ class AccessRequest(msgspec.Struct, frozen=True):
     principal_id: str = ""
     decisive: bool = False
     granted: bool = False
-    # The role or user whose session the principal is, where its ARN does not tell (a path).
     issuer: str = ""
 
 
@@ -64,7 +64,7 @@ class PolicySet:
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What was decided, by which policy (`decided`), and what was looked at.
+    """What was decided, by which policy (`decided`), and in a denial what was looked at.
 
     `reason` is `allowed`, `explicit-deny` or `implicit-deny`; `layer` names the kind of policy.
     """
@@ -86,69 +86,83 @@ _PHRASES = {
 }
 
 
+_OUTSIDE = frozenset({"service", "anonymous"})
+# Kinds of policy that services and the anonymous do not have, being in no account.
+_OF_ACCOUNTS = frozenset({"identity", "boundary", "session", "scp"})
+
+
 def evaluate(request: AccessRequest, policies: PolicySet) -> Decision:
     """Decide."""
     action = request.action.lower()
+    outside = request.kind in _OUTSIDE
     layers = all_layers(policies)
-    denied = _explicit_deny(request, action, layers)
-    if denied is not None:
-        return denied
-    considered = tuple(_considered(layers))
-    outside = request.kind in ("service", "anonymous")
-    scps = () if outside else policies.scps
-    for layer, levels in (("rcp", policies.rcps), ("scp", scps)):
-        for group in levels:
-            if _allowing(request, action, group) is None:
-                return Decision(False, "implicit-deny", layer, considered=considered)
-    for policy in policies.narrowed:
-        if _allowing(request, action, (policy,)) is None:
-            return Decision(False, "implicit-deny", "session", considered=considered)
-    return _granted(request, action, policies, considered)
+    for layer, policy in layers:
+        denials = policy.about(action)[0]
+        if denials and not (outside and layer in _OF_ACCOUNTS):
+            for statement in denials:
+                if _speaks_here(statement, layer, request):
+                    return _explicit(layers, layer, policy, statement)
+    if policies.rcps or policies.scps or policies.narrowed:
+        levels = [("rcp", level) for level in policies.rcps]
+        if not outside:
+            levels += [("scp", level) for level in policies.scps]
+            levels += [("session", (policy,)) for policy in policies.narrowed]
+        for layer, level in levels:
+            if _allowing(request, action, level) is None:
+                return _implicit(layers, layer, level)
+    return _granted(request, action, policies) or _implicit(
+        layers, _missing(request, action, policies)
+    )
 
 
-def _granted(
-    request: AccessRequest, action: str, policies: PolicySet, considered: tuple[str, ...]
-) -> Decision:
+def _granted(request: AccessRequest, action: str, policies: PolicySet) -> Decision | None:
+    """The decision that allows, if what may grant does and nothing bounds it."""
     if request.granted:
-        return Decision(True, "allowed", "resource", "a grant", considered)
-    same = request.account == request.resource_account
+        return Decision(True, "allowed", "resource", "a grant")
     by_resource, how = _resource_allow(request, action, policies.resource)
-    if request.decisive and by_resource is None:
-        return Decision(False, "implicit-deny", "resource", considered=considered)
-    if by_resource is not None and (request.kind in ("service", "anonymous")):
-        return Decision(True, "allowed", "resource", by_resource, considered)
-    if by_resource is not None and same and how == "exact" and request.kind != "root":
+    if by_resource is None and request.decisive:
+        return None
+    if request.kind in _OUTSIDE:
+        return None if by_resource is None else Decision(True, "allowed", "resource", by_resource)
+    same = request.account == request.resource_account
+    if request.kind == "root":
+        if not same and by_resource is None:
+            return None
+        return Decision(True, "allowed", "identity", "the account's root user")
+    if by_resource is not None and same and how == "exact":
         # Naming the user, or the very session, grants to it within the account, whatever its
         # boundary and its session's policies leave out. Naming a session's role does not.
-        return Decision(True, "allowed", "resource", by_resource, considered)
-    if request.kind == "root":
-        by_identity: str | None = "the account's root user"
-        boundary: str | None = "root"
-        session: str | None = "root"
-    else:
-        by_identity = _allowing(request, action, policies.identity)
-        boundary = _passes(
-            request, action, None if policies.boundary is None else [policies.boundary]
-        )
-        session = _passes(request, action, policies.session)
+        return Decision(True, "allowed", "resource", by_resource)
+    by_identity = _allowing(request, action, policies.identity)
     grants = by_identity or (by_resource if same and how is not None else None)
-    if request.kind in ("service", "anonymous"):
-        grants = None
-    if grants is None:
-        layer = "resource" if request.kind in ("service", "anonymous") else "identity"
-        return Decision(False, "implicit-deny", layer, considered=considered)
-    if boundary is None:
-        return Decision(False, "implicit-deny", "boundary", considered=considered)
-    if session is None:
-        return Decision(False, "implicit-deny", "session", considered=considered)
-    if not same and by_resource is None:
-        return Decision(False, "implicit-deny", "resource", considered=considered)
-    layer = "identity" if by_identity else "resource"
-    return Decision(True, "allowed", layer, grants, considered)
+    if grants is None or not (same or by_resource is not None):
+        return None
+    if _bound(request, action, policies) is not None:
+        return None
+    return Decision(True, "allowed", "identity" if by_identity else "resource", grants)
 
 
-def _passes(request: AccessRequest, action: str, group: Sequence[Policy] | None) -> str | None:
-    return "none" if group is None else _allowing(request, action, group)
+def _bound(request: AccessRequest, action: str, policies: PolicySet) -> str | None:
+    """Which bound of the caller's own leaves the action out."""
+    boundary, session = policies.boundary, policies.session
+    if boundary is not None and _allowing(request, action, (boundary,)) is None:
+        return "boundary"
+    if session is not None and _allowing(request, action, session) is None:
+        return "session"
+    return None
+
+
+def _missing(request: AccessRequest, action: str, policies: PolicySet) -> str:
+    """Which kind of policy would have had to allow, where nothing granted."""
+    by_resource, how = _resource_allow(request, action, policies.resource)
+    if request.kind in _OUTSIDE or request.kind == "root":
+        return "resource"
+    if request.decisive and by_resource is None:
+        return "resource"
+    same = request.account == request.resource_account
+    if _allowing(request, action, policies.identity) is None and not (same and how is not None):
+        return "identity"
+    return _bound(request, action, policies) or "resource"
 
 
 def all_layers(policies: PolicySet) -> list[tuple[str, Policy]]:
@@ -164,21 +178,6 @@ def all_layers(policies: PolicySet) -> list[tuple[str, Policy]]:
     return layers
 
 
-def _explicit_deny(
-    request: AccessRequest, action: str, layers: Sequence[tuple[str, Policy]]
-) -> Decision | None:
-    outside = request.kind in ("service", "anonymous")
-    for layer, policy in layers:
-        if layer in ("identity", "boundary", "session", "scp") and outside:
-            continue
-        for statement in policy.statements:
-            if statement.allows or not speaks(statement, layer, request, action):
-                continue
-            decided = f"{policy.name or layer}: {statement}"
-            return Decision(False, "explicit-deny", layer, decided, tuple(_considered(layers)))
-    return None
-
-
 def _named(who: Who, request: AccessRequest) -> str | None:
     """How a policy names the caller. A service is in no account, whoever it acts for."""
     account = "" if request.kind == "service" else request.account
@@ -187,18 +186,23 @@ def _named(who: Who, request: AccessRequest) -> str | None:
 
 def speaks(statement: Statement, layer: str, request: AccessRequest, action: str) -> bool:
     """Whether a statement of a kind of policy speaks of this request; `action` is in small letters."""
+    return statement.action(action) and _speaks_here(statement, layer, request)
+
+
+def _speaks_here(statement: Statement, layer: str, request: AccessRequest) -> bool:
+    """The same of a statement that speaks of the action."""
     if layer == "resource" and statement.principal is not None:
         named = _named(statement.principal, request)
         if named is None:
             return False
-    return statement.applies(action, request.resource, request.context)
+    return statement.fits(request.resource, request.context)
 
 
 def _allowing(request: AccessRequest, action: str, group: Iterable[Policy]) -> str | None:
     resource, context = request.resource, request.context
     for policy in group:
-        for statement in policy.statements:
-            if statement.allows and statement.applies(action, resource, context):
+        for statement in policy.about(action)[1]:
+            if statement.fits(resource, context):
                 return f"{policy.name}: {statement}"
     return None
 
@@ -214,11 +218,11 @@ def _resource_allow(
     if policy is None:
         return None, None
     best: tuple[str | None, str | None] = (None, None)
-    for statement in policy.statements:
-        if not statement.allows or statement.principal is None:
+    for statement in policy.about(action)[1]:
+        if statement.principal is None:
             continue
         named = _named(statement.principal, request)
-        if named is None or not statement.applies(action, request.resource, request.context):
+        if named is None or not statement.fits(request.resource, request.context):
             continue
         text = f"{policy.name or 'resource policy'}: {statement}"
         if named == "account" and request.account == request.resource_account:
@@ -230,8 +234,30 @@ def _resource_allow(
     return best
 
 
-def _considered(layers: Iterable[tuple[str, Policy]]) -> list[str]:
-    return [f"{_PHRASES[layer]} {policy.name}".rstrip() for layer, policy in layers]
+def _explicit(
+    layers: Sequence[tuple[str, Policy]], layer: str, policy: Policy, statement: Statement
+) -> Decision:
+    considered = _considered(layers, (policy,), f"denies by {statement}")
+    decided = f"{policy.name or layer}: {statement}"
+    return Decision(False, "explicit-deny", layer, decided, considered)
+
+
+def _implicit(
+    layers: Sequence[tuple[str, Policy]], layer: str, level: Sequence[Policy] = ()
+) -> Decision:
+    considered = _considered(layers, level, "does not allow it")
+    return Decision(False, "implicit-deny", layer, considered=considered)
+
+
+def _considered(
+    layers: Iterable[tuple[str, Policy]], deciding: Sequence[Policy], how: str
+) -> tuple[str, ...]:
+    """Each policy, in a denial, and how it decided, where one did."""
+    return tuple(
+        f"{_PHRASES[layer]} {policy.name}".rstrip()
+        + (f": {how}" if any(one is policy for one in deciding) else "")
+        for layer, policy in layers
+    )
 
 
 def denial_message(request: AccessRequest, decision: Decision) -> str:

@@ -91,6 +91,16 @@ CASES = [
          Given(_MINE, boundary=_OTHER, session=(_WIDE,)), "implicit boundary"),
     Case("a session policy of one object", SESSION,
          Given(_MINE, session=(allow("s3:*", MENU),)), ALLOW),
+    # What a session has given up when it was made.
+    Case("what it has kept", SESSION, Given(_MINE, narrowed=(_WIDE,)), ALLOW),
+    Case("what it has given up", SESSION, Given(_MINE, narrowed=(_OTHER,)), "implicit session"),
+    Case("what it has kept of all but one", SESSION, Given(_MINE, narrowed=(_WIDE, _OTHER)),
+         "implicit session"),
+    Case("what a root's session has kept", OWNER, Given(narrowed=(_WIDE,)), ALLOW),
+    Case("what a root's session has given up", OWNER, Given(narrowed=(_OTHER,)),
+         "implicit session"),
+    Case("what it has given up, though named there", SESSION,
+         Given(resource=allow(to=aws(SHIFT)), narrowed=(_OTHER,)), "implicit session"),
     # Federated users.
     Case("a federated user, both policies", GUEST, Given(_MINE, session=(_WIDE,)), ALLOW),
     Case("a federated user without a session policy", GUEST, Given(_MINE, session=()),
