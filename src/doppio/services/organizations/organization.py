@@ -10,7 +10,9 @@ from doppio.kernel.context import Context, Tx
 from doppio.services.organizations import limits, tree
 from doppio.services.organizations.errors import AlreadyInOrganization, OrganizationNotEmpty
 from doppio.services.organizations.guarding import end
-from doppio.services.organizations.membership import admit, dismiss
+from doppio.services.organizations.handshakes import CANCELED, GOING, of_organization
+from doppio.services.organizations.handshakes import end as end_handshake
+from doppio.services.organizations.membership import admit, check_linked_role, dismiss
 from doppio.services.organizations.records import (
     ALL,
     BY_ROOT,
@@ -66,6 +68,7 @@ class Organizations:
                 id=ctx.new_id("organization"), master=ctx.account, root=await _new_root(tx, ctx),
                 features=req.get("FeatureSet", ALL), created_at=ctx.now,
             )  # fmt: skip
+            await check_linked_role(tx, ctx, organization)
             tx.add(organization)
             account = await tree.account_of(tx, ctx.account)
             await admit(tx, organization, replace(account, joined="INVITED"))
@@ -116,4 +119,7 @@ async def _forget(tx: Tx, organization: Organization) -> None:
         rows: list[Any] = await tx.list(cls, (organization.id,), limit=limits.ROWS_MAX)
         for row in rows:
             tx.delete(row)
+    for handshake in await of_organization(tx, organization.id):
+        if handshake.state in GOING:
+            await end_handshake(tx, handshake, CANCELED)
     tx.delete(organization)

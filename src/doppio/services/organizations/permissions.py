@@ -19,11 +19,14 @@ from doppio.services.organizations import tree
 from doppio.services.organizations.errors import AccessDenied, NotInUse, TargetNotFound
 from doppio.services.organizations.guarding import find_policy
 from doppio.services.organizations.policies import policy_arn
-from doppio.services.organizations.records import Organization
+from doppio.services.organizations.records import Handshake, Organization
 from doppio.services.organizations.tagging import tagged, tags_of
 
 Who = Literal["anybody", "member", "reader", "manager", "master"]
-_ANYBODY = ("CreateOrganization",)
+_ANYBODY = (
+    "CreateOrganization", "AcceptHandshake", "DeclineHandshake", "CancelHandshake",
+    "DescribeHandshake", "ListHandshakesForAccount",
+)  # fmt: skip
 _MEMBERS = ("DescribeOrganization", "LeaveOrganization")
 _READERS = (
     "DescribeAccount", "DescribeCreateAccountStatus", "DescribeOrganizationalUnit",
@@ -31,7 +34,7 @@ _READERS = (
     "ListOrganizationalUnitsForParent", "ListParents", "ListRoots", "ListTagsForResource",
     "DescribePolicy", "ListPolicies", "ListPoliciesForTarget", "ListTargetsForPolicy",
     "ListAccountsWithInvalidEffectivePolicy", "ListEffectivePolicyValidationErrors",
-    "DescribeEffectivePolicy",
+    "DescribeEffectivePolicy", "ListHandshakesForOrganization",
 )  # fmt: skip
 _MANAGERS = (
     "TagResource", "UntagResource", "CreatePolicy", "UpdatePolicy", "DeletePolicy", "AttachPolicy",
@@ -76,7 +79,8 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
     organization = (await tree.membership(reader, ctx.account))[1]
     keys = _request_keys(req)
     if who in ("anybody", "member") or organization is None:
-        await ctx.authorise(action, "*", keys)
+        # Judged as the caller's own, whoever's the ARN is.
+        await ctx.authorise(action, await _own(reader, req), keys, policy="*")
         if organization is None and who != "anybody":
             raise NotInUse()
         return
@@ -92,6 +96,12 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
         raise AccessDenied()
     for arn in arns:
         await ctx.authorise(action, arn, keys, policy=organization.arn, beyond=_TAGS)
+
+
+async def _own(reader: Reader, req: Mapping[str, Any]) -> str:
+    """The ARN of a handshake that is spoken of, `*` where none is."""
+    found = await reader.get(Handshake, req["HandshakeId"]) if "HandshakeId" in req else None
+    return "*" if found is None else found.arn
 
 
 async def _resources(

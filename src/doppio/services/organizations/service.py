@@ -11,6 +11,9 @@ from doppio.services.organizations.accounts import CLOSE, VANISH, Accounts, clos
 from doppio.services.organizations.attachments import Attachments
 from doppio.services.organizations.creation import MAKE, Creations, make
 from doppio.services.organizations.effective import EffectivePolicies
+from doppio.services.organizations.handshakes import TIME, pass_time
+from doppio.services.organizations.invitations import Invitations
+from doppio.services.organizations.migration import Migrations
 from doppio.services.organizations.organization import Organizations
 from doppio.services.organizations.permissions import guarded
 from doppio.services.organizations.policies import Policies
@@ -27,10 +30,10 @@ SERVICE = Service(
     "organizations",
     groups=[
         Organizations(), Units(), Accounts(), Creations(), Tagging(), Policies(), Attachments(),
-        EffectivePolicies(),
+        EffectivePolicies(), Invitations(), Migrations(),
     ],
     needs=needs,
-    jobs={MAKE: make, CLOSE: close, VANISH: vanish},
+    jobs={MAKE: make, CLOSE: close, VANISH: vanish, TIME: pass_time},
 )  # fmt: skip
 SERVICE.operations.update(
     {method: guarded(operation) for method, operation in SERVICE.operations.items()}
