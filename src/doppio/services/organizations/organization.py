@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Tx
 from doppio.services.organizations import limits, tree
 from doppio.services.organizations.errors import AlreadyInOrganization, OrganizationNotEmpty
@@ -19,8 +20,11 @@ from doppio.services.organizations.records import (
     MEMBERS,
     SUB_UNITS,
     Creation,
+    Delegate,
     Organization,
     Policy,
+    ResourcePolicy,
+    Trusted,
     Unit,
 )
 from doppio.services.organizations.tree import arn_of
@@ -115,11 +119,12 @@ async def _forget(tx: Tx, organization: Organization) -> None:
     """Remove all that hangs on an organisation."""
     await tx.get(Organization, organization.id)
     await end(tx, organization, organization.root)
-    for cls in (Unit, Creation, Policy):
+    for cls in (Unit, Creation, Policy, Trusted, Delegate, ResourcePolicy):
         rows: list[Any] = await tx.list(cls, (organization.id,), limit=limits.ROWS_MAX)
         for row in rows:
             tx.delete(row)
     for handshake in await of_organization(tx, organization.id):
         if handshake.state in GOING:
             await end_handshake(tx, handshake, CANCELED)
+    forget_resource(tx, organization.arn)
     tx.delete(organization)

@@ -10,6 +10,11 @@ from doppio.kernel.service import Need, Service
 from doppio.services.organizations.accounts import CLOSE, VANISH, Accounts, close, vanish
 from doppio.services.organizations.attachments import Attachments
 from doppio.services.organizations.creation import MAKE, Creations, make
+from doppio.services.organizations.delegation import (
+    Delegation,
+    ResourcePolicies,
+    TrustedAccess,
+)
 from doppio.services.organizations.effective import EffectivePolicies
 from doppio.services.organizations.handshakes import TIME, pass_time
 from doppio.services.organizations.invitations import Invitations
@@ -30,7 +35,8 @@ SERVICE = Service(
     "organizations",
     groups=[
         Organizations(), Units(), Accounts(), Creations(), Tagging(), Policies(), Attachments(),
-        EffectivePolicies(), Invitations(), Migrations(),
+        EffectivePolicies(), Invitations(), Migrations(), TrustedAccess(), Delegation(),
+        ResourcePolicies(),
     ],
     needs=needs,
     jobs={MAKE: make, CLOSE: close, VANISH: vanish, TIME: pass_time},
