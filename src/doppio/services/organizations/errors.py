@@ -232,3 +232,21 @@ class ResourcePolicyNotFound(AwsError):
 def hindrance(reason: str, text: str) -> HandshakeConstraintViolation:
     """Something that stands against an agreement."""
     return HandshakeConstraintViolation(text, Reason=reason)
+
+
+class TransferNotFound(AwsError):
+    code = "ResponsibilityTransferNotFoundException"
+    text = "We can't find a transfer that you specified."
+
+
+class TransferAlreadyInStatus(AwsError):
+    code = "ResponsibilityTransferAlreadyInStatusException"
+    text = "The responsibility transfer is already in the status that you specified."
+
+
+class InvalidTransferTransition(AwsError):
+    code = "InvalidResponsibilityTransferTransitionException"
+    text = (
+        "The responsibility transfer can't transition to the requested state because it's not in "
+        "a valid state for this operation."
+    )

@@ -26,10 +26,12 @@ from doppio.services.organizations.records import (
     Handshake,
     Organization,
     Thing,
+    Transfer,
 )
 
 TIME = "organizations.handshake"
 INVITE, ENABLE, APPROVE = "INVITE", "ENABLE_ALL_FEATURES", "APPROVE_ALL_FEATURES"
+TRANSFER = "TRANSFER_RESPONSIBILITY"
 OPEN, REQUESTED, ACCEPTED = "OPEN", "REQUESTED", "ACCEPTED"
 CANCELED, DECLINED, EXPIRED = "CANCELED", "DECLINED", "EXPIRED"
 GOING = frozenset({OPEN, REQUESTED})
@@ -96,8 +98,18 @@ async def begin(
 async def end(tx: Tx, handshake: Handshake, state: str) -> Handshake:
     """Bring a handshake to its end; it can be seen for another 30 days."""
     now = tx.context.clock.now()
+    transfer = await transfer_of(tx, handshake)
+    if transfer is not None:
+        tx.put(replace(transfer, status=state))
     await tx.schedule(now + limits.HANDSHAKE_KEPT, TIME, handshake.id)
     return tx.put(replace(handshake, state=state, ended_at=now))
+
+
+async def transfer_of(reader: Reader, handshake: Handshake) -> Transfer | None:
+    """The transfer that a handshake is about, whose status is as the handshake's state."""
+    if handshake.action != TRANSFER:
+        return None
+    return await reader.get(Transfer, handshake.things[0].value)
 
 
 async def existing(reader: Reader, name: str) -> Handshake:

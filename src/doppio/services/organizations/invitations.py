@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from doppio.services.organizations.errors import (
     DuplicateHandshake,
     HandshakeNotFound,
     hindrance,
-    invalid,
 )
 from doppio.services.organizations.handshakes import (
     ACCEPTED,
@@ -30,6 +28,7 @@ from doppio.services.organizations.handshakes import (
     GOING,
     INVITE,
     OPEN,
+    TRANSFER,
     to_wire,
 )
 from doppio.services.organizations.membership import (
@@ -38,19 +37,18 @@ from doppio.services.organizations.membership import (
     check_linked_role,
     dismiss,
 )
+from doppio.services.organizations.parties import account_named, checked_party
 from doppio.services.organizations.records import (
-    BY_EMAIL,
     Account,
     Handshake,
     Organization,
     Thing,
 )
 from doppio.services.organizations.tagging import new_tags
+from doppio.services.organizations.transfers import check_acceptable
 
 if TYPE_CHECKING:
     from doppio._stubs import organizations as w
-
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
 
 class Invitations:
@@ -60,10 +58,10 @@ class Invitations:
         self, ctx: Context, req: w.InviteAccountToOrganizationRequest
     ) -> w.InviteAccountToOrganizationResponse:
         """Ask an account, by its id or its address, to join."""
-        party = _party(req["Target"]["Type"], req["Target"]["Id"])
+        party = checked_party(req["Target"]["Type"], req["Target"]["Id"])
         async with ctx.write() as tx:
             organization = await tree.own(tx, ctx)
-            invited = await _account_of(tx, party)
+            invited = await account_named(tx, party)
             await _check_invitable(tx, ctx, organization, party, invited)
             things = [await handshakes.sender(tx, organization), Thing(*party)]
             if "Notes" in req:
@@ -81,12 +79,15 @@ class Invitations:
         async with ctx.write() as tx:
             handshake = await handshakes.existing(tx, req["HandshakeId"])
             await handshakes.check_recipient(tx, ctx, handshake)
-            going = GOING if handshake.action == APPROVE else frozenset({OPEN})
+            # What all must agree to first is only asked for.
+            going = frozenset({OPEN}) if handshake.action == ENABLE else GOING
             handshakes.check_going(handshake, ACCEPTED, going)
             if handshake.action == INVITE:
                 await _join(tx, ctx, handshake)
+            elif handshake.action == TRANSFER:
+                await check_acceptable(tx, ctx, handshake)
             done = await handshakes.end(tx, handshake, ACCEPTED)
-            if handshake.action != INVITE:
+            if handshake.action in (APPROVE, ENABLE):
                 await migration.accepted(tx, done)
         return {"Handshake": to_wire(done)}  # type: ignore[typeddict-item]
 
@@ -145,35 +146,6 @@ class Invitations:
         organization = await tree.own(reader, ctx)
         rows = await handshakes.of_organization(reader, organization.id)
         return handshakes.page(req, rows, f"asks/{organization.id}")  # type: ignore[return-value]
-
-
-def _party(kind: str, name: str) -> tuple[str, str]:
-    if kind == "ORGANIZATION":
-        raise invalid(
-            "INVALID_PARTY_TYPE_TARGET", "You specified the wrong type of entity as a target."
-        )
-    if kind == "ACCOUNT" and not tree.is_account(name):
-        raise invalid(
-            "INVALID_PATTERN_TARGET_ID",
-            "You provided a value that does not match the required pattern.",
-        )
-    if kind == "EMAIL" and not _EMAIL.fullmatch(name):
-        raise invalid("INVALID_EMAIL_ADDRESS_TARGET", "You specified an invalid email address.")
-    return kind, name
-
-
-async def _account_of(tx: Tx, party: tuple[str, str]) -> Account | None:
-    """The account that is meant, as far as anybody knows."""
-    kind, name = party
-    if kind == "ACCOUNT":
-        return await tree.account_of(tx, name)
-    found = await tx.find(BY_EMAIL, (name,), limit=1)
-    if found:
-        return found[0]
-    account, _, domain = name.partition("@")
-    if domain == tree.DOMAIN and tree.is_account(account):
-        return await tree.account_of(tx, account)
-    return None
 
 
 async def _check_invitable(

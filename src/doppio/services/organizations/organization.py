@@ -27,6 +27,7 @@ from doppio.services.organizations.records import (
     Trusted,
     Unit,
 )
+from doppio.services.organizations.transfers import check_none
 from doppio.services.organizations.tree import arn_of
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Organizations:
                 raise OrganizationNotEmpty(
                     "To delete an organization you must first delete all organizational units."
                 )
+            await check_none(tx, organization.master)
             await dismiss(tx, organization, await tree.account_of(tx, organization.master))
             await _forget(tx, organization)
 

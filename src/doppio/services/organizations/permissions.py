@@ -19,14 +19,14 @@ from doppio.services.organizations import tree
 from doppio.services.organizations.errors import AccessDenied, NotInUse, TargetNotFound
 from doppio.services.organizations.guarding import find_policy
 from doppio.services.organizations.policies import policy_arn
-from doppio.services.organizations.records import Handshake, Organization, ResourcePolicy
+from doppio.services.organizations.records import Handshake, Organization, ResourcePolicy, Transfer
 from doppio.services.organizations.tagging import tagged, tags_of
 from doppio.services.organizations.who import WHO
 
 # The members of requests that name what an operation acts on.
 _NAMES = (
     "ParentId", "OrganizationalUnitId", "AccountId", "RootId", "TargetId", "ResourceId", "ChildId",
-    "SourceParentId", "DestinationParentId", "PolicyId",
+    "SourceParentId", "DestinationParentId", "PolicyId", "Id",
 )  # fmt: skip
 
 _TYPE = "organizations:policytype"
@@ -52,7 +52,7 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
         who = "member"
     reader = ctx.read()
     organization = (await tree.membership(reader, ctx.account))[1]
-    keys = _request_keys(req)
+    keys = _request_keys(ctx, req)
     if who in ("anybody", "member") or organization is None:
         # Judged as the caller's own, whoever's the ARN is.
         await ctx.authorise(action, await _own(reader, req), keys, policy="*")
@@ -98,7 +98,13 @@ async def _resources(
         one = req.get(name)
         if one is None:
             continue
-        if one.startswith("rp-"):
+        if one.startswith("rt-"):
+            transfer = await reader.get(Transfer, one)
+            inbound = transfer is None or transfer.target == organization.master
+            way = "inbound" if inbound else "outbound"
+            keys.update(_transferring(way))
+            found.append(organization.arn_of("transfer", "billing", way, one))
+        elif one.startswith("rp-"):
             found.append(organization.arn_of("resourcepolicy", one))
         elif one.startswith("p-"):
             policy = await find_policy(reader, organization, one)
@@ -109,15 +115,28 @@ async def _resources(
                 found.append(policy_arn(organization, policy))
         else:
             found.append(tree.arn_of(organization, one))
+    invited = req.get("Target", {})
+    if invited.get("Type") == "ACCOUNT" and tree.is_account(invited["Id"]):
+        found.append(organization.arn_of("account", invited["Id"]))
     return found or ["*"]
 
 
-def _request_keys(req: Mapping[str, Any]) -> dict[str, Any]:
+def _transferring(way: str) -> dict[str, str]:
+    return {
+        "organizations:transferdirection": way, "organizations:transfertype": "billing",
+    }  # fmt: skip
+
+
+def _request_keys(ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
     given = req.get("Tags", ())
     keys: dict[str, Any] = {f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in given}
     names = [tag["Key"] for tag in given] or list(req.get("TagKeys", ()))
     if names:
         keys["aws:tagkeys"] = names
+    if req.get("Type") == "BILLING":
+        inbound = "SourceName" in req or ctx.operation == "ListInboundResponsibilityTransfers"
+        keys.update(_transferring("inbound" if inbound else "outbound"))
+        return keys
     if "ServicePrincipal" in req:
         keys["organizations:serviceprincipal"] = req["ServicePrincipal"]
     kind = req.get("PolicyType") or req.get("Filter") or req.get("Type")

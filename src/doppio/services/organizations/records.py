@@ -23,6 +23,8 @@ OF_ORGANIZATION: Index[Handshake] = Index("organization", ("organization",))
 FOR_PARTY: Index[Handshake] = Index("party", ("party",))
 PARTS: Index[Handshake] = Index("parent", ("parent",))
 FOR: Index[Delegate] = Index("service", ("organization", "service"))
+INBOUND: Index[Transfer] = Index("target", ("target",))
+OUTBOUND: Index[Transfer] = Index("source", ("source",))
 RUNNING: Index[Creation] = Index("running", ("organization", "running"))
 
 ALL = "ALL"
@@ -193,4 +195,24 @@ class ResourcePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     organization: str
     id: str
     content: str
+    tags: dict[str, str] = {}
+
+
+@record("organizations.transfer", key=("id",), indexes=(INBOUND, OUTBOUND))
+class Transfer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An agreement that one organisation's bills are another's business.
+
+    `target` is the management account that takes them on, `source` the one of the organisation
+    whose they are; it is known from the invitation, and its organisation from its consent.
+    """
+
+    id: str
+    name: str
+    target: str
+    status: str
+    start_at: datetime
+    handshake: str
+    source: str | None = None
+    source_email: str | None = None
+    end_at: datetime | None = None
     tags: dict[str, str] = {}

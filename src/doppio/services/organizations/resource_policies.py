@@ -65,8 +65,8 @@ def _check_statement(statement: Mapping[str, Any], organization: Organization) -
             )
     for keys in (statement.get("Condition") or {}).values():
         for key, values in keys.items():
-            named = {one for one in _list(values) if "*" not in str(one)}
-            if key.lower() == "organizations:policytype" and named - set(TYPES):
+            types = {one for one in _list(values) if "*" not in str(one)}
+            if key.lower() == "organizations:policytype" and types - set(TYPES):
                 raise invalid(
                     "UNSUPPORTED_POLICY_TYPE_IN_RESOURCE_POLICY",
                     "You specified a policy type that is not supported in a resource policy.",

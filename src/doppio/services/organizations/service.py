@@ -23,6 +23,7 @@ from doppio.services.organizations.organization import Organizations
 from doppio.services.organizations.permissions import guarded
 from doppio.services.organizations.policies import Policies
 from doppio.services.organizations.tagging import Tagging
+from doppio.services.organizations.transfers import Transfers
 from doppio.services.organizations.units import Units
 
 
@@ -36,7 +37,7 @@ SERVICE = Service(
     groups=[
         Organizations(), Units(), Accounts(), Creations(), Tagging(), Policies(), Attachments(),
         EffectivePolicies(), Invitations(), Migrations(), TrustedAccess(), Delegation(),
-        ResourcePolicies(),
+        ResourcePolicies(), Transfers(),
     ],
     needs=needs,
     jobs={MAKE: make, CLOSE: close, VANISH: vanish, TIME: pass_time},
