@@ -17,7 +17,7 @@ from doppio.services.iam.account import token_version
 from doppio.services.iam.common import named, role_of
 from doppio.services.iam.delegation_work import delegated, traded_in
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
-from doppio.services.iam.linked_roles import make_linked_role
+from doppio.services.iam.linked_roles import linked_arn, make_linked_role
 from doppio.services.iam.mfa_devices import code_counts
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
 from doppio.services.iam.outbound_federation import (
@@ -45,8 +45,8 @@ __all__ = [
     "ISSUERS_PAGE", "ROOT_TASK", "TASKS", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml",
     "OidcProvider", "Role", "SamlProvider", "Session", "close_account", "code_counts",
     "compile_policy", "credentials", "delegated", "federation_of", "issuer_of", "issuer_url",
-    "make_linked_role", "make_role", "managed_policy", "may_assume_root", "opened_saml_keys",
-    "parsed_time", "parsed_xml", "principal_of", "provider_arn", "provider_of", "role_of",
+    "linked_arn", "make_linked_role", "make_role", "managed_policy", "may_assume_root",
+    "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of", "provider_arn", "provider_of", "role_of",
     "saml_provider_of", "session_of", "traded_in",
 ]  # fmt: skip
 

@@ -26,6 +26,7 @@ from doppio.services.organizations.records import (
     PENDING_CLOSURE,
     SUSPENDED,
     Account,
+    Delegate,
     Organization,
 )
 from doppio.services.organizations.units import accounts_below
@@ -167,6 +168,12 @@ async def check_may_go(tx: Tx, organization: Organization, account: Account) -> 
 
 async def check_delegated(tx: Tx, organization: Organization, account: Account) -> None:
     """Raise where an account is a delegated administrator."""
+    if await tx.list(Delegate, (organization.id, account.id), limit=1):
+        raise violation(
+            "CANNOT_REMOVE_DELEGATED_ADMINISTRATOR_FROM_ORG",
+            "The account is registered as a delegated administrator for a service integrated with "
+            "your organization. You must deregister it first.",
+        )
 
 
 async def _check_closures(tx: Tx, organization: Organization) -> None:

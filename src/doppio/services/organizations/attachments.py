@@ -28,6 +28,7 @@ from doppio.services.organizations.records import (
     ON,
     Attachment,
     Organization,
+    Trusted,
     Unit,
 )
 
@@ -145,6 +146,12 @@ class Attachments:
 
 async def check_access(tx: Tx, organization: Organization, kind: str) -> None:
     """Raise where a type's service has no access to the organisation yet."""
+    service = TYPES[kind].service
+    if service is not None and await tx.get(Trusted, organization.id, service) is None:
+        raise violation(
+            "SERVICE_ACCESS_NOT_ENABLED",
+            "You must enable access of the service to your organization first.",
+        )
 
 
 async def _rooted(tx: Tx, ctx: Context, root: str) -> Organization:

@@ -176,3 +176,77 @@ class MalformedPolicyDocument(AwsError):
 class EffectivePolicyNotFound(AwsError):
     code = "EffectivePolicyNotFoundException"
     text = "The effective policy of the specified type doesn't exist."
+
+
+class HandshakeNotFound(AwsError):
+    code = "HandshakeNotFoundException"
+    text = "You specified a handshake that doesn't exist."
+
+
+class HandshakeAlreadyInState(AwsError):
+    code = "HandshakeAlreadyInStateException"
+    text = "The handshake is already in the requested state."
+
+
+class InvalidHandshakeTransition(AwsError):
+    code = "InvalidHandshakeTransitionException"
+    text = "You can't perform the operation on the handshake in its current state."
+
+
+class DuplicateHandshake(AwsError):
+    code = "DuplicateHandshakeException"
+    text = "A handshake with the same action and target already exists."
+
+
+class HandshakeConstraintViolation(AwsError):
+    """What stands against an agreement; `Reason` says what."""
+
+    code = "HandshakeConstraintViolationException"
+
+
+class AccessDeniedForDependency(AwsError):
+    """Who may not make the service-linked role that Organizations needs."""
+
+    code = "AccessDeniedForDependencyException"
+    text = (
+        "The request failed because your credentials do not have permission to create the "
+        "service-linked role required by AWS Organizations."
+    )
+
+
+class AccountAlreadyRegistered(AwsError):
+    code = "AccountAlreadyRegisteredException"
+    text = "The provided account is already a delegated administrator for your organization."
+
+
+class AccountNotRegistered(AwsError):
+    code = "AccountNotRegisteredException"
+    text = "The provided account is not a registered delegated administrator for your organization."
+
+
+class ResourcePolicyNotFound(AwsError):
+    code = "ResourcePolicyNotFoundException"
+    text = "We can't find a resource policy for your organization."
+
+
+def hindrance(reason: str, text: str) -> HandshakeConstraintViolation:
+    """Something that stands against an agreement."""
+    return HandshakeConstraintViolation(text, Reason=reason)
+
+
+class TransferNotFound(AwsError):
+    code = "ResponsibilityTransferNotFoundException"
+    text = "We can't find a transfer that you specified."
+
+
+class TransferAlreadyInStatus(AwsError):
+    code = "ResponsibilityTransferAlreadyInStatusException"
+    text = "The responsibility transfer is already in the status that you specified."
+
+
+class InvalidTransferTransition(AwsError):
+    code = "InvalidResponsibilityTransferTransitionException"
+    text = (
+        "The responsibility transfer can't transition to the requested state because it's not in "
+        "a valid state for this operation."
+    )

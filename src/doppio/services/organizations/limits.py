@@ -37,3 +37,10 @@ BACKUP_PLANS_MAX = 20
 BACKUP_RULES_MAX = 10
 BACKUP_SELECTIONS_MAX = 30
 TAG_VALUES_MAX = 200
+INVITATION_LASTS = timedelta(days=15)
+MIGRATION_LASTS = timedelta(days=90)
+# A handshake that has ended is shown for so long.
+HANDSHAKE_KEPT = timedelta(days=30)
+# Invitations that were not accepted, in a day; or the accounts that there may be, if those are more.
+INVITATIONS_A_DAY = 20
+RESOURCE_POLICY_CHARS_MAX = 40_000

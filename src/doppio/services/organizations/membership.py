@@ -7,13 +7,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Tx
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.guardrails import Place, forget_place, put_place
 from doppio.kernel.listening import tell
-from doppio.services.iam.ports import make_linked_role
-from doppio.services.organizations import tree
+from doppio.services.iam.ports import linked_arn, make_linked_role, role_of
+from doppio.services.organizations import migration, tree
+from doppio.services.organizations.errors import AccessDeniedForDependency
 from doppio.services.organizations.guarding import begin, end
 from doppio.services.organizations.records import ALL, Account, Organization
+from doppio.wire.errors import AccessDenied
 
 REGION = "us-east-1"
 KIND = "AWS Service Event via CloudTrail"
@@ -38,6 +40,22 @@ def _stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+async def check_linked_role(tx: Tx, ctx: Context, organization: Organization) -> None:
+    """Raise AccessDeniedForDependency where the caller may not have Organizations' role made.
+
+    It is made in every account of an organisation that has all features.
+    """
+    arn = linked_arn(ctx.account, migration.LINKED, None)
+    if organization.features != ALL or await role_of(tx, arn) is not None:
+        return
+    keys = {"iam:awsservicename": migration.LINKED}
+    try:
+        await ctx.authorise("iam:CreateServiceLinkedRole", arn, keys)
+    except AccessDenied as error:
+        reason = "ACCESS_DENIED_DURING_CREATE_SERVICE_LINKED_ROLE"
+        raise AccessDeniedForDependency(Reason=reason) from error
+
+
 async def admit(tx: Tx, organization: Organization, account: Account) -> Account:
     """Take an account in, below the root."""
     now = tx.context.now
@@ -48,7 +66,7 @@ async def admit(tx: Tx, organization: Organization, account: Account) -> Account
     await stand(tx, organization, joined)
     await begin(tx, organization, joined.id)
     if organization.features == ALL:
-        await make_linked_role(tx, account.id, "organizations.amazonaws.com")
+        await make_linked_role(tx, account.id, migration.LINKED)
     details = {
         "accountId": account.id, "joinedMethod": account.joined, "joinedTime": _stamp(now),
         "organizationId": organization.id,
@@ -64,6 +82,7 @@ async def dismiss(
     await tx.get(Account, account.id)
     gone = tx.put(replace(account, organization=None, parent=None, joined_at=None, tags={}))
     forget_place(tx, account.id)
+    await migration.gone(tx, organization, account)
     await end(tx, organization, account.id)
     details = {
         "accountId": account.id, "departureMethod": method, "organizationId": organization.id,

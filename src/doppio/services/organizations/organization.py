@@ -6,21 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Tx
 from doppio.services.organizations import limits, tree
 from doppio.services.organizations.errors import AlreadyInOrganization, OrganizationNotEmpty
 from doppio.services.organizations.guarding import end
-from doppio.services.organizations.membership import admit, dismiss
+from doppio.services.organizations.handshakes import CANCELED, GOING, of_organization
+from doppio.services.organizations.handshakes import end as end_handshake
+from doppio.services.organizations.membership import admit, check_linked_role, dismiss
 from doppio.services.organizations.records import (
     ALL,
     BY_ROOT,
     MEMBERS,
     SUB_UNITS,
     Creation,
+    Delegate,
     Organization,
     Policy,
+    ResourcePolicy,
+    Trusted,
     Unit,
 )
+from doppio.services.organizations.transfers import check_none
 from doppio.services.organizations.tree import arn_of
 
 if TYPE_CHECKING:
@@ -66,6 +73,7 @@ class Organizations:
                 id=ctx.new_id("organization"), master=ctx.account, root=await _new_root(tx, ctx),
                 features=req.get("FeatureSet", ALL), created_at=ctx.now,
             )  # fmt: skip
+            await check_linked_role(tx, ctx, organization)
             tx.add(organization)
             account = await tree.account_of(tx, ctx.account)
             await admit(tx, organization, replace(account, joined="INVITED"))
@@ -90,6 +98,7 @@ class Organizations:
                 raise OrganizationNotEmpty(
                     "To delete an organization you must first delete all organizational units."
                 )
+            await check_none(tx, organization.master)
             await dismiss(tx, organization, await tree.account_of(tx, organization.master))
             await _forget(tx, organization)
 
@@ -112,8 +121,12 @@ async def _forget(tx: Tx, organization: Organization) -> None:
     """Remove all that hangs on an organisation."""
     await tx.get(Organization, organization.id)
     await end(tx, organization, organization.root)
-    for cls in (Unit, Creation, Policy):
+    for cls in (Unit, Creation, Policy, Trusted, Delegate, ResourcePolicy):
         rows: list[Any] = await tx.list(cls, (organization.id,), limit=limits.ROWS_MAX)
         for row in rows:
             tx.delete(row)
+    for handshake in await of_organization(tx, organization.id):
+        if handshake.state in GOING:
+            await end_handshake(tx, handshake, CANCELED)
+    forget_resource(tx, organization.arn)
     tx.delete(organization)

@@ -9,7 +9,7 @@ resources they come from another account; all by their own policies first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from doppio.kernel.authorise import resource_policy
 from doppio.kernel.context import Context, Reader
@@ -19,36 +19,14 @@ from doppio.services.organizations import tree
 from doppio.services.organizations.errors import AccessDenied, NotInUse, TargetNotFound
 from doppio.services.organizations.guarding import find_policy
 from doppio.services.organizations.policies import policy_arn
-from doppio.services.organizations.records import Organization
+from doppio.services.organizations.records import Handshake, Organization, ResourcePolicy, Transfer
 from doppio.services.organizations.tagging import tagged, tags_of
+from doppio.services.organizations.who import WHO
 
-Who = Literal["anybody", "member", "reader", "manager", "master"]
-_ANYBODY = ("CreateOrganization",)
-_MEMBERS = ("DescribeOrganization", "LeaveOrganization")
-_READERS = (
-    "DescribeAccount", "DescribeCreateAccountStatus", "DescribeOrganizationalUnit",
-    "ListAccounts", "ListAccountsForParent", "ListChildren", "ListCreateAccountStatus",
-    "ListOrganizationalUnitsForParent", "ListParents", "ListRoots", "ListTagsForResource",
-    "DescribePolicy", "ListPolicies", "ListPoliciesForTarget", "ListTargetsForPolicy",
-    "ListAccountsWithInvalidEffectivePolicy", "ListEffectivePolicyValidationErrors",
-    "DescribeEffectivePolicy",
-)  # fmt: skip
-_MANAGERS = (
-    "TagResource", "UntagResource", "CreatePolicy", "UpdatePolicy", "DeletePolicy", "AttachPolicy",
-    "DetachPolicy", "EnablePolicyType", "DisablePolicyType",
-)  # fmt: skip
-WHO: dict[str, Who] = {
-    **dict.fromkeys(_ANYBODY, "anybody"),
-    **dict.fromkeys(_MEMBERS, "member"),
-    **dict.fromkeys(_READERS, "reader"),
-    **dict.fromkeys(_MANAGERS, "manager"),
-}
-# What registering for some service lets an account do.
-READS = tuple(f"organizations:{name}" for name in _READERS)
 # The members of requests that name what an operation acts on.
 _NAMES = (
     "ParentId", "OrganizationalUnitId", "AccountId", "RootId", "TargetId", "ResourceId", "ChildId",
-    "SourceParentId", "DestinationParentId", "PolicyId",
+    "SourceParentId", "DestinationParentId", "PolicyId", "Id",
 )  # fmt: skip
 
 _TYPE = "organizations:policytype"
@@ -74,9 +52,10 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
         who = "member"
     reader = ctx.read()
     organization = (await tree.membership(reader, ctx.account))[1]
-    keys = _request_keys(req)
+    keys = _request_keys(ctx, req)
     if who in ("anybody", "member") or organization is None:
-        await ctx.authorise(action, "*", keys)
+        # Judged as the caller's own, whoever's the ARN is.
+        await ctx.authorise(action, await _own(reader, req), keys, policy="*")
         if organization is None and who != "anybody":
             raise NotInUse()
         return
@@ -87,11 +66,24 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
         if req.get("Tags") and ctx.operation != "TagResource":
             await ctx.authorise("organizations:TagResource", "*", keys)
         return
-    if who == "master" or await resource_policy(reader, organization.arn) is None:
+    if who == "master" or not await _lets_in(reader, organization, who):
         await ctx.authorise(action, "*", keys)
         raise AccessDenied()
     for arn in arns:
         await ctx.authorise(action, arn, keys, policy=organization.arn, beyond=_TAGS)
+
+
+async def _lets_in(reader: Reader, organization: Organization, who: str) -> bool:
+    """Whether anything lets members read, or do more, at all."""
+    if who == "manager":
+        return await reader.get(ResourcePolicy, organization.id) is not None
+    return await resource_policy(reader, organization.arn) is not None
+
+
+async def _own(reader: Reader, req: Mapping[str, Any]) -> str:
+    """The ARN of a handshake that is spoken of, `*` where none is."""
+    found = await reader.get(Handshake, req["HandshakeId"]) if "HandshakeId" in req else None
+    return "*" if found is None else found.arn
 
 
 async def _resources(
@@ -106,7 +98,15 @@ async def _resources(
         one = req.get(name)
         if one is None:
             continue
-        if one.startswith("p-"):
+        if one.startswith("rt-"):
+            transfer = await reader.get(Transfer, one)
+            inbound = transfer is None or transfer.target == organization.master
+            way = "inbound" if inbound else "outbound"
+            keys.update(_transferring(way))
+            found.append(organization.arn_of("transfer", "billing", way, one))
+        elif one.startswith("rp-"):
+            found.append(organization.arn_of("resourcepolicy", one))
+        elif one.startswith("p-"):
             policy = await find_policy(reader, organization, one)
             if policy is None:
                 found.append(organization.arn_of("policy", "*", one))
@@ -115,15 +115,30 @@ async def _resources(
                 found.append(policy_arn(organization, policy))
         else:
             found.append(tree.arn_of(organization, one))
+    invited = req.get("Target", {})
+    if invited.get("Type") == "ACCOUNT" and tree.is_account(invited["Id"]):
+        found.append(organization.arn_of("account", invited["Id"]))
     return found or ["*"]
 
 
-def _request_keys(req: Mapping[str, Any]) -> dict[str, Any]:
+def _transferring(way: str) -> dict[str, str]:
+    return {
+        "organizations:transferdirection": way, "organizations:transfertype": "billing",
+    }  # fmt: skip
+
+
+def _request_keys(ctx: Context, req: Mapping[str, Any]) -> dict[str, Any]:
     given = req.get("Tags", ())
     keys: dict[str, Any] = {f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in given}
     names = [tag["Key"] for tag in given] or list(req.get("TagKeys", ()))
     if names:
         keys["aws:tagkeys"] = names
+    if req.get("Type") == "BILLING":
+        inbound = "SourceName" in req or ctx.operation == "ListInboundResponsibilityTransfers"
+        keys.update(_transferring("inbound" if inbound else "outbound"))
+        return keys
+    if "ServicePrincipal" in req:
+        keys["organizations:serviceprincipal"] = req["ServicePrincipal"]
     kind = req.get("PolicyType") or req.get("Filter") or req.get("Type")
     if isinstance(kind, str):
         keys[_TYPE] = kind

@@ -19,6 +19,12 @@ CHILDREN: Index[Account] = Index("parent", ("organization", "parent"))
 BY_EMAIL: Index[Account] = Index("email", ("email",))
 OF_TYPE: Index[Policy] = Index("type", ("organization", "type"))
 ON: Index[Attachment] = Index("policy", ("organization", "policy"))
+OF_ORGANIZATION: Index[Handshake] = Index("organization", ("organization",))
+FOR_PARTY: Index[Handshake] = Index("party", ("party",))
+PARTS: Index[Handshake] = Index("parent", ("parent",))
+FOR: Index[Delegate] = Index("service", ("organization", "service"))
+INBOUND: Index[Transfer] = Index("target", ("target",))
+OUTBOUND: Index[Transfer] = Index("source", ("source",))
 RUNNING: Index[Creation] = Index("running", ("organization", "running"))
 
 ALL = "ALL"
@@ -122,3 +128,91 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     policy: str
     at: datetime
+
+
+class Thing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of a handshake's resources."""
+
+    type: str
+    value: str
+    parts: tuple[Thing, ...] = ()
+
+
+@record("organizations.handshake", key=("id",), indexes=(OF_ORGANIZATION, FOR_PARTY, PARTS))
+class Handshake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An agreement that an organisation asks for. `party` is whom, by account, address or name.
+
+    `kind` is the party's. `parent` is the handshake of which this one is a part. `tags` are for the
+    account that comes in.
+    """
+
+    id: str
+    organization: str
+    master: str
+    action: str
+    state: str
+    kind: str
+    party: str
+    at: datetime
+    expires_at: datetime
+    things: tuple[Thing, ...] = ()
+    parent: str | None = None
+    ended_at: datetime | None = None
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """Its ARN: the action is part of it."""
+        action = self.action.lower()
+        return (
+            f"arn:aws:organizations::{self.master}:handshake/{self.organization}/{action}/{self.id}"
+        )
+
+
+@record("organizations.trusted", key=("organization", "service"))
+class Trusted(msgspec.Struct, frozen=True, kw_only=True):
+    """A service of AWS's that may work in the whole organisation."""
+
+    organization: str
+    service: str
+    at: datetime
+
+
+@record("organizations.delegate", key=("organization", "account", "service"), indexes=(FOR,))
+class Delegate(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that administers a service for the organisation."""
+
+    organization: str
+    account: str
+    service: str
+    at: datetime
+
+
+@record("organizations.resource_policy", key=("organization",))
+class ResourcePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the management account lets members do in the organisation."""
+
+    organization: str
+    id: str
+    content: str
+    tags: dict[str, str] = {}
+
+
+@record("organizations.transfer", key=("id",), indexes=(INBOUND, OUTBOUND))
+class Transfer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An agreement that one organisation's bills are another's business.
+
+    `target` is the management account that takes them on, `source` the one of the organisation
+    whose they are; it is known from the invitation, and its organisation from its consent.
+    """
+
+    id: str
+    name: str
+    target: str
+    status: str
+    start_at: datetime
+    handshake: str
+    source: str | None = None
+    source_email: str | None = None
+    end_at: datetime | None = None
+    tags: dict[str, str] = {}

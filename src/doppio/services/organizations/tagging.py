@@ -11,7 +11,7 @@ from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.organizations import limits, tree
 from doppio.services.organizations.errors import TargetNotFound, invalid, violation
-from doppio.services.organizations.records import Organization, Policy
+from doppio.services.organizations.records import Organization, Policy, ResourcePolicy, Transfer
 
 if TYPE_CHECKING:
     from doppio._stubs import organizations as w
@@ -51,6 +51,16 @@ async def tagged(reader: Reader, organization: Organization, name: str) -> Any:
         if policy is None:
             raise TargetNotFound()
         return policy
+    if name.startswith("rt-"):
+        transfer = await reader.get(Transfer, name)
+        if transfer is None or transfer.target != organization.master:
+            raise TargetNotFound()
+        return transfer
+    if name.startswith("rp-"):
+        found = await reader.get(ResourcePolicy, organization.id)
+        if found is None or found.id != name:
+            raise TargetNotFound()
+        return found
     return await tree.target(reader, organization, name)
 
 
