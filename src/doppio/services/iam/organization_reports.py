@@ -20,6 +20,7 @@ from doppio.services.iam import limits
 from doppio.services.iam.common import page
 from doppio.services.iam.errors import InvalidInput, NoSuchEntity
 from doppio.services.iam.last_accessed import LOOKS_BACK
+from doppio.services.iam.organizations import listed
 from doppio.services.iam.records import OrganizationReport, Role, User
 from doppio.wire.errors import AccessDenied
 
@@ -173,7 +174,7 @@ async def _places(reader: Reader, organization: str) -> list[Place]:
 async def _hanging(ctx: Context, target: str) -> list[Policy]:
     """The service control policies on a target itself."""
     req = {"TargetId": target, "Filter": _SCP}
-    found = await _all(ctx, "list_policies_for_target", req, "Policies")
+    found = await listed(ctx, "list_policies_for_target", req, "Policies")
     return [await _content(ctx, one["Id"]) for one in found]
 
 
@@ -186,22 +187,8 @@ async def _content(ctx: Context, policy: str) -> Policy:
 
 
 async def _targets(ctx: Context, policy: str) -> set[str]:
-    found = await _all(ctx, "list_targets_for_policy", {"PolicyId": policy}, "Targets")
+    found = await listed(ctx, "list_targets_for_policy", {"PolicyId": policy}, "Targets")
     return {one["TargetId"] for one in found}
-
-
-async def _all(
-    ctx: Context, method: str, req: Mapping[str, Any], member: str
-) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    asked = dict(req)
-    while len(found) < limits.ROWS_MAX:
-        shown = await ctx.call("organizations", method, asked)
-        found += shown[member]
-        if not shown.get("NextToken"):
-            break
-        asked["NextToken"] = shown["NextToken"]
-    return found
 
 
 async def _seen(
