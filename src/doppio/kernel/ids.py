@@ -21,8 +21,6 @@ FORMS: dict[str, tuple[str, str, int]] = {
     "iam-policy": ("ANPA", _BASE32, 17),
     "instance-profile": ("AIPA", _BASE32, 17),
     "server-certificate": ("ASCA", _BASE32, 17),
-    "access-key": ("AKIA", _BASE32, 16),
-    "session-key": ("ASIA", _BASE32, 16),
     "secret-key": ("", _URL, 40),
     "hex16": ("", _HEX, 16),
     "hex32": ("", _HEX, 32),

@@ -11,7 +11,9 @@ import pytest
 from doppio.services.iam.aws_managed import aws_managed
 from doppio.services.iam.linked_services import linked_services
 from tests.services.crashes import Told, crash_everywhere
+from tests.services.dynamodb.regions import make_global
 from tests.services.iam.helpers import READ_ONLY, as_user, document, iam, role, trust, user
+from tests.services.organizations.helpers import organization
 from tests.services.world import ACCOUNT, World, refusal, refused, told
 
 EVENTS = "apidestinations.events.amazonaws.com"
@@ -172,6 +174,33 @@ async def test_a_role_that_is_in_use_stays_and_the_task_says_where(world: World)
     assert (await iam(world, "get_role", RoleName=NAME))["Role"]["RoleName"] == NAME
     await world.call("events", "delete_api_destination", region="eu-west-1", Name="kitchen")
     assert (await deleted(world))["Status"] == "SUCCEEDED"
+
+
+@told
+async def test_tables_with_replicas_hold_their_role_back(world: World) -> None:
+    made = await linked(world, "replication.dynamodb.amazonaws.com")
+    await make_global(world, "eu-west-1")
+    status = await deleted(world, made["RoleName"])
+    used = {one["Region"]: one["Resources"] for one in status["Reason"]["RoleUsageList"]}
+    assert used == {
+        region: [f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/orders"]
+        for region in ("us-east-1", "eu-west-1")
+    }
+
+
+@told
+async def test_keys_of_many_regions_and_membership_hold_their_roles_back(world: World) -> None:
+    keys = await linked(world, "mrk.kms.amazonaws.com")
+    made = await world.call("kms", "create_key", region="eu-west-1", MultiRegion=True)
+    status = await deleted(world, keys["RoleName"])
+    assert status["Reason"]["RoleUsageList"] == [
+        {"Region": "eu-west-1", "Resources": [made["KeyMetadata"]["Arn"]]}
+    ]
+    await organization(world)
+    status = await deleted(world, "AWSServiceRoleForOrganizations")
+    assert status["Status"] == "FAILED"
+    await world.call("organizations", "delete_organization")
+    assert (await deleted(world, "AWSServiceRoleForOrganizations"))["Status"] == "SUCCEEDED"
 
 
 @told

@@ -9,6 +9,7 @@ import pytest
 
 from doppio.kernel.identity import Caller
 from doppio.wire.errors import AccessDenied
+from tests.services.organizations.helpers import account, organization, orgs
 from tests.services.world import ACCOUNT, OTHER, World, refused, told
 
 from .helpers import READ_ONLY, document, iam, role, user
@@ -299,3 +300,54 @@ async def test_simulating_takes_a_permission_of_its_own(world: World) -> None:
         await ask(may_not)
     may = await user(world, "manager", document("iam:SimulatePrincipalPolicy", resource=BARISTA))
     assert decisions((await ask(may))["EvaluationResults"]) == ["allowed"]
+
+
+@told
+async def test_a_members_control_policies_bound_what_its_principals_are_simulated_to_do(
+    world: World,
+) -> None:
+    _, root = await organization(world)
+    scp = {"Type": "SERVICE_CONTROL_POLICY"}
+    await orgs(world, "enable_policy_type", RootId=root, PolicyType=scp["Type"])
+    till = await account(world)
+    made = await orgs(
+        world, "create_policy", Name="no-sqs", Description="-", **scp,
+        Content=document("sqs:*", effect="Deny",
+                         Condition={"Bool": {"aws:SecureTransport": "false"}}),
+    )  # fmt: skip
+    await orgs(
+        world, "attach_policy", PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=till
+    )
+
+    async def said(number: str, **more: Any) -> dict[str, Any]:
+        got = await world.call(
+            "iam", "simulate_principal_policy", account=number,
+            PolicySourceArn=f"arn:aws:iam::{number}:user/waiter", ActionNames=["sqs:SendMessage"],
+            **more,
+        )  # fmt: skip
+        (result,) = got["EvaluationResults"]
+        return dict(result)
+
+    for number in (ACCOUNT, till):
+        await world.call("iam", "create_user", account=number, UserName="waiter")
+        await world.call(
+            "iam", "put_user_policy", account=number, UserName="waiter", PolicyName="p",
+            PolicyDocument=document("sqs:*"),
+        )  # fmt: skip
+    plain = {
+        "ContextKeyName": "aws:SecureTransport", "ContextKeyType": "boolean",
+        "ContextKeyValues": ["false"],
+    }  # fmt: skip
+    bound = await said(till, ContextEntries=[plain])
+    assert bound["EvalDecision"] == "explicitDeny"
+    assert bound["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": False}
+    assert bound["MatchedStatements"] == []
+    free = await said(till)
+    assert (free["EvalDecision"], free["MissingContextValues"]) == ("allowed", [])
+    assert free["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": True}
+    without = await said(till, ContextEntries=[plain], PolicyExclusionList=[{"PolicyType": "scp"}])
+    assert without["EvalDecision"] == "allowed"
+    assert "OrganizationsDecisionDetail" not in without
+    master = await said(ACCOUNT, ContextEntries=[plain])
+    assert master["EvalDecision"] == "allowed"
+    assert master["OrganizationsDecisionDetail"] == {"AllowedByOrganizations": True}

@@ -241,6 +241,23 @@ async def test_a_members_guardrails_bind_its_root_on_a_task_too(world: World) ->
     assert "service control policy" in error.message
 
 
+@told
+async def test_a_guardrail_can_tell_a_task_from_root_himself(world: World) -> None:
+    await organise(world, "RootSessions")
+    acting = await root(world, "S3UnlockBucketPolicy", await keeper(world))
+    conditions = {
+        "Null": {"aws:AssumedRoot": "true"},
+        "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:root"},
+    }
+    tasks_only = document("s3:*", effect="Deny", Condition=conditions)
+    async with world.cloud.root_context(ACCOUNT).write() as tx:
+        some = (("tasks", tasks_only), ("all", document("*")))
+        for target in ("r-cafe", OTHER):
+            put_guardrail(tx, Guardrail(target=target, kind="scp", policies=some))
+    assert await world.call("s3", "list_buckets", caller=acting)
+    assert (await refused(world.call("s3", "list_buckets", account=OTHER))).status == 403
+
+
 @pytest.mark.parametrize(
     "method",
     [

@@ -12,6 +12,7 @@ import pytest
 from doppio.kernel.identity import Caller
 from doppio.testing import Cloud
 from tests.services.iam.helpers import document, iam, role, user
+from tests.services.organizations.helpers import organization
 from tests.services.sts.test_chains import assume
 from tests.services.world import ACCOUNT, REGION, World, refusal, refused, told
 
@@ -119,6 +120,14 @@ async def test_a_session_is_its_role_and_says_when_it_ends(world: World) -> None
     error = await refused(token(world, session, DurationSeconds=901))
     assert (error.code, error.status) == ("SessionDurationEscalationException", 403)
     assert (await token(world, session, DurationSeconds=900))["WebIdentityToken"]
+
+
+@told
+async def test_an_account_of_an_organisation_says_where_it_stands(world: World) -> None:
+    issuer = await enabled(world)
+    org, root = await organization(world)
+    claims = await read(world, issuer, (await token(world))["WebIdentityToken"])
+    assert (claims[SPACE]["org_id"], claims[SPACE]["ou_path"]) == (org, [f"{org}/{root}/"])
 
 
 @told

@@ -12,6 +12,7 @@ from doppio.kernel.uses import KeyUse
 from doppio.services.iam import limits
 from doppio.services.iam.common import acting_user, changed, page
 from doppio.services.iam.errors import LimitExceeded, NoSuchEntity
+from doppio.services.iam.key_ids import LONG_TERM, new_key_id
 from doppio.services.iam.records import BY_USER, AccessKey
 from doppio.wire.errors import AccessDenied
 
@@ -32,7 +33,7 @@ class AccessKeys:
             if len(old) >= limits.ACCESS_KEYS_A_USER_MAX:
                 raise LimitExceeded("Cannot exceed quota for AccessKeysPerUser: 2")
             key = AccessKey(
-                id=ctx.new_id("access-key"), account=ctx.account, user=user,
+                id=new_key_id(ctx.kernel.ids, LONG_TERM, ctx.account), account=ctx.account, user=user,
                 secret=ctx.new_id("secret-key"), created_at=ctx.now,
             )  # fmt: skip
             tx.add(key)

@@ -27,6 +27,7 @@ from doppio.services.iam.attachments import attached_to, inline_of, managed
 from doppio.services.iam.aws_managed import aws_managed
 from doppio.services.iam.common import named, role_of
 from doppio.services.iam.errors import ExpiredToken, InvalidClientTokenId
+from doppio.services.iam.key_ids import LONG_TERM, new_key_id
 from doppio.services.iam.records import (
     BY_USER,
     OF_USER,
@@ -97,7 +98,7 @@ class Identities:
                 return found[0]
             made: AccessKey = tx.add(
                 AccessKey(
-                    id=ctx.new_id("access-key"), account=account, user="",
+                    id=new_key_id(ctx.kernel.ids, LONG_TERM, account), account=account, user="",
                     secret=ctx.new_id("secret-key"), created_at=ctx.now,
                 )
             )  # fmt: skip

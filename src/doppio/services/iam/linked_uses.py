@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from doppio.kernel.context import Context
+from doppio.kernel.guardrails import place_of
 from doppio.kernel.identity import root_of
 from doppio.kernel.regions import regions
 
 # So many resources are named for a Region, and looked at for it.
 NAMED_MAX = 50
 LOOKED_AT_MAX = 1_000
+# Where what is global is used.
+HOME = "us-east-1"
 
 _Found = Callable[[Context], Awaitable[list[str]]]
 
@@ -69,7 +72,38 @@ async def _tables(ctx: Context) -> list[str]:
     return [row["ScalableTargetARN"] for row in rows]
 
 
+async def _replicated(ctx: Context) -> list[str]:
+    names = await _pages(
+        ctx, "dynamodb", "list_tables", "TableNames", "LastEvaluatedTableName",
+        "ExclusiveStartTableName",
+    )  # fmt: skip
+    tables = [
+        (await ctx.call("dynamodb", "describe_table", {"TableName": name}))["Table"]
+        for name in names
+    ]
+    return [table["TableArn"] for table in tables if table.get("Replicas")]
+
+
+async def _shared_keys(ctx: Context) -> list[str]:
+    keys = await _pages(ctx, "kms", "list_keys", "Keys", "NextMarker", "Marker")
+    shown = [
+        (await ctx.call("kms", "describe_key", {"KeyId": key["KeyId"]}))["KeyMetadata"]
+        for key in keys
+    ]
+    return [key["Arn"] for key in shown if key.get("MultiRegion")]
+
+
+async def _membership(ctx: Context) -> list[str]:
+    place = await place_of(ctx.read(), ctx.account)
+    if place is None or ctx.region != HOME:
+        return []
+    return [f"arn:aws:organizations::{place.master}:account/{place.organization}/{ctx.account}"]
+
+
 _USES: dict[str, _Found] = {
     "apidestinations.events.amazonaws.com": _destinations,
     "dynamodb.application-autoscaling.amazonaws.com": _tables,
+    "mrk.kms.amazonaws.com": _shared_keys,
+    "organizations.amazonaws.com": _membership,
+    "replication.dynamodb.amazonaws.com": _replicated,
 }

@@ -65,6 +65,9 @@ _NAMED_SO: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
     "CreateServiceLinkedRole": lambda account, req: linked_arn(
         account, req["AWSServiceName"], req.get("CustomSuffix")
     ),
+    "GenerateOrganizationsAccessReport": lambda account, req: (
+        f"arn:aws:iam::{account}:access-report/{req['EntityPath']}"
+    ),
     "GetServiceLinkedRoleDeletionStatus": lambda account, req: task_arn(
         account, req["DeletionTaskId"]
     ),
@@ -232,6 +235,8 @@ def _request_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     if operation.startswith(("Attach", "Detach")):
         keys["iam:policyarn"] = req["PolicyArn"]
+    if "OrganizationsPolicyId" in req:
+        keys["iam:organizationspolicyid"] = req["OrganizationsPolicyId"]
     if "AWSServiceName" in req:
         keys["iam:awsservicename"] = req["AWSServiceName"]
     given = req.get("Tags", ())

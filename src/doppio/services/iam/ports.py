@@ -17,6 +17,7 @@ from doppio.services.iam.account import token_version
 from doppio.services.iam.common import named, role_of
 from doppio.services.iam.delegation_work import delegated, traded_in
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
+from doppio.services.iam.key_ids import TEMPORARY, account_of, new_key_id
 from doppio.services.iam.linked_roles import linked_arn, make_linked_role
 from doppio.services.iam.mfa_devices import code_counts
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
@@ -43,11 +44,11 @@ from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, se
 
 __all__ = [
     "ISSUERS_PAGE", "ROOT_TASK", "TASKS", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml",
-    "OidcProvider", "Role", "SamlProvider", "Session", "close_account", "code_counts",
+    "OidcProvider", "Role", "SamlProvider", "Session", "account_of", "close_account", "code_counts",
     "compile_policy", "credentials", "delegated", "federation_of", "issuer_of", "issuer_url",
     "linked_arn", "make_linked_role", "make_role", "managed_policy", "may_assume_root",
-    "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of", "provider_arn", "provider_of", "role_of",
-    "saml_provider_of", "session_of", "traded_in",
+    "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of", "provider_arn",
+    "provider_of", "role_of", "saml_provider_of", "session_of", "traded_in",
 ]  # fmt: skip
 
 
@@ -57,7 +58,7 @@ async def credentials(
     """Temporary credentials for a session, as STS shows them; the token is so long at least."""
     found = await ctx.read().get(SealingKey, "sessions")
     assert found is not None, "made at the first start"
-    access_key = ctx.new_id("session-key")
+    access_key = new_key_id(ctx.kernel.ids, TEMPORARY, session.account)
     nonce = ctx.kernel.ids.bytes(NONCE_BYTES)
     if BY_GLOBAL_ENDPOINT in ctx.caller.session:
         version = await token_version(ctx.read(), session.account)

@@ -469,3 +469,17 @@ class RootFeatures(msgspec.Struct, frozen=True, kw_only=True):
 
     organization: str
     enabled: tuple[str, ...] = ()
+
+
+@record("iam.organization_report", key=("account", "id"))
+class OrganizationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report on what control policies let the accounts of an entity use, and what of it they did.
+
+    `services` are the prefixes of what they may use, `accounts` whose uses count, with their paths.
+    """
+
+    account: str
+    id: str
+    at: datetime
+    services: list[str]
+    accounts: dict[str, str]

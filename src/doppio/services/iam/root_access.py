@@ -18,6 +18,7 @@ from doppio.services.iam.errors import (
     OrganizationNotInAllFeaturesMode,
     ServiceAccessNotEnabled,
 )
+from doppio.services.iam.organizations import listed
 from doppio.services.iam.records import RootFeatures
 
 if TYPE_CHECKING:
@@ -104,33 +105,37 @@ async def _checked(ctx: Context, *, changing: bool) -> Place:
     place = await place_of(ctx.read(), ctx.account)
     if place is None:
         raise OrganizationNotFound()
-    about = (await _asked(ctx, place, "describe_organization"))["Organization"]
-    if about["FeatureSet"] != "ALL":
+    asking = _as_management(ctx, place)
+    about = await asking.call("organizations", "describe_organization", {})
+    if about["Organization"]["FeatureSet"] != "ALL":
         raise OrganizationNotInAllFeaturesMode()
     if not place.management:
         if not await _is_administrator(ctx, place):
             raise AccountNotManagementOrDelegatedAdministrator()
         if changing:
             raise CallerIsNotManagementAccount()
-    trusted = await _asked(ctx, place, "list_aws_service_access_for_organization")
-    names = [one["ServicePrincipal"] for one in trusted["EnabledServicePrincipals"]]
-    if PRINCIPAL not in names:
+    trusted = await listed(
+        asking, "list_aws_service_access_for_organization", {}, "EnabledServicePrincipals"
+    )
+    if PRINCIPAL not in [one["ServicePrincipal"] for one in trusted]:
         raise ServiceAccessNotEnabled()
     return place
 
 
 async def _is_administrator(ctx: Context, place: Place) -> bool:
     """Whether the management account has handed IAM's business to this account."""
-    found = await _asked(ctx, place, "list_delegated_administrators", ServicePrincipal=PRINCIPAL)
-    return place.account in [one["Id"] for one in found["DelegatedAdministrators"]]
+    found = await listed(
+        _as_management(ctx, place), "list_delegated_administrators",
+        {"ServicePrincipal": PRINCIPAL}, "DelegatedAdministrators",
+    )  # fmt: skip
+    return place.account in [one["Id"] for one in found]
 
 
-async def _asked(ctx: Context, place: Place, method: str, **req: Any) -> dict[str, Any]:
-    """What Organizations tells the management account, which may know all of it."""
+def _as_management(ctx: Context, place: Place) -> Context:
+    """The management account, which may know all of its organisation."""
     asking = ctx.derive(root_of(place.master))
     asking.account = place.master
-    found: dict[str, Any] = await asking.call("organizations", method, req)
-    return found
+    return asking
 
 
 async def _enabled(reader: Reader, place: Place) -> tuple[str, ...]:

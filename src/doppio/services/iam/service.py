@@ -22,6 +22,7 @@ from doppio.services.iam.linked_roles import JOB, LinkedRoles, delete_linked_rol
 from doppio.services.iam.login_profiles import LoginProfiles
 from doppio.services.iam.mfa_devices import MfaDevices
 from doppio.services.iam.oidc_providers import OidcProviders
+from doppio.services.iam.organization_reports import OrganizationReports
 from doppio.services.iam.outbound_federation import OutboundFederations
 from doppio.services.iam.password_policy import PasswordPolicies
 from doppio.services.iam.permissions import guarded
@@ -47,7 +48,7 @@ SERVICE = Service(
         MfaDevices(), LoginProfiles(), SshKeys(), Certificates(), ServiceCredentials(),
         OidcProviders(), SamlProviders(), PasswordPolicies(), ServerCertificates(),
         AccountDetails(), CredentialReports(), Simulation(), LastAccessed(), LinkedRoles(),
-        OutboundFederations(), Delegations(), RootAccess(),
+        OutboundFederations(), Delegations(), RootAccess(), OrganizationReports(),
     ],
     needs=needs,
     identities=Identities,

@@ -73,14 +73,19 @@ class Simulation:
             if exclusion.get("PolicyType") == "permission-boundary":
                 boundary = None
             held = [one for one in held if not _excluded(exclusion, one)]
-        policies = Policies(
-            [one.source for one in held] + _given(req, "PolicyInputList"),
-            _one(req, "PermissionsBoundaryPolicyInputList") or boundary,
-            _resource_policy(req),
-        )
         caller = _of_entity(entity)
         if "CallerArn" in req:
             caller = await _caller(reader, req["CallerArn"])
+        excluded = [one.get("PolicyType") for one in req.get("PolicyExclusionList", ())]
+        levels: list[list[Source]] = []
+        member = False
+        if "scp" not in excluded and not (isinstance(entity, Role) and entity.linked):
+            levels, member = await _organised(ctx, caller.account)
+        policies = Policies(
+            [one.source for one in held] + _given(req, "PolicyInputList"),
+            _one(req, "PermissionsBoundaryPolicyInputList") or boundary,
+            _resource_policy(req), levels, member,
+        )  # fmt: skip
         return _simulated(ctx, req, policies, caller)
 
     async def simulate_custom_policy(
@@ -149,6 +154,13 @@ async def policies_held(reader: Reader, account: str, entity: User | Group | Rol
             if found is not None:
                 held.append(Held(found, one.policy, (kind.lower(), name)))
     return held
+
+
+async def _organised(ctx: Context, account: str) -> tuple[list[list[Source]], bool]:
+    """What an account's organisation bounds it by, level by level, and whether it has one at all."""
+    standing = await ctx.kernel.guardrails.of(ctx, account)
+    levels = [[Source(one.name, "scp", "", one) for one in level] for level in standing.scps]
+    return levels, standing.place is not None
 
 
 async def _managed(reader: Reader, arn: str) -> Source | None:

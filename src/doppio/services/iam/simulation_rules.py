@@ -34,21 +34,23 @@ class Source(NamedTuple):
 
 
 class Policies(NamedTuple):
-    """All that take part. `boundary` is None where there is none; `scps` go from the root down."""
+    """All that take part. `boundary` is None where there is none; `scps` go from the root down.
+
+    `member`: the caller's account is in an organisation, also one that bounds it by nothing.
+    """
 
     identity: Sequence[Source]
     boundary: Source | None = None
     resource: Source | None = None
     scps: Sequence[Sequence[Source]] = ()
+    member: bool = False
 
-    def all(self) -> Iterable[Source]:
-        """Every one of them."""
+    def told(self) -> Iterable[Source]:
+        """Those of which a simulation tells more than what they come to: not the organisation's."""
         yield from self.identity
         for one in (self.boundary, self.resource):
             if one is not None:
                 yield one
-        for level in self.scps:
-            yield from level
 
 
 class Outcome(NamedTuple):
@@ -79,7 +81,7 @@ def judge(request: AccessRequest, policies: Policies) -> Outcome:
     return Outcome(
         decision,
         _matched(request, policies, decision),
-        missing_keys(request, policies.all()),
+        missing_keys(request, policies.told()),
         _allows(request, policies.boundary) if policies.boundary is not None else None,
         organised,
         details,
@@ -119,7 +121,7 @@ def _of_resource(request: AccessRequest, resource: Source) -> str:
 
 def _organised(request: AccessRequest, policies: Policies) -> bool | None:
     if not policies.scps:
-        return None
+        return True if policies.member else None
     return all(
         any(_allows(request, one) for one in level)
         and not any(_denies(request, one) for one in level)

@@ -37,7 +37,7 @@ class AssumingRoot:
         session = Session(
             kind="user", account=target, name="", issued_at=ctx.now,
             expires_at=ctx.now + timedelta(seconds=seconds), policy_arns=(task,),
-            source_identity=source, claims={ROOT_TASK: task},
+            source_identity=source, claims={ROOT_TASK: task, "aws:assumedroot": "true"},
         )  # fmt: skip
         shown: dict[str, Any] = await grants.given(ctx, req, session)
         if source:

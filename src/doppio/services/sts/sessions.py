@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context
-from doppio.services.iam.ports import AccessKey, Session, role_of
+from doppio.services.iam.ports import AccessKey, Session, account_of, role_of
 from doppio.services.sts import grants
 from doppio.services.sts.errors import ValidationError
 from doppio.wire.errors import NotImplementedByDoppio
@@ -31,11 +31,12 @@ class Sessions:
     async def get_access_key_info(
         self, ctx: Context, req: w.GetAccessKeyInfoRequest
     ) -> w.GetAccessKeyInfoResponse:
-        """The account that an access key belongs to."""
+        """The account that an access key belongs to, or did; a session's key, too."""
         key = await ctx.read().get(AccessKey, req["AccessKeyId"])
-        if key is None:
+        account = account_of(req["AccessKeyId"]) if key is None else key.account
+        if account is None:
             raise ValidationError(f"Invalid Access Key ID: {req['AccessKeyId']}")
-        return {"Account": key.account}
+        return {"Account": account}
 
     async def assume_role(self, ctx: Context, req: w.AssumeRoleRequest) -> w.AssumeRoleResponse:
         """Become a role that trusts the caller, for a while."""

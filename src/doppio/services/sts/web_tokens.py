@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel import tags
 from doppio.kernel.context import Context
+from doppio.kernel.guardrails import place_of
 from doppio.kernel.service import Need
 from doppio.services.iam.ports import Session, federation_of, issuer_url, principal_of, session_of
 from doppio.services.sts import limits
@@ -52,6 +53,11 @@ class WebTokens:
         principal, owned = await principal_of(ctx, session)
         said = about(ctx, session)
         said["principal_id"] = principal
+        place = await place_of(ctx.read(), ctx.account)
+        if place is not None:
+            said["org_id"] = place.organization
+            # The account itself is no part of it.
+            said["ou_path"] = ["/".join([place.organization, *place.path[:-1], ""])]
         if owned:
             said["principal_tags"] = owned
         if req.get("Tags"):
