@@ -47,12 +47,14 @@ class ServerCertificates:
     async def upload_server_certificate(
         self, ctx: Context, req: w.UploadServerCertificateRequest
     ) -> w.UploadServerCertificateResponse:
-        """Keep a certificate, its key and its chain, each as PEM."""
+        """Keep a certificate, its key and its chain, each as PEM; white space around it goes."""
         name = checked_name(req["ServerCertificateName"], "serverCertificateName", 128)
         certificate = checked_certificate(req["CertificateBody"], ctx.now)
         check_key(req["PrivateKey"], certificate)
-        if "CertificateChain" in req:
-            check_chain(certificate, req["CertificateChain"])
+        chain = req.get("CertificateChain")
+        if chain is not None:
+            check_chain(certificate, chain)
+            chain = chain.strip()
         cipher = await own_keys.own_cipher(ctx, KEYS)
         async with ctx.write() as tx:
             if await tx.get(ServerCertificate, ctx.account, name.lower()) is not None:
@@ -63,8 +65,8 @@ class ServerCertificates:
             )  # fmt: skip
             made = ServerCertificate(
                 account=ctx.account, name=name, id=ctx.new_id("server-certificate"),
-                path=checked_path(req), created_at=ctx.now, body=req["CertificateBody"],
-                chain=req.get("CertificateChain"), expires_at=certificate.not_valid_after_utc,
+                path=checked_path(req), created_at=ctx.now, body=req["CertificateBody"].strip(),
+                chain=chain, expires_at=certificate.not_valid_after_utc,
                 sealed_key=own_keys.seal(ctx, cipher, req["PrivateKey"].encode()),
                 tags=new_tags(req),
             )  # fmt: skip
