@@ -11,10 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 SIGNATURES = "http://www.w3.org/2000/09/xmldsig#"
@@ -91,6 +88,9 @@ def parsed_metadata(document: str) -> Metadata:
 
 def key_hash(certificate: bytes) -> str:
     """How a key that signs is named: SHA-256 over it. AWS says a hash, and not which."""
+    from cryptography import x509  # Imported when somebody needs it: a start need not wait.
+    from cryptography.hazmat.primitives import serialization
+
     key = x509.load_der_x509_certificate(certificate).public_key()
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).hexdigest()
@@ -106,6 +106,10 @@ def parsed_time(text: str | None) -> datetime:
 
 
 def _certificate(text: str) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     pem = f"-----BEGIN CERTIFICATE-----\n{''.join(text.split())}\n-----END CERTIFICATE-----\n"
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())

@@ -10,8 +10,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec.structs import replace
 
@@ -34,6 +32,8 @@ from doppio.services.iam.records import SamlKey, SamlProvider, tags_to_wire
 from doppio.services.iam.saml_metadata import BadMetadata, Metadata, key_hash, parsed_metadata
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     from doppio._stubs import iam as w
 
 KEYS = "iam/saml-providers"
@@ -180,6 +180,11 @@ async def saml_provider_of(reader: Reader, arn: str) -> SamlProvider | None:
 
 async def opened_saml_keys(ctx: Context, provider: SamlProvider) -> list[rsa.RSAPrivateKey]:
     """The private keys under which a provider's assertions may be encrypted."""
+    from cryptography.hazmat.primitives import (
+        serialization,
+    )  # Imported when somebody needs it: a start need not wait.
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     cipher = await own_keys.own_cipher(ctx, KEYS)
     found = []
     for key in provider.keys:
@@ -201,6 +206,9 @@ def _metadata(ctx: Context, document: str) -> Metadata:
 
 
 def _key(ctx: Context, cipher: AESGCM, pem: str) -> SamlKey:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

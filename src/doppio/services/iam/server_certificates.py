@@ -9,10 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from msgspec.structs import replace
 
 from doppio.kernel import own_keys, tags
@@ -36,6 +33,8 @@ from doppio.services.iam.errors import (
 from doppio.services.iam.records import ServerCertificate, tags_to_wire
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from doppio._stubs import iam as w
 
 KEYS = "iam/server-certificates"
@@ -148,6 +147,8 @@ class ServerCertificates:
 
 def checked_certificate(body: str, now: datetime) -> x509.Certificate:
     """The one certificate of a PEM text, which is valid now. Raises MalformedCertificate."""
+    from cryptography import x509  # Imported when somebody needs it: a start need not wait.
+
     try:
         found = x509.load_pem_x509_certificates(body.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -170,6 +171,9 @@ def checked_certificate(body: str, now: datetime) -> x509.Certificate:
 
 def check_key(pem: str, certificate: x509.Certificate) -> None:
     """Raise unless it is the private key of the certificate, and bears no passphrase."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
         public = certificate.public_key()
@@ -183,6 +187,8 @@ def check_key(pem: str, certificate: x509.Certificate) -> None:
 
 def check_chain(certificate: x509.Certificate, pem: str) -> None:
     """Raise MalformedCertificate unless each of the chain has signed the one before."""
+    from cryptography import x509
+
     try:
         chain = x509.load_pem_x509_certificates(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:

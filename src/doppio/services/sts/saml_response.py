@@ -10,15 +10,16 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from doppio.services.iam.ports import BadMetadata, BadXml, parsed_time, parsed_xml
 from doppio.services.sts.errors import InvalidIdentityToken
 from doppio.services.sts.saml_encryption import Undecipherable, decrypted
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
@@ -165,6 +166,7 @@ def _signed(element: Any, certificates: Sequence[bytes]) -> tuple[Any, bytes]:
     It must cover the element itself. That a certificate has expired does not matter, which is why
     the time of verification is its own.
     """
+    from cryptography import x509
     from lxml import etree  # Imported when somebody comes with an assertion.
     from signxml.algorithms import SignatureMethod
     from signxml.exceptions import SignXMLException
