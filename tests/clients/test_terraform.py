@@ -14,6 +14,7 @@ import pytest
 
 from .conftest import Account
 from .terraform_courier import COURIER
+from .terraform_credentials import CREDENTIALS
 from .terraform_events import EVENTS
 from .terraform_s3 import S3
 from .terraform_trust import TRUST
@@ -395,13 +396,14 @@ resource "aws_cloudwatch_dashboard" "shop" {
         STACK,
         pytest.param(EVENTS, marks=pytest.mark.slow),
         pytest.param(COURIER, marks=pytest.mark.slow),
+        pytest.param(CREDENTIALS, marks=pytest.mark.slow),
         pytest.param(NEWS, marks=pytest.mark.slow),
         pytest.param(S3, marks=pytest.mark.slow),
         pytest.param(WATCH, marks=pytest.mark.slow),
         pytest.param(TRUST, marks=pytest.mark.slow),
         pytest.param(STACK + QUEUES, marks=pytest.mark.slow),
     ],
-    ids=["small", "events", "courier", "news", "s3", "watch", "trust", "whole"],
+    ids=["small", "events", "courier", "credentials", "news", "s3", "watch", "trust", "whole"],
 )
 def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     account: Account, tmp_path: Path, stack: str
@@ -431,12 +433,15 @@ def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     terraform("apply", "-auto-approve", "-input=false", "-parallelism=20")
     # Status 0: the plan is empty; 2 would be a plan with changes.
     terraform("plan", "-detailed-exitcode", "-input=false", "-parallelism=20")
-    if stack not in {NEWS, WATCH, EVENTS, COURIER, S3, TRUST}:
+    if stack not in {NEWS, WATCH, EVENTS, COURIER, CREDENTIALS, S3, TRUST}:
         assert account.client("s3").get_object(Bucket=f"menu-{account.number}", Key="tea")
     terraform("destroy", "-auto-approve", "-input=false", "-parallelism=20")
     assert account.client("s3").list_buckets()["Buckets"] == []
     assert account.client("iam").list_users()["Users"] == []
     assert account.client("iam").list_roles()["Roles"] == []
+    assert account.client("iam").list_saml_providers()["SAMLProviderList"] == []
+    certificates = account.client("iam").list_server_certificates()
+    assert certificates["ServerCertificateMetadataList"] == []
     assert account.client("dynamodb").list_tables()["TableNames"] == []
     assert "QueueUrls" not in account.client("sqs").list_queues()
     assert account.client("sns").list_topics()["Topics"] == []

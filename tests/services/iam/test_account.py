@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from botocore.loaders import Loader
 
 from doppio.services.iam.credential_report import COLUMNS
+from tests.services.crashes import Told, crash_everywhere
 from tests.services.world import ACCOUNT, OTHER, START, World, refusal, refused, told
 
 from .certificates import issued
@@ -207,3 +208,20 @@ async def test_a_report_shows_the_state_of_passwords_keys_and_certificates(world
     ]  # fmt: skip
     assert (root["user"], root["arn"]) == ("<root_account>", f"arn:aws:iam::{ACCOUNT}:root")
     assert (root["password_enabled"], root["mfa_active"]) == ("not_supported", "false")
+
+
+def test_a_crash_while_a_report_is_made_loses_none_that_was_promised() -> None:
+    async def prepare(world: World, told: Told) -> None:
+        await iam(world, "create_user", UserName="alice")
+
+    async def work(world: World, told: Told) -> None:
+        told["state"] = (await iam(world, "generate_credential_report"))["State"]
+
+    async def check(world: World, told: Told) -> None:
+        if "state" in told:
+            assert [row["user"] for row in await report(world)] == ["<root_account>", "alice"]
+        else:
+            again = (await iam(world, "generate_credential_report"))["State"]
+            assert again in {"STARTED", "COMPLETE"}
+
+    assert crash_everywhere(prepare, work, check) >= 2

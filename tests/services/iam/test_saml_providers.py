@@ -143,15 +143,6 @@ async def test_private_keys_are_sealed_rotated_and_needed_where_encryption_is(
     assert "PrivateKeyList" not in await iam(world, "get_saml_provider", **NAMED)
 
 
-@told
-async def test_what_identity_center_would_act_on_is_refused(world: World) -> None:
-    await create(world)
-    error = await refused(
-        iam(world, "update_saml_provider", **NAMED, ContextProvider={"SubjectSourceKey": "sub"})
-    )
-    assert error.code == "NotImplemented"
-
-
 def test_an_account_has_a_hundred_providers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits.SAML_PROVIDERS_MAX == 100
     monkeypatch.setattr(limits, "SAML_PROVIDERS_MAX", 1)

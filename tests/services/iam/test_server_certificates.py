@@ -9,8 +9,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from doppio.kernel import own_keys
 from doppio.services.iam import limits
 from doppio.services.iam.records import ServerCertificate
+from doppio.services.iam.server_certificates import KEYS
+from tests.services.crashes import Told, crash_everywhere
 from tests.services.world import ACCOUNT, START, World, refusal, refused, told
 
 from .certificates import PEM, Issued, issued, rsa_key
@@ -51,8 +54,8 @@ async def test_a_certificate_is_kept_with_its_chain_and_without_showing_its_key(
         "ServerCertificate"
     ]
     assert got == {
-        "ServerCertificateMetadata": about, "CertificateBody": SHOP.pem,
-        "CertificateChain": chain, "Tags": [{"Key": "a", "Value": "b"}],
+        "ServerCertificateMetadata": about, "CertificateBody": SHOP.pem.strip(),
+        "CertificateChain": chain.strip(), "Tags": [{"Key": "a", "Value": "b"}],
     }  # fmt: skip
     kept = await world.cloud.root_context(ACCOUNT).read().get(ServerCertificate, ACCOUNT, "shop")
     assert kept is not None
@@ -161,3 +164,25 @@ async def test_policies_speak_of_a_certificates_path_and_of_both_names(world: Wo
     await world.call(
         "iam", "update_server_certificate", caller=boss, NewServerCertificateName="b", **named
     )
+
+
+def test_a_crash_leaves_a_whole_certificate_or_none() -> None:
+    async def prepare(world: World, told: Told) -> None:
+        pass
+
+    async def work(world: World, told: Told) -> None:
+        told["made"] = await upload(world)
+
+    async def check(world: World, told: Told) -> None:
+        rows = (await iam(world, "list_server_certificates"))["ServerCertificateMetadataList"]
+        if "made" in told:
+            assert rows == [told["made"]["ServerCertificateMetadata"]]
+        if rows:
+            context = world.cloud.root_context(ACCOUNT)
+            kept = await context.read().get(ServerCertificate, ACCOUNT, "shop")
+            assert kept is not None
+            cipher = await own_keys.own_cipher(context, KEYS)
+            assert own_keys.unseal(cipher, kept.sealed_key).decode() == SHOP.key_pem
+
+    # The key that seals is made with the first certificate.
+    assert crash_everywhere(prepare, work, check) == 2

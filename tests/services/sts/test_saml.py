@@ -365,3 +365,41 @@ async def test_metadata_that_has_expired_vouches_for_nobody(world: World) -> Non
     world.host.run_to((START + timedelta(minutes=1)).timestamp())
     error = await refused(assume(world, sent(world)))
     assert error.message == "The metadata of the specified provider has expired"
+
+
+@told
+async def test_a_providers_context_goes_with_the_session(world: World) -> None:
+    await stage(world, ContextProvider={
+        "SubjectSourceKey": "urn:oid:0.9.2342.19200300.100.1.1", "SubjectTypeValue": "user",
+        "KeyDefinitionList": [{"SourceKey": "department", "TargetKey": "Dept"}],
+    })  # fmt: skip
+    only = {"StringEquals": {
+        "aws:OriginIdentity/Subject": "alice",
+        "aws:TransactionContext/IdentityProvider/Dept": "bar",
+    }}  # fmt: skip
+    await iam(
+        world, "put_role_policy", RoleName="brewing", PolicyName="p",
+        PolicyDocument=document("sqs:ListQueues", Condition=only),
+    )  # fmt: skip
+
+    async def comes(**more: list[str]) -> Any:
+        said = {**attributes(), "urn:oid:0.9.2342.19200300.100.1.1": ["alice"], **more}
+        good = idp().signed(idp().assertion(world.now, said))
+        return await assume(world, encoded(idp().response(good)))
+
+    got = await comes(department=["bar"])
+    hashes = (await iam(world, "get_saml_provider", SAMLProviderArn=PROVIDER))["SAMLKeyHashes"]
+    assert got["TrustedIdentityPropagationContext"] == {
+        "OriginIdentity": {
+            "Subject": "alice", "SubjectType": "user", "Issuer": hashes[0]["KeyHashes"][0],
+            "FederatedProviderArn": PROVIDER,
+        },
+        "TransactionContext": {"IdentityProvider": {"Dept": "bar"}},
+    }  # fmt: skip
+    await world.call("sqs", "list_queues", caller=await world.who(got["Credentials"]))
+    other = await comes(department=["kitchen"])
+    denied = world.call("sqs", "list_queues", caller=await world.who(other["Credentials"]))
+    assert (await refused(denied)).status == 403
+    assert await refusal(assume(world, sent(world))) == (
+        "InvalidIdentityToken", "Missing a required claim: urn:oid:0.9.2342.19200300.100.1.1",
+    )  # fmt: skip

@@ -193,3 +193,33 @@ async def test_providers_are_kept_listed_tagged_and_deleted(world: World, issuer
     assert await refusal(gone) == (
         "NoSuchEntity", f"OpenIDConnect Provider not found for arn {arn}",
     )  # fmt: skip
+
+
+@told
+async def test_an_issuers_context_goes_with_the_session(world: World, issuer: Issuer) -> None:
+    provider = await believed(
+        world, issuer,
+        ContextProvider={
+            "SubjectSourceKey": "email", "SubjectTypeSourceKey": "kind",
+            "KeyDefinitionList": [{"SourceKey": "dept"}, {"SourceKey": "staff"}],
+        },
+    )  # fmt: skip
+    arn = await trusted_role(world, issuer)
+    claims = {"email": "a@example.com", "kind": "user", "dept": "bar", "staff": True}
+    got = await assume(world, arn, issuer.token(now=world.now, **claims))
+    assert got["TrustedIdentityPropagationContext"] == {
+        "OriginIdentity": {
+            "Subject": "a@example.com", "SubjectType": "user",
+            "Issuer": issuer.url.removeprefix("https://"), "FederatedProviderArn": provider,
+        },
+        "TransactionContext": {"IdentityProvider": {"dept": "bar", "staff": "true"}},
+    }  # fmt: skip
+    session = await world.who(got["Credentials"])
+    assert session.session["aws:originidentity/subject"] == "a@example.com"
+    assert session.session["aws:transactioncontext/identityprovider/dept"] == "bar"
+    await iam(
+        world, "update_open_id_connect_provider", OpenIDConnectProviderArn=provider,
+        RemoveContextProvider=True,
+    )  # fmt: skip
+    got = await assume(world, arn, issuer.token(now=world.now))
+    assert "TrustedIdentityPropagationContext" not in got

@@ -11,10 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader
@@ -99,6 +96,8 @@ class Certificates:
         self, ctx: Context, req: w.UploadSigningCertificateRequest
     ) -> w.UploadSigningCertificateResponse:
         """Keep an X.509 certificate, given as PEM."""
+        from cryptography import x509  # Imported when somebody needs it: a start need not wait.
+
         body = req["CertificateBody"]
         try:
             x509.load_pem_x509_certificate(body.encode())
@@ -244,6 +243,9 @@ async def _delete(ctx: Context, req: Mapping[str, Any], kind: str, id_: str) -> 
 
 def _openssh(body: str) -> str:
     """An RSA key as OpenSSH writes it, without a comment. Raises InvalidPublicKey."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
     try:
         raw = body.strip().encode()
         if raw.startswith(b"-----"):
@@ -263,6 +265,8 @@ def _key_to_wire(row: Belonging, encoding: str) -> dict[str, Any]:
     digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
     body = row.body
     if encoding == "PEM":
+        from cryptography.hazmat.primitives import serialization
+
         key = serialization.load_ssh_public_key(body.encode())
         forms = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         body = key.public_bytes(*forms).decode()

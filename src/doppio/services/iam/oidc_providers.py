@@ -15,6 +15,11 @@ from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader
 from doppio.services.iam import limits
 from doppio.services.iam.common import new_tags, page
+from doppio.services.iam.context_providers import (
+    changed_context,
+    context_to_wire,
+    given_context,
+)
 from doppio.services.iam.errors import (
     EntityAlreadyExists,
     InvalidInput,
@@ -42,6 +47,7 @@ class OidcProviders:
             account=ctx.account, url=url, created_at=ctx.now,
             client_ids=_client_ids(req.get("ClientIDList", ())),
             thumbprints=_thumbprints(req.get("ThumbprintList", ())), tags=new_tags(req),
+            context=given_context(req),
         )  # fmt: skip
         async with ctx.write() as tx:
             if await tx.get(OidcProvider, ctx.account, url) is not None:
@@ -67,6 +73,7 @@ class OidcProviders:
             "ClientIDList": list(provider.client_ids),
             "ThumbprintList": list(provider.thumbprints),
             "CreateDate": provider.created_at,
+            **context_to_wire(provider.context),
         }
         if provider.tags:
             shown["Tags"] = tags_to_wire(provider.tags)
@@ -85,6 +92,14 @@ class OidcProviders:
         """Believe an issuer no more; sessions that it has vouched for go on."""
         async with ctx.write() as tx:
             tx.delete(await _existing(tx, ctx, req["OpenIDConnectProviderArn"]))
+
+    async def update_open_id_connect_provider(
+        self, ctx: Context, req: w.UpdateOpenIDConnectProviderRequest
+    ) -> None:
+        """Say anew, or no more, which claims of the issuer's become a session's context."""
+        async with ctx.write() as tx:
+            provider = await _existing(tx, ctx, req["OpenIDConnectProviderArn"])
+            tx.put(replace(provider, context=changed_context(provider.context, req)))
 
     async def update_open_id_connect_provider_thumbprint(
         self, ctx: Context, req: w.UpdateOpenIDConnectProviderThumbprintRequest

@@ -239,6 +239,10 @@ def _request_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
         keys["iam:organizationspolicyid"] = req["OrganizationsPolicyId"]
     if "AWSServiceName" in req:
         keys["iam:awsservicename"] = req["AWSServiceName"]
+    if operation.endswith(("SAMLProvider", "OpenIDConnectProvider")) and operation.startswith(
+        ("Create", "Update")
+    ):
+        keys["iam:enableidentitypropagation"] = str("ContextProvider" in req).lower()
     given = req.get("Tags", ())
     keys.update({f"aws:requesttag/{tag['Key'].lower()}": tag["Value"] for tag in given})
     names = [tag["Key"] for tag in given] or list(req.get("TagKeys", ()))

@@ -15,6 +15,7 @@ from doppio.kernel.identity import BY_GLOBAL_ENDPOINT, TOKEN
 from doppio.kernel.policy import compile_policy
 from doppio.services.iam.account import token_version
 from doppio.services.iam.common import named, role_of
+from doppio.services.iam.context_providers import propagated, propagated_to_wire
 from doppio.services.iam.delegation_work import delegated, traded_in
 from doppio.services.iam.identities import TRANSITIVE, managed_policy
 from doppio.services.iam.key_ids import TEMPORARY, account_of, new_key_id
@@ -38,7 +39,7 @@ from doppio.services.iam.records import (
     User,
 )
 from doppio.services.iam.root_access import ROOT_TASK, TASKS, may_assume_root
-from doppio.services.iam.saml_metadata import BadMetadata, BadXml, parsed_time, parsed_xml
+from doppio.services.iam.saml_metadata import BadMetadata, BadXml, key_hash, parsed_time, parsed_xml
 from doppio.services.iam.saml_providers import opened_saml_keys, saml_provider_of
 from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, secret_of, unseal
 
@@ -46,9 +47,10 @@ __all__ = [
     "ISSUERS_PAGE", "ROOT_TASK", "TASKS", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml",
     "OidcProvider", "Role", "SamlProvider", "Session", "account_of", "close_account", "code_counts",
     "compile_policy", "credentials", "delegated", "federation_of", "issuer_of", "issuer_url",
-    "linked_arn", "make_linked_role", "make_role", "managed_policy", "may_assume_root",
-    "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of", "provider_arn",
-    "provider_of", "role_of", "saml_provider_of", "session_of", "traded_in",
+    "key_hash", "linked_arn", "make_linked_role", "make_role", "managed_policy",
+    "may_assume_root", "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of",
+    "propagated", "propagated_to_wire", "provider_arn", "provider_of", "role_of",
+    "saml_provider_of", "session_of", "traded_in",
 ]  # fmt: skip
 
 

@@ -346,6 +346,15 @@ def entity_to_wire(kind: str, entity: Any) -> dict[str, Any]:
     }
 
 
+class ContextProvider(msgspec.Struct, frozen=True, kw_only=True):
+    """Which claims of a provider's become a session's context: `keys` are pairs of source and target."""
+
+    subject: str
+    subject_type: str | None = None
+    subject_type_key: str | None = None
+    keys: tuple[tuple[str, str], ...] = ()
+
+
 @record("iam.oidc_provider", key=("account", "url"))
 class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
     """An issuer of identity tokens whom an account believes. `url` is without its scheme."""
@@ -356,6 +365,7 @@ class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
     client_ids: tuple[str, ...] = ()
     thumbprints: tuple[str, ...] = ()
     tags: dict[str, str] = {}
+    context: ContextProvider | None = None
 
     @property
     def arn(self) -> str:
@@ -408,6 +418,7 @@ class SamlProvider(msgspec.Struct, frozen=True, kw_only=True):
     encryption: str | None = None
     keys: tuple[SamlKey, ...] = ()
     tags: dict[str, str] = {}
+    context: ContextProvider | None = None
 
     @property
     def arn(self) -> str:

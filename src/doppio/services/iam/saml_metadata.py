@@ -6,13 +6,12 @@ resolved, and lxml's limits on size and depth hold.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 SIGNATURES = "http://www.w3.org/2000/09/xmldsig#"
@@ -87,6 +86,16 @@ def parsed_metadata(document: str) -> Metadata:
     )  # fmt: skip
 
 
+def key_hash(certificate: bytes) -> str:
+    """How a key that signs is named: SHA-256 over it. AWS says a hash, and not which."""
+    from cryptography import x509  # Imported when somebody needs it: a start need not wait.
+    from cryptography.hazmat.primitives import serialization
+
+    key = x509.load_der_x509_certificate(certificate).public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(key.public_bytes(serialization.Encoding.DER, form)).hexdigest()
+
+
 def parsed_time(text: str | None) -> datetime:
     """A moment as XML Schema writes it, which in SAML is UTC. Raises BadMetadata."""
     try:
@@ -97,6 +106,10 @@ def parsed_time(text: str | None) -> datetime:
 
 
 def _certificate(text: str) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     pem = f"-----BEGIN CERTIFICATE-----\n{''.join(text.split())}\n-----END CERTIFICATE-----\n"
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
@@ -108,6 +121,4 @@ def _certificate(text: str) -> bytes:
             raise BadMetadata("a key is too small")
     elif not isinstance(key, ec.EllipticCurvePublicKey):
         raise BadMetadata("a key is of a kind that does not sign")
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return certificate.public_bytes(Encoding.DER)
+    return certificate.public_bytes(serialization.Encoding.DER)

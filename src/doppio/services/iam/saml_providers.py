@@ -6,13 +6,10 @@ which its assertions are encrypted; they are sealed, and no operation shows them
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec.structs import replace
 
@@ -20,6 +17,11 @@ from doppio.kernel import own_keys, tags
 from doppio.kernel.context import Context, Reader
 from doppio.services.iam import limits
 from doppio.services.iam.common import new_tags, page
+from doppio.services.iam.context_providers import (
+    changed_context,
+    context_to_wire,
+    given_context,
+)
 from doppio.services.iam.errors import (
     EntityAlreadyExists,
     InvalidInput,
@@ -27,17 +29,17 @@ from doppio.services.iam.errors import (
     NoSuchEntity,
 )
 from doppio.services.iam.records import SamlKey, SamlProvider, tags_to_wire
-from doppio.services.iam.saml_metadata import BadMetadata, Metadata, parsed_metadata
-from doppio.wire.errors import NotImplementedByDoppio
+from doppio.services.iam.saml_metadata import BadMetadata, Metadata, key_hash, parsed_metadata
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     from doppio._stubs import iam as w
 
 KEYS = "iam/saml-providers"
-# Trusted identity propagation: it is IAM Identity Center's, which is not here.
-_PROPAGATION = (
-    "ContextProvider", "IdentityCenterInstanceArn", "RemoveContextProvider",
-    "RemoveIdentityCenterInstance",
+# What describes a provider; its context is changed by itself.
+_METADATA = (
+    "SAMLMetadataDocument", "AssertionEncryptionMode", "AddPrivateKey", "RemovePrivateKey",
 )  # fmt: skip
 
 
@@ -48,7 +50,6 @@ class SamlProviders:
         self, ctx: Context, req: w.CreateSAMLProviderRequest
     ) -> w.CreateSAMLProviderResponse:
         """Believe an identity provider, as its metadata describes it."""
-        _check_known(req)
         metadata = _metadata(ctx, req["SAMLMetadataDocument"])
         cipher = await own_keys.own_cipher(ctx, KEYS)
         key = _key(ctx, cipher, req["AddPrivateKey"]) if "AddPrivateKey" in req else None
@@ -59,6 +60,7 @@ class SamlProviders:
             entity_id=metadata.entity_id, certificates=metadata.certificates,
             valid_until=metadata.valid_until, keys=() if key is None else (key,),
             encryption=_checked_mode(mode, has_key=key is not None), tags=new_tags(req),
+            context=given_context(req),
         )  # fmt: skip
         async with ctx.write() as tx:
             if await tx.get(SamlProvider, ctx.account, provider.name) is not None:
@@ -81,7 +83,11 @@ class SamlProviders:
             "SAMLProviderUUID": provider.id,
             "SAMLMetadataDocument": provider.document,
             **_dates(provider),
+            **context_to_wire(provider.context),
         }
+        if provider.context is not None:
+            hashes = [key_hash(one) for one in provider.certificates]
+            shown["SAMLKeyHashes"] = [{"IssuerURL": provider.entity_id, "KeyHashes": hashes}]
         if provider.tags:
             shown["Tags"] = _sorted_tags(provider)
         if provider.encryption is not None:
@@ -104,7 +110,13 @@ class SamlProviders:
         self, ctx: Context, req: w.UpdateSAMLProviderRequest
     ) -> w.UpdateSAMLProviderResponse:
         """Describe a provider anew, add or remove a private key, or ask for encryption."""
-        _check_known(req)
+        if ("ContextProvider" in req or req.get("RemoveContextProvider")) and any(
+            member in req for member in _METADATA
+        ):
+            raise InvalidInput(
+                "A single request can change either the context provider or the provider "
+                "metadata, but not both."
+            )
         if "AddPrivateKey" in req and "RemovePrivateKey" in req:
             raise InvalidInput(
                 "Unable to add and remove private keys in the same request. Only set one of the "
@@ -121,6 +133,7 @@ class SamlProviders:
                     provider, document=document, entity_id=metadata.entity_id,
                     certificates=metadata.certificates, valid_until=metadata.valid_until,
                 )  # fmt: skip
+            provider = replace(provider, context=changed_context(provider.context, req))
             mode = req.get("AssertionEncryptionMode", provider.encryption)
             keys = _changed_keys(provider, added, req.get("RemovePrivateKey"), mode)
             mode = _checked_mode(mode, has_key=bool(keys))
@@ -167,6 +180,11 @@ async def saml_provider_of(reader: Reader, arn: str) -> SamlProvider | None:
 
 async def opened_saml_keys(ctx: Context, provider: SamlProvider) -> list[rsa.RSAPrivateKey]:
     """The private keys under which a provider's assertions may be encrypted."""
+    from cryptography.hazmat.primitives import (
+        serialization,
+    )  # Imported when somebody needs it: a start need not wait.
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     cipher = await own_keys.own_cipher(ctx, KEYS)
     found = []
     for key in provider.keys:
@@ -174,15 +192,6 @@ async def opened_saml_keys(ctx: Context, provider: SamlProvider) -> list[rsa.RSA
         assert isinstance(loaded, rsa.RSAPrivateKey), "no other is taken"
         found.append(loaded)
     return found
-
-
-def _check_known(req: Mapping[str, Any]) -> None:
-    for member in _PROPAGATION:
-        if req.get(member):
-            raise NotImplementedByDoppio(
-                f"iam's SAML providers with {member} (trusted identity propagation) exist in AWS "
-                "and not yet in this cloud"
-            )
 
 
 def _metadata(ctx: Context, document: str) -> Metadata:
@@ -197,6 +206,9 @@ def _metadata(ctx: Context, document: str) -> Metadata:
 
 
 def _key(ctx: Context, cipher: AESGCM, pem: str) -> SamlKey:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:

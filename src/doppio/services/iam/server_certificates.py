@@ -9,10 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from msgspec.structs import replace
 
 from doppio.kernel import own_keys, tags
@@ -36,6 +33,8 @@ from doppio.services.iam.errors import (
 from doppio.services.iam.records import ServerCertificate, tags_to_wire
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from doppio._stubs import iam as w
 
 KEYS = "iam/server-certificates"
@@ -47,12 +46,14 @@ class ServerCertificates:
     async def upload_server_certificate(
         self, ctx: Context, req: w.UploadServerCertificateRequest
     ) -> w.UploadServerCertificateResponse:
-        """Keep a certificate, its key and its chain, each as PEM."""
+        """Keep a certificate, its key and its chain, each as PEM; white space around it goes."""
         name = checked_name(req["ServerCertificateName"], "serverCertificateName", 128)
         certificate = checked_certificate(req["CertificateBody"], ctx.now)
         check_key(req["PrivateKey"], certificate)
-        if "CertificateChain" in req:
-            check_chain(certificate, req["CertificateChain"])
+        chain = req.get("CertificateChain")
+        if chain is not None:
+            check_chain(certificate, chain)
+            chain = chain.strip()
         cipher = await own_keys.own_cipher(ctx, KEYS)
         async with ctx.write() as tx:
             if await tx.get(ServerCertificate, ctx.account, name.lower()) is not None:
@@ -63,8 +64,8 @@ class ServerCertificates:
             )  # fmt: skip
             made = ServerCertificate(
                 account=ctx.account, name=name, id=ctx.new_id("server-certificate"),
-                path=checked_path(req), created_at=ctx.now, body=req["CertificateBody"],
-                chain=req.get("CertificateChain"), expires_at=certificate.not_valid_after_utc,
+                path=checked_path(req), created_at=ctx.now, body=req["CertificateBody"].strip(),
+                chain=chain, expires_at=certificate.not_valid_after_utc,
                 sealed_key=own_keys.seal(ctx, cipher, req["PrivateKey"].encode()),
                 tags=new_tags(req),
             )  # fmt: skip
@@ -146,6 +147,8 @@ class ServerCertificates:
 
 def checked_certificate(body: str, now: datetime) -> x509.Certificate:
     """The one certificate of a PEM text, which is valid now. Raises MalformedCertificate."""
+    from cryptography import x509  # Imported when somebody needs it: a start need not wait.
+
     try:
         found = x509.load_pem_x509_certificates(body.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -168,6 +171,9 @@ def checked_certificate(body: str, now: datetime) -> x509.Certificate:
 
 def check_key(pem: str, certificate: x509.Certificate) -> None:
     """Raise unless it is the private key of the certificate, and bears no passphrase."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
         public = certificate.public_key()
@@ -181,6 +187,8 @@ def check_key(pem: str, certificate: x509.Certificate) -> None:
 
 def check_chain(certificate: x509.Certificate, pem: str) -> None:
     """Raise MalformedCertificate unless each of the chain has signed the one before."""
+    from cryptography import x509
+
     try:
         chain = x509.load_pem_x509_certificates(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from doppio.kernel.authorise import judge
@@ -10,9 +10,15 @@ from doppio.kernel.context import Context
 from doppio.kernel.identity import Caller
 from doppio.kernel.policy import PolicySet
 from doppio.kernel.service import Need
-from doppio.services.iam.ports import Role, compile_policy
+from doppio.services.iam.ports import (
+    OidcProvider,
+    Role,
+    SamlProvider,
+    compile_policy,
+    propagated,
+)
 from doppio.services.sts import grants
-from doppio.services.sts.errors import AccessDenied
+from doppio.services.sts.errors import AccessDenied, InvalidIdentityToken
 
 
 async def check_trust(
@@ -47,6 +53,22 @@ async def check_trust(
         trusting = PolicySet().with_resource(trust, role.arn)
         if not (await judge(federated, need, role.account, trusting)).allowed:
             raise denied(one)
+
+
+def context_of(
+    provider: OidcProvider | SamlProvider, issuer: str, claim: Callable[[str], str | None]
+) -> dict[str, str]:
+    """The trusted context that a provider gives to a session. Raises InvalidIdentityToken."""
+    try:
+        return propagated(provider.context, provider.arn, issuer, claim)
+    except LookupError as error:
+        raise InvalidIdentityToken(f"Missing a required claim: {error.args[0]}") from error
+
+
+def claims_of(provider: str, keys: Mapping[str, str], context: Mapping[str, str]) -> dict[str, str]:
+    """All that a session brings as condition keys, in small letters."""
+    folded = {key.lower(): value for key, value in context.items()}
+    return {**keys, **folded, "aws:federatedprovider": provider}
 
 
 def denied(action: str) -> AccessDenied:

@@ -18,13 +18,15 @@ from doppio.services.iam.ports import (
     Role,
     SamlProvider,
     Session,
+    key_hash,
     opened_saml_keys,
+    propagated_to_wire,
     role_of,
     saml_provider_of,
 )
 from doppio.services.sts import grants, limits
 from doppio.services.sts.errors import ExpiredToken, InvalidIdentityToken
-from doppio.services.sts.federation import check_trust, denied
+from doppio.services.sts.federation import check_trust, claims_of, context_of, denied
 from doppio.services.sts.saml_response import Assertion, genuine, parsed_response
 
 if TYPE_CHECKING:
@@ -93,6 +95,10 @@ class SamlIdentities:
         wishes = _session_wishes(assertion)
         asked: dict[str, Any] = {**req, **wishes}
         keys = condition_keys(provider, assertion)
+        context = context_of(
+            provider, key_hash(assertion.signer),
+            lambda name: _first(assertion.attributes, name),
+        )  # fmt: skip
         await check_trust(ctx, ACTION, role, provider.arn, keys, asked)
         session_tags, transitive = grants.session_tags(ctx, asked)
         packed = grants.packed_percent(asked)
@@ -104,7 +110,7 @@ class SamlIdentities:
             policy_arns=await grants.session_policy_arns(ctx, req, role.account),
             tags=session_tags, transitive=transitive,
             source_identity=asked.get("SourceIdentity", ""),
-            claims={**{key: keys[key] for key in _STAYING}, "aws:federatedprovider": provider.arn},
+            claims=claims_of(provider.arn, {key: keys[key] for key in _STAYING}, context),
         )  # fmt: skip
         shown: dict[str, Any] = {
             **await grants.given(ctx, req, session),
@@ -117,6 +123,7 @@ class SamlIdentities:
             "Issuer": assertion.issuer,
             "Audience": assertion.recipient,
             "NameQualifier": keys["saml:namequalifier"],
+            **propagated_to_wire(context),
         }
         if packed:
             shown["PackedPolicySize"] = packed

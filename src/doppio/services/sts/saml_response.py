@@ -10,15 +10,16 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from doppio.services.iam.ports import BadMetadata, BadXml, parsed_time, parsed_xml
 from doppio.services.sts.errors import InvalidIdentityToken
 from doppio.services.sts.saml_encryption import Undecipherable, decrypted
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import rsa
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 SAMLP = "urn:oasis:names:tc:SAML:2.0:protocol"
@@ -29,7 +30,7 @@ FORMATS = "urn:oasis:names:tc:SAML:2.0:nameid-format:"
 
 
 class Assertion(msgspec.Struct, frozen=True, kw_only=True):
-    """What an assertion says, as far as AWS asks for it."""
+    """What an assertion says, as far as AWS asks for it; `signer` is the certificate (DER)."""
 
     issuer: str
     issued_at: datetime
@@ -41,6 +42,7 @@ class Assertion(msgspec.Struct, frozen=True, kw_only=True):
     ends: datetime | None
     audiences: tuple[str, ...]
     session_ends: datetime | None
+    signer: bytes
     attributes: Mapping[str, tuple[str, ...]]
 
     @property
@@ -75,20 +77,20 @@ def genuine(
     Signed is the response, the assertion, or both. `encrypted`: it must not lie open.
     """
     if _signature_of(root) is not None:
-        root = _signed(root, certificates)
+        root, signer = _signed(root, certificates)
         if root.tag != f"{{{SAMLP}}}Response":
             raise _unsigned()
-        return read(_assertion(root, keys, encrypted=encrypted))
+        return read(_assertion(root, keys, encrypted=encrypted), signer)
     assertion = _assertion(root, keys, encrypted=encrypted)
     if _signature_of(assertion) is None:
         raise _unsigned()
-    assertion = _signed(assertion, certificates)
+    assertion, signer = _signed(assertion, certificates)
     if assertion.tag != f"{{{SAML}}}Assertion":
         raise _unsigned()
-    return read(assertion)
+    return read(assertion, signer)
 
 
-def read(assertion: Any) -> Assertion:
+def read(assertion: Any, signer: bytes) -> Assertion:
     """What an assertion says. Raises InvalidIdentityToken where it lacks what each must have."""
     issuer = _text(assertion.find(f"{{{SAML}}}Issuer"))
     name = assertion.find(f"{{{SAML}}}Subject/{{{SAML}}}NameID")
@@ -110,7 +112,7 @@ def read(assertion: Any) -> Assertion:
             recipient=recipient, subject_ends=subject_ends,
             begins=_time_of(conditions, "NotBefore"), ends=_time_of(conditions, "NotOnOrAfter"),
             audiences=tuple(_text(one) for one in audiences),
-            session_ends=min(ends) if ends else None, attributes=_attributes(assertion),
+            session_ends=min(ends) if ends else None, signer=signer, attributes=_attributes(assertion),
         )  # fmt: skip
     except BadMetadata as error:
         raise _invalid() from error
@@ -158,12 +160,13 @@ def _signature_of(element: Any) -> Any:
     return element.find(f"{{{DSIG}}}Signature")
 
 
-def _signed(element: Any, certificates: Sequence[bytes]) -> Any:
-    """What a signature in an element covers, where it is of one of the certificates.
+def _signed(element: Any, certificates: Sequence[bytes]) -> tuple[Any, bytes]:
+    """What a signature in an element covers, and of which of the certificates it is.
 
     It must cover the element itself. That a certificate has expired does not matter, which is why
     the time of verification is its own.
     """
+    from cryptography import x509
     from lxml import etree  # Imported when somebody comes with an assertion.
     from signxml.algorithms import SignatureMethod
     from signxml.exceptions import SignXMLException
@@ -186,7 +189,7 @@ def _signed(element: Any, certificates: Sequence[bytes]) -> Any:
         except (SignXMLException, etree.LxmlError, ValueError, LookupError):
             continue
         if found.signed_xml is not None and found.signed_xml.get("ID") == alone.get("ID"):
-            return found.signed_xml
+            return found.signed_xml, der
     raise _unsigned()
 
 

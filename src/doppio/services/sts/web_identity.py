@@ -16,6 +16,7 @@ from doppio.kernel.context import Context
 from doppio.services.iam.ports import (
     OidcProvider,
     Session,
+    propagated_to_wire,
     provider_arn,
     provider_of,
     role_of,
@@ -26,7 +27,7 @@ from doppio.services.sts.errors import (
     IdpCommunicationError,
     InvalidIdentityToken,
 )
-from doppio.services.sts.federation import check_trust, denied
+from doppio.services.sts.federation import check_trust, claims_of, context_of, denied
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -53,13 +54,14 @@ class WebIdentities:
             )
         arn, token, name = req["RoleArn"], req["WebIdentityToken"], req["RoleSessionName"]
         account = arn.split(":")[4] if arn.count(":") >= 5 else ""
-        claims = await verified(ctx, account, token)
-        provider = provider_arn(account, claims["iss"])
+        believed, claims = await verified(ctx, account, token)
+        provider = believed.arn
         asked = {**req, **_session_wishes(claims)}
         role = await role_of(ctx.read(), arn)
         if role is None:
             raise denied(ACTION)
         keys = condition_keys(claims)
+        context = context_of(believed, _host(claims), lambda name: _claim(claims, name))
         await check_trust(ctx, ACTION, role, provider, keys, asked)
         session_tags, transitive = grants.session_tags(ctx, asked)
         packed = grants.packed_percent(asked)
@@ -70,7 +72,7 @@ class WebIdentities:
             policy_arns=await grants.session_policy_arns(ctx, req, role.account),
             tags=session_tags, transitive=transitive,
             source_identity=asked.get("SourceIdentity", ""),
-            claims={**keys, "aws:federatedprovider": provider},
+            claims=claims_of(provider, keys, context),
         )  # fmt: skip
         shown: dict[str, Any] = {
             **await grants.given(ctx, req, session),
@@ -81,6 +83,7 @@ class WebIdentities:
             },
             "Provider": provider,
             "Audience": keys[f"{_host(claims)}:aud"],
+            **propagated_to_wire(context),
         }
         if packed:
             shown["PackedPolicySize"] = packed
@@ -89,8 +92,8 @@ class WebIdentities:
         return shown  # type: ignore[return-value]
 
 
-async def verified(ctx: Context, account: str, token: str) -> dict[str, Any]:
-    """The claims of a token that is genuine, current, and for a client that the account knows."""
+async def verified(ctx: Context, account: str, token: str) -> tuple[OidcProvider, dict[str, Any]]:
+    """The issuer and the claims of a token that is genuine, current, and for a client that the account knows."""
     import jwt  # Imported when somebody comes with a token.
 
     try:
@@ -118,7 +121,7 @@ async def verified(ctx: Context, account: str, token: str) -> dict[str, Any]:
     known = {audiences} if isinstance(audiences, str) else set(audiences)
     if not known & set(provider.client_ids):
         raise InvalidIdentityToken("Incorrect token audience")
-    return claims
+    return provider, claims
 
 
 def _check_time(ctx: Context, claims: Mapping[str, Any]) -> None:
@@ -190,6 +193,14 @@ def condition_keys(claims: Mapping[str, Any]) -> dict[str, str]:
 
 def _host(claims: Mapping[str, Any]) -> str:
     return str(claims["iss"]).partition("://")[2].rstrip("/").lower()
+
+
+def _claim(claims: Mapping[str, Any], name: str) -> str | None:
+    """A claim as a value of a condition key; lists and objects are none."""
+    value = claims.get(name)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float) else None
 
 
 def _session_wishes(claims: Mapping[str, Any]) -> dict[str, Any]:
