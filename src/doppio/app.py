@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -73,6 +74,7 @@ class Settings:
     fsync: bool = True
     realistic_throughput: bool = False
     smtp_server: tuple[str, int] | None = None
+    outside: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
     host_clock: HostClock = field(default_factory=MachineClock)
 
@@ -87,7 +89,12 @@ class Cloud:
         self.throttles = settings.realistic_throughput
         self.clock = Clock(settings.host_clock)
         self.wakers = Wakers()
-        self.machine = Machine(settings.smtp_server, hosts=settings.hosts, tls=self.server_tls)
+        self.machine = Machine(
+            settings.smtp_server,
+            hosts=settings.hosts,
+            tls=self.server_tls,
+            outside=settings.outside,
+        )
         self.endpoint = f"http://localhost:{settings.port}"
         self._throw_away: str | None = None
         self.data = settings.data or self._temporary()

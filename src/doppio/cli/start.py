@@ -36,6 +36,20 @@ def _host_and_port(
     return host.strip("[]"), int(port)
 
 
+def _outside(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    found = {}
+    for value in values:
+        host, equals, url = value.partition("=")
+        if not equals or not host or not url.startswith(("http://", "https://")):
+            raise click.BadParameter(
+                "give a host and a URL, like xks.example=http://localhost:8080"
+            )
+        found[host] = url
+    return found
+
+
 @click.command()
 @data_option
 @click.option("--port", type=click.IntRange(0, 65535), default=4566, show_default=True,
@@ -58,6 +72,9 @@ def _host_and_port(
 @click.option("--throughput", type=click.Choice(["unlimited", "realistic"]), default="unlimited",
               help="realistic: DynamoDB's tables throttle as their capacity says, where their tag "
               "doppio:throughput does not say otherwise.")  # fmt: skip
+@click.option("--outside", metavar="HOST=URL", multiple=True, callback=_outside,
+              help="Where a host outside really is: what the cloud sends to https://HOST goes to "
+              "URL (an external key store's proxy must have a host without a port).")  # fmt: skip
 def command(
     data: Path | None,
     port: int,
@@ -70,6 +87,7 @@ def command(
     blobs_url: str | None,
     smtp_server: tuple[str, int] | None,
     throughput: str,
+    outside: dict[str, str],
 ) -> None:
     """Start a cloud."""
     if ephemeral and data is not None:
@@ -86,6 +104,7 @@ def command(
         tls=tls,
         smtp_server=smtp_server,
         realistic_throughput=throughput == "realistic",
+        outside=outside,
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

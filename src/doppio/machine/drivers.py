@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,8 @@ def _no_tls() -> ssl.SSLContext:
 class Machine:
     """All drivers; each is made when it is first used. `smtp_server` takes mails, if there is one.
 
-    Services that listen do so at `hosts`, with the certificate that `tls` brings.
+    Services that listen do so at `hosts`, with the certificate that `tls` brings. `outside` are
+    hosts outside that are really somewhere else, by their names.
     """
 
     def __init__(
@@ -30,7 +31,9 @@ class Machine:
         *,
         hosts: Sequence[str] = ("127.0.0.1",),
         tls: Callable[[], ssl.SSLContext] = _no_tls,
+        outside: Mapping[str, str] | None = None,
     ) -> None:
+        self._outside = outside
         self._smtp_server = smtp_server
         self._hosts = hosts
         self._tls = tls
@@ -41,7 +44,7 @@ class Machine:
         # Imported when it is needed: it costs a start 25 ms.
         from doppio.machine.http_client import HttpClient
 
-        return HttpClient()
+        return HttpClient(self._outside)
 
     @cached_property
     def smtp(self) -> SmtpClient | None:

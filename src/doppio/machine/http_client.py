@@ -32,9 +32,14 @@ class Answer(NamedTuple):
 
 
 class HttpClient:
-    """Posts to other people's servers. Certificates are checked where the scheme is https."""
+    """Posts to other people's servers. Certificates are checked where the scheme is https.
 
-    def __init__(self) -> None:
+    `outside` says where a host really is: a request for `https://proxy.example` goes to the server
+    of another URL, and names the host it was meant for.
+    """
+
+    def __init__(self, outside: Mapping[str, str] | None = None) -> None:
+        self._outside = dict(outside or {})
         self._pool = urllib3.PoolManager(num_pools=64, maxsize=THREADS_MAX, retries=False)
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="http client")
 
@@ -77,7 +82,11 @@ class HttpClient:
         bytes_max: int,
     ) -> Answer:
         parts = urlsplit(url)
-        if parts.username is not None:
+        there = self._outside.get(parts.hostname or "")
+        if there is not None:
+            headers.setdefault("host", parts.netloc.rpartition("@")[2])
+            url = there.rstrip("/") + url.partition(parts.netloc)[2]
+        elif parts.username is not None:
             login = f"{parts.username}:{parts.password or ''}"
             headers.update(urllib3.make_headers(basic_auth=login))
             url = url.replace(f"{parts.netloc.rpartition('@')[0]}@", "", 1)

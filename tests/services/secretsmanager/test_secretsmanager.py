@@ -299,7 +299,12 @@ async def test_what_cannot_be_is_refused(world: World) -> None:
     empty = world.call("secretsmanager", "put_secret_value", SecretId="till")
     assert (await refusal(empty))[0] == "InvalidRequestException"
     rotate = world.call("secretsmanager", "rotate_secret", SecretId="till")
-    assert (await refusal(rotate))[0] == "NotImplemented"
+    assert (await refusal(rotate))[0] == "InvalidRequestException"
+    outside = world.call(
+        "secretsmanager", "rotate_secret", SecretId="till",
+        ExternalSecretRotationRoleArn=f"arn:aws:iam::{ACCOUNT}:role/partner",
+    )  # fmt: skip
+    assert (await refusal(outside))[0] == "NotImplemented"
 
 
 @told

@@ -18,7 +18,7 @@ from doppio.services.kms.errors import (
     NotFound,
     Validation,
 )
-from doppio.services.kms.keys import position
+from doppio.services.kms.pages import position
 from doppio.services.kms.records import BY_KEY, Alias
 
 if TYPE_CHECKING:

@@ -68,17 +68,32 @@ def encrypt(
     material: bytes, nonce: bytes, place: Place, plaintext: bytes, context: Mapping[str, str] | None
 ) -> bytes:
     """A ciphertext that says under which key it is."""
-    head = msgspec.msgpack.encode(list(place))
+    head = head_of(place)
     bound = head + context_bytes(context)
-    sealed = AESGCM(material).encrypt(nonce, plaintext, bound)
-    return _MAGIC + len(head).to_bytes(2, "big") + head + nonce + sealed
+    return with_head(head, nonce + AESGCM(material).encrypt(nonce, plaintext, bound))
+
+
+def head_of(place: Place) -> bytes:
+    """What a ciphertext says of its key."""
+    return msgspec.msgpack.encode(list(place))
+
+
+def with_head(head: bytes, body: bytes) -> bytes:
+    """A ciphertext of what it says, and what it hides."""
+    return _MAGIC + len(head).to_bytes(2, "big") + head + body
+
+
+def split(blob: bytes) -> tuple[bytes, bytes]:
+    """What a ciphertext says of its key, and what it hides."""
+    end = 5 + int.from_bytes(blob[3:5], "big")
+    return blob[5:end], blob[end:]
 
 
 def place_of(blob: bytes) -> Place:
     """Under which key a ciphertext is. Raises Unreadable."""
     if not blob.startswith(_MAGIC) or len(blob) < len(_MAGIC) + 2:
         raise Unreadable("not a ciphertext of this cloud")
-    head = blob[5 : 5 + int.from_bytes(blob[3:5], "big")]
+    head, _ = split(blob)
     try:
         return Place(*msgspec.msgpack.decode(head, type=tuple[str, str, str, str]))
     except (msgspec.DecodeError, TypeError) as error:
@@ -87,10 +102,10 @@ def place_of(blob: bytes) -> Place:
 
 def decrypt(material: bytes, blob: bytes, context: Mapping[str, str] | None) -> bytes:
     """The plaintext. Raises Unreadable for another context, or what was touched."""
-    end = 5 + int.from_bytes(blob[3:5], "big")
-    nonce, sealed = blob[end : end + NONCE_BYTES], blob[end + NONCE_BYTES :]
+    head, body = split(blob)
+    nonce, sealed = body[:NONCE_BYTES], body[NONCE_BYTES:]
     try:
-        return AESGCM(material).decrypt(nonce, sealed, blob[5:end] + context_bytes(context))
+        return AESGCM(material).decrypt(nonce, sealed, head + context_bytes(context))
     except (InvalidTag, ValueError) as error:
         raise Unreadable("another context, or another ciphertext") from error
 

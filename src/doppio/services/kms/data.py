@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from doppio.kernel.context import Context
-from doppio.services.kms import crypto, pairs
+from doppio.services.kms import crypto, external, pairs
 from doppio.services.kms.access import check, material_of, named, permitted, usable
 from doppio.services.kms.conditions import of_request
 from doppio.services.kms.errors import (
@@ -15,6 +15,7 @@ from doppio.services.kms.errors import (
     InvalidCiphertext,
     InvalidKeyUsage,
     NotFound,
+    UnsupportedOperation,
     Validation,
 )
 from doppio.services.kms.last_use import used
@@ -37,7 +38,7 @@ class Data:
         context = req.get("EncryptionContext")
         algorithm = req.get("EncryptionAlgorithm", _SYMMETRIC)
         key = await _to_encrypt(ctx, req, "Encrypt", algorithm=algorithm)
-        blob = await _encrypted(ctx, key, algorithm, req["Plaintext"], context)
+        blob = await _encrypted(ctx, key, "Encrypt", algorithm, req["Plaintext"], context)
         used(ctx, key, "Encrypt")
         return {"CiphertextBlob": blob, "KeyId": key.arn, "EncryptionAlgorithm": algorithm}
 
@@ -49,12 +50,14 @@ class Data:
         source = await _source(ctx, req, "Decrypt", req.get("KeyId"), algorithm, context)
         if req.get("DryRun"):
             raise DryRunOperation
-        plaintext = await _decrypted(ctx, source, req["CiphertextBlob"], algorithm, context)
+        plaintext = await _decrypted(
+            ctx, source, "Decrypt", req["CiphertextBlob"], algorithm, context
+        )
         used(ctx, source.key, "Decrypt")
         told: dict[str, Any] = {
             "Plaintext": plaintext, "KeyId": source.key.arn, "EncryptionAlgorithm": algorithm
         }  # fmt: skip
-        if source.material is not None:
+        if source.material is not None and not source.key.store:
             told["KeyMaterialId"] = source.material.id
         return cast("w.DecryptResponse", told)
 
@@ -69,9 +72,9 @@ class Data:
         algorithm = req.get("DestinationEncryptionAlgorithm", _SYMMETRIC)
         key = await _to_encrypt(ctx, req, "ReEncryptTo", algorithm=algorithm, context=context)
         plaintext = await _decrypted(
-            ctx, source, req["CiphertextBlob"], from_algorithm, from_context
+            ctx, source, "ReEncrypt", req["CiphertextBlob"], from_algorithm, from_context
         )
-        blob = await _encrypted(ctx, key, algorithm, plaintext, context)
+        blob = await _encrypted(ctx, key, "ReEncrypt", algorithm, plaintext, context)
         used(ctx, source.key, "ReEncrypt")
         used(ctx, key, "ReEncrypt")
         told: dict[str, Any] = {
@@ -81,9 +84,9 @@ class Data:
             "SourceEncryptionAlgorithm": from_algorithm,
             "DestinationEncryptionAlgorithm": algorithm,
         }
-        if source.material is not None:
+        if source.material is not None and not source.key.store:
             told["SourceKeyMaterialId"] = source.material.id
-        if algorithm == _SYMMETRIC and key.materials:
+        if algorithm == _SYMMETRIC and not key.store:
             told["DestinationKeyMaterialId"] = key.materials[-1].id
         return cast("w.ReEncryptResponse", told)
 
@@ -166,8 +169,15 @@ async def _on_same_key(ctx: Context, req: Any) -> str:
 
 
 async def _encrypted(
-    ctx: Context, key: Key, algorithm: str, plaintext: bytes, context: dict[str, str] | None
+    ctx: Context,
+    key: Key,
+    operation: str,
+    algorithm: str,
+    plaintext: bytes,
+    context: dict[str, str] | None,
 ) -> bytes:
+    if key.store:
+        return await external.encrypt(ctx, key, operation, plaintext, context)
     if algorithm != _SYMMETRIC:
         try:
             return pairs.encrypt(key.public, algorithm, plaintext)
@@ -233,9 +243,16 @@ async def _source(
 
 
 async def _decrypted(
-    ctx: Context, source: _Source, blob: bytes, algorithm: str, context: dict[str, str] | None
+    ctx: Context,
+    source: _Source,
+    operation: str,
+    blob: bytes,
+    algorithm: str,
+    context: dict[str, str] | None,
 ) -> bytes:
     key = source.key
+    if key.store and source.material is not None:
+        return await external.decrypt(ctx, key, operation, source.material, blob, context)
     try:
         if source.material is None:
             return pairs.decrypt(await material_of(ctx, key), algorithm, blob)
@@ -250,19 +267,25 @@ async def _data_key(ctx: Context, req: Any, action: str) -> tuple[dict[str, Any]
         raise Validation("Please specify either number of bytes or key spec.")
     key = await _to_encrypt(ctx, req, action, algorithm=_SYMMETRIC)
     plaintext = ctx.kernel.ids.bytes(_SPECS[spec] if spec is not None else count)
-    blob = await _encrypted(ctx, key, _SYMMETRIC, plaintext, req.get("EncryptionContext"))
+    blob = await _encrypted(ctx, key, action, _SYMMETRIC, plaintext, req.get("EncryptionContext"))
     used(ctx, key, action)
-    told = {"CiphertextBlob": blob, "KeyId": key.arn, "KeyMaterialId": key.materials[-1].id}
+    told = {"CiphertextBlob": blob, "KeyId": key.arn}
+    if not key.store:
+        told["KeyMaterialId"] = key.materials[-1].id
     return told, plaintext
 
 
 async def _data_key_pair(ctx: Context, req: Any, action: str) -> tuple[dict[str, Any], bytes]:
     spec = req["KeyPairSpec"]
     key = await _to_encrypt(ctx, req, action, algorithm=_SYMMETRIC)
+    if key.store:
+        raise UnsupportedOperation(f"{key.arn} origin is {key.origin} which makes no key pairs.")
     if not pairs.is_pair(spec):
         raise NotImplementedByDoppio(f"kms: key pairs of {spec} exist in AWS and not here")
     made = await asyncio.get_running_loop().run_in_executor(None, pairs.new_pair, spec)
-    sealed = await _encrypted(ctx, key, _SYMMETRIC, made.private, req.get("EncryptionContext"))
+    sealed = await _encrypted(
+        ctx, key, action, _SYMMETRIC, made.private, req.get("EncryptionContext")
+    )
     used(ctx, key, action)
     told = {
         "PrivateKeyCiphertextBlob": sealed,

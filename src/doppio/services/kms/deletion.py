@@ -18,7 +18,7 @@ from doppio.services.kms.access import again, customers, owned, settled, tell_of
 from doppio.services.kms.errors import KmsInvalidState, Validation
 from doppio.services.kms.granted import forget_grants
 from doppio.services.kms.imports import EXPIRE
-from doppio.services.kms.records import BY_KEY, Key, LastUse
+from doppio.services.kms.records import BY_KEY, ExternalKey, Key, LastUse
 from doppio.services.kms.relatives import others, regroup
 from doppio.services.kms.rotation import ROTATE, resume
 
@@ -89,6 +89,10 @@ async def delete_key(ctx: Context, job: Job) -> None:
             tx.delete(alias)
         await _leave(tx, key)
         tx.delete(key)
+        if key.store:
+            held = await tx.get(ExternalKey, key.account, key.region, key.store, key.xks_key)
+            if held is not None:
+                tx.delete(held)
         use = await tx.get(LastUse, *name)
         if use is not None:
             tx.delete(use)

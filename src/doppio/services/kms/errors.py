@@ -9,12 +9,24 @@ class AlreadyExists(AwsError):
     code = "AlreadyExistsException"
 
 
-class RotationConflict(AwsError):
-    code = "ConflictException"
-    text = (
-        "The request was rejected because an automatic rotation of this key is currently in "
-        "progress or scheduled to begin within the next 20 minutes."
-    )
+class CloudHsmClusterNotFound(AwsError):
+    code = "CloudHsmClusterNotFoundException"
+
+
+class CustomKeyStoreHasKeys(AwsError):
+    code = "CustomKeyStoreHasCMKsException"
+
+
+class CustomKeyStoreInvalidState(AwsError):
+    code = "CustomKeyStoreInvalidStateException"
+
+
+class CustomKeyStoreNameInUse(AwsError):
+    code = "CustomKeyStoreNameInUseException"
+
+
+class CustomKeyStoreNotFound(AwsError):
+    code = "CustomKeyStoreNotFoundException"
 
 
 class Disabled(AwsError):
@@ -96,6 +108,14 @@ class NotFound(AwsError):
     code = "NotFoundException"
 
 
+class RotationConflict(AwsError):
+    code = "ConflictException"
+    text = (
+        "The request was rejected because an automatic rotation of this key is currently in "
+        "progress or scheduled to begin within the next 20 minutes."
+    )
+
+
 class TagProblem(AwsError):
     code = "TagException"
 
@@ -106,3 +126,39 @@ class UnsupportedOperation(AwsError):
 
 class Validation(AwsError):
     code = "ValidationException"
+
+
+class XksKeyAlreadyInUse(AwsError):
+    code = "XksKeyAlreadyInUseException"
+
+
+class XksKeyInvalidConfiguration(AwsError):
+    code = "XksKeyInvalidConfigurationException"
+
+
+class XksKeyNotFound(AwsError):
+    code = "XksKeyNotFoundException"
+
+
+class XksProxyIncorrectCredential(AwsError):
+    code = "XksProxyIncorrectAuthenticationCredentialException"
+
+
+class XksProxyInvalidConfiguration(AwsError):
+    code = "XksProxyInvalidConfigurationException"
+
+
+class XksProxyInvalidResponse(AwsError):
+    code = "XksProxyInvalidResponseException"
+
+
+class XksProxyUriInUse(AwsError):
+    code = "XksProxyUriInUseException"
+
+
+class XksProxyUriUnreachable(AwsError):
+    code = "XksProxyUriUnreachableException"
+
+
+class XksProxyVpcEndpointServiceNotFound(AwsError):
+    code = "XksProxyVpcEndpointServiceNotFoundException"

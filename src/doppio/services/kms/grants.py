@@ -30,7 +30,7 @@ from doppio.services.kms.errors import (
     Validation,
 )
 from doppio.services.kms.granted import grant_for, is_within, named_by, names_of, token_of
-from doppio.services.kms.keys import position
+from doppio.services.kms.pages import position
 from doppio.services.kms.records import BY_GRANTEE, BY_RETIRING, Grant, Key
 
 if TYPE_CHECKING:

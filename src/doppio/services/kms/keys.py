@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from doppio.kernel import tags
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Context, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
-from doppio.services.kms import crypto, limits, pairs
+from doppio.kernel.paging import page_token
+from doppio.services.kms import crypto, key_stores, limits, pairs
 from doppio.services.kms.access import (
     ROTATE,
     again,
@@ -26,13 +26,15 @@ from doppio.services.kms.access import (
     settled,
 )
 from doppio.services.kms.errors import (
-    InvalidMarker,
+    CustomKeyStoreNotFound,
     KmsInvalidState,
     TagProblem,
+    UnsupportedOperation,
     Validation,
 )
 from doppio.services.kms.metadata import metadata
-from doppio.services.kms.records import Key
+from doppio.services.kms.pages import position
+from doppio.services.kms.records import Key, KeyStore
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -47,9 +49,8 @@ class Keys:
         spec = req.get("KeySpec") or req.get("CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
         usage = _usage_of(spec, req.get("KeyUsage"))
         origin = req.get("Origin", "AWS_KMS")
-        if origin not in {"AWS_KMS", "EXTERNAL"}:
-            raise NotImplementedByDoppio("kms: custom key stores exist in AWS and not here")
         several = bool(req.get("MultiRegion"))
+        _check_store(req, spec)
         key_id = f"mrk-{ctx.new_id().replace('-', '')}" if several else ctx.new_id()
         policy = req.get("Policy") or default_policy(ctx.account, ctx.partition)
         key = Key(
@@ -66,15 +67,21 @@ class Keys:
             tags=tagged({}, req.get("Tags") or []),
             origin=origin,
             primary=ctx.region if several else "",
-            state="Enabled" if origin == "AWS_KMS" else "PendingImport",
+            state="PendingImport" if origin == "EXTERNAL" else "Enabled",
+            store=req.get("CustomKeyStoreId", ""),
+            xks_key=req.get("XksKeyId", ""),
         )
         bypass = bool(req.get("BypassPolicyLockoutSafetyCheck"))
         check_policy(ctx, key.arn, policy, bypass=bypass)
-        if origin == "AWS_KMS":
+        if key.store:
+            await key_stores.check_key(ctx, key.store, key.xks_key)
+        if origin != "EXTERNAL":
             private, public = await _generated(ctx, spec)
             material = await new_material(ctx, key_id, private)
             key = replace(key, materials=[material], public=public)
         async with ctx.write() as tx:
+            if key.store:
+                await key_stores.take_key(tx, key)
             tx.put(key)
             put_resource(tx, key.arn, key.account, policy)
             tx.meter("KMS-Requests")
@@ -82,7 +89,11 @@ class Keys:
 
     async def describe_key(self, ctx: Context, req: w.DescribeKeyRequest) -> w.DescribeKeyResponse:
         """What there is to know of a key, but its material."""
-        return {"KeyMetadata": metadata(await permitted(ctx, req["KeyId"], "DescribeKey", req))}
+        key = await permitted(ctx, req["KeyId"], "DescribeKey", req)
+        store = None
+        if key.store:
+            store = await ctx.read().get(KeyStore, key.account, key.region, key.store)
+        return {"KeyMetadata": metadata(key, store)}
 
     async def list_keys(self, ctx: Context, req: w.ListKeysRequest) -> w.ListKeysResponse:
         """The account's keys in the Region, by pages."""
@@ -150,17 +161,6 @@ class Keys:
         return {"Tags": cast("list[w.Tag]", listed), "Truncated": False}
 
 
-def position(req: Mapping[str, Any], scope: str) -> bytes | None:
-    """Where a page begins. Raises InvalidMarker."""
-    token = req.get("Marker")
-    if token is None:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise InvalidMarker from error
-
-
 async def _generated(ctx: Context, spec: str) -> tuple[bytes, bytes]:
     size = crypto.material_bytes(spec)
     if size is not None:
@@ -187,6 +187,25 @@ def _usage_of(spec: str, asked: str | None) -> str:
     if asked not in allowed:
         raise Validation(f"KeyUsage {asked} is not compatible with KeySpec {spec}")
     return asked
+
+
+def _check_store(req: w.CreateKeyRequest, spec: str) -> None:
+    """Raise what is wrong with where a key is to lie."""
+    origin = req.get("Origin", "AWS_KMS")
+    if origin == "AWS_CLOUDHSM":
+        if not req.get("CustomKeyStoreId"):
+            raise Validation("CustomKeyStoreId is required for a key in a custom key store.")
+        # No store of CloudHSM can have been made.
+        raise CustomKeyStoreNotFound
+    inside = origin == "EXTERNAL_KEY_STORE"
+    for member in ("CustomKeyStoreId", "XksKeyId"):
+        if bool(req.get(member)) is not inside:
+            which = "required" if inside else "not supported"
+            raise Validation(f"{member} is {which} for a key with Origin {origin}.")
+    if inside and (spec != "SYMMETRIC_DEFAULT" or req.get("MultiRegion")):
+        raise UnsupportedOperation(
+            "A custom key store holds symmetric encryption keys of a single Region alone."
+        )
 
 
 def tagged(old: Mapping[str, str], given: Any) -> dict[str, str]:

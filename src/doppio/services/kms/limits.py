@@ -25,6 +25,9 @@ IMPORT_HOURS = 24
 MATERIAL_DAYS_MAX = 365
 # How long a key is in a state that passes by itself.
 SETTLING_SECONDS = 3
+KEY_STORES_MAX = 10
+# AWS waits for 0.25 seconds; a proxy on a busy machine is given more.
+PROXY_SECONDS_MAX = 2.0
 GRANTS_A_KEY_MAX = 50_000
 LISTED_GRANTS = 50
 LISTED_KEYS_MAX = 1000

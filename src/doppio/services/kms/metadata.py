@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from doppio.services.kms.records import Key
+from doppio.services.kms.records import Key, KeyStore
 from doppio.services.kms.signing import algorithms
 
 if TYPE_CHECKING:
     from doppio._stubs import kms as w
 
 
-def metadata(key: Key) -> w.KeyMetadata:
-    """What DescribeKey tells of a key."""
+def metadata(key: Key, store: KeyStore | None = None) -> w.KeyMetadata:
+    """What DescribeKey tells of a key; `store` is the custom key store that holds it."""
     state = key.busy or key.state
+    if store is not None and store.state != "CONNECTED" and state in {"Enabled", "Disabled"}:
+        state = "Unavailable"
     told: dict[str, Any] = {
         "AWSAccountId": key.account,
         "KeyId": key.id,
@@ -37,7 +39,10 @@ def metadata(key: Key) -> w.KeyMetadata:
         told["MultiRegionConfiguration"] = _relatives(key)
     if key.origin == "EXTERNAL" and key.materials and all(one.sealed for one in key.materials):
         told.update(expiration(*(one.expires_at for one in key.materials)))
-    if key.spec == "SYMMETRIC_DEFAULT" and key.materials:
+    if key.store:
+        told["CustomKeyStoreId"] = key.store
+        told["XksKeyConfiguration"] = {"Id": key.xks_key}
+    elif key.spec == "SYMMETRIC_DEFAULT" and key.materials:
         told["CurrentKeyMaterialId"] = key.materials[-1].id
     told.update(algorithms(key.spec, key.usage))
     return cast("w.KeyMetadata", told)

@@ -13,7 +13,11 @@ from doppio.kernel.context import Context
 from doppio.kernel.service import Need
 from doppio.services.kms import conditions
 
-_ON_NO_KEY = frozenset({"CreateKey", "ListKeys", "ListAliases", "GenerateRandom"})
+_ON_NO_KEY = frozenset({
+    "ListKeys", "ListAliases", "GenerateRandom", "CreateCustomKeyStore",
+    "DescribeCustomKeyStores", "UpdateCustomKeyStore", "ConnectCustomKeyStore",
+    "DisconnectCustomKeyStore", "DeleteCustomKeyStore",
+})  # fmt: skip
 _ON_ALIAS = frozenset({"CreateAlias", "UpdateAlias", "DeleteAlias"})
 
 

@@ -36,7 +36,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     that a key is in for a few seconds. `pending` is imported material that waits for a rotation.
     `primary` is the Region of a multi-Region key's primary, `replicas` are those of its replicas:
     every key of the set has them, and they change in one commit. `window_days` is how long a
-    primary waits once its replicas are gone.
+    primary waits once its replicas are gone. `store` is the custom key store that holds it, and
+    `xks_key` what it is called there.
     """
 
     account: str
@@ -63,6 +64,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     primary: str = ""
     replicas: list[str] = []
     window_days: int | None = None
+    store: str = ""
+    xks_key: str = ""
 
     @property
     def arn(self) -> str:
@@ -75,6 +78,37 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def arn_in(self, region: str) -> str:
         """What a multi-Region key is called elsewhere."""
         return f"arn:{self.partition}:kms:{region}:{self.account}:key/{self.id}"
+
+
+@record("kms.key_store", key=("account", "region", "id"))
+class KeyStore(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An external key store. `secret` signs requests to its proxy, and lies under the root key.
+
+    `state` and `error` are as on the wire.
+    """
+
+    account: str
+    region: str
+    id: str
+    name: str
+    created_at: datetime
+    endpoint: str
+    path: str
+    access_key: str
+    secret: bytes
+    state: str = "DISCONNECTED"
+    error: str = ""
+
+
+@record("kms.external_key", key=("account", "region", "store", "name"))
+class ExternalKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Which KMS key an external key is for."""
+
+    account: str
+    region: str
+    store: str
+    name: str
+    key: str
 
 
 @record("kms.last_use", key=("account", "region", "key"))

@@ -29,8 +29,8 @@ from doppio.services.kms.errors import (
     UnsupportedOperation,
     Validation,
 )
-from doppio.services.kms.keys import position
 from doppio.services.kms.metadata import expiration
+from doppio.services.kms.pages import position
 from doppio.services.kms.records import Key, Material
 from doppio.services.kms.relatives import leading, others, share
 
@@ -192,6 +192,10 @@ def _rotatable(key: Key) -> Key:
     if not is_symmetric(key):
         raise UnsupportedOperation(
             f"{key.arn} key spec is {key.spec} which is not valid for rotation."
+        )
+    if key.store:
+        raise UnsupportedOperation(
+            f"{key.arn} origin is {key.origin} which is not valid for this operation."
         )
     if key.manager == "AWS":
         raise UnsupportedOperation(f"{key.arn} is managed by AWS and cannot be changed.")

@@ -10,6 +10,7 @@ from doppio.services.kms.deletion import DELETE, Deletion, delete_key
 from doppio.services.kms.grants import Grants
 from doppio.services.kms.imports import EXPIRE, Imports, expire
 from doppio.services.kms.key_policies import KeyPolicies
+from doppio.services.kms.key_stores import CONNECT, KeyStores, connect
 from doppio.services.kms.keys import Keys
 from doppio.services.kms.last_use import LastUses
 from doppio.services.kms.multi_region import SETTLE, MultiRegion, settle
@@ -32,7 +33,8 @@ SERVICE = Service(
         Agreement(),
         Grants(),
         LastUses(),
+        KeyStores(),
     ],
     needs=needs,
-    jobs={DELETE: delete_key, ROTATE: rotate, EXPIRE: expire, SETTLE: settle},
+    jobs={DELETE: delete_key, ROTATE: rotate, EXPIRE: expire, SETTLE: settle, CONNECT: connect},
 )

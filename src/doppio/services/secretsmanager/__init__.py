@@ -2,5 +2,6 @@
 
 Reading order: `records` (what is stored), `access` (which secret is meant, and may the caller),
 `sealing` (how values are kept), then `secrets` (their life), `values` (versions and their labels),
-`policies`, `passwords`.
+`policies`, `passwords`, `replicas` (and `replication`, which keeps them in step), `rotation` (and
+`rotation_rules`, which is pure).
 """

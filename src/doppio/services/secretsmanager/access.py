@@ -53,6 +53,7 @@ async def permitted(
         raise
     keys: dict[str, Any] = {
         "secretsmanager:secretid": name,
+        **_of(secret),
         **{f"aws:resourcetag/{key.lower()}": value for key, value in secret.tags.items()},
         **{
             f"secretsmanager:resourcetag/{key.lower()}": value for key, value in secret.tags.items()
@@ -67,12 +68,30 @@ async def permitted(
     return secret
 
 
+async def by_arn(reader: Reader, arn: str) -> Secret | None:
+    """The secret of a whole ARN, if it is still that one."""
+    parts = arn.split(":", 6)
+    found = await reader.get(Secret, parts[4], parts[3], parts[6][:-_SUFFIX_CHARS])
+    return found if found is not None and found.arn == arn else None
+
+
 async def again(tx: Tx, seen: Secret) -> Secret:
     """A secret that was found before, as it is in this transaction."""
     secret = await tx.get(Secret, seen.account, seen.region, seen.name)
     if secret is None or secret.suffix != seen.suffix:
         raise ResourceNotFound
     return secret
+
+
+def _of(secret: Secret) -> dict[str, Any]:
+    """What policies can ask of a secret."""
+    primary = secret.primary or secret.arn
+    told = {"secretsmanager:secretprimaryregion": primary.split(":")[3]}
+    if secret.kind:
+        told["secretsmanager:resource/type"] = secret.kind
+    if secret.rotation is not None:
+        told["secretsmanager:resource/allowrotationlambdaarn"] = secret.rotation.function
+    return told
 
 
 def _parts(ctx: Context, name: str) -> tuple[str, str, str]:

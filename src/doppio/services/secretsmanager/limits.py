@@ -16,6 +16,10 @@ DEPRECATED_KEPT = timedelta(hours=24)
 RECOVERY_DAYS_MIN = 7
 RECOVERY_DAYS_MAX = 30
 RECOVERY_DAYS = 30
+ROTATED_EVERY_MIN = timedelta(hours=4)
+ROTATED_EVERY_MAX = timedelta(days=1000)
+# Ours: a rotation that fails so often waits for its next appointment.
+ROTATION_TRIES_MAX = 5
 LISTED_SECRETS_MAX = 100
 BATCH_MAX = 20
 PASSWORD_CHARS = 32

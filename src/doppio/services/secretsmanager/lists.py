@@ -100,7 +100,7 @@ def passes(secret: Secret, one: Mapping[str, Any]) -> bool:
         "description": [secret.description],
         "tag-key": list(secret.tags),
         "tag-value": list(secret.tags.values()),
-        "primary-region": [secret.region],
+        "primary-region": [secret.primary.split(":")[3] if secret.primary else secret.region],
         "owning-service": [],
     }.get(kind)
     if texts is None:

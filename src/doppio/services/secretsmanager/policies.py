@@ -12,6 +12,9 @@ from doppio.kernel.context import Context
 from doppio.kernel.policy.public import is_public
 from doppio.services.secretsmanager.access import again, permitted
 from doppio.services.secretsmanager.errors import MalformedPolicyDocument, PublicPolicy
+from doppio.services.secretsmanager.records import Secret
+from doppio.services.secretsmanager.replication import copied, passed_on, primary_only
+from doppio.services.secretsmanager.values import position
 
 if TYPE_CHECKING:
     from doppio._stubs import secretsmanager as w
@@ -30,9 +33,10 @@ class Policies:
         document = _checked(req["ResourcePolicy"])
         if block and is_public(document):
             raise PublicPolicy
+        copies = await copied(ctx, _own_policy(seen))
         async with ctx.write() as tx:
-            secret = await again(tx, seen)
-            tx.put(replace(secret, policy=req["ResourcePolicy"]))
+            secret = replace(await again(tx, seen), policy=req["ResourcePolicy"])
+            tx.put(await passed_on(tx, secret, copies))
             put_resource(tx, secret.arn, secret.account, req["ResourcePolicy"])
             tx.meter("SecretsManager-Requests")
         return {"ARN": seen.arn, "Name": seen.name}
@@ -47,14 +51,25 @@ class Policies:
             told["ResourcePolicy"] = secret.policy
         return told
 
+    async def list_resource_policies(
+        self, ctx: Context, req: w.ListResourcePoliciesRequest
+    ) -> w.ListResourcePoliciesResponse:
+        """The names of a secret's policies: one, called default, or none."""
+        secret = await permitted(ctx, req["SecretId"], "ListResourcePolicies", deleted=True)
+        position(req, f"policies/{secret.arn}")
+        ctx.read().meter("SecretsManager-Requests")
+        named = [] if secret.policy is None else ["default"]
+        return {"ResourcePolicies": [{"PolicyName": name} for name in named]}
+
     async def delete_resource_policy(
         self, ctx: Context, req: w.DeleteResourcePolicyRequest
     ) -> w.DeleteResourcePolicyResponse:
         """Leave it to the account's own policies."""
         seen = await permitted(ctx, req["SecretId"], "DeleteResourcePolicy")
+        copies = await copied(ctx, _own_policy(seen))
         async with ctx.write() as tx:
-            secret = await again(tx, seen)
-            tx.put(replace(secret, policy=None))
+            secret = replace(await again(tx, seen), policy=None)
+            tx.put(await passed_on(tx, secret, copies))
             put_resource(tx, secret.arn, secret.account)
         return {"ARN": seen.arn, "Name": seen.name}
 
@@ -78,6 +93,13 @@ class Policies:
             "PolicyValidationPassed": not problems,
             "ValidationErrors": cast("list[w.ValidationErrorsEntry]", problems),
         }
+
+
+def _own_policy(secret: Secret) -> Secret:
+    """The secret, if its policy is its own: a replica of another account's has one, too."""
+    if secret.primary.split(":")[4:5] in ([], [secret.account]):
+        primary_only(secret)
+    return secret
 
 
 def _checked(text: str) -> dict[str, Any]:

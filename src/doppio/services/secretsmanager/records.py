@@ -8,13 +8,50 @@ import msgspec
 
 from doppio.kernel.records import record
 
+# The labels that Secrets Manager moves itself.
+CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
+
+
+class Replica(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A replica as its primary knows it. `key` is the KMS key as it was named, empty: AWS's own.
+
+    `role` is as whom values are copied, empty: as who changes the primary.
+    """
+
+    account: str
+    region: str
+    name: str
+    arn: str
+    key: str = ""
+    role: str = ""
+    status: str = "InSync"
+    message: str = ""
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a secret rotates: by which function, by which rules, and how far it is.
+
+    The next rotation may begin at `opens_at` and is to be over at `closes_at`. `token` is the
+    version that a rotation under way makes; `tries` have failed so far.
+    """
+
+    function: str
+    rules: dict[str, int | str] = {}
+    enabled: bool = True
+    rotated_at: datetime | None = None
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    token: str = ""
+    tries: int = 0
+
 
 @record("secretsmanager.secret", key=("account", "region", "name"))
 class Secret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A secret. `stages` says which version each label is on.
 
     `suffix` are the six characters behind the name in its ARN. `key` is the KMS key as it was
-    named; empty is AWS's own. `purged_at` is set while it waits for its deletion.
+    named; empty is AWS's own. `purged_at` is set while it waits for its deletion. `primary` is the
+    ARN of which it is a replica, and `status` how that goes.
     """
 
     account: str
@@ -33,6 +70,10 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy: str | None = None
     stages: dict[str, str] = {}
     tags: dict[str, str] = {}
+    replicas: list[Replica] = []
+    primary: str = ""
+    status: str = ""
+    rotation: Rotation | None = None
 
     @property
     def arn(self) -> str:

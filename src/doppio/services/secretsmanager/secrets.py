@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.authorise import forget_resource, put_resource
-from doppio.kernel.context import Context, Tx
+from doppio.kernel.authorise import put_resource
+from doppio.kernel.context import Context
 from doppio.kernel.jobs import Job
 from doppio.services.secretsmanager import limits
 from doppio.services.secretsmanager.access import again, permitted
@@ -22,17 +22,33 @@ from doppio.services.secretsmanager.errors import (
     ResourceNotFound,
     Validation,
 )
-from doppio.services.secretsmanager.records import Secret, Version
-from doppio.services.secretsmanager.sealing import Value, is_same, opened, sealed
-from doppio.services.secretsmanager.values import CURRENT, check_value, keep, stages_by_version
-from doppio.wire.errors import NotImplementedByDoppio
+from doppio.services.secretsmanager.forgetting import PURGE, ROTATE, forget
+from doppio.services.secretsmanager.records import CURRENT, Secret, Version
+from doppio.services.secretsmanager.replicas import (
+    check_regions,
+    described_replicas,
+    spread,
+    statuses,
+)
+from doppio.services.secretsmanager.replication import (
+    DETACHED,
+    copied,
+    passed_on,
+    primary_only,
+)
+from doppio.services.secretsmanager.rotation import described_rotation, put_by_hand
+from doppio.services.secretsmanager.sealing import OWN_KEY, Value, is_same, opened, sealed
+from doppio.services.secretsmanager.values import (
+    check_value,
+    keep,
+    labelled,
+    stages_by_version,
+)
 
 if TYPE_CHECKING:
     from doppio._stubs import secretsmanager as w
 
-PURGE = "secretsmanager.purge"
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
-_ELSEWHERE = ("AddReplicaRegions", "CrossAccountPrimaryARN")
 
 
 class Secrets:
@@ -43,11 +59,9 @@ class Secrets:
     ) -> w.CreateSecretResponse:
         """Make a secret, with its first version where a value comes along."""
         _check_name(req["Name"])
-        for member in _ELSEWHERE:
-            if req.get(member):
-                raise NotImplementedByDoppio(
-                    "secretsmanager: replicated secrets exist in AWS and not yet here"
-                )
+        abroad = req.get("CrossAccountPrimaryARN", "")
+        if abroad:
+            _check_replica(ctx, req)
         value = check_value(req)
         old = await ctx.read().get(Secret, ctx.account, ctx.region, req["Name"])
         if old is not None:
@@ -64,7 +78,10 @@ class Secrets:
             key=req.get("KmsKeyId", ""),
             kind=req.get("Type", ""),
             tags=_tags({}, req.get("Tags") or []),
+            primary=abroad,
+            status="Pending" if abroad else "",
         )
+        wanted = check_regions(ctx, secret, req.get("AddReplicaRegions") or [])
         version = None
         if value is not None:
             version = await sealed(ctx, secret, _token(ctx, req), value)
@@ -77,10 +94,14 @@ class Secrets:
             if version is not None:
                 tx.add(version)
             tx.meter("SecretsManager-Requests")
-        told: w.CreateSecretResponse = {"ARN": secret.arn, "Name": secret.name}
+        told: dict[str, Any] = {"ARN": secret.arn, "Name": secret.name}
         if version is not None:
             told["VersionId"] = version.id
-        return told
+        if wanted:
+            force = bool(req.get("ForceOverwriteReplicaSecret"))
+            secret = await spread(ctx, secret, wanted, force=force)
+            told["ReplicationStatus"] = await statuses(ctx.read(), secret)
+        return cast("w.CreateSecretResponse", told)
 
     async def describe_secret(
         self, ctx: Context, req: w.DescribeSecretRequest
@@ -88,7 +109,9 @@ class Secrets:
         """All of a secret but its value."""
         secret = await permitted(ctx, req["SecretId"], "DescribeSecret", deleted=True)
         ctx.read().meter("SecretsManager-Requests")
-        told = described(secret)
+        told = {**described(secret), **described_replicas(secret)}
+        if any(one.account == secret.account for one in secret.replicas):
+            told["ReplicationStatus"] = await statuses(ctx.read(), secret)
         if secret.stages:
             told["VersionIdsToStages"] = stages_by_version(secret)
         return cast("w.DescribeSecretResponse", told)
@@ -97,7 +120,7 @@ class Secrets:
         self, ctx: Context, req: w.UpdateSecretRequest
     ) -> w.UpdateSecretResponse:
         """Change description or key, and put a new value where one comes along."""
-        seen = await permitted(ctx, req["SecretId"], "UpdateSecret")
+        seen = primary_only(await permitted(ctx, req["SecretId"], "UpdateSecret", _asked(req)))
         value = check_value(req)
         changes: dict[str, Any] = {}
         for member, name in (("Description", "description"), ("KmsKeyId", "key"), ("Type", "kind")):
@@ -110,13 +133,17 @@ class Secrets:
         version = None
         if value is not None:
             version = await sealed(ctx, wanted, _token(ctx, req), value)
+        fresh = {} if version is None or value is None else {version.id: value}
+        after = labelled(wanted, version.id, [CURRENT]) if version is not None else wanted
+        copies = await copied(ctx, after, fresh)
         async with ctx.write() as tx:
             secret = replace(await again(tx, seen), **changes, changed_at=ctx.now)
             for one in anew:
                 tx.put(one)
             if version is not None:
                 secret = await keep(tx, secret, version, value, [CURRENT])
-            tx.put(secret)
+                secret = await put_by_hand(tx, secret)
+            tx.put(await passed_on(tx, secret, copies))
             tx.meter("SecretsManager-Requests")
         told: w.UpdateSecretResponse = {"ARN": secret.arn, "Name": secret.name}
         if version is not None:
@@ -137,18 +164,22 @@ class Secrets:
             raise InvalidParameter(
                 "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive)."
             )
+        asked = {"secretsmanager:forcedeletewithoutrecovery": str(force).lower()}
+        if not force:
+            asked["secretsmanager:recoverywindowindays"] = str(days)
         try:
-            seen = await permitted(ctx, req["SecretId"], "DeleteSecret", deleted=force)
+            seen = await permitted(ctx, req["SecretId"], "DeleteSecret", asked, deleted=force)
         except ResourceNotFound:
             if not force:
                 raise
             # As in AWS: what is not there cannot be more gone.
             return {"ARN": req["SecretId"], "Name": req["SecretId"], "DeletionDate": ctx.now}
+        _check_alone(seen)
         at = ctx.now if force else ctx.now + timedelta(days=days)
         async with ctx.write() as tx:
             secret = await again(tx, seen)
             if force:
-                await _purge(tx, secret)
+                await forget(tx, secret)
             else:
                 tx.put(replace(secret, deleted_at=ctx.now, purged_at=at))
                 await tx.schedule(at, PURGE, secret.arn)
@@ -164,23 +195,33 @@ class Secrets:
             secret = await again(tx, seen)
             tx.put(replace(secret, deleted_at=None, purged_at=None))
             await tx.unschedule(PURGE, secret.arn)
+            if secret.rotation is not None and secret.rotation.opens_at is not None:
+                await tx.schedule(secret.rotation.opens_at, ROTATE, secret.arn)
             tx.meter("SecretsManager-Requests")
         return {"ARN": seen.arn, "Name": seen.name}
 
     async def tag_resource(self, ctx: Context, req: w.TagResourceRequest) -> None:
         """Put tags on a secret, over those of the same keys."""
-        given = {f"aws:requesttag/{one['Key'].lower()}": one["Value"] for one in req["Tags"]}
-        seen = await permitted(ctx, req["SecretId"], "TagResource", given)
+        given: dict[str, Any] = {
+            f"aws:requesttag/{one['Key'].lower()}": one["Value"] for one in req["Tags"]
+        }
+        given["aws:tagkeys"] = [one["Key"] for one in req["Tags"]]
+        seen = primary_only(await permitted(ctx, req["SecretId"], "TagResource", given))
+        copies = await copied(ctx, seen)
         async with ctx.write() as tx:
             secret = await again(tx, seen)
-            tx.put(replace(secret, tags=_tags(secret.tags, req["Tags"])))
+            secret = replace(secret, tags=_tags(secret.tags, req["Tags"]))
+            tx.put(await passed_on(tx, secret, copies))
 
     async def untag_resource(self, ctx: Context, req: w.UntagResourceRequest) -> None:
         """Take tags off a secret."""
-        seen = await permitted(ctx, req["SecretId"], "UntagResource")
+        given = {"aws:tagkeys": list(req["TagKeys"])}
+        seen = primary_only(await permitted(ctx, req["SecretId"], "UntagResource", given))
+        copies = await copied(ctx, seen)
         async with ctx.write() as tx:
             secret = await again(tx, seen)
-            tx.put(replace(secret, tags=tags.without(secret.tags, req["TagKeys"])))
+            secret = replace(secret, tags=tags.without(secret.tags, req["TagKeys"]))
+            tx.put(await passed_on(tx, secret, copies))
 
 
 async def purge(ctx: Context, job: Job) -> None:
@@ -190,7 +231,7 @@ async def purge(ctx: Context, job: Job) -> None:
         secret = await tx.get(Secret, parts[4], parts[3], parts[6][:-7])
         due = secret is not None and secret.purged_at is not None
         if secret is not None and due and secret.purged_at <= ctx.clock.now():  # type: ignore[operator]
-            await _purge(tx, secret)
+            await forget(tx, secret)
 
 
 def described(secret: Secret) -> dict[str, Any]:
@@ -211,6 +252,9 @@ def described(secret: Secret) -> dict[str, Any]:
     told.update((member, value) for member, value in rare.items() if value)
     if secret.tags:
         told["Tags"] = tags.to_list(secret.tags)
+    if secret.primary or secret.replicas:
+        told["PrimaryRegion"] = (secret.primary or secret.arn).split(":")[3]
+    told.update(described_rotation(secret))
     return told
 
 
@@ -243,13 +287,38 @@ async def _sealed_anew(ctx: Context, old: Secret, new: Secret) -> list[Version]:
     return found
 
 
-async def _purge(tx: Tx, secret: Secret) -> None:
-    # More versions than these nobody has: those without a label go when there are a hundred.
-    for version in await tx.list(Version, (secret.arn,), limit=10 * limits.VERSIONS_MAX):
-        tx.delete(version)
-    tx.delete(secret)
-    forget_resource(tx, secret.arn)
-    await tx.unschedule(PURGE, secret.arn)
+def _check_alone(secret: Secret) -> None:
+    """Raise InvalidRequest for a secret that has replicas, or follows its primary."""
+    regional = secret.primary.split(":")[4:5] == [secret.account]
+    if regional:
+        primary_only(secret)
+    if any(one.status != DETACHED for one in secret.replicas):
+        raise InvalidRequest(
+            "You can't delete a secret that has replicas. Remove the replicas first, and then "
+            "delete the secret."
+        )
+
+
+def _check_replica(ctx: Context, req: w.CreateSecretRequest) -> None:
+    """Raise InvalidParameter for what cannot be a replica of another account's secret."""
+    parts = req["CrossAccountPrimaryARN"].split(":", 6)
+    if len(parts) != 7 or parts[2] != "secretsmanager" or parts[4] == ctx.account:
+        raise InvalidParameter("CrossAccountPrimaryARN must be a secret of another account.")
+    if parts[3] != ctx.region:
+        raise InvalidParameter("The primary and the replica must be in the same Region.")
+    if req.get("KmsKeyId", OWN_KEY) == OWN_KEY:
+        raise InvalidParameter("A cross-account replica needs a customer managed KMS key.")
+    for member in ("SecretString", "SecretBinary", "Description", "AddReplicaRegions", "Type"):
+        if req.get(member):
+            raise InvalidParameter(f"You can't specify {member} with CrossAccountPrimaryARN.")
+
+
+def _asked(req: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition keys of a request that changes a secret."""
+    members = {"Description": "description", "KmsKeyId": "kmskeyid", "Type": "type"}
+    return {
+        f"secretsmanager:{name}": req[member] for member, name in members.items() if req.get(member)
+    }
 
 
 def _check_name(name: str) -> None:

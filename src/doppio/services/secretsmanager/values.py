@@ -23,13 +23,13 @@ from doppio.services.secretsmanager.errors import (
     ResourceExists,
     ResourceNotFound,
 )
-from doppio.services.secretsmanager.records import Secret, Version
+from doppio.services.secretsmanager.records import CURRENT, PREVIOUS, Secret, Version
+from doppio.services.secretsmanager.replication import copied, passed_on, primary_only
+from doppio.services.secretsmanager.rotation import put_by_hand
 from doppio.services.secretsmanager.sealing import Value, is_same, opened, sealed, value_of
 
 if TYPE_CHECKING:
     from doppio._stubs import secretsmanager as w
-
-CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 
 
 class Values:
@@ -48,14 +48,20 @@ class Values:
         """A new version, current unless its labels say otherwise."""
         stages = req.get("VersionStages") or [CURRENT]
         asked = {"secretsmanager:versionstage": stages}
-        seen = await permitted(ctx, req["SecretId"], "PutSecretValue", asked)
+        seen = primary_only(await permitted(ctx, req["SecretId"], "PutSecretValue", asked))
         value = check_value(req)
         if value is None:
             raise InvalidRequest("You must provide either SecretString or SecretBinary.")
         made = await sealed(ctx, seen, req.get("ClientRequestToken") or ctx.new_id(), value)
+        wanted = labelled(seen, made.id, list(stages))
+        copies = await copied(ctx, wanted, {made.id: value})
         async with ctx.write() as tx:
             secret = await keep(tx, await again(tx, seen), made, value, list(stages))
-            tx.put(replace(secret, changed_at=ctx.now))
+            secret = replace(secret, changed_at=ctx.now)
+            if CURRENT in stages:
+                secret = await put_by_hand(tx, secret)
+            secret = await passed_on(tx, secret, copies)
+            tx.put(secret)
             tx.meter("SecretsManager-Requests")
         labels = stages_by_version(secret).get(made.id, [])
         return {"ARN": secret.arn, "Name": secret.name, "VersionId": made.id,
@@ -67,12 +73,15 @@ class Values:
         """Put a label on another version, or take it off."""
         stage = req["VersionStage"]
         asked = {"secretsmanager:versionstage": [stage]}
-        seen = await permitted(ctx, req["SecretId"], "UpdateSecretVersionStage", asked)
+        seen = primary_only(
+            await permitted(ctx, req["SecretId"], "UpdateSecretVersionStage", asked)
+        )
         source, target = req.get("RemoveFromVersionId"), req.get("MoveToVersionId")
+        copies = await copied(ctx, labelled(seen, target, [stage]) if target else seen)
         async with ctx.write() as tx:
             secret = await again(tx, seen)
             for version in (source, target):
-                if version is not None:
+                if version is not None and version not in secret.stages.values():
                     await _version(tx, secret, version)
             holder = secret.stages.get(stage)
             if holder is not None and source != holder and target != holder:
@@ -94,7 +103,7 @@ class Values:
             else:
                 left = {name: one for name, one in secret.stages.items() if name != stage}
                 changed = replace(secret, stages=left)
-            tx.put(replace(changed, changed_at=ctx.now))
+            tx.put(await passed_on(tx, replace(changed, changed_at=ctx.now), copies))
             tx.meter("SecretsManager-Requests")
         return {"ARN": secret.arn, "Name": secret.name}
 

@@ -51,6 +51,10 @@ class InvalidPolicyType(AwsError):
     code = "InvalidPolicyTypeException"
 
 
+class MalformedResourcePolicyDocument(AwsError):
+    code = "MalformedResourcePolicyDocumentException"
+
+
 class PoliciesLimitExceeded(AwsError):
     code = "PoliciesLimitExceededException"
     text = (
@@ -93,6 +97,32 @@ class ParameterVersionLabelLimitExceeded(AwsError):
 
 class ParameterVersionNotFound(AwsError):
     code = "ParameterVersionNotFound"
+
+
+class ResourceNotFound(AwsError):
+    code = "ResourceNotFoundException"
+
+
+class ResourcePolicyConflict(AwsError):
+    code = "ResourcePolicyConflictException"
+    text = "The hash provided in the call doesn't match the stored hash."
+
+
+class ResourcePolicyInvalidParameter(AwsError):
+    code = "ResourcePolicyInvalidParameterException"
+
+
+class ResourcePolicyLimitExceeded(AwsError):
+    code = "ResourcePolicyLimitExceededException"
+
+
+class ResourcePolicyNotFound(AwsError):
+    code = "ResourcePolicyNotFoundException"
+    text = "No policies with the specified policy ID and hash could be found."
+
+
+class ServiceSettingNotFound(AwsError):
+    code = "ServiceSettingNotFound"
 
 
 class TooManyTags(AwsError):

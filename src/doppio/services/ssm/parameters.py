@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from doppio.kernel import tags
+from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.ssm import limits
+from doppio.services.ssm.data_types import ELSEWHERE, fits
 from doppio.services.ssm.errors import (
     HierarchyTypeMismatch,
     InvalidAllowedPattern,
@@ -33,6 +35,8 @@ from doppio.services.ssm.policies import (
 from doppio.services.ssm.records import Parameter, Version
 from doppio.services.ssm.rules import check_name, is_reserved
 from doppio.services.ssm.sealing import OWN_KEY, sealed
+from doppio.services.ssm.settings import TIER, setting_of
+from doppio.services.ssm.throughput import draw
 from doppio.wire.errors import AccessDenied, NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -57,11 +61,12 @@ class Parameters:
                 "with tags, please remove overwrite flag. To update tags for an existing "
                 "parameter, please use AddTagsToResource or RemoveTagsFromResource."
             )
+        await draw(ctx, "PutParameter")
         seen = await ctx.read().get(Parameter, ctx.account, ctx.region, name)
         _check_again(seen, req)
         expires_at = expiry(policies_of(req.get("Policies")))
-        tier = _tier(seen, req, value)
-        _check_value(req, tier, value)
+        tier = _tier(seen, req, value, await setting_of(ctx.read(), ctx.account, ctx.region, TIER))
+        _check_value(tier, value)
         made = await self._version(ctx, req, seen, tier)
         async with ctx.write() as tx:
             old = await tx.get(Parameter, ctx.account, ctx.region, name)
@@ -104,6 +109,7 @@ class Parameters:
             data_type=req.get("DataType", last.data_type if last is not None else "text"),
             policies=req.get("Policies", last.policies if last is not None else ""),
         )
+        _check_type(version.data_type, req["Value"])
         if version.pattern and re.search(_pattern(version.pattern), req["Value"]) is None:
             raise ParameterPatternMismatch(
                 f"Parameter value, cannot be validated against allowedPattern: {version.pattern}"
@@ -169,9 +175,10 @@ def _check_again(seen: Parameter | None, req: w.PutParameterRequest) -> None:
         raise HierarchyTypeMismatch
 
 
-def _tier(seen: Parameter | None, req: w.PutParameterRequest, value: str) -> str:
+def _tier(seen: Parameter | None, req: w.PutParameterRequest, value: str, configured: str) -> str:
+    """The tier of a parameter: as asked, or as the account has configured it."""
     default = STANDARD if seen is None else seen.tier
-    asked = req.get("Tier", default)
+    asked = req.get("Tier") or (default if configured == STANDARD else configured)
     if asked == "Intelligent-Tiering":
         large = len(value.encode()) > limits.STANDARD_VALUE_BYTES_MAX
         asked = ADVANCED if large or req.get("Policies") or default == ADVANCED else STANDARD
@@ -188,7 +195,7 @@ def _tier(seen: Parameter | None, req: w.PutParameterRequest, value: str) -> str
     return asked
 
 
-def _check_value(req: w.PutParameterRequest, tier: str, value: str) -> None:
+def _check_value(tier: str, value: str) -> None:
     size = len(value.encode())
     if not value:
         raise Validation("The parameter value must not be empty.")
@@ -206,8 +213,18 @@ def _check_value(req: w.PutParameterRequest, tier: str, value: str) -> None:
         raise Validation(
             'Parameter value can\'t nest another parameter. Do not use "{{}}" in the value.'
         )
-    if req.get("DataType", "text") != "text":
-        raise NotImplementedByDoppio("ssm: data types beside text exist in AWS and not yet here")
+
+
+def _check_type(kind: str, value: str) -> None:
+    if kind in ELSEWHERE:
+        raise NotImplementedByDoppio(f"ssm: the data type {kind} exists in AWS and not here")
+    is_right = fits(kind, value)
+    if is_right is None:
+        raise Validation(
+            f"The following data type is not supported: {kind} (Data type names are all lowercase.)"
+        )
+    if not is_right:
+        raise Validation(f"The parameter value is not valid for the data type {kind}.")
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -256,6 +273,8 @@ async def _delete(tx: Tx, parameter: Parameter) -> None:
     tx.delete(parameter)
     await tx.unschedule(EXPIRE, parameter.arn)
     await tx.unschedule(NOTIFY, parameter.arn)
+    if parameter.policy:
+        forget_resource(tx, parameter.arn)
     await tell_change(tx, parameter, "Delete", description)
 
 

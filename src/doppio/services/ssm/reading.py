@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +16,11 @@ from doppio.services.ssm.errors import (
     ParameterVersionNotFound,
     Validation,
 )
+from doppio.services.ssm.public import PUBLIC, public_parameters
 from doppio.services.ssm.records import Parameter, Version
 from doppio.services.ssm.rules import check_filter, is_below, passes, split_selector
 from doppio.services.ssm.sealing import shown
+from doppio.services.ssm.throughput import draw
 from doppio.wire.errors import AccessDenied, AwsError
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class Reading:
 
     async def get_parameter(self, ctx: Context, req: w.GetParameterRequest) -> w.GetParameterResult:
         """A parameter's value: the newest, or that of a version or label."""
+        await draw(ctx, "GetParameter")
         reader = ctx.read()
         decrypt = bool(req.get("WithDecryption"))
         told = await _told(ctx, reader, req["Name"], decrypt=decrypt)
@@ -44,6 +48,7 @@ class Reading:
         """Up to ten values; what is not there is named."""
         if len(set(req["Names"])) < len(req["Names"]):
             raise Validation("Duplicate parameter names in the request.")
+        await draw(ctx, "GetParameters")
         reader = ctx.read()
         found: list[dict[str, Any]] = []
         missing: list[str] = []
@@ -69,9 +74,12 @@ class Reading:
                 "The parameter doesn't meet the parameter name requirements. The parameter name "
                 'must begin with a forward slash "/".'
             )
+        await draw(ctx, "GetParametersByPath")
         filters = cast("list[Any]", req.get("ParameterFilters") or [])
         for one in filters:
             check_filter(one, by_path=True)
+        if f"{path.rstrip('/')}/".startswith(PUBLIC):
+            return _public_page(ctx, req, path, recursive=recursive)
         found, token = await _page(
             ctx,
             req,
@@ -103,6 +111,9 @@ class Reading:
             raise Validation("You can use either Filters or ParameterFilters in a single request.")
         for one in (*filters, *older):
             check_filter(one, by_path=False)
+        if req.get("Shared"):
+            # What a resource policy shares is listed once RAM has taken it over, and RAM is not here.
+            return {"Parameters": []}
         rules = filters + [{**one, "Option": "BeginsWith"} for one in older]
         found, token = await _page(
             ctx,
@@ -125,14 +136,12 @@ class Reading:
     ) -> w.GetParameterHistoryResult:
         """The versions of a parameter, oldest first, by pages."""
         reader = ctx.read()
-        parameter = await reader.get(Parameter, ctx.account, ctx.region, req["Name"])
-        if parameter is None:
-            raise ParameterNotFound
+        parameter = await _named(reader, req["Name"])
         most = req.get("MaxResults", limits.LISTED)
         scope = f"history/{parameter.arn}"
         rows = await reader.list(
             Version,
-            (ctx.account, ctx.region, parameter.name),
+            (parameter.account, parameter.region, parameter.name),
             after=_position(req, scope),
             limit=most + 1,
         )
@@ -154,26 +163,72 @@ async def _told(ctx: Context, reader: Reader, name: str, *, decrypt: bool) -> di
     if name.startswith(SECRETS):
         return await _secret(ctx, name, decrypt=decrypt)
     bare, selector = split_selector(name)
-    parameter = await reader.get(Parameter, ctx.account, ctx.region, bare)
-    if parameter is None and name.startswith("arn:"):
-        # An ARN does not say whether a name of one level begins with a slash.
-        bare = f"/{bare}"
-        parameter = await reader.get(Parameter, ctx.account, ctx.region, bare)
-    if parameter is None:
-        raise ParameterNotFound
+    if bare.startswith(PUBLIC):
+        return _public(ctx, bare, selector)
+    parameter = await _named(reader, name)
     number: int | None = parameter.version
     if selector:
         number = int(selector) if selector.isdecimal() else parameter.labels.get(selector)
-    key = (ctx.account, ctx.region, bare)
+    key = (parameter.account, parameter.region, parameter.name)
     version = None if number is None else await reader.get(Version, *key, number)
     if version is None:
         kind = "version" if selector.isdecimal() else "label"
         raise ParameterVersionNotFound(
-            f"Systems Manager could not find {kind} {selector} of {bare}. Verify the {kind} and "
-            "try again."
+            f"Systems Manager could not find {kind} {selector} of {parameter.name}. Verify the "
+            f"{kind} and try again."
         )
     value = await shown(ctx, version, decrypt=decrypt)
     return _shown(ctx, version, value, f":{selector}" if selector else "")
+
+
+async def _named(reader: Reader, name: str) -> Parameter:
+    """The parameter of a name, or of an ARN, which may be another account's."""
+    ctx = reader.context
+    account, region = ctx.account, ctx.region
+    if name.startswith("arn:"):
+        region, account = name.split(":", 5)[3:5]
+    bare, _ = split_selector(name)
+    # An ARN does not say whether a name of one level begins with a slash.
+    for one in (bare, f"/{bare}") if name.startswith("arn:") else (bare,):
+        found = await reader.get(Parameter, account, region, one)
+        if found is not None and region == ctx.region:
+            return found
+    raise ParameterNotFound
+
+
+def _public(ctx: Context, name: str, selector: str) -> dict[str, Any]:
+    value = public_parameters(ctx.partition).get(name)
+    if value is None or selector not in {"", "1"}:
+        raise ParameterNotFound
+    told = {
+        "Name": name,
+        "Type": "String",
+        "Value": value,
+        "Version": 1,
+        "ARN": f"arn:{ctx.partition}:ssm:{ctx.region}::parameter{name}",
+        "DataType": "text",
+    }
+    return {**told, "Selector": f":{selector}"} if selector else told
+
+
+def _public_page(
+    ctx: Context, req: Mapping[str, Any], path: str, *, recursive: bool
+) -> w.GetParametersByPathResult:
+    names = [
+        name
+        for name in public_parameters(ctx.partition)
+        if is_below(name, path, recursive=recursive)
+    ]
+    scope = f"public/{ctx.region}/{path}/{recursive}"
+    after = _position(req, scope)
+    begin = 0 if after is None else bisect_right(names, after.decode())
+    most = req.get("MaxResults", limits.BY_PATH_RESULTS)
+    shown_ones = names[begin : begin + most]
+    told = [cast("w.Parameter", _public(ctx, name, "")) for name in shown_ones]
+    result: w.GetParametersByPathResult = {"Parameters": told}
+    if begin + most < len(names):
+        result["NextToken"] = page_token(shown_ones[-1].encode(), scope)
+    return result
 
 
 async def _secret(ctx: Context, name: str, *, decrypt: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from doppio.kernel.records import record
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A parameter. `version` is the number of its newest version, `oldest` of its oldest one.
 
-    `labels` says which version each label is on.
+    `labels` says which version each label is on. `policy` says who else may read it.
     """
 
     account: str
@@ -27,6 +27,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime | None = None
     labels: dict[str, int] = {}
     tags: dict[str, str] = {}
+    policy: str = ""
+    policy_id: str = ""
 
     @property
     def arn(self) -> str:
@@ -57,6 +59,18 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pattern: str = ""
     data_type: str = "text"
     policies: str = ""
+
+
+@record("ssm.setting", key=("account", "region", "name"))
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """A service setting that an account has changed."""
+
+    account: str
+    region: str
+    name: str
+    value: str
+    modified_at: datetime
+    modified_by: str
 
 
 def arn_of(partition: str, region: str, account: str, name: str) -> str:
