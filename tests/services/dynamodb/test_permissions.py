@@ -15,6 +15,7 @@ from .helpers import arn, caller, index, item, make, put
 
 T, U = arn("orders"), arn("till")
 E = T.replace(REGION, "eu-west-1")
+G = f"arn:aws:dynamodb::{ACCOUNT}:global-table/orders"
 GET = {"Get": {"TableName": "till", "Key": {}}}
 PARTS = [
     {"Put": {"TableName": "orders"}},
@@ -60,6 +61,20 @@ PARTS = [
              ("PartiQLSelect", U)],
         ),
         ("TagResource", {"ResourceArn": T}, [("TagResource", T)]),
+        (
+            "CreateGlobalTable",
+            {"GlobalTableName": "orders", "ReplicationGroup": [{"RegionName": "eu-west-1"}]},
+            [("CreateGlobalTable", G), ("CreateGlobalTable", E)],
+        ),
+        (
+            "UpdateGlobalTable",
+            {"GlobalTableName": "orders", "ReplicaUpdates": [
+                {"Delete": {"RegionName": "eu-west-1"}}
+            ]},
+            [("UpdateGlobalTable", G), ("UpdateGlobalTable", E)],
+        ),
+        ("DescribeGlobalTable", {"GlobalTableName": "orders"}, [("DescribeGlobalTable", G)]),
+        ("ListGlobalTables", {}, [("ListGlobalTables", "*")]),
         (
             "UpdateTable",
             {"TableName": "orders", "ReplicaUpdates": [
@@ -248,3 +263,16 @@ async def test_a_user_does_what_a_policy_allows_and_nothing_else(world: World) -
         "Count": 1,
         "ScannedCount": 1,
     }
+
+
+@told
+async def test_who_changes_a_global_table_is_allowed_to_change_each_replica(world: World) -> None:
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    await make(world, StreamSpecification=stream)
+    call = caller(world)
+    group = [{"RegionName": REGION}]
+    await call("create_global_table", GlobalTableName="orders", ReplicationGroup=group)
+    barista = await employed(world, Action="dynamodb:UpdateGlobalTableSettings", Resource=G)
+    change = {"GlobalTableName": "orders", "GlobalTableBillingMode": "PROVISIONED"}
+    code, text = await refusal(call("update_global_table_settings", **change, caller=barista))
+    assert (code, T in text) == ("AccessDeniedException", True)

@@ -174,3 +174,33 @@ class LimitExceededException(AwsError):
 def table_not_found(name: str) -> ResourceNotFoundException:
     """What table operations say of a table that is not there."""
     return ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
+
+
+class GlobalTableAlreadyExistsException(AwsError):
+    """A global table that is there."""
+
+    code = "GlobalTableAlreadyExistsException"
+
+
+class GlobalTableNotFoundException(AwsError):
+    """A global table that is not there."""
+
+    code = "GlobalTableNotFoundException"
+
+
+class ReplicaAlreadyExistsException(AwsError):
+    """A Region that has joined a global table before."""
+
+    code = "ReplicaAlreadyExistsException"
+
+
+class ReplicaNotFoundException(AwsError):
+    """A Region that is not of a global table."""
+
+    code = "ReplicaNotFoundException"
+
+
+class IndexNotFoundException(AwsError):
+    """An index that a replica does not have."""
+
+    code = "IndexNotFoundException"

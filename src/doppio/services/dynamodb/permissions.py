@@ -52,6 +52,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         return (Need(action, _arn(ctx, req["TableCreationParameters"]["TableName"])),)
     if operation in ("RestoreTableFromBackup", "RestoreTableToPointInTime"):
         return _of_restore(ctx, action, req)
+    if "GlobalTableName" in req:
+        return _of_global_table(ctx, action, req)
     for member in _ARNS:
         if member in req:
             return (Need(action, req[member]),)
@@ -66,17 +68,25 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         if "ResourcePolicy" in req:
             needed.append(Need("dynamodb:PutResourcePolicy", arn))
         return needed
+    statements = _of_statements(ctx, operation, req)
+    if statements is not None:
+        return statements
+    if operation == "DeleteResourcePolicy" and _is_own(ctx, req["ResourceArn"]):
+        return ()
+    if "ResourceArn" in req:
+        return (Need(action, req["ResourceArn"]),)
+    return (Need(action),)
+
+
+def _of_statements(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need] | None:
+    """What PartiQL needs; None for what is none."""
     if "Statement" in req:
         return (statement_need(ctx, operation, req, req),)
     if "TransactStatements" in req:
         return [statement_need(ctx, operation, req, one) for one in req["TransactStatements"]]
     if "Statements" in req:
         return ()  # Each is judged for itself, and its refusal is in its answer.
-    if operation == "DeleteResourcePolicy" and _is_own(ctx, req["ResourceArn"]):
-        return ()
-    if "ResourceArn" in req:
-        return (Need(action, req["ResourceArn"]),)
-    return (Need(action),)
+    return None
 
 
 def _of_restore(ctx: Context, action: str, req: Mapping[str, Any]) -> Sequence[Need]:
@@ -86,6 +96,21 @@ def _of_restore(ctx: Context, action: str, req: Mapping[str, Any]) -> Sequence[N
         source = _arn(ctx, req.get("SourceTableName", "*"))
     target = _arn(ctx, req["TargetTableName"])
     return [Need(action, source), *(Need(f"dynamodb:{one}", target) for one in _FILLING)]
+
+
+def _of_global_table(ctx: Context, action: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    """What a global table of the first version needs: itself, and the replicas that are named.
+
+    Those that it has already the operations look at themselves.
+    """
+    name = req["GlobalTableName"]
+    named = [one["RegionName"] for one in req.get("ReplicationGroup", ())]
+    for update in req.get("ReplicaUpdates", ()):
+        named += [one["RegionName"] for one in update.values()]
+    return [
+        Need(action, f"arn:aws:dynamodb::{ctx.account}:global-table/{name}"),
+        *(Need(action, table_arn(ctx.account, region, name)) for region in named),
+    ]
 
 
 def _of_replicas(arn: str, req: Mapping[str, Any]) -> Iterator[Need]:

@@ -282,8 +282,8 @@ class Outbox(msgspec.Struct, frozen=True, kw_only=True):
     """What a replica (a membership's `id`) has yet to tell its peers.
 
     `cursors` says by Region up to where its log of changes has arrived there, `trimmed` up to where
-    it was forgotten. One that has `emptying` is of a table that is being deleted: once all has
-    arrived, the table's rows are cleared away, by a job with these arguments.
+    it was forgotten. One that has `emptying` is of a table that is no replica any more: once all has
+    arrived, the rows of a deleted table are cleared away, by a job with these arguments.
     """
 
     id: str

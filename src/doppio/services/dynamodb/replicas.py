@@ -36,8 +36,10 @@ from doppio.services.dynamodb.replication import (
     all_members,
     at,
     find_peer,
+    followers,
     members,
     read_grave,
+    send_to,
     stamp_of,
 )
 from doppio.services.dynamodb.schemas import BAD
@@ -67,7 +69,7 @@ async def follow(tx: Tx, table: Table, req: Mapping[str, Any]) -> None:
     shared = {name: req[name] for name in _SHARED if name in req}
     if not shared.keys() - {"AttributeDefinitions"}:
         return
-    for peer in await members(tx, table):
+    for peer in await followers(tx, table):
         check_at_rest(peer)
         there = at(tx, peer.region)
         wanted = _own(peer, shared)
@@ -108,6 +110,11 @@ def _own(peer: Table, shared: Mapping[str, Any]) -> dict[str, Any]:
 async def changed(tx: Tx, table: Table, updates: Sequence[Mapping[str, Any]]) -> tuple[Table, bool]:
     """The table with its replicas as `ReplicaUpdates` wants; whether new ones are to be filled."""
     filling = False
+    if updates and table.replication is not None and table.replication.version == LEGACY:
+        raise ValidationException(
+            f"{BAD}ReplicaUpdates cannot be used for a global table of version {LEGACY}: use "
+            f"UpdateGlobalTable. TableName: {table.name}"
+        )
     for update in updates:
         if len(update) != 1:
             raise ValidationException(
@@ -132,7 +139,7 @@ async def changed(tx: Tx, table: Table, updates: Sequence[Mapping[str, Any]]) ->
                     f"{peer.region}"
                 )
         if verb == "Create":
-            _check_stream(table)
+            check_stream(table)
             table = await added(tx, table, region, action)
             filling = True
             continue
@@ -167,7 +174,8 @@ def _indexes(action: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _check_stream(table: Table) -> None:
+def check_stream(table: Table) -> None:
+    """Raise where changes of a table could not be told."""
     if table.replication is not None and table.replication.strong:
         return
     stream = table.stream
@@ -183,15 +191,15 @@ async def joined(tx: Tx, table: Table, *, version: str = CURRENT, strong: bool =
     if table.replication is not None:
         return table
     member = Replication(
-        id=tx.context.new_id(), group=tx.context.new_id(), version=version, peers=(), strong=strong
+        id=tx.context.new_id(), group=tx.context.new_id(), version=CURRENT, peers=(), strong=strong
     )
     table = replace(table, replication=member)
     if not strong:
-        await _opened(tx, table, {})
+        await opened(tx, table, {})
     return table
 
 
-async def _opened(tx: Tx, table: Table, cursors: dict[str, int]) -> None:
+async def opened(tx: Tx, table: Table, cursors: dict[str, int]) -> None:
     """Open a replica's outbox."""
     member = table.replication
     assert member is not None
@@ -241,13 +249,10 @@ async def linked(tx: Tx, table: Table, replica: Table, action: Mapping[str, Any]
     there = at(tx, region)
     there.put(replica)
     if not member.strong:
-        await _opened(there, replica, dict.fromkeys(everybody, 0))
+        await opened(there, replica, dict.fromkeys(everybody, 0))
     for one in (table, *await all_members(tx, table)):
         assert one.replication is not None
-        outbox = await tx.get(Outbox, one.replication.id)
-        if outbox is not None:
-            tx.put(replace(outbox, cursors={**outbox.cursors, region: outbox.trimmed}))
-            tx.wake(f"dynamodb.ship/{outbox.id}")
+        await send_to(tx, one, region)
         if one.region != table.region:
             peers = (*one.replication.peers, region)
             tx.put(replace(one, replication=replace(one.replication, peers=peers)))

@@ -25,7 +25,7 @@ from doppio.kernel.keys import pack
 from doppio.kernel.records import table_of
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.item_keys import table_prefix
-from doppio.services.dynamodb.records import Outbox, Replication, Table
+from doppio.services.dynamodb.records import GlobalTable, Outbox, Replication, Table
 from doppio.services.dynamodb.values import Item, size_of
 
 CURRENT, LEGACY = "2019.11.21", "2017.11.29"
@@ -171,8 +171,14 @@ async def find_peer(reader: Reader, table: Table, region: str) -> Table | None:
 
 async def members(reader: Reader, table: Table) -> list[Table]:
     """The other replicas of a table, without those that are being deleted."""
-    found = [one for one in await all_members(reader, table) if one.status != "DELETING"]
-    return found
+    return [one for one in await all_members(reader, table) if one.status != "DELETING"]
+
+
+async def followers(reader: Reader, table: Table) -> list[Table]:
+    """The other replicas that share the table's settings: those of the first version do not."""
+    if table.replication is None or table.replication.version == LEGACY:
+        return []
+    return await members(reader, table)
 
 
 async def all_members(reader: Reader, table: Table) -> list[Table]:
@@ -183,9 +189,18 @@ async def all_members(reader: Reader, table: Table) -> list[Table]:
     return [one for one in found if one is not None]
 
 
+async def send_to(tx: Tx, table: Table, region: str) -> None:
+    """Let a replica's changes go to one more Region, from the oldest that is still there."""
+    assert table.replication is not None
+    outbox = await tx.get(Outbox, table.replication.id)
+    if outbox is not None:
+        tx.put(replace(outbox, cursors={**outbox.cursors, region: outbox.trimmed}))
+        tx.wake(f"{SHIP}/{outbox.id}")
+
+
 async def close_outbox(tx: Tx, table: Table, emptying: dict[str, Any]) -> bool:
-    """Let a replica that is deleted tell its last changes, then clear its rows away by a job with
-    these arguments. False where it tells none, and the job may run now."""
+    """Let a replica that goes tell its last changes, then clear its rows away by a job with these
+    arguments; without any, the table stays. False where it tells none: the job may run now."""
     assert table.replication is not None
     for peer in await all_members(tx, table):
         assert peer.replication is not None
@@ -206,7 +221,16 @@ async def depart(tx: Tx, table: Table) -> list[str]:
 
     Gives the memberships of which nothing is left but their traces.
     """
+    assert table.replication is not None
     over = []
+    if table.replication.version == LEGACY:
+        found = await tx.get(GlobalTable, table.account, table.name)
+        if found is not None:
+            kept = tuple(one for one in found.regions if one != table.region)
+            if kept:
+                tx.put(replace(found, regions=kept))
+            else:
+                tx.delete(found)
     for peer in await all_members(tx, table):
         assert peer.replication is not None
         left = tuple(one for one in peer.replication.peers if one != table.region)

@@ -18,6 +18,8 @@ from doppio.services.dynamodb import (
 from doppio.services.dynamodb.backups import Backups
 from doppio.services.dynamodb.batches import Batches
 from doppio.services.dynamodb.exports import Exports
+from doppio.services.dynamodb.global_settings import GlobalSettings
+from doppio.services.dynamodb.global_tables import GlobalTables
 from doppio.services.dynamodb.imports import Imports
 from doppio.services.dynamodb.items import Items
 from doppio.services.dynamodb.permissions import needs
@@ -32,7 +34,7 @@ from doppio.services.dynamodb.transactions import Transactions
 
 SERVICE = Service(
     "dynamodb",
-    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(), Backups(), Recoveries(), Restores(), Exports(), Imports()],
+    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(), Backups(), Recoveries(), Restores(), Exports(), Imports(), GlobalTables(), GlobalSettings()],
     needs=needs,
     data_events=[
         "PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",

@@ -38,7 +38,7 @@ from doppio.services.dynamodb.replication import (
     read_grave,
     stamp_of,
 )
-from doppio.services.dynamodb.upkeep import EMPTY
+from doppio.services.dynamodb.upkeep import EMPTY, TRACES
 from doppio.services.dynamodb.values import Item, size_of
 
 SWEEP = "dynamodb.sweep"
@@ -171,7 +171,10 @@ async def _tidy(ctx: Context, member: str) -> bool:
         if current.emptying is not None and arrived >= end:
             tx.delete(current)
             arn = table_arn(current.account, current.region, current.table)
-            await tx.schedule(ctx.now, EMPTY, arn, **current.emptying)
+            if current.emptying:
+                await tx.schedule(ctx.now, EMPTY, arn, **current.emptying)
+            else:
+                await tx.schedule(ctx.now, TRACES, f"{arn}/replica/{member}", id=member)
             return False
         if arrived > current.trimmed:
             tx.put(replace(current, trimmed=arrived))

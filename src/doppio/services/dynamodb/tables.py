@@ -34,7 +34,7 @@ from doppio.services.dynamodb.errors import (
 from doppio.services.dynamodb.provisioning import at_most, warmed
 from doppio.services.dynamodb.records import Table, Throughput
 from doppio.services.dynamodb.removal import check_at_rest
-from doppio.services.dynamodb.replication import at, members
+from doppio.services.dynamodb.replication import at, followers
 from doppio.services.dynamodb.throttling import REALISTIC, TAG, UNLIMITED
 from doppio.services.dynamodb.upkeep import EXPIRE, SETTLE, settled_topic
 
@@ -149,7 +149,7 @@ class Tables:
                     "TimeToLive is active on a different AttributeName: current AttributeName "
                     f"is {table.ttl_attribute}"
                 )
-            for one in (table, *await members(tx, table)):
+            for one in (table, *await followers(tx, table)):
                 await _set_expiry(at(tx, one.region), one, name if on else None)
         return {"TimeToLiveSpecification": {"AttributeName": name, "Enabled": on}}
 
