@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.dynamodb import limits
-from doppio.services.dynamodb.access import decode_item, item_row, usable_table
+from doppio.services.dynamodb.access import item_row, usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import ThrottledError, ValidationException
 from doppio.services.dynamodb.expressions.paths import project
@@ -22,6 +22,7 @@ from doppio.services.dynamodb.items import (
 )
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.sealing import decode_item
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches, hash_of
 from doppio.services.dynamodb.values import Item, checked_item, size_of

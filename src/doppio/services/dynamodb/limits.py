@@ -84,6 +84,8 @@ REGION_RETRY = timedelta(seconds=5)
 SOURCE_HOLD = timedelta(hours=24)
 
 TOKEN_LIFE = timedelta(minutes=10)
+# For so long a caller who was let in to a table's data key is not asked again.
+KEY_REUSE = timedelta(minutes=5)
 # How long a table is CREATING or DELETING, in cloud time: until its job has run, which is real and
 # takes a commit. Longer, and each client's waiter would sleep its 20 seconds; and a table made while
 # the clock is paused would never be ACTIVE.

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from doppio.services.dynamodb.limits import STREAM_LIFE
 from doppio.services.dynamodb.records import Stream
-from doppio.services.dynamodb.streams import Told, decode_told, find_stream, log_name
+from doppio.services.dynamodb.sealing import admit_by_key
+from doppio.services.dynamodb.streams import Told, decode_told, find_stream, log_name, opened_told
 from doppio.services.dynamodb.values import size_of
 
-__all__ = ["STREAM_LIFE", "Stream", "Told", "decode_told", "find_stream", "log_name", "size_of"]
+__all__ = [
+    "STREAM_LIFE",
+    "Stream",
+    "Told",
+    "admit_by_key",
+    "decode_told",
+    "find_stream",
+    "log_name",
+    "opened_told",
+    "size_of",
+]

@@ -8,7 +8,6 @@ from zlib import crc32
 
 from doppio.kernel.context import Context, Reader
 from doppio.services.dynamodb.access import (
-    decode_item,
     index_row,
     item_row,
     primary_key,
@@ -33,6 +32,7 @@ from doppio.services.dynamodb.items import READS
 from doppio.services.dynamodb.limits import LOOKED_BYTES_MAX, PAGE_BYTES_MAX, ROWS_A_READ
 from doppio.services.dynamodb.measures import READ, RETURNED, count_units
 from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.sealing import decoder
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import watch_of
 from doppio.services.dynamodb.values import Item, checked_item, size_of
@@ -317,11 +317,12 @@ async def read_page(reader: Reader, plan: Plan) -> Page:
     count = scanned = size = looked = 0
     fetched = 0.0
     lo, hi = plan.lo, plan.hi
+    decode = decoder(plan.table)
     while True:
         left = ROWS_A_READ if plan.limit is None else min(ROWS_A_READ, plan.limit - scanned)
         rows = await reader.raw.scan(lo, hi, limit=left, reverse=plan.reverse)
         for _, raw in rows:
-            item = decode_item(raw)
+            item = decode(raw)
             looked += len(raw)
             if plan.inside is not None and not plan.inside(item):
                 if looked >= LOOKED_BYTES_MAX:

@@ -103,6 +103,19 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True):
     source_at: datetime | None = None
 
 
+class SealKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The data key under which a table's items are sealed, `wrapped` by `kms_key`, or by the cloud's
+    own key where there is none. `managed`: it is AWS's managed key of the account."""
+
+    id: bytes
+    wrapped: bytes
+    context: dict[str, str]
+    kms_key: str | None = None
+    managed: bool = False
+    status: str = "ENABLED"
+    inaccessible_at: datetime | None = None
+
+
 @record("dynamodb.table", key=("account", "region", "name"))
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table. `id` begins its items' rows, so a table that is made anew does not see old ones.
@@ -137,6 +150,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     at_most: Throughput = Throughput()
     warm: Throughput = Throughput()
     replication: Replication | None = None
+    seal: SealKey | None = None
 
     @property
     def arn(self) -> str:
@@ -165,6 +179,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     closed_at: datetime | None = None
     trimmed: int = 0
+    seal: SealKey | None = None
 
     @property
     def arn(self) -> str:

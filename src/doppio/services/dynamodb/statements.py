@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Reader
-from doppio.services.dynamodb.access import decode_item, encode_item, item_row, usable_table
+from doppio.services.dynamodb.access import encode_item, item_row, usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.conditions import test
@@ -23,6 +23,7 @@ from doppio.services.dynamodb.partiql.writes import change_of, prepared
 from doppio.services.dynamodb.permissions import statement_need
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.replication import refuse_strong
+from doppio.services.dynamodb.sealing import decode_item
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches, hash_of, watch_of
 from doppio.services.dynamodb.transactions import (

@@ -11,7 +11,6 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.access import (
-    decode_item,
     encode_item,
     item_row,
     usable_table,
@@ -42,6 +41,7 @@ from doppio.services.dynamodb.items import (
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table, Token
 from doppio.services.dynamodb.replication import refuse_strong
+from doppio.services.dynamodb.sealing import decode_item
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches, hash_of
 from doppio.services.dynamodb.upkeep import FORGET
