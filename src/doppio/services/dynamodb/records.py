@@ -103,6 +103,14 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True):
     source_at: datetime | None = None
 
 
+class Insight(msgspec.Struct, frozen=True, kw_only=True):
+    """That the keys of a table or index are counted: in which mode, and since when."""
+
+    mode: str
+    at: datetime
+    on: bool = True
+
+
 class SealKey(msgspec.Struct, frozen=True, kw_only=True):
     """The data key under which a table's items are sealed, `wrapped` by `kms_key`, or by the cloud's
     own key where there is none. `managed`: it is AWS's managed key of the account."""
@@ -151,6 +159,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     warm: Throughput = Throughput()
     replication: Replication | None = None
     seal: SealKey | None = None
+    insights: dict[str, Insight] = {}
 
     @property
     def arn(self) -> str:
@@ -349,3 +358,16 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 def table_arn(account: str, region: str, name: str) -> str:
     """The ARN of a table."""
     return f"arn:aws:dynamodb:{region}:{account}:table/{name}"
+
+
+@record("dynamodb.contributors", key=("account", "region", "rule", "minute"))
+class Contributors(msgspec.Struct, frozen=True, kw_only=True):
+    """The busiest keys of a minute under a rule of Contributor Insights: for each its sum and how
+    often it came; and how many keys there were, at least."""
+
+    account: str
+    region: str
+    rule: str
+    minute: int
+    keys: list[tuple[tuple[str, ...], float, float]]
+    unique: int

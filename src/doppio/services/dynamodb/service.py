@@ -20,6 +20,7 @@ from doppio.services.dynamodb.backups import Backups
 from doppio.services.dynamodb.batches import Batches
 from doppio.services.dynamodb.exports import Exports
 from doppio.services.dynamodb.imports import Imports
+from doppio.services.dynamodb.insights import Insights
 from doppio.services.dynamodb.items import Items
 from doppio.services.dynamodb.permissions import needs
 from doppio.services.dynamodb.policies import Policies
@@ -33,7 +34,7 @@ from doppio.services.dynamodb.transactions import Transactions
 
 SERVICE = Service(
     "dynamodb",
-    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(), Backups(), Recoveries(), Restores(), Exports(), Imports()],
+    groups=[Tables(), Insights(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(), Backups(), Recoveries(), Restores(), Exports(), Imports()],
     needs=needs,
     data_events=[
         "PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",
