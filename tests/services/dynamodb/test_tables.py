@@ -317,23 +317,6 @@ async def test_an_update_needs_something_to_change_and_a_table_at_rest(world: Wo
     await put(world, id="1")
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"SSESpecification": {"Enabled": True, "SSEType": "KMS"}},
-    ],
-    ids=lambda one: next(iter(one)),
-)
-def test_what_aws_would_act_on_is_refused_rather_than_only_kept(setting: dict[str, Any]) -> None:
-    async def story(world: World) -> None:
-        req = {"TableName": "orders", **SIMPLE, **setting}
-        code, text = await refusal(caller(world)("create_table", **req))
-        assert code == "NotImplemented"
-        assert next(iter(setting)) in text
-
-    run(story)
-
-
 @told
 async def test_tags_are_put_listed_by_page_and_taken_off(world: World) -> None:
     await make(world, Tags=[{"Key": "team", "Value": "bar"}])

@@ -41,3 +41,7 @@ ROWS_A_READ = 1_000
 ROWS_A_ROLLUP = 200
 # Ours: an alarm looks at so many periods more than it needs, where some have no data.
 PERIODS_BEHIND = 2
+# Reports of Contributor Insights.
+RULES_LISTED_MAX = 500
+CONTRIBUTORS_MAX = 100
+REPORT_SECONDS_MAX = 86_400

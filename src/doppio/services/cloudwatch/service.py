@@ -11,6 +11,7 @@ from doppio.kernel.service import Need, Service
 from doppio.services.cloudwatch.actions import act
 from doppio.services.cloudwatch.alarms import Alarms
 from doppio.services.cloudwatch.dashboards import Dashboards
+from doppio.services.cloudwatch.insights import InsightRules
 from doppio.services.cloudwatch.metrics import Metrics
 from doppio.services.cloudwatch.queries import Queries
 from doppio.services.cloudwatch.rollup import ROLLUP, rollup
@@ -60,12 +61,23 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         return (Need(action, dashboard + req["DashboardName"]),)
     if operation == "DeleteDashboards":
         return [Need(action, dashboard + name) for name in req["DashboardNames"]]
+    if operation == "GetInsightRuleReport":
+        where = f"arn:{ctx.partition}:cloudwatch:{ctx.region}:{ctx.account}:insight-rule/"
+        return (Need(action, where + req["RuleName"]),)
     return (Need(action),)
 
 
 SERVICE = Service(
     "cloudwatch",
-    groups=[Metrics(), Statistics(), Queries(), Alarms(), Histories(), Dashboards()],
+    groups=[
+        Metrics(),
+        Statistics(),
+        Queries(),
+        Alarms(),
+        Histories(),
+        Dashboards(),
+        InsightRules(),
+    ],
     needs=needs,
     data_events=["PutMetricData", "GetMetricData", "GetMetricStatistics", "ListMetrics"],
     jobs={ROLLUP: rollup, EVALUATE: evaluate},

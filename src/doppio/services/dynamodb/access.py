@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from doppio.kernel.context import Context, Reader, Tx
@@ -21,11 +19,11 @@ from doppio.services.dynamodb.item_keys import (
 from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.replication import REPLICATED, announced, at, members
+from doppio.services.dynamodb.sealing import admit, decode_item, encoder
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
 
 encode_item = msgspec.msgpack.Encoder().encode
-decode_item = msgspec.msgpack.Decoder(dict[str, dict[str, Any]]).decode
 
 _TABLES = table_of(Table)
 
@@ -59,6 +57,8 @@ async def usable_table(reader: Reader, ctx: Context, name: str) -> Table:
     table = await find_table(reader, ctx, name)
     if table is None or table.status in ("CREATING", "DELETING"):
         raise ResourceNotFoundException()
+    if table.seal is not None:
+        await admit(ctx, table)
     return table
 
 
@@ -127,12 +127,13 @@ async def write_item(
             await _write_peers(tx, table, row, old, new, growth)
         else:
             new, growth = await announced(tx, table, row, old, new, growth)
+    encode = encode_item if table.seal is None else encoder(tx.context, table)
     if table.remembers_since is not None and old != new:
-        await remember(tx, table, row, b"" if old is None else encode_item(old))
+        await remember(tx, table, row, b"" if old is None else encode(old))
     if new is None:
         raw.delete(row)
     else:
-        raw.put(row, encode_item(new))
+        raw.put(row, encode(new))
     if (old is None) != (new is None):
         raw.add(count_key(table), 1.0 if old is None else -1.0)
     if growth:
@@ -177,7 +178,7 @@ async def _write_index(
     if was is not None and was != now:
         tx.raw.delete(was)
     if came is not None and now is not None:
-        tx.raw.put(now, encode_item(came))
+        tx.raw.put(now, encoder(tx.context, table)(came))
     count_entry(tx, table, index, (came is not None) - (gone is not None), after - before)
     if was == now:
         return write_units(max(before, after))

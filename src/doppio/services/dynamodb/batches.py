@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.dynamodb import limits
-from doppio.services.dynamodb.access import decode_item, item_row, usable_table
+from doppio.services.dynamodb.access import item_row, usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import ThrottledError, ValidationException
 from doppio.services.dynamodb.expressions.paths import project
@@ -22,8 +22,9 @@ from doppio.services.dynamodb.items import (
 )
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.sealing import decode_item
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
-from doppio.services.dynamodb.throttling import Watches, hash_of
+from doppio.services.dynamodb.throttling import Watches
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
 if TYPE_CHECKING:
@@ -128,9 +129,8 @@ async def _got(
             left += keys[number:]
             break
         if watch is not None:
-            hashed = hash_of(table, None, keys[number])
             try:
-                watch.admit(READ_UNITS, None, hashed)
+                watch.admit(READ_UNITS, None, keys[number])
             except ThrottledError as error:
                 refused = error
                 left.append(keys[number])
@@ -141,7 +141,7 @@ async def _got(
         more = read_units(size, consistent=consistent)
         units += more
         if watch is not None:
-            watch.read(more, [hashed])
+            watch.read(more, [keys[number]])
         if item is not None:
             found.append(item if paths is None else project(item, paths))
     return _Got(found, left, units, total, refused)

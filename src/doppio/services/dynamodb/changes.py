@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.dynamodb import schemas, streams
+from doppio.services.dynamodb import schemas, sealing, streams
 from doppio.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
@@ -37,12 +37,6 @@ def check_absent(req: Mapping[str, Any]) -> None:
             raise NotImplementedByDoppio(
                 f"dynamodb: {what} ({member}) exist in AWS and not yet in this cloud"
             )
-    encryption = req.get("SSESpecification") or {}
-    if encryption.get("Enabled"):
-        raise NotImplementedByDoppio(
-            "dynamodb: encryption with a KMS key (SSESpecification) exists in AWS and not yet in "
-            "this cloud"
-        )
 
 
 async def changed_table(ctx: Context, tx: Tx, table: Table, req: Mapping[str, Any]) -> Table:
@@ -61,6 +55,8 @@ async def changed_table(ctx: Context, tx: Tx, table: Table, req: Mapping[str, An
     changed = _with_settings(ctx, table, req)
     if "StreamSpecification" in req:
         changed = await streams.switched(ctx, tx, changed, req["StreamSpecification"])
+    if "SSESpecification" in req:
+        changed = await sealing.switched(ctx, tx, changed, req["SSESpecification"])
     for update in updates:
         [(action, given)] = update.items()
         if action == "Create":

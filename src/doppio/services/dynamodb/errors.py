@@ -87,6 +87,18 @@ class RequestLimitExceeded(ThrottledError):
     )
 
 
+class KmsDenied(AwsError):
+    """A table's key that the caller may not use."""
+
+    code = "AccessDeniedException"
+
+
+class KeyInaccessible(AwsError):
+    """A table's key that nobody can use: it is disabled, or will be deleted."""
+
+    code = "AccessDeniedException"
+
+
 class TableNotFoundException(AwsError):
     """What the operations of backups say of a table that is not there."""
 

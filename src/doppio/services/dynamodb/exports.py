@@ -15,7 +15,7 @@ from doppio.kernel.context import Context, Reader, Tx, row_key
 from doppio.kernel.jobs import Job
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.dynamodb import limits
-from doppio.services.dynamodb.access import decode_item, encode_item, find_table
+from doppio.services.dynamodb.access import encode_item, find_table
 from doppio.services.dynamodb.backups import named_table, release
 from doppio.services.dynamodb.errors import (
     ExportConflictException,
@@ -34,6 +34,7 @@ from doppio.services.dynamodb.export_files import (
 )
 from doppio.services.dynamodb.past import Changed, as_of, changes, earliest, holding
 from doppio.services.dynamodb.records import Export, Table
+from doppio.services.dynamodb.sealing import admit_work, decode_item
 from doppio.services.dynamodb.transactions import known_answer, remember
 from doppio.services.dynamodb.values import Item, size_of
 from doppio.wire.errors import AwsError, NotImplementedByDoppio
@@ -228,6 +229,9 @@ async def export(ctx: Context, job: Job) -> None:
         await ctx.transact(lambda tx: _forget(tx, job.key))
         return
     try:
+        source = await find_table(ctx.read(), ctx, found.table_arn)
+        assert source is not None, "a held table is not deleted"
+        await admit_work(ctx, source)
         found = await _Writer(ctx, found).write()
     except AwsError as error:
         if error.status >= 500 and error.status != 501:

@@ -15,10 +15,11 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.dynamodb.access import find_table
+from doppio.services.dynamodb.contributors import keep_counts
 from doppio.services.dynamodb.measures import NAMESPACE
 from doppio.services.dynamodb.provisioning import warm_of
 from doppio.services.dynamodb.records import SecondaryIndex, Table, Throughput, table_arn
-from doppio.services.dynamodb.throttling import peaks_of, watch_of
+from doppio.services.dynamodb.throttling import is_realistic, peaks_of
 
 SAMPLE = "dynamodb.sample"
 EVERY = timedelta(minutes=1)
@@ -32,6 +33,7 @@ CAPACITY_MINUTES = 5
 async def sampling(ctx: Context, names: tuple[str, ...]) -> None:
     """A table was used: see to it that it is looked at, if it has something to tell."""
     arn = table_arn(ctx.account, ctx.region, names[0])
+    await keep_counts(ctx, names[0])
     reader = ctx.read()
     job = await reader.get(Job, SAMPLE, arn)
     if job is not None and job.arguments.get("quiet", 0) < QUIET_NOTED:
@@ -73,7 +75,7 @@ async def sample(ctx: Context, job: Job) -> None:
 def _tells(ctx: Context, table: Table) -> bool:
     limits = [table.at_most, *(one.at_most for one in table.indexes)]
     limited = any(not one.same(Throughput()) for one in limits)
-    return not table.on_demand or limited or watch_of(ctx, table) is not None
+    return not table.on_demand or limited or is_realistic(ctx, table)
 
 
 def _next(now: datetime) -> datetime:
@@ -82,7 +84,7 @@ def _next(now: datetime) -> datetime:
 
 def _grown(ctx: Context, table: Table) -> Table:
     """A table on demand is warm for what it has carried: so a restart does not forget its peaks."""
-    if not table.on_demand or watch_of(ctx, table) is None:
+    if not table.on_demand or not is_realistic(ctx, table):
         return table
     indexes = tuple(
         replace(one, warm=_warmer(ctx, table, one)) if one.is_global else one

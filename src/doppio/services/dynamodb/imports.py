@@ -38,6 +38,7 @@ from doppio.services.dynamodb.import_lines import (
 )
 from doppio.services.dynamodb.item_keys import check_index_types, check_item_key
 from doppio.services.dynamodb.records import Import, Table
+from doppio.services.dynamodb.sealing import admit_work, made_key
 from doppio.services.dynamodb.tables import check_room, shaped
 from doppio.services.dynamodb.transactions import known_answer, remember
 from doppio.services.dynamodb.upkeep import settled_topic
@@ -72,6 +73,8 @@ class Imports:
                 if known is not None:
                     return {"ImportTableDescription": _description(known)}  # type: ignore[typeddict-item]
             await check_room(tx, ctx, table.name)
+            seal = await made_key(ctx, wish.get("SSESpecification", {}), table.name)
+            table = replace(table, seal=seal)
             number = int(ctx.now.timestamp() * 1_000)
             made = Import(
                 account=ctx.account, region=ctx.region, table=table.name, table_id=table.id,
@@ -195,6 +198,9 @@ async def run(ctx: Context, job: Job) -> None:
         return
     failure = None
     try:
+        target = await find_table(ctx.read(), ctx, found.table_arn)
+        if target is not None:
+            await admit_work(ctx, target)
         await _Reading(ctx, found).read()
     except BadObject as error:
         failure = ("ItemValidationError", str(error))

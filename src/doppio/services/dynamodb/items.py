@@ -36,7 +36,7 @@ from doppio.services.dynamodb.measures import READ, REFUSED, WRITTEN, count_unit
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import WRITE as WRITE_UNITS
-from doppio.services.dynamodb.throttling import Watch, Watches, hash_of, watch_of
+from doppio.services.dynamodb.throttling import Watch, Watches, watch_of
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
 if TYPE_CHECKING:
@@ -98,12 +98,12 @@ class Items:
         paths = projection_paths(req)
         watch = watch_of(ctx, table)
         if watch is not None:
-            watch.admit(READ_UNITS, None, hash_of(table, None, key))
+            watch.admit(READ_UNITS, None, key)
         item = await read_item(reader, item_row(table, key))
         size = 0 if item is None else size_of(item)
         units = read_units(size, consistent=req.get("ConsistentRead", False))
         if watch is not None:
-            watch.read(units, [hash_of(table, None, key)])
+            watch.read(units, [key])
             watch.settle()
         reader.meter(READS, units)
         ctx.count(READ, table.account, table.region, (table.name,), units)
@@ -176,7 +176,7 @@ class Change:
         row = self.row(table)
         watch = watch_of(tx.context, table) if watches is None else watches.of(table)
         if watch is not None:
-            watch.admit(WRITE_UNITS, None, self._hash(table))
+            watch.admit(WRITE_UNITS, None, self.key(table))
         old = await read_item(tx, row)
         if self._condition is not None:
             self._check(tx, table, old, watch)
@@ -203,9 +203,6 @@ class Change:
             return primary_key(table, self._item)
         assert self._key is not None
         return self._key
-
-    def _hash(self, table: Table) -> bytes | None:
-        return hash_of(table, None, self._item if self._item is not None else self.key(table))
 
     def _check(self, tx: Tx, table: Table, old: Item | None, watch: Watch | None) -> None:
         assert self._condition is not None
@@ -254,7 +251,7 @@ class Check(Change):
         row = self.row(table)
         watch = watch_of(tx.context, table) if watches is None else watches.of(table)
         if watch is not None:
-            watch.admit(WRITE_UNITS, None, self._hash(table))
+            watch.admit(WRITE_UNITS, None, self.key(table))
         old = await read_item(tx, row)
         self._check(tx, table, old, watch)
         units = write_units(0 if old is None else size_of(old), transactional=True)

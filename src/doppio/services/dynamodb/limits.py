@@ -51,6 +51,12 @@ PEAK_STANDS_SECONDS = 1_800.0
 # What is remembered of throughput: of so many keys of a table, and of so many tables and indexes.
 KEYS_WATCHED_MAX = 10_000
 FLOWS_MAX = 10_000
+# Contributor Insights: so many keys are told apart in a minute, for so long.
+CONTRIBUTORS_MAX = 500
+CONTRIBUTORS_KEPT = timedelta(days=15)
+INSIGHTS_A_PAGE = 100
+# A report is of a day at most.
+REPORT_MINUTES_MAX = 1_441
 # How many rows one read of the store asks for.
 ROWS_A_READ = 256
 
@@ -84,6 +90,8 @@ REGION_RETRY = timedelta(seconds=5)
 SOURCE_HOLD = timedelta(hours=24)
 
 TOKEN_LIFE = timedelta(minutes=10)
+# For so long a caller who was let in to a table's data key is not asked again.
+KEY_REUSE = timedelta(minutes=5)
 # How long a table is CREATING or DELETING, in cloud time: until its job has run, which is real and
 # takes a commit. Longer, and each client's waiter would sleep its 20 seconds; and a table made while
 # the clock is paused would never be ACTIVE.

@@ -61,13 +61,7 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         name = req.get("TableName", "")
         return (Need(action, name if name.startswith("arn:") else "*"),)
     if "TableName" in req:
-        if operation in _OF_ITEMS:
-            return (_of_items(action, ctx, operation, req, req["TableName"], req),)
-        arn = _arn(ctx, req["TableName"])
-        needed = [Need(action, arn), *_of_replicas(arn, req)]
-        if "ResourcePolicy" in req:
-            needed.append(Need("dynamodb:PutResourcePolicy", arn))
-        return needed
+        return _of_table(action, ctx, operation, req)
     statements = _of_statements(ctx, operation, req)
     if statements is not None:
         return statements
@@ -146,6 +140,21 @@ def statement_need(
     if statement.index_name is None:
         return Need(action, arn, keys, beyond=keys)
     return Need(action, f"{arn}/index/{statement.index_name}", keys, arn, beyond=keys)
+
+
+def _of_table(action: str, ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    """What an operation on one table or index needs."""
+    if operation in _OF_ITEMS:
+        return (_of_items(action, ctx, operation, req, req["TableName"], req),)
+    if operation == "ListContributorInsights":
+        return (Need(action),)
+    arn = _arn(ctx, req["TableName"])
+    if "IndexName" in req:
+        return (Need(action, f"{arn}/index/{req['IndexName']}", policy=arn),)
+    needed = [Need(action, arn), *_of_replicas(arn, req)]
+    if "ResourcePolicy" in req:
+        needed.append(Need("dynamodb:PutResourcePolicy", arn))
+    return needed
 
 
 def _of_items(

@@ -8,7 +8,6 @@ from zlib import crc32
 
 from doppio.kernel.context import Context, Reader
 from doppio.services.dynamodb.access import (
-    decode_item,
     index_row,
     item_row,
     primary_key,
@@ -33,8 +32,9 @@ from doppio.services.dynamodb.items import READS
 from doppio.services.dynamodb.limits import LOOKED_BYTES_MAX, PAGE_BYTES_MAX, ROWS_A_READ
 from doppio.services.dynamodb.measures import READ, RETURNED, count_units
 from doppio.services.dynamodb.records import SecondaryIndex, Table
+from doppio.services.dynamodb.sealing import decoder
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
-from doppio.services.dynamodb.throttling import watch_of
+from doppio.services.dynamodb.throttling import Watch, watch_of
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 
 if TYPE_CHECKING:
@@ -282,17 +282,13 @@ def _in_segment(table: Table, segment: int, segments: int) -> Test:
 
 
 async def _read(
-    ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan, key: bytes | None = None
+    ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan, key: Item | None = None
 ) -> dict[str, Any]:
     watch = watch_of(ctx, plan.table)
     if watch is not None:
         watch.admit(READ_UNITS, plan.secondary, key)
-    page = await read_page(reader, plan)
+    page = await (read_page(reader, plan) if watch is None else _watched(reader, plan, watch, key))
     units = read_units(page.size, consistent=plan.consistent)
-    if watch is not None:
-        watch.read(units, [key], plan.secondary)
-        watch.read(page.fetched, [key])
-        watch.settle()
     reader.meter(READS, units + page.fetched)
     shown: dict[str, Any] = {"Count": page.matched, "ScannedCount": page.scanned}
     if not plan.count_only:
@@ -311,17 +307,33 @@ async def _read(
     return shown
 
 
+async def _watched(reader: Reader, plan: Plan, watch: Watch, key: Item | None) -> Page:
+    """A page of a table whose use is looked at: whole items, where somebody wants to see them."""
+    whole = plan._replace(paths=None, count_only=False) if watch.wants_items else plan
+    page = await read_page(reader, whole)
+    units = read_units(page.size, consistent=plan.consistent)
+    watch.read(units, [key], plan.secondary, page.items)
+    watch.read(page.fetched, [key], items=page.items)
+    watch.settle()
+    if whole is plan:
+        return page
+    paths = plan.paths
+    shown = [] if plan.count_only else page.items
+    return page._replace(items=shown if paths is None else [project(one, paths) for one in shown])
+
+
 async def read_page(reader: Reader, plan: Plan) -> Page:
     """One page of what a plan looks at."""
     items: list[Item] = []
     count = scanned = size = looked = 0
     fetched = 0.0
     lo, hi = plan.lo, plan.hi
+    decode = decoder(plan.table)
     while True:
         left = ROWS_A_READ if plan.limit is None else min(ROWS_A_READ, plan.limit - scanned)
         rows = await reader.raw.scan(lo, hi, limit=left, reverse=plan.reverse)
         for _, raw in rows:
-            item = decode_item(raw)
+            item = decode(raw)
             looked += len(raw)
             if plan.inside is not None and not plan.inside(item):
                 if looked >= LOOKED_BYTES_MAX:

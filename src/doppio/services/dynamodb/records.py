@@ -103,6 +103,27 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True):
     source_at: datetime | None = None
 
 
+class Insight(msgspec.Struct, frozen=True, kw_only=True):
+    """That the keys of a table or index are counted: in which mode, and since when."""
+
+    mode: str
+    at: datetime
+    on: bool = True
+
+
+class SealKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The data key under which a table's items are sealed, `wrapped` by `kms_key`, or by the cloud's
+    own key where there is none. `managed`: it is AWS's managed key of the account."""
+
+    id: bytes
+    wrapped: bytes
+    context: dict[str, str]
+    kms_key: str | None = None
+    managed: bool = False
+    status: str = "ENABLED"
+    inaccessible_at: datetime | None = None
+
+
 @record("dynamodb.table", key=("account", "region", "name"))
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table. `id` begins its items' rows, so a table that is made anew does not see old ones.
@@ -137,6 +158,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     at_most: Throughput = Throughput()
     warm: Throughput = Throughput()
     replication: Replication | None = None
+    seal: SealKey | None = None
+    insights: dict[str, Insight] = {}
 
     @property
     def arn(self) -> str:
@@ -165,6 +188,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     closed_at: datetime | None = None
     trimmed: int = 0
+    seal: SealKey | None = None
 
     @property
     def arn(self) -> str:
@@ -334,3 +358,16 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 def table_arn(account: str, region: str, name: str) -> str:
     """The ARN of a table."""
     return f"arn:aws:dynamodb:{region}:{account}:table/{name}"
+
+
+@record("dynamodb.contributors", key=("account", "region", "rule", "minute"))
+class Contributors(msgspec.Struct, frozen=True, kw_only=True):
+    """The busiest keys of a minute under a rule of Contributor Insights: for each its sum and how
+    often it came; and how many keys there were, at least."""
+
+    account: str
+    region: str
+    rule: str
+    minute: int
+    keys: list[tuple[tuple[str, ...], float, float]]
+    unique: int

@@ -11,11 +11,14 @@ from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.replication import all_members, close_outbox
 from doppio.services.dynamodb.upkeep import EMPTY
 
+# What is done to a table that does not rest.
+UNDER_WAY = {"CREATING": "created", "UPDATING": "updated", "DELETING": "deleted"}
+
 
 def check_at_rest(table: Table) -> None:
     """Raise ResourceInUseException for a table that is being made, changed or deleted."""
-    if table.status != "ACTIVE":
-        word = {"CREATING": "created", "UPDATING": "updated", "DELETING": "deleted"}[table.status]
+    word = UNDER_WAY.get(table.status)
+    if word is not None:
         raise ResourceInUseException(
             f"Attempt to change a resource which is still in use: Table is being {word}: "
             f"{table.name}"

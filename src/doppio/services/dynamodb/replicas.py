@@ -86,7 +86,7 @@ def _own(peer: Table, shared: Mapping[str, Any]) -> dict[str, Any]:
         wanted["ProvisionedThroughput"] = bought = {**bought, "ReadCapacityUnits": member.read}
     if bought is not None and not peer.on_demand:
         given = Throughput(read=bought["ReadCapacityUnits"], write=bought["WriteCapacityUnits"])
-        if given == peer.throughput:
+        if given.same(peer.throughput):
             del wanted["ProvisionedThroughput"]
     if "OnDemandThroughput" in wanted and member.most is not None:
         limits_wanted = {**wanted["OnDemandThroughput"], "MaxReadRequestUnits": member.most}
@@ -140,6 +140,11 @@ async def changed(tx: Tx, table: Table, updates: Sequence[Mapping[str, Any]]) ->
                 )
         if verb == "Create":
             check_stream(table)
+            if table.seal is not None:
+                raise NotImplementedByDoppio(
+                    "dynamodb: replicas of a table under a KMS key exist in AWS and not yet in "
+                    "this cloud"
+                )
             table = await added(tx, table, region, action)
             filling = True
             continue

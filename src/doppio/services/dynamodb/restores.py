@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.dynamodb import limits, schemas
-from doppio.services.dynamodb.access import decode_item, find_table, write_item
+from doppio.services.dynamodb.access import find_table, write_item
 from doppio.services.dynamodb.backups import (
     existing_backup,
     named_table,
@@ -29,7 +29,8 @@ from doppio.services.dynamodb.errors import (
 from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.past import as_of, earliest, holding
 from doppio.services.dynamodb.provisioning import at_most
-from doppio.services.dynamodb.records import Restored, SecondaryIndex, Table, Throughput
+from doppio.services.dynamodb.records import Restored, SealKey, SecondaryIndex, Table, Throughput
+from doppio.services.dynamodb.sealing import admit_work, decode_item, made_key
 from doppio.services.dynamodb.tables import check_room
 from doppio.services.dynamodb.upkeep import settled_topic
 from doppio.services.dynamodb.values import size_of
@@ -84,7 +85,6 @@ def _check_overrides(req: Mapping[str, Any]) -> None:
     """Refuse what AWS acts on and this cloud does not."""
     check_absent(
         {
-            "SSESpecification": req.get("SSESpecificationOverride"),
             "VectorIndexes": req.get("VectorIndexOverride"),
         }
     )
@@ -139,9 +139,10 @@ async def _target(
     used = {part.name for part in source.key} | {
         part.name for index in indexes for part in index.key
     }
+    key = await _key(ctx, name, source, req.get("SSESpecificationOverride"))
     return tx.put(
         Table(
-            account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
+            account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(), seal=key,
             created_at=ctx.now, status="CREATING", key=source.key,
             attributes={one: kind for one, kind in source.attributes.items() if one in used},
             indexes=indexes, on_demand=on_demand,
@@ -217,6 +218,7 @@ async def restore(ctx: Context, job: Job) -> None:
         return
     assert table.restored is not None
     moment = None if table.restored.backup is not None else table.restored.at
+    await admit_work(ctx, table, await _source(ctx, table.restored))
     prefix = table_prefix(table)
     last = await ctx.read().raw.scan(prefix, prefix + b"\xff", limit=1, reverse=True)
     after: bytes | None = last[0][0][len(prefix) :] if last else b""
@@ -226,6 +228,24 @@ async def restore(ctx: Context, job: Job) -> None:
             await ctx.transact(lambda tx, rows=rows: _fill(tx, ctx, job, rows))  # type: ignore[misc]
         after = page.after
     await ctx.transact(lambda tx: _finish(tx, ctx, job))
+
+
+async def _source(ctx: Context, restored: Restored) -> Table:
+    if restored.backup is not None:
+        return (await existing_backup(ctx.read(), restored.backup)).source
+    found = await find_table(ctx.read(), ctx, restored.table)
+    assert found is not None, "a held table is not deleted"
+    return found
+
+
+async def _key(
+    ctx: Context, name: str, source: Table, given: Mapping[str, Any] | None
+) -> SealKey | None:
+    """The key of a new table: as was asked for, or under the KMS key of its source."""
+    held = source.seal
+    if given is None and held is not None and held.kms_key is not None:
+        given = {"Enabled": True} | ({} if held.managed else {"KMSMasterKeyId": held.kms_key})
+    return await made_key(ctx, given or {}, name)
 
 
 async def _unfinished(reader: Reader, ctx: Context, job: Job) -> Table | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from doppio.services.dynamodb import limits
+from doppio.services.dynamodb import limits, sealing
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.provisioning import at_most, warm_of, warmed
 from doppio.services.dynamodb.records import KeyPart, SecondaryIndex, Table, Throughput
@@ -222,6 +222,9 @@ def to_wire(table: Table, counts: Counts) -> dict[str, Any]:
     }
     if not table.at_most.same(Throughput()):
         shown["OnDemandThroughput"] = _at_most(table.at_most)
+    encryption = sealing.described(table)
+    if encryption is not None:
+        shown["SSEDescription"] = encryption
     if table.on_demand_since is not None:
         shown["BillingModeSummary"] = {
             "BillingMode": "PAY_PER_REQUEST" if table.on_demand else "PROVISIONED",

@@ -11,6 +11,7 @@ from doppio.services.dynamodb import (
     past,
     replicas,
     restores,
+    sealing,
     shipping,
     streams,
     upkeep,
@@ -21,6 +22,7 @@ from doppio.services.dynamodb.exports import Exports
 from doppio.services.dynamodb.global_settings import GlobalSettings
 from doppio.services.dynamodb.global_tables import GlobalTables
 from doppio.services.dynamodb.imports import Imports
+from doppio.services.dynamodb.insights import Insights
 from doppio.services.dynamodb.items import Items
 from doppio.services.dynamodb.permissions import needs
 from doppio.services.dynamodb.policies import Policies
@@ -34,7 +36,10 @@ from doppio.services.dynamodb.transactions import Transactions
 
 SERVICE = Service(
     "dynamodb",
-    groups=[Tables(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(), Backups(), Recoveries(), Restores(), Exports(), Imports(), GlobalTables(), GlobalSettings()],
+    groups=[
+        Tables(), Insights(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(),
+        Backups(), Recoveries(), Restores(), Exports(), Imports(), GlobalTables(), GlobalSettings(),
+    ],
     needs=needs,
     data_events=[
         "PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem",
@@ -49,6 +54,7 @@ SERVICE = Service(
         imports.IMPORT: imports.run,
         past.PRUNE: past.prune,
         restores.RESTORE: restores.restore,
+        sealing.RESEAL: sealing.reseal,
         upkeep.SETTLE: upkeep.settle,
         upkeep.BACKFILL: upkeep.backfill,
         upkeep.EMPTY: upkeep.empty,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Reader
-from doppio.services.dynamodb.access import decode_item, encode_item, item_row, usable_table
+from doppio.services.dynamodb.access import encode_item, item_row, usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.conditions import test
@@ -23,8 +23,9 @@ from doppio.services.dynamodb.partiql.writes import change_of, prepared
 from doppio.services.dynamodb.permissions import statement_need
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.replication import refuse_strong
+from doppio.services.dynamodb.sealing import decode_item
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
-from doppio.services.dynamodb.throttling import Watches, hash_of, watch_of
+from doppio.services.dynamodb.throttling import Watches, watch_of
 from doppio.services.dynamodb.transactions import (
     TOO_LARGE,
     admit_all,
@@ -202,16 +203,15 @@ class _Asked:
             self.table = await usable_table(reader, ctx, self.statement.table)
             [key] = _keys([(self.statement, self.bound)], [self.table], "BatchExecuteStatement")
             watch = watches.of(self.table)
-            hashed = hash_of(self.table, None, key)
             if watch is not None:
-                watch.admit(READ_UNITS, None, hashed)
+                watch.admit(READ_UNITS, None, key)
         except AwsError as error:
             self.failed(error)
             return
         raw = await reader.raw.get(item_row(self.table, key))
         item, size = _shown(self.statement, self.bound, self.table, raw)
         self.units = read_units(size, consistent=self.given.get("ConsistentRead", False))
-        watches.read(self.table, self.units, hashed)
+        watches.read(self.table, self.units, key)
         reader.meter(READS, self.units)
         count_units(ctx, READ, self.table, self.units)
         if item is not None:
@@ -229,8 +229,8 @@ async def _selected(
         watch.admit(READ_UNITS, selection.secondary, None)
     found = await selects.read(reader, selection, req)
     if watch is not None:
-        watch.read(found.units, index=selection.secondary)
-        watch.read(found.fetched)
+        watch.read(found.units, (), selection.secondary, found.whole)
+        watch.read(found.fetched, items=found.whole)
         watch.settle()
     reader.meter(READS, found.units + found.fetched)
     index = selection.secondary
@@ -289,18 +289,18 @@ async def _read_together(
     rows = [item_row(table, key) for table, key in zip(tables, keys, strict=True)]
     check_distinct(rows)
     watches = Watches(ctx)
-    hashes = admit_all(watches, tables, keys, ctx.operation)
+    admit_all(watches, tables, keys, ctx.operation)
     responses: list[dict[str, Any]] = []
     capacities = []
     total, units = 0, 0.0
-    for (statement, bound), table, raw, hashed in zip(
-        parts, tables, await reader.raw.get_many(rows), hashes, strict=True
+    for (statement, bound), table, raw, key in zip(
+        parts, tables, await reader.raw.get_many(rows), keys, strict=True
     ):
         item, size = _shown(statement, bound, table, raw)
         total += size
         more = read_units(size, consistent=True, transactional=True)
         units += more
-        watches.read(table, more, hashed)
+        watches.read(table, more, key)
         count_units(ctx, READ, table, more)
         responses.append({} if item is None else {"Item": item})
         capacities.append(consumed(req, table, more, kind="Read", name=statement.table))

@@ -20,6 +20,8 @@ from doppio.kernel.jobs import Job
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.records import Revision, Stream, StreamSetting, Table
+from doppio.services.dynamodb.sealing import opened as opened_bytes
+from doppio.services.dynamodb.sealing import sealed
 from doppio.services.dynamodb.values import Item
 
 TRIM = "dynamodb.trim"
@@ -35,10 +37,26 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     old: Item | None
     new: Item | None
     expired: bool
+    sealed: bytes = b""
+
+
+class _Images(msgspec.Struct, frozen=True, array_like=True):
+    """What is sealed of a change in a sealed table."""
+
+    keys: Item
+    old: Item | None
+    new: Item | None
 
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_told = msgspec.msgpack.Decoder(Told).decode
+_decode_images = msgspec.msgpack.Decoder(_Images).decode
+
+
+def opened_told(told: Told) -> Told:
+    """A change with its images in clear; who was let in to its stream has the key."""
+    images = _decode_images(opened_bytes(told.sealed))
+    return replace(told, keys=images.keys, old=images.old, new=images.new, sealed=b"")
 
 
 def log_name(stream_id: str) -> str:
@@ -63,6 +81,10 @@ def tell(
         new if stream.view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES") else None,
         expired,
     )
+    if table.seal is not None:
+        images = _encode(_Images(told.keys, told.old, told.new))
+        hidden = sealed(tx.context, table.seal, images)
+        told = replace(told, keys={}, old=None, new=None, sealed=hidden)
     tx.raw.append(log_name(stream.id), _encode(told))
 
 
@@ -102,7 +124,7 @@ async def opened(ctx: Context, tx: Tx, table: Table, specification: Mapping[str,
         Stream(
             account=table.account, region=table.region, table=table.name, label=_label(moment),
             id=ctx.new_id(), view=specification["StreamViewType"], key=table.key,
-            created_at=ctx.now,
+            created_at=ctx.now, seal=table.seal,
         )
     )  # fmt: skip
     await tx.schedule(ctx.now + limits.STREAM_TRIM_EVERY, TRIM, stream.arn)

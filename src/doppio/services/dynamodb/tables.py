@@ -19,6 +19,7 @@ from doppio.services.dynamodb import (
     removal,
     replicas,
     schemas,
+    sealing,
     streams,
     strong,
 )
@@ -33,7 +34,7 @@ from doppio.services.dynamodb.errors import (
 )
 from doppio.services.dynamodb.provisioning import at_most, warmed
 from doppio.services.dynamodb.records import Table, Throughput
-from doppio.services.dynamodb.removal import check_at_rest
+from doppio.services.dynamodb.removal import UNDER_WAY, check_at_rest
 from doppio.services.dynamodb.replication import at, followers
 from doppio.services.dynamodb.throttling import REALISTIC, TAG, UNLIMITED
 from doppio.services.dynamodb.upkeep import EXPIRE, SETTLE, settled_topic
@@ -53,6 +54,8 @@ class Tables:
             policies.check_document(req["ResourcePolicy"])
         async with ctx.write() as tx:
             await check_room(tx, ctx, table.name)
+            seal = await sealing.made_key(ctx, req.get("SSESpecification", {}), table.name)
+            table = replace(table, seal=seal)
             if streams.wanted(req.get("StreamSpecification", {})):
                 table = await streams.opened(ctx, tx, table, req["StreamSpecification"])
             if "ResourcePolicy" in req:
@@ -72,7 +75,7 @@ class Tables:
         name = req["TableName"]
         under_way = ctx.ticket(settled_topic(ctx, name))  # drawn before looking
         table = await existing(ctx.read(), ctx, name)
-        if table.status != "ACTIVE" and ctx.clock.state.rate > 0:
+        if table.status in UNDER_WAY and ctx.clock.state.rate > 0:
             await under_way.wait(ctx.clock, until=ctx.now + limits.DESCRIBE_WAIT)
             table = await existing(ctx.read(), ctx, name)
         return {"Table": await described(ctx.read(), table)}  # type: ignore[typeddict-item]

@@ -20,6 +20,7 @@ from doppio.kernel.context import Context
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.access import projected
 from doppio.services.dynamodb.buckets import Flow, Limit
+from doppio.services.dynamodb.contributors import count_keys
 from doppio.services.dynamodb.errors import (
     ProvisionedThroughputExceededException,
     RequestLimitExceeded,
@@ -46,12 +47,16 @@ _flows: WeakKeyDictionary[Any, dict[tuple[str, str, str], Flow]] = WeakKeyDictio
 
 def watch_of(ctx: Context, table: Table) -> Watch | None:
     """What looks at the uses of a table within one call; None where nothing needs to."""
-    if not table.tags and not ctx.kernel.throttles:
+    if not table.tags and not ctx.kernel.throttles and not table.insights:
         return None
+    realistic = is_realistic(ctx, table)
+    return Watch(ctx, table, realistic=realistic) if realistic or table.insights else None
+
+
+def is_realistic(ctx: Context, table: Table) -> bool:
+    """Whether a table throttles."""
     said = table.tags.get(TAG)
-    if said == REALISTIC or (said is None and ctx.kernel.throttles):
-        return Watch(ctx, table)
-    return None
+    return said == REALISTIC or (said is None and ctx.kernel.throttles)
 
 
 class Watches:
@@ -83,7 +88,7 @@ class Watches:
         if any(reason["Code"] in _CODES for reason in reasons):
             self.count_refused(operation)
 
-    def read(self, table: Table, units: float, key: bytes | None) -> None:
+    def read(self, table: Table, units: float, key: Item) -> None:
         """Note what a read of one item takes."""
         watch = self.of(table)
         if watch is not None:
@@ -97,40 +102,58 @@ class Watches:
 
 
 class _Use(NamedTuple):
-    """Units of one kind, of a table or an index, for some keys."""
+    """Units of one kind, of a table or an index, for some keys; and the `items` that were shown."""
 
     kind: str
     of: SecondaryIndex | None
     units: float
     keys: list[bytes]
+    named: Sequence[Item] = ()
+    items: Sequence[Item] = ()
 
 
 class Watch:
     """Looks at each use of a table within one call, and draws what was used when it has happened.
 
-    `is_part`: a use that is refused need not be the whole request.
+    `is_part`: a use that is refused need not be the whole request. `realistic`: the table throttles;
+    if not, its use is looked at for Contributor Insights alone.
     """
 
-    __slots__ = ("_ctx", "_pending", "_pending_keys", "_table", "_uses", "is_part")
+    __slots__ = (
+        "_ctx", "_pending", "_pending_keys", "_realistic", "_table", "_uses", "is_part",
+    )  # fmt: skip
 
-    def __init__(self, ctx: Context, table: Table) -> None:
+    def __init__(self, ctx: Context, table: Table, *, realistic: bool) -> None:
         self._ctx = ctx
         self._table = table
+        self._realistic = realistic
         self._uses: list[_Use] = []
         self._pending: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._pending_keys: defaultdict[tuple[str, str, bytes], float] = defaultdict(float)
         self.is_part = False
 
-    def admit(self, kind: str, index: SecondaryIndex | None, key: bytes | None) -> None:
+    @property
+    def wants_items(self) -> bool:
+        """Whether it wants to see the items that a read shows."""
+        return bool(self._table.insights)
+
+    def admit(self, kind: str, index: SecondaryIndex | None, key: Item | None) -> None:
         """Raise ThrottledError where a table or index has no capacity left, or a key of it."""
+        if not self._realistic:
+            return
         if index is not None and not index.is_global:
             index = None
-        reasons = self._exceeded(kind, index, key)
+        hashed = None if key is None else hash_of(self._table, index, key)
+        reasons = self._exceeded(kind, index, hashed)
         if reasons:
+            if key is not None:
+                count_keys(self._ctx, self._table, index, "T", [key], [key], 1.0)
             raise self._refused(kind, [(index, reason) for reason in reasons])
 
     def admit_entries(self, old: Item | None, new: Item | None) -> None:
         """Raise ThrottledError where a global index that a write reaches has no capacity left."""
+        if not self._realistic:
+            return
         found = [
             (index, reason)
             for index in self._table.indexes
@@ -139,13 +162,23 @@ class Watch:
             for reason in self._exceeded(WRITE, index, _index_hash(index, old, new))
         ]
         if found:
+            for index, _ in found:
+                item = _in_index(index, old, new)
+                if item is not None:
+                    count_keys(self._ctx, self._table, index, "T", [item], [item], 1.0)
             raise self._refused(WRITE, found)
 
     def read(
-        self, units: float, keys: Iterable[bytes | None] = (), index: SecondaryIndex | None = None
+        self,
+        units: float,
+        keys: Sequence[Item | None] = (),
+        index: SecondaryIndex | None = None,
+        items: Sequence[Item] = (),
     ) -> None:
-        """Note what a read takes of the table or of an index, by hash keys where they are known."""
-        self._use(READ, index, units, [key for key in keys if key is not None])
+        """Note what a read takes of the table or of an index: of which keys, where they are known, and
+        of which items."""
+        if units:
+            self._use(READ, index, units, [key for key in keys if key is not None], items)
 
     def wrote(
         self, key: Item, old: Item | None, new: Item | None, units: float,
@@ -155,24 +188,26 @@ class Watch:
         for index in self._table.indexes:
             more = indexes.get(index.name)
             if more and index.is_global:
-                hashed = _index_hash(index, old, new)
-                self._use(WRITE, index, more, [] if hashed is None else [hashed])
+                item = _in_index(index, old, new)
+                self._use(WRITE, index, more, [] if item is None else [item])
             elif more:
                 units += more
-        hashed = hash_of(self._table, None, key)
-        self._use(WRITE, None, units, [] if hashed is None else [hashed])
+        self._use(WRITE, None, units, [key])
 
     def wasted(self, key: Item, units: float) -> None:
         """Draw what a write took that its condition refuses: there is no commit to wait for."""
         hashed = hash_of(self._table, None, key)
-        self._draw([_Use(WRITE, None, units, [] if hashed is None else [hashed])])
+        self._draw([_Use(WRITE, None, units, [] if hashed is None else [hashed], [key])])
 
     def _use(
-        self, kind: str, index: SecondaryIndex | None, units: float, keys: list[bytes]
-    ) -> None:
+        self, kind: str, index: SecondaryIndex | None, units: float, named: Sequence[Item],
+        items: Sequence[Item] = (),
+    ) -> None:  # fmt: skip
         if index is not None and not index.is_global:
             index = None
-        self._uses.append(_Use(kind, index, units, keys))
+        hashes = [hash_of(self._table, index, one) for one in named]
+        keys = [key for key in hashes if key is not None]
+        self._uses.append(_Use(kind, index, units, keys, named, items))
         name = _name(index)
         self._pending[(kind, name)] += units
         for key in keys:
@@ -188,6 +223,13 @@ class Watch:
     def _draw(self, uses: Iterable[_Use]) -> None:
         now = self._ctx.now.timestamp()
         for use in uses:
+            if self._table.insights:
+                items = use.items or use.named
+                count_keys(
+                    self._ctx, self._table, use.of, "C", use.named or items, items, use.units
+                )
+            if not self._realistic:
+                continue
             flow = self._flow(use.kind, use.of)
             shares = [(key, use.units / len(use.keys)) for key in use.keys]
             flow.draw(now, self._limits(use.kind, use.of), _OF_KEY[use.kind], use.units, shares)
@@ -318,11 +360,17 @@ def _entry(table: Table, index: SecondaryIndex, item: Item | None) -> Item | Non
     return projected(table, index, item)
 
 
-def _index_hash(index: SecondaryIndex, old: Item | None, new: Item | None) -> bytes | None:
+def _in_index(index: SecondaryIndex, old: Item | None, new: Item | None) -> Item | None:
+    """What a write put into an index, or else took out of it."""
     for item in (new, old):
         if item is not None and index_key(index.key, item) is not None:
-            return encoded(item[index.key[0].name])
+            return item
     return None
+
+
+def _index_hash(index: SecondaryIndex, old: Item | None, new: Item | None) -> bytes | None:
+    item = _in_index(index, old, new)
+    return None if item is None else encoded(item[index.key[0].name])
 
 
 def _name(index: SecondaryIndex | None) -> str:

@@ -11,7 +11,6 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.access import (
-    decode_item,
     encode_item,
     item_row,
     usable_table,
@@ -42,8 +41,9 @@ from doppio.services.dynamodb.items import (
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table, Token
 from doppio.services.dynamodb.replication import refuse_strong
+from doppio.services.dynamodb.sealing import decode_item
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
-from doppio.services.dynamodb.throttling import Watches, hash_of
+from doppio.services.dynamodb.throttling import Watches
 from doppio.services.dynamodb.upkeep import FORGET
 from doppio.services.dynamodb.values import Item, checked_item, size_of
 from doppio.wire.errors import AwsError
@@ -106,7 +106,8 @@ class Transactions:
         rows = _rows(tables, gets)
         check_distinct(rows)
         watches = Watches(ctx)
-        keys = admit_all(watches, tables, [one["Key"] for one in gets], ctx.operation)
+        keys: list[Item] = [one["Key"] for one in gets]
+        admit_all(watches, tables, keys, ctx.operation)
         responses: list[dict[str, Any]] = []
         units: dict[str, tuple[Table, float]] = {}
         total = 0
@@ -248,24 +249,20 @@ async def apply_all(
 
 def admit_all(
     watches: Watches, tables: Sequence[Table], keys: Sequence[Item], operation: str
-) -> list[bytes | None]:
-    """The hash keys of a transaction's reads; raise with every part's reason if one has to wait."""
-    found: list[bytes | None] = []
+) -> None:
+    """Raise with the reason of every part of a transaction that reads, if one has to wait."""
     reasons: list[dict[str, Any]] = []
     for table, key in zip(tables, keys, strict=True):
         watch = watches.of(table)
-        hashed = None if watch is None else hash_of(table, None, key)
-        found.append(hashed)
         try:
             if watch is not None:
-                watch.admit(READ_UNITS, None, hashed)
+                watch.admit(READ_UNITS, None, key)
             reasons.append({"Code": "None"})
         except ThrottledError as error:
             reasons.append({"Code": error.reason, "Message": error.message})
     if any(reason["Code"] != "None" for reason in reasons):
         watches.count_cancelled(operation, reasons)
         raise cancelled(reasons)
-    return found
 
 
 def cancelled(reasons: list[dict[str, Any]]) -> AwsError:

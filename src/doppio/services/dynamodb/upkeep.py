@@ -18,8 +18,6 @@ from doppio.services.dynamodb.access import (
     bytes_key,
     count_entry,
     count_key,
-    decode_item,
-    encode_item,
     find_table,
     index_row,
     projected,
@@ -34,6 +32,7 @@ from doppio.services.dynamodb.past import past_prefix
 from doppio.services.dynamodb.policies import take_down
 from doppio.services.dynamodb.records import SecondaryIndex, Table, Token, table_arn
 from doppio.services.dynamodb.replication import depart, log_of, traces
+from doppio.services.dynamodb.sealing import admit_work, decode_item, encoder
 from doppio.services.dynamodb.values import Item, size_of
 
 SETTLE = "dynamodb.settle"
@@ -76,6 +75,10 @@ async def backfill(ctx: Context, job: Job) -> None:
     over the rows it reads.
     """
     arn, name, index_id = job.arguments["table"], job.arguments["index"], job.arguments["id"]
+    there = await find_table(ctx.read(), ctx, arn)
+    if there is None:
+        return
+    await admit_work(ctx, there)
     lo: bytes | None = None
     while True:
 
@@ -91,7 +94,7 @@ async def backfill(ctx: Context, job: Job) -> None:
                 row = index_row(table, index, item)
                 if row is not None and await tx.raw.get(row) is None:
                     entry = projected(table, index, item)
-                    tx.raw.put(row, encode_item(entry))
+                    tx.raw.put(row, encoder(ctx, table)(entry))
                     count_entry(tx, table, index, 1, size_of(entry))
             if len(rows) < ROWS_A_COMMIT:
                 tx.put(_with_active(table, index))
@@ -171,6 +174,7 @@ async def expire(ctx: Context, job: Job) -> None:
     table = await find_table(ctx.read(), ctx, job.key)
     if table is None or table.ttl_attribute is None:
         return
+    await admit_work(ctx, table)
     prefix = table_prefix(table)
     after = bytes.fromhex(job.arguments.get("after", ""))
     lo = after if after.startswith(prefix) else prefix

@@ -16,9 +16,11 @@ from doppio.services.dynamodb.ports import (
     STREAM_LIFE,
     Stream,
     Told,
+    admit_by_key,
     decode_told,
     find_stream,
     log_name,
+    opened_told,
     size_of,
 )
 from doppio.services.dynamodbstreams import limits
@@ -80,6 +82,8 @@ class Shards:
             raise ResourceNotFoundException(
                 f"Requested resource not found: Stream: {arn} not found"
             )
+        if stream.seal is not None:
+            await admit_by_key(ctx, stream.seal)
         position = _opened(ctx, stream, token)
         if position < stream.trimmed:
             raise TrimmedDataAccessException()
@@ -104,6 +108,7 @@ async def _page(
         for at, entry in entries:
             told = decode_told(entry)
             if told.at > horizon:
+                told = opened_told(told) if told.sealed else told
                 record = _record(ctx, stream, at, told)
                 size += record["dynamodb"]["SizeBytes"]
                 if records and size > limits.PAGE_BYTES_MAX:

@@ -10,7 +10,7 @@ from doppio.services.dynamodb.expressions.binding import Binding
 from doppio.services.dynamodb.expressions.syntax import Tree, condition
 from doppio.services.dynamodb.item_keys import check_part, encoded
 from doppio.services.dynamodb.records import KeyPart
-from doppio.services.dynamodb.values import Value, compare
+from doppio.services.dynamodb.values import Item, Value, compare
 
 KIND = "KeyConditionExpression"
 # Behind every encoded key that begins with some bytes, and before all others.
@@ -22,7 +22,7 @@ class KeyRange(NamedTuple):
 
     lo: bytes
     hi: bytes
-    hash: bytes | None = None
+    hash: Item | None = None
 
 
 def key_range(text: str, binding: Binding, parts: Sequence[KeyPart]) -> KeyRange:
@@ -50,13 +50,15 @@ def key_range(text: str, binding: Binding, parts: Sequence[KeyPart]) -> KeyRange
 
 
 def _range(terms: list[tuple[KeyPart, Tree | None]], binding: Binding) -> KeyRange:
-    prefix = hashed = b""
+    prefix, hashed = b"", {}
     for part, term in terms:
         if term is None:
             break
         if term[0] == "cmp" and term[1] == "=":
-            prefix += encoded(key_value(term[3], part, binding))
-            hashed = prefix if part.hash else hashed
+            value = key_value(term[3], part, binding)
+            prefix += encoded(value)
+            if part.hash:
+                hashed[part.name] = value
             continue
         if part.hash:
             raise ValidationException("Query key condition not supported")

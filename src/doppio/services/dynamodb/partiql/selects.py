@@ -47,13 +47,14 @@ class Selection(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One page: `token` and `last` are where the next one goes on."""
+    """One page: `token` and `last` are where the next one goes on; `whole` are the items as they are."""
 
     items: list[Item]
     units: float
     fetched: float
     token: str | None
     last: Item | None
+    whole: list[Item]
 
 
 def selection(
@@ -85,6 +86,7 @@ async def read(reader: Reader, selected: Selection, req: Mapping[str, Any]) -> F
     limit = req.get("Limit")
     consistent = bool(req.get("ConsistentRead"))
     items: list[Item] = []
+    whole: list[Item] = []
     units = fetched = 0.0
     scanned = size = 0
     for at in range(number, len(selected.ranges)):
@@ -97,6 +99,7 @@ async def read(reader: Reader, selected: Selection, req: Mapping[str, Any]) -> F
         if at == number and row:
             plan = plan._replace(hi=row) if plan.reverse else plan._replace(lo=row + b"\0")
         page = await read_page(reader, plan)
+        whole += page.items
         items += [projected(selected.statement, item) for item in page.items]
         units += read_units(page.size, consistent=consistent)
         fetched += page.fetched
@@ -108,8 +111,8 @@ async def read(reader: Reader, selected: Selection, req: Mapping[str, Any]) -> F
                 assert in_index is not None, "it was found in the index"
                 ended = in_index
             token = page_token(pack(at, ended), selected.scope)
-            return Found(items, units, fetched, token, position(plan, page.last))
-    return Found(items, units, fetched, None, None)
+            return Found(items, units, fetched, token, position(plan, page.last), whole)
+    return Found(items, units, fetched, None, None, whole)
 
 
 def _start(selected: Selection, req: Mapping[str, Any]) -> tuple[int, bytes]:
