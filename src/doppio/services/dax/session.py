@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 from doppio.kernel import regions
 from doppio.kernel.context import Context
+from doppio.kernel.door import unavailable
+from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from doppio.services.dax import limits, reads, writes
 from doppio.services.dax.answering import SUCCESS, error_answer
 from doppio.services.dax.calls import Call, values_of
@@ -20,7 +22,7 @@ from doppio.services.dax.credentials import Authorization, speaker, verified
 from doppio.services.dax.engine import Engine
 from doppio.services.dax.options import array, blob, text
 from doppio.services.dax.records import Cluster
-from doppio.wire.errors import AccessDenied, AwsError
+from doppio.wire.errors import AccessDenied, AwsError, Throttled
 
 MAGIC = "J7yne5G"
 _GREETING_VALUES = 5
@@ -96,16 +98,22 @@ class Session:
                     raise BadWire("no such service")
                 if not await self._request(reader.value()):
                     return
-        except BadWire:
+        except (BadWire, StoreClosed):
+            # What is no request, or a cloud that is closing.
             return
 
     async def _greeted(self) -> bool:
-        greeting = await self._values(_GREETING_VALUES)
-        if greeting is None:
+        # Who speaks something else hears at once that nobody understands it.
+        magic = await self._values(1)
+        if magic is None:
             return False
-        reader = Reader(greeting)
-        if reader.value() != MAGIC or reader.value() != 0:
+        if Reader(magic).value() != MAGIC:
             raise BadWire("no client of DAX's")
+        more = await self._values(_GREETING_VALUES - 1)
+        if more is None:
+            return False
+        if Reader(more).value() != 0:
+            raise BadWire("no such layers")
         return True
 
     async def _values(self, count: int) -> bytes | None:
@@ -211,6 +219,13 @@ class Session:
             if error.code in _THROTTLES and call is not None:
                 call.count("ThrottledRequestCount")
             return error_answer(error, request_id)
+        except Conflict:
+            return error_answer(
+                Throttled("Too many requests at once; please try again."), request_id
+            )
+        except (StoreFull, StoreClosed) as error:
+            _failed(call, method, 503)
+            return error_answer(unavailable(error), request_id)
 
     async def _help(self, call: Call, number: int, args: list[Any]) -> bytes:
         """What clients ask so that they can write their requests."""
