@@ -14,6 +14,7 @@ import pytest
 
 from .conftest import Account
 from .terraform_courier import COURIER
+from .terraform_dax import DAX
 from .terraform_events import EVENTS
 from .terraform_s3 import S3
 
@@ -396,10 +397,11 @@ resource "aws_cloudwatch_dashboard" "shop" {
         pytest.param(COURIER, marks=pytest.mark.slow),
         pytest.param(NEWS, marks=pytest.mark.slow),
         pytest.param(S3, marks=pytest.mark.slow),
+        pytest.param(DAX, marks=pytest.mark.slow),
         pytest.param(WATCH, marks=pytest.mark.slow),
         pytest.param(STACK + QUEUES, marks=pytest.mark.slow),
     ],
-    ids=["small", "events", "courier", "news", "s3", "watch", "whole"],
+    ids=["small", "events", "courier", "news", "s3", "dax", "watch", "whole"],
 )
 def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     account: Account, tmp_path: Path, stack: str
@@ -429,7 +431,7 @@ def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
     terraform("apply", "-auto-approve", "-input=false", "-parallelism=20")
     # Status 0: the plan is empty; 2 would be a plan with changes.
     terraform("plan", "-detailed-exitcode", "-input=false", "-parallelism=20")
-    if stack not in {NEWS, WATCH, EVENTS, COURIER, S3}:
+    if stack not in {NEWS, WATCH, EVENTS, COURIER, S3, DAX}:
         assert account.client("s3").get_object(Bucket=f"menu-{account.number}", Key="tea")
     terraform("destroy", "-auto-approve", "-input=false", "-parallelism=20")
     assert account.client("s3").list_buckets()["Buckets"] == []
