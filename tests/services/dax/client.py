@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import ssl
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -75,9 +76,11 @@ class Client:
         self._lists: dict[tuple[str, ...], int] = {}
 
     @classmethod
-    async def to(cls, world: World, port: int, *keys: str) -> Self:
+    async def to(
+        cls, world: World, port: int, *keys: str, tls: ssl.SSLContext | None = None
+    ) -> Self:
         """Connect, greet and say who speaks: root, unless other keys are given."""
-        client = cls(world, *(await asyncio.open_connection("127.0.0.1", port)))
+        client = cls(world, *(await asyncio.open_connection("127.0.0.1", port, ssl=tls)))
         client.send(GREETING)
         client.authorize(*(keys or (ACCOUNT, "test")))
         return client

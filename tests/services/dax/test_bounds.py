@@ -12,7 +12,7 @@ from tests.services.dax.client import (
     Client,
     refusal,
 )
-from tests.services.dax.helpers import cafe, stored
+from tests.services.dax.helpers import cafe, open_cluster, role, stored
 from tests.services.world import ACCOUNT, REGION, World, told
 
 
@@ -59,3 +59,23 @@ async def test_a_cluster_remembers_no_more_than_its_nodes_hold(world: World) -> 
     assert await client.get("menu", {"id": {"S": "i0"}}) == {"x": {"S": "new"}}
     await client.put("menu", {"id": {"S": "large"}, "x": {"S": "y" * 5_000}})
     assert engine.cache.used_bytes <= 4_000
+
+
+@told
+async def test_the_hours_of_nodes_are_counted_as_they_begin(world: World) -> None:
+    await role(world)
+    await open_cluster(world, ReplicationFactor=2)
+    usage = "NodeUsage:dax.t3.small"
+    assert await world.used(usage) == 2
+    await world.advance(minutes=59)
+    assert await world.used(usage) == 2
+    await world.advance(minutes=1)
+    assert await world.used(usage) == 4
+    await world.advance(hours=10)
+    assert await world.used(usage) == 24
+    await world.call("dax", "reboot_node", ClusterName="c", NodeId="c-a")
+    await world.advance(2)
+    assert await world.used(usage) == 24
+    await world.call("dax", "delete_cluster", ClusterName="c")
+    await world.advance(hours=5)
+    assert await world.used(usage) == 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -141,3 +142,21 @@ async def test_who_says_nothing_of_who_speaks_is_refused(world: World) -> None:
     silent = Client(world, *(await asyncio.open_connection("127.0.0.1", port)))
     silent.send(GREETING)
     assert await refusal(silent.ask(ENDPOINTS)) == "MissingAuthenticationTokenException"
+
+
+@told
+async def test_policies_see_whether_a_connection_is_secure(world: World) -> None:
+    secure = {"Bool": {"aws:SecureTransport": "true"}}
+    trusting = ssl.create_default_context()
+    # The certificate is of the test's time, not of the machine's.
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    plain = await cafe(world)
+    made = await open_cluster(world, ClusterName="d", ClusterEndpointEncryptionType="TLS")
+    keys = await keys_of(world, "one", allow("dax:GetItem", Condition=secure))
+    client = await Client.to(world, plain, *keys)
+    assert await refusal(client.get("menu", KEY)) == "AccessDeniedException"
+    port = made["Nodes"][0]["Endpoint"]["Port"]
+    client = await Client.to(world, port, *keys, tls=trusting)
+    assert await client.get("menu", KEY) is None
+    client.close()
+    await world.settle()

@@ -43,10 +43,14 @@ class Method(NamedTuple):
 
 
 class Stream(Protocol):
-    """A connection's two ways; `local` is the address that the client has reached."""
+    """A connection's two ways; `local` is the address that the client has reached.
+
+    `secure` is the version of TLS, empty without.
+    """
 
     local: str
     remote: str
+    secure: str
 
     async def read(self) -> bytes:
         """What has come, nothing when there is no more."""
@@ -198,9 +202,8 @@ class Session:
             if self._refused is not None:
                 raise self._refused
             ctx = ctx.derive(await speaker(ctx, self._said))
-            ctx.request_id, ctx.source_ip, ctx.user_agent = (
-                request_id, self._stream.remote, self._agent,
-            )  # fmt: skip
+            ctx.request_id, ctx.user_agent = request_id, self._agent
+            ctx.source_ip, ctx.secure = self._stream.remote, self._stream.secure
             if ctx.caller.account != cluster.account:
                 raise AccessDenied(
                     f"User: {ctx.caller.arn} is not authorized to use cluster: {cluster.arn}"
