@@ -42,6 +42,10 @@ CLIENTS = {
         "@aws-sdk/lib-dynamodb/package.json",
     ),
     "pynamodb": Client("library", ("pynamodb",), "pynamodb"),
+    "dax": Client("library", ("amazon-dax-client", "boto3"), "amazondax"),
+    "dax-javascript": Client(
+        "npm", ("@amazon-dax-sdk/lib-dax",), "@amazon-dax-sdk/lib-dax/package.json"
+    ),
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import pytest
 from .conftest import Account
 from .terraform_courier import COURIER
 from .terraform_credentials import CREDENTIALS
+from .terraform_dax import DAX
 from .terraform_events import EVENTS
 from .terraform_replicas import REPLICAS
 from .terraform_s3 import S3
@@ -397,6 +398,7 @@ SLOW_STACKS = {
     "credentials": CREDENTIALS,
     "news": NEWS,
     "s3": S3,
+    "dax": DAX,
     "replicas": REPLICAS,
     "watch": WATCH,
     "trust": TRUST,

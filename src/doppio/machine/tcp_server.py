@@ -33,6 +33,9 @@ class TcpStream:
         self._read_bytes = read_bytes
         self.local: str = writer.get_extra_info("sockname")[0]
         self.remote: str = writer.get_extra_info("peername")[0]
+        secured = writer.get_extra_info("ssl_object")
+        # The version of TLS, empty without.
+        self.secure: str = "" if secured is None else secured.version()
 
     async def read(self) -> bytes:
         """What has come, nothing at the end."""

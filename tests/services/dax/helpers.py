@@ -65,3 +65,36 @@ async def events(world: World, **req: Any) -> list[str]:
     """What happened, the latest first."""
     found = await world.call("dax", "describe_events", **req)
     return [one["Message"] for one in found["Events"]]
+
+
+async def table(world: World, name: str = "menu", *, sort: str = "", **more: Any) -> None:
+    """A table whose key is `id`, and maybe a sort key `at` of a type."""
+    keys = [{"AttributeName": "id", "KeyType": "HASH"}]
+    types = [{"AttributeName": "id", "AttributeType": "S"}]
+    if sort:
+        keys.append({"AttributeName": "at", "KeyType": "RANGE"})
+        types.append({"AttributeName": "at", "AttributeType": sort})
+    await world.call(
+        "dynamodb",
+        "create_table",
+        TableName=name,
+        KeySchema=keys,
+        AttributeDefinitions=types,
+        BillingMode="PAY_PER_REQUEST",
+        **more,
+    )
+    await world.advance(60)
+
+
+async def stored(world: World, item: dict[str, Any], name: str = "menu") -> None:
+    """Put an item past DAX."""
+    await world.call("dynamodb", "put_item", TableName=name, Item=item)
+
+
+async def cafe(world: World, **req: Any) -> int:
+    """A table, a role that may do all with it, and a cluster; the port of its first node."""
+    await role(world, "dynamodb:*")
+    await table(world)
+    made = await open_cluster(world, **req)
+    port: int = made["Nodes"][0]["Endpoint"]["Port"]
+    return port

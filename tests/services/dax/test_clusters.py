@@ -45,7 +45,7 @@ async def test_a_cluster_is_available_once_its_nodes_listen(world: World) -> Non
     ports = [one["Endpoint"]["Port"] for one in found["Nodes"]]
     ports.append(found["ClusterDiscoveryEndpoint"]["Port"])
     assert len(set(ports)) == 4
-    assert found["ClusterDiscoveryEndpoint"]["URL"] == f"dax://localhost:{ports[-1]}"
+    assert found["ClusterDiscoveryEndpoint"]["URL"] == f"dax://127.0.0.1:{ports[-1]}"
     for port in ports:
         assert await connects(port)
     assert await events(world) == ["Cluster created."]
@@ -182,7 +182,7 @@ async def test_settings_are_changed_and_shown(world: World) -> None:
     assert before["PreferredMaintenanceWindow"] == "sun:23:00-mon:01:30"
     assert before["SSEDescription"] == {"Status": "ENABLED"}
     assert before["ClusterEndpointEncryptionType"] == "TLS"
-    assert before["ClusterDiscoveryEndpoint"]["URL"].startswith("daxs://localhost:")
+    assert before["ClusterDiscoveryEndpoint"]["URL"].startswith("daxs://127.0.0.1:")
     await world.call("dax", "create_parameter_group", ParameterGroupName="g")
     topic = "arn:aws:sns:us-east-1:000000000000:t"
     changed = await world.call(

@@ -88,32 +88,34 @@ class Cache:
         reading = Reading(keys)
         for key in keys:
             self._readings.setdefault(key, set()).add(reading)
-            if key in self._writing:
-                reading.stale.add(key)
         return reading
 
     def end_read(self, reading: Reading) -> None:
         """DynamoDB has answered, or failed to."""
         for key in reading.keys:
-            there = self._readings.get(key)
-            if there is not None:
-                there.discard(reading)
-                if not there:
-                    del self._readings[key]
+            there = self._readings[key]
+            there.discard(reading)
+            if not there:
+                del self._readings[key]
 
     def begin_write(self, keys: Iterable[Hashable]) -> None:
-        """DynamoDB is about to be told of these; they are forgotten meanwhile."""
+        """DynamoDB is about to be told of these."""
         for key in keys:
             count, several = self._writing.get(key, (0, False))
             self._writing[key] = (count + 1, several or count > 0)
-            self._outdate(key)
 
-    def end_write(self, keys: Iterable[Hashable]) -> set[Hashable]:
-        """DynamoDB has answered; for which of them nobody else wrote meanwhile."""
+    def end_write(self, keys: Iterable[Hashable], *, changed: bool) -> set[Hashable]:
+        """DynamoDB has answered; for which of them nobody else wrote meanwhile.
+
+        Unless it has said that it `changed` nothing, what was remembered is forgotten.
+        """
         alone: set[Hashable] = set()
         for key in keys:
             count, several = self._writing[key]
-            self._outdate(key)
+            if changed:
+                self.drop(key)
+                for reading in self._readings.get(key, ()):
+                    reading.stale.add(key)
             if count > 1:
                 self._writing[key] = (count - 1, True)
                 continue
@@ -121,8 +123,3 @@ class Cache:
             if not several:
                 alone.add(key)
         return alone
-
-    def _outdate(self, key: Hashable) -> None:
-        self.drop(key)
-        for reading in self._readings.get(key, ()):
-            reading.stale.add(key)

@@ -20,7 +20,7 @@ from doppio.services.dax.caches import MISSING, Cache
 from doppio.services.dax.calls import Call
 from doppio.services.dax.items import Schema, content_bytes, identity
 from doppio.services.dax.lists import Lists
-from doppio.wire.errors import ValidationError
+from doppio.wire.errors import AwsError, ValidationError
 
 Item = Mapping[str, Any]
 Answer = Callable[[Mapping[str, Any]], Awaitable[bytes]]
@@ -248,13 +248,16 @@ class Engine:
         self, call: Call, method: str, req: Mapping[str, Any], keys: Sequence[Hashable]
     ) -> tuple[Mapping[str, Any], set[Hashable]]:
         """Write; the result, and which keys nobody else wrote meanwhile."""
-        alone: set[Hashable] = set()
+        # Unless it is refused: an answer that is lost may still have been written.
+        changed = True
         self.cache.begin_write(keys)
         try:
             result: Mapping[str, Any] = await call.dynamodb(method, req)
+        except AwsError as error:
+            changed = error.status >= 500
+            raise
         finally:
-            # Whatever became of it: an answer that is lost may still have been written.
-            alone = self.cache.end_write(keys)
+            alone = self.cache.end_write(keys, changed=changed)
         return result, alone
 
     def _remember(self, call: Call, key: Hashable, item: Item | None) -> None:

@@ -20,7 +20,8 @@ class ClusterChanged(Event, frozen=True, kw_only=True):
 class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A node. While its status is on the move, `at` is when it will have moved.
 
-    `port` is where it listens, 0 as long as it never did.
+    `port` is where it listens, 0 as long as it never did; `paid_until` how far its hours are
+    counted.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str = "creating"
     at: datetime | None = None
     port: int = 0
+    paid_until: datetime | None = None
 
 
 @record("dax.cluster", key=("account", "region", "name"))

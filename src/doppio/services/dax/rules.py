@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from doppio.services.dax import limits
 from doppio.services.dax.errors import (
@@ -32,6 +35,7 @@ _TOPIC = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(r"(\w{3}):([01]\d|2[0-3]):([0-5]\d)-(\w{3}):([01]\d|2[0-3]):([0-5]\d)")
 _WEEK_MINUTES = 7 * 24 * 60
+_HOUR = timedelta(hours=1)
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -171,6 +175,14 @@ def zones_for(
             "The number of Availability Zones must equal the number of nodes."
         )
     return list(wanted)
+
+
+def paid(node: Node, now: datetime) -> Node:
+    """A node whose hours are counted up to now: each counts when it begins."""
+    until = node.paid_until or now
+    if now < until:
+        return node
+    return replace(node, paid_until=until + (int((now - until) / _HOUR) + 1) * _HOUR)
 
 
 def leaving(cluster: Cluster, count: int, ids: Sequence[str], zones: Sequence[str]) -> list[str]:

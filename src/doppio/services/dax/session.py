@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 from doppio.kernel import regions
 from doppio.kernel.context import Context
+from doppio.kernel.door import unavailable
+from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from doppio.services.dax import limits, reads, writes
 from doppio.services.dax.answering import SUCCESS, error_answer
 from doppio.services.dax.calls import Call, values_of
@@ -20,7 +22,7 @@ from doppio.services.dax.credentials import Authorization, speaker, verified
 from doppio.services.dax.engine import Engine
 from doppio.services.dax.options import array, blob, text
 from doppio.services.dax.records import Cluster
-from doppio.wire.errors import AccessDenied, AwsError
+from doppio.wire.errors import AccessDenied, AwsError, Throttled
 
 MAGIC = "J7yne5G"
 _GREETING_VALUES = 5
@@ -41,10 +43,14 @@ class Method(NamedTuple):
 
 
 class Stream(Protocol):
-    """A connection's two ways; `local` is the address that the client has reached."""
+    """A connection's two ways; `local` is the address that the client has reached.
+
+    `secure` is the version of TLS, empty without.
+    """
 
     local: str
     remote: str
+    secure: str
 
     async def read(self) -> bytes:
         """What has come, nothing when there is no more."""
@@ -96,16 +102,22 @@ class Session:
                     raise BadWire("no such service")
                 if not await self._request(reader.value()):
                     return
-        except BadWire:
+        except (BadWire, StoreClosed):
+            # What is no request, or a cloud that is closing.
             return
 
     async def _greeted(self) -> bool:
-        greeting = await self._values(_GREETING_VALUES)
-        if greeting is None:
+        # Who speaks something else hears at once that nobody understands it.
+        magic = await self._values(1)
+        if magic is None:
             return False
-        reader = Reader(greeting)
-        if reader.value() != MAGIC or reader.value() != 0:
+        if Reader(magic).value() != MAGIC:
             raise BadWire("no client of DAX's")
+        more = await self._values(_GREETING_VALUES - 1)
+        if more is None:
+            return False
+        if Reader(more).value() != 0:
+            raise BadWire("no such layers")
         return True
 
     async def _values(self, count: int) -> bytes | None:
@@ -190,9 +202,8 @@ class Session:
             if self._refused is not None:
                 raise self._refused
             ctx = ctx.derive(await speaker(ctx, self._said))
-            ctx.request_id, ctx.source_ip, ctx.user_agent = (
-                request_id, self._stream.remote, self._agent,
-            )  # fmt: skip
+            ctx.request_id, ctx.user_agent = request_id, self._agent
+            ctx.source_ip, ctx.secure = self._stream.remote, self._stream.secure
             if ctx.caller.account != cluster.account:
                 raise AccessDenied(
                     f"User: {ctx.caller.arn} is not authorized to use cluster: {cluster.arn}"
@@ -211,6 +222,13 @@ class Session:
             if error.code in _THROTTLES and call is not None:
                 call.count("ThrottledRequestCount")
             return error_answer(error, request_id)
+        except Conflict:
+            return error_answer(
+                Throttled("Too many requests at once; please try again."), request_id
+            )
+        except (StoreFull, StoreClosed) as error:
+            _failed(call, method, 503)
+            return error_answer(unavailable(error), request_id)
 
     async def _help(self, call: Call, number: int, args: list[Any]) -> bytes:
         """What clients ask so that they can write their requests."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from doppio.services.dax.records import Cluster, Node
 
-# Where every cloud's own servers listen.
-ADDRESS = "localhost"
+# Where every cloud listens. Not a name: clients of DAX ask a name server for it, not the machine.
+ADDRESS = "127.0.0.1"
 
 
 def shown(cluster: Cluster) -> dict[str, Any]:

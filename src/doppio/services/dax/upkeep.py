@@ -6,7 +6,6 @@ found where it was. A port that somebody else has now is waited for: clients kno
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.controller import Again, Controller, Key
 from doppio.kernel.events import Event
-from doppio.services.dax import limits
+from doppio.services.dax import limits, rules
 from doppio.services.dax.happenings import happened
 from doppio.services.dax.records import (
     AttributeList,
@@ -27,8 +26,8 @@ from doppio.services.dax.records import (
 )
 from doppio.services.dax.serving import Serving
 
-_log = logging.getLogger("doppio.dax")
 _ROWS_A_TIME = 500
+_HOUR = timedelta(hours=1)
 
 
 class Upkeep(Controller[Cluster]):
@@ -53,7 +52,8 @@ class Upkeep(Controller[Cluster]):
         moved, all_listen = await _moved(ctx, serving, cluster, now)
         if moved != cluster:
             await _settle(ctx, cluster, moved)
-        waits = [one.at for one in moved.nodes if one.at is not None]
+        moments = [moment for one in moved.nodes for moment in (one.at, one.paid_until)]
+        waits = [one for one in moments if one is not None]
         if not all_listen:
             waits.append(now + limits.PORT_PAUSE)
         return Again(at=max(min(waits), now)) if waits else None
@@ -83,6 +83,7 @@ async def _moved(
                 all_listen = False
             else:
                 node = replace(node, port=port, status="available", at=None)
+                node = rules.paid(node, now)
         nodes.append(node)
     found = replace(cluster, nodes=nodes)
     if any(one.status == "available" for one in nodes):
@@ -108,6 +109,9 @@ async def _settle(ctx: Context, was: Cluster, now: Cluster) -> None:
         if there is None or replace(there, tags={}) != replace(was, tags={}):
             return
         tx.put(replace(now, tags=there.tags))
+        hours = _hours(was, now)
+        if hours:
+            tx.meter(f"NodeUsage:{now.node_type}", hours)
         if was.status == "creating" and now.status == "available":
             await happened(tx, now, "Cluster created.")
             return
@@ -124,6 +128,17 @@ async def _settle(ctx: Context, was: Cluster, now: Cluster) -> None:
         await happened(tx, now, *told)
 
     await ctx.transact(settle)
+
+
+def _hours(was: Cluster, now: Cluster) -> float:
+    """How many hours of nodes have begun."""
+    before = {one.id: one.paid_until for one in was.nodes}
+    hours = 0.0
+    for node in now.nodes:
+        if node.paid_until is not None and node.paid_until != before.get(node.id):
+            since = before.get(node.id) or node.paid_until - _HOUR
+            hours += (node.paid_until - since) / _HOUR
+    return hours
 
 
 async def _delete(ctx: Context, cluster: Cluster) -> None:
