@@ -83,4 +83,7 @@ def test_a_split_and_the_merge_of_its_halves_cover_what_the_shard_covered() -> N
     assert not adjacent(low, halved.open_shards[0])
     again = merge(halved, high, low, AT)
     assert ranges(again) == ranges(one)
-    assert (again.open_shards[-1].parent, again.open_shards[-1].adjacent) == (high.number, low.number)
+    assert (again.open_shards[-1].parent, again.open_shards[-1].adjacent) == (
+        high.number,
+        low.number,
+    )

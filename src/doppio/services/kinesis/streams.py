@@ -214,9 +214,7 @@ def _check_on_demand(req: Any, mode: str) -> None:
 def check_no_warmth(req: Any) -> None:
     """Refuse to be ready for a throughput: it takes an account that has committed itself to pay."""
     if "WarmThroughputMiBps" in req:
-        raise NotImplementedByDoppio(
-            "kinesis: WarmThroughputMiBps exists in AWS and not yet here"
-        )
+        raise NotImplementedByDoppio("kinesis: WarmThroughputMiBps exists in AWS and not yet here")
 
 
 def _check_hours(stream: Stream, hours: int) -> None:
