@@ -199,3 +199,27 @@ async def test_inline_policies_come_back_as_they_were_put(world: World) -> None:
         iam(world, "put_user_policy", UserName="barista", PolicyName="huge", PolicyDocument=huge)
     )
     assert error.code == "LimitExceeded"
+
+
+@told
+async def test_what_is_no_policy_is_refused_wherever_one_is_given(world: World) -> None:
+    await iam(world, "create_user", UserName="anna")
+    older = document("sqs:*").replace("2012-10-17", "2008-10-17")
+    whole = {"PolicyName": "other"}
+    inline = {"UserName": "anna", "PolicyName": "menu"}
+    said = "Policy document must be version 2012-10-17 or greater."
+    assert await refusal(iam(world, "create_policy", **whole, PolicyDocument=older)) == (
+        "MalformedPolicyDocument", said
+    )  # fmt: skip
+    arn = await create(world, text=document("sqs:*"))
+    assert (
+        await refusal(iam(world, "create_policy_version", PolicyArn=arn, PolicyDocument=older))
+    )[1] == said
+    await iam(world, "put_user_policy", **inline, PolicyDocument=older)
+    broken = document("sqs:*").replace('"*"', '"arn:aws:s3::cafe"')
+    for method, names in (("create_policy", whole), ("put_user_policy", inline)):
+        assert await refusal(iam(world, method, **names, PolicyDocument=broken)) == (
+            "MalformedPolicyDocument", "The policy failed legacy parsing",
+        )  # fmt: skip
+    kept = await iam(world, "get_user_policy", UserName="anna", PolicyName="menu")
+    assert json.loads(unquote(kept["PolicyDocument"]))["Version"] == "2008-10-17"

@@ -190,6 +190,11 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
+def is_moment(text: str) -> bool:
+    """Whether a text is a moment, as policies write it."""
+    return _moment(text) is not None
+
+
 def _bool(value: str, want: str, context: Mapping[str, Any]) -> bool:
     return value.lower() == want.lower()
 

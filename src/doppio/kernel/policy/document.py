@@ -66,7 +66,7 @@ class Policy:
     def __init__(self, name: str, document: Mapping[str, Any]) -> None:
         self.name = name
         self.document = document
-        statements = _list(document["Statement"])
+        statements = many(document["Statement"])
         if document.get("Version") != VERSIONS[0]:
             statements = [_without_variables(statement) for statement in statements]
         self.statements = tuple(Statement(number, raw) for number, raw in enumerate(statements, 1))
@@ -109,7 +109,7 @@ def _without_variables(statement: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(values: Any) -> Any:
-    return [one.replace("${", "${$}{") if isinstance(one, str) else one for one in _list(values)]
+    return [one.replace("${", "${$}{") if isinstance(one, str) else one for one in many(values)]
 
 
 def _condition_keys(statements: list[Mapping[str, Any]]) -> frozenset[str] | None:
@@ -129,7 +129,7 @@ def compile_policy(document: str | Mapping[str, Any], name: str = "") -> Policy:
     try:
         return Policy(name, raw)
     except UnknownOperator as error:
-        raise MalformedPolicy(f"Syntax errors in policy. Invalid operator: {error}") from error
+        raise MalformedPolicy("Syntax errors in policy.") from error
 
 
 def check(document: str | Mapping[str, Any], *, principal: bool | None = None) -> Mapping[str, Any]:
@@ -141,7 +141,7 @@ def check(document: str | Mapping[str, Any], *, principal: bool | None = None) -
     if isinstance(document, str):
         try:
             raw = json.loads(document)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise MalformedPolicy("This policy contains invalid Json") from error
     if not isinstance(raw, Mapping):
         raise MalformedPolicy("Syntax errors in policy.")
@@ -165,6 +165,8 @@ def check(document: str | Mapping[str, Any], *, principal: bool | None = None) -
 def _check_statement(statement: Any, principal: bool | None) -> None:
     if not isinstance(statement, Mapping) or not set(statement) <= _STATEMENT_KEYS:
         raise MalformedPolicy("Syntax errors in policy.")
+    if not isinstance(statement.get("Sid", ""), str):
+        raise MalformedPolicy("Syntax errors in policy.")
     if statement.get("Effect") not in ("Allow", "Deny"):
         raise MalformedPolicy("Syntax errors in policy.")
     named = "Principal" in statement or "NotPrincipal" in statement
@@ -174,16 +176,20 @@ def _check_statement(statement: Any, principal: bool | None) -> None:
         raise MalformedPolicy("Policy document should not specify a principal.")
     if ("Action" in statement) == ("NotAction" in statement):
         raise MalformedPolicy("Policy statement must contain actions.")
-    for action in _list(statement.get("Action", statement.get("NotAction"))):
+    actions_given = many(statement.get("Action", statement.get("NotAction")))
+    if not actions_given:
+        raise MalformedPolicy("Policy statement must contain actions.")
+    for action in actions_given:
         if not isinstance(action, str) or (action != "*" and ":" not in action):
             raise MalformedPolicy(
                 "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
             )
     if "Resource" in statement and "NotResource" in statement:
         raise MalformedPolicy("Syntax errors in policy.")
-    if "Resource" not in statement and "NotResource" not in statement and not named:
+    resources = many(statement.get("Resource", statement.get("NotResource", [])))
+    if not resources and not named:
         raise MalformedPolicy("Policy statement must contain resources.")
-    for resource in _list(statement.get("Resource", statement.get("NotResource", []))):
+    for resource in resources:
         if not isinstance(resource, str):
             raise MalformedPolicy("Syntax errors in policy.")
         if resource != "*" and not resource.startswith(("arn:", "*", "${")):
@@ -195,7 +201,8 @@ def _check_statement(statement: Any, principal: bool | None) -> None:
         raise MalformedPolicy("Syntax errors in policy.")
 
 
-def _list(value: Any) -> list[Any]:
+def many(value: Any) -> list[Any]:
+    """A list of one where there is no list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -203,16 +210,16 @@ def _either(
     raw: Mapping[str, Any], name: str, make: Callable[[list[str]], Callable[[str], bool]]
 ) -> Callable[[str], bool]:
     if name in raw:
-        return make(_list(raw[name]))
-    test = make(_list(raw[f"Not{name}"]))
+        return make(many(raw[name]))
+    test = make(many(raw[f"Not{name}"]))
     return lambda text: not test(text)
 
 
 def _resource(raw: Mapping[str, Any]) -> Matches:
     if "Resource" in raw:
-        return arns(_list(raw["Resource"]))
+        return arns(many(raw["Resource"]))
     if "NotResource" in raw:
-        test = arns(_list(raw["NotResource"]))
+        test = arns(many(raw["NotResource"]))
         return lambda arn, context: not test(arn, context)
     # A trust policy names no resource: it hangs on the one that it speaks of.
     return lambda arn, context: True
@@ -236,14 +243,14 @@ class Who:
         self._negated = negated
         self._anyone = named == "*"
         groups = named if isinstance(named, Mapping) else {}
-        aws = [str(one) for one in _list(groups.get("AWS", []))]
+        aws = [str(one) for one in many(groups.get("AWS", []))]
         self._anyone = self._anyone or "*" in aws
         self._accounts = {_account_of(one) for one in aws if _account_of(one)}
         self._arns = {one for one in aws if not _account_of(one) and "*" not in one}
         self._patterns = [wildcard(one) for one in aws if "*" in one and one != "*"]
-        self._services = {str(one) for one in _list(groups.get("Service", []))}
-        self._canonical = {str(one) for one in _list(groups.get("CanonicalUser", []))}
-        self._federated = {str(one) for one in _list(groups.get("Federated", []))}
+        self._services = {str(one) for one in many(groups.get("Service", []))}
+        self._canonical = {str(one) for one in many(groups.get("CanonicalUser", []))}
+        self._federated = {str(one) for one in many(groups.get("Federated", []))}
 
     def kind(self, arn: str, account: str, user_id: str, issuer: str = "") -> str | None:
         """How a principal is named: `exact`, `issuer`, `account`, `anyone`, or not at all (None).

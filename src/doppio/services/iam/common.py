@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.paging import BadToken, page_token, token_key
-from doppio.kernel.policy import MalformedPolicy, compile_policy
-from doppio.kernel.policy.document import check
+from doppio.kernel.policy import MalformedPolicy
+from doppio.kernel.policy.grammar import check_given
 from doppio.services.iam import limits
 from doppio.services.iam.errors import (
     InvalidInput,
@@ -88,11 +88,12 @@ def checked_path(req: Mapping[str, Any], member: str = "Path", default: str = "/
     return str(path)
 
 
-def checked_document(document: str, *, principal: bool | None = False) -> str:
-    """A policy document. Raises MalformedPolicyDocument."""
+def checked_document(
+    document: str, *, principal: bool | None = False, current: bool = False
+) -> str:
+    """A policy document; `current`: of the current version. Raises MalformedPolicyDocument."""
     try:
-        check(document, principal=principal)
-        compile_policy(document)
+        check_given(document, principal=principal, current=current)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(str(error)) from error
     return document

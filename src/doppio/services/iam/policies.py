@@ -342,7 +342,7 @@ def version_to_wire(version: Version, default: str, *, whole: bool = True) -> di
 
 
 def _document(document: str) -> str:
-    checked_document(document)
+    checked_document(document, current=True)
     if document_chars(document) > limits.MANAGED_POLICY_CHARS_MAX:
         raise LimitExceeded(
             f"Cannot exceed quota for PolicySize: {limits.MANAGED_POLICY_CHARS_MAX}"

@@ -11,7 +11,7 @@ from doppio.kernel import tags
 from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context
 from doppio.kernel.policy import MalformedPolicy, PolicySet
-from doppio.kernel.policy.document import check
+from doppio.kernel.policy.grammar import check_given
 from doppio.kernel.service import Need
 from doppio.services.iam.ports import (
     TRANSITIVE,
@@ -140,8 +140,7 @@ def session_policies(req: Mapping[str, Any]) -> tuple[str, ...]:
     if document is None:
         return ()
     try:
-        check(document, principal=False)
-        compile_policy(document)
+        check_given(document)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(str(error)) from error
     return (document,)
