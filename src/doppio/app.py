@@ -40,6 +40,8 @@ from doppio.kernel.metrics import Metrics, Sampling
 from doppio.kernel.records import record
 from doppio.kernel.service import Need, Service
 from doppio.kernel.store import Conflict, Store, StoreClosed, StoreCorrupt, StoreFull
+from doppio.kernel.tag_rules import TOPIC as TAG_RULES
+from doppio.kernel.tag_rules import TagKeeper
 from doppio.kernel.trail import Trails
 from doppio.kernel.uses import Uses
 from doppio.kernel.wakers import Wakers
@@ -112,7 +114,8 @@ class Cloud:
         self.identities: Identities = self._find_identities()
         # Every call passes here.
         self._trails = Trails(self.store, self.context_for)
-        self.enter = Door(self.services, self._authoriser, self._trails).enter
+        self._tags = TagKeeper()
+        self.enter = Door(self.services, self._authoriser, self._trails, self._tags).enter
         self._jobs = JobRunner(self, self._job_handler, self.context_for)
         self._dispatcher = Dispatcher(self, self.context_for)
         self._tasks: list[asyncio.Task[None]] = []
@@ -122,6 +125,7 @@ class Cloud:
         self.store.listen(self.wakers.ring)
         self.wakers.on("resource", self._authoriser.heard)
         self.wakers.on(GUARDRAIL, self.guardrails.heard)
+        self.wakers.on(TAG_RULES, self._tags.heard)
         self._trails.start(self.wakers)
         self.wakers.on("clock", lambda _: self._reload_clock())
         saved = await self.context_for("", "").read().get(SavedClock, "cloud")

@@ -14,6 +14,7 @@ from doppio.kernel.authorise import Authoriser
 from doppio.kernel.context import TRIES_MAX, Context, step_aside
 from doppio.kernel.service import Service
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
+from doppio.kernel.tag_rules import TagKeeper
 from doppio.kernel.trail import Trails
 from doppio.wire import model
 from doppio.wire.errors import (
@@ -57,9 +58,14 @@ class Door:
     """Validates, authorises, runs and records calls."""
 
     def __init__(
-        self, services: Mapping[str, Service], authoriser: Authoriser, trails: Trails
+        self,
+        services: Mapping[str, Service],
+        authoriser: Authoriser,
+        trails: Trails,
+        tags: TagKeeper,
     ) -> None:
         self._services = services
+        self._tags = tags
         self._authoriser = authoriser
         self._trails = trails
         self._ways: dict[tuple[str, str], _Way] = {}
@@ -97,7 +103,10 @@ class Door:
                 and (meant := way.readdress(ctx, way.name, req)) is not None
             ):
                 req = await meant
-            await self._authoriser.check(ctx, way.needs(ctx, way.name, req))
+            needs = way.needs(ctx, way.name, req)
+            await self._authoriser.check(ctx, needs)
+            if self._tags.wanted:
+                await self._tags.check(ctx, way.name, req, needs)
             result = await way.run(ctx, req)
         except Conflict:
             return await self._again(ctx, way, req)

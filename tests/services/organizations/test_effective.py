@@ -86,14 +86,3 @@ async def test_accounts_whose_policies_do_not_fit_together_are_found(world: Worl
     await orgs(world, "disable_policy_type", RootId=root, PolicyType=TAGS)
     gone = orgs(world, "list_accounts_with_invalid_effective_policy", PolicyType=TAGS)
     assert (await refusal(gone))[0] == "EffectivePolicyNotFoundException"
-
-
-@told
-async def test_what_we_do_not_enforce_is_refused(world: World) -> None:
-    await organization(world)
-    enforced = tags(tag_key={"@@assign": "Team"}, enforced_for={"@@assign": ["s3:bucket"]})
-    blocked = json.dumps({"s3_attributes": {"public_access_block_configuration": {
-        "@@assign": "all"
-    }}})  # fmt: skip
-    for content, kind in ((enforced, TAGS), (blocked, "S3_POLICY")):
-        assert (await refusal(policy(world, content, kind=kind)))[0] == "NotImplemented"

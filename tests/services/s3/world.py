@@ -24,6 +24,7 @@ from doppio.kernel.meter import usage, usage_key
 from doppio.kernel.metrics import Metrics
 from doppio.kernel.service import Need
 from doppio.kernel.store import Store
+from doppio.kernel.tag_rules import TagKeeper
 from doppio.kernel.trail import Trails
 from doppio.kernel.uses import Uses
 from doppio.kernel.wakers import Wakers
@@ -54,7 +55,8 @@ class World:
         self.guardrails = Guardrails()
         self.authoriser = Authoriser(self.guardrails)
         self.own_ciphers: dict[str, Any] = {}
-        self.door = Door({"s3": SERVICE}, self.authoriser, Trails(self.store, self.context_for))
+        trails = Trails(self.store, self.context_for)
+        self.door = Door({"s3": SERVICE}, self.authoriser, trails, TagKeeper())
         self.jobs = JobRunner(self, SERVICE.jobs.get, self.context_for)
 
     async def start(self) -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.organizations import limits, tree
+from doppio.services.organizations.consequences import follow
 from doppio.services.organizations.errors import (
     DuplicatePolicyAttachment,
     PolicyNotAttached,
@@ -70,6 +71,7 @@ class Attachments:
             organization = tx.put(replace(organization, enabled=enabled))
             for name in await _targets(tx, organization):
                 await end(tx, organization, name, kind)
+            await follow(tx, organization, organization.root, kind)
         return {"Root": root_to_wire(organization)}  # type: ignore[typeddict-item]
 
     async def attach_policy(self, ctx: Context, req: w.AttachPolicyRequest) -> None:
@@ -91,6 +93,7 @@ class Attachments:
                     "to the specified target.",
                 )
             await hang(tx, organization, name, policy)
+            await follow(tx, organization, name, policy.type)
 
     async def detach_policy(self, ctx: Context, req: w.DetachPolicyRequest) -> None:
         """Take a policy off; the last service control policy must stay."""
@@ -115,6 +118,7 @@ class Attachments:
                 )
             tx.delete(row)
             await guard(tx, organization, name, policy.type)
+            await follow(tx, organization, name, policy.type)
 
     async def list_policies_for_target(
         self, ctx: Context, req: w.ListPoliciesForTargetRequest

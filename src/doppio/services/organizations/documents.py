@@ -12,7 +12,6 @@ from doppio.kernel.policy.document import check
 from doppio.services.organizations.errors import MalformedPolicyDocument, violation
 from doppio.services.organizations.inheritance import CONTROL, problem_of
 from doppio.services.organizations.policy_types import RCP, SCP, TYPES
-from doppio.wire.errors import NotImplementedByDoppio
 
 _TAG_MEMBERS = {"tag_key", "tag_value", "enforced_for", "report_required_tag_for"}
 _VERSION = "2012-10-17"
@@ -76,26 +75,27 @@ def _check_management(kind: str, document: Mapping[str, Any]) -> None:
     if problem_of(document) is not None:
         raise MalformedPolicyDocument()
     if kind == "S3_POLICY":
-        raise NotImplementedByDoppio(
-            "S3 policies of an organization exist in AWS and do not bind buckets in this cloud yet"
-        )
+        _check_s3(document["s3_attributes"])
     if kind == "TAG_POLICY":
         _check_tags(document["tags"])
 
 
 def _check_tags(keys: Mapping[str, Any]) -> None:
-    """A tag policy says keys and values; that it is enforced is what we cannot promise."""
+    """A tag policy says keys, values and where they are enforced, and nothing else."""
     for name, said in keys.items():
         if name.startswith("@@"):
             continue
         if set(said) - _TAG_MEMBERS - {CONTROL}:
             raise MalformedPolicyDocument()
-        if said.get("enforced_for", {}).get("@@assign") or said.get("enforced_for", {}).get(
-            "@@append"
-        ):
-            raise NotImplementedByDoppio(
-                "tag policies with enforced_for exist in AWS and prevent nothing in this cloud yet"
-            )
+
+
+def _check_s3(attributes: Mapping[str, Any]) -> None:
+    """An S3 policy blocks all public access or leaves it to the accounts."""
+    block = attributes.get("public_access_block_configuration", {})
+    if set(attributes) - {"public_access_block_configuration", CONTROL}:
+        raise MalformedPolicyDocument()
+    if block.get("@@assign", "all") not in ("all", "none"):
+        raise MalformedPolicyDocument()
 
 
 def _list(value: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from doppio.kernel.guardrails import Place, forget_place, put_place
 from doppio.kernel.listening import tell
 from doppio.services.iam.ports import linked_arn, make_linked_role, role_of
 from doppio.services.organizations import migration, tree
+from doppio.services.organizations.consequences import follow_account, release
 from doppio.services.organizations.errors import AccessDeniedForDependency
 from doppio.services.organizations.guarding import begin, end
 from doppio.services.organizations.records import ALL, Account, Organization
@@ -65,6 +66,7 @@ async def admit(tx: Tx, organization: Organization, account: Account) -> Account
     )
     await stand(tx, organization, joined)
     await begin(tx, organization, joined.id)
+    await follow_account(tx, organization, joined.id)
     if organization.features == ALL:
         await make_linked_role(tx, account.id, migration.LINKED)
     details = {
@@ -82,6 +84,7 @@ async def dismiss(
     await tx.get(Account, account.id)
     gone = tx.put(replace(account, organization=None, parent=None, joined_at=None, tags={}))
     forget_place(tx, account.id)
+    await release(tx, organization, account.id)
     await migration.gone(tx, organization, account)
     await end(tx, organization, account.id)
     details = {
@@ -95,6 +98,7 @@ async def dismiss(
 async def move(tx: Tx, organization: Organization, account: Account, parent: str) -> None:
     """Put an account below another parent."""
     await stand(tx, organization, tx.put(replace(account, parent=parent)))
+    await follow_account(tx, organization, account.id)
 
 
 async def stand(tx: Tx, organization: Organization, account: Account) -> None:

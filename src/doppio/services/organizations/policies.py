@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.organizations import limits, tree
+from doppio.services.organizations.consequences import follow
 from doppio.services.organizations.documents import check_content
 from doppio.services.organizations.errors import (
     DuplicatePolicy,
@@ -129,6 +130,7 @@ class Policies:
             )  # fmt: skip
             for row in await tx.find(ON, (organization.id, policy.id), limit=limits.ROWS_MAX):
                 await guard(tx, organization, row.target, policy.type)
+                await follow(tx, organization, row.target, policy.type)
         return to_wire(organization, policy)  # type: ignore[return-value]
 
     async def describe_policy(

@@ -15,8 +15,9 @@ import msgspec
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Reader, Tx, index_row_key, row_key
 from doppio.kernel.policy.public import is_public
+from doppio.services.s3.errors import BlockHeld
 from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
-from doppio.services.s3.policies import restricted, tell_policy
+from doppio.services.s3.policies import SETTINGS, restricted, tell_policy
 from doppio.services.s3.records import OWNED, AccessPoint, AccountBlock, MultiRegionPoint
 
 BUCKETS_A_STEP = 500
@@ -29,11 +30,41 @@ async def account_block(reader: Reader, account: str) -> dict[str, bool] | None:
 
 
 async def block_account(tx: Tx, account: str, settings: dict[str, bool] | None) -> None:
-    """Let an account block public access, or nothing any more, in all the buckets it has."""
+    """Let an account block public access, or nothing any more, in all the buckets it has.
+
+    Raises BlockHeld where its organisation says what is blocked.
+    """
+    found = await tx.get(AccountBlock, account)
+    if found is not None and found.held:
+        raise BlockHeld()
     if settings is None:
         tx.delete(AccountBlock(account=account, settings={}))
     else:
         tx.put(AccountBlock(account=account, settings=settings))
+    await _tell(tx, account, settings)
+
+
+async def hold_block(tx: Tx, account: str, *, on: bool) -> None:
+    """Block all public access in an account, whatever it says itself; or leave it to it again."""
+    found = await tx.get(AccountBlock, account)
+    if on == (found is not None and found.held):
+        return
+    if on:
+        settings: dict[str, bool] | None = dict.fromkeys(SETTINGS, True)
+        own = None if found is None else found.settings
+        tx.put(AccountBlock(account=account, settings=dict(settings or {}), held=True, own=own))
+    else:
+        assert found is not None, "it was held"
+        settings = found.own
+        if settings is None:
+            tx.delete(found)
+        else:
+            tx.put(AccountBlock(account=account, settings=settings))
+    await _tell(tx, account, settings)
+
+
+async def _tell(tx: Tx, account: str, settings: dict[str, bool] | None) -> None:
+    """Copy what an account blocks to all through which the public might come."""
     after: bytes | None = None
     while buckets := await tx.find(OWNED, (account,), after=after, limit=BUCKETS_A_STEP):
         for bucket in buckets:

@@ -467,3 +467,14 @@ class UnsupportedMediaType(AwsError):
     code = "UnsupportedMediaType"
     status = 415
     text = "The annotation payload is not valid UTF-8 encoded text."
+
+
+class BlockHeld(AwsError):
+    """An account's block of public access, which its organisation holds by an S3 policy."""
+
+    code = "AccessDenied"
+    status = 403
+    text = (
+        "Access Denied: the account's public access block is managed by an S3 policy of its "
+        "organization."
+    )

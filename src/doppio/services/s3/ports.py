@@ -5,6 +5,7 @@ from __future__ import annotations
 from doppio.services.s3.account_blocks import (
     account_block,
     block_account,
+    hold_block,
     point_is_public,
     tell_point,
 )
@@ -33,6 +34,7 @@ from doppio.services.s3.records import (
 __all__ = [
     "ALIAS_END", "MULTI_REGION_END", "MULTI_REGION_POINTS_MAX", "POINTS_OF", "READY", "RECORDS", "SETTINGS",
     "AccessPoint", "Bucket", "Entry", "Holds", "MultiRegionPoint", "Owned", "PointsHeld", "Route",
-    "account_block", "block_account", "bucket_id", "checked_policy", "entries", "owned",
+    "account_block", "block_account", "bucket_id", "checked_policy", "entries", "hold_block",
+    "owned",
     "point_is_public", "point_named", "replicate", "sums_of", "tell_point", "wide_point_named",
 ]  # fmt: skip

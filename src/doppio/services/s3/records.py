@@ -95,10 +95,15 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @record("s3.account_block", key=("account",))
 class AccountBlock(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account blocks of public access, in all its buckets."""
+    """What an account blocks of public access, in all its buckets.
+
+    `held`: its organisation says so, and `own` is what counts again when it does no more.
+    """
 
     account: str
     settings: dict[str, bool]
+    held: bool = False
+    own: dict[str, bool] | None = None
 
 
 class Blocking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
