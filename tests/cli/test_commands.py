@@ -229,6 +229,28 @@ def test_a_policy_is_suggested_from_what_was_done(server: Server, tmp_path: Path
     assert "There is nothing at" in doppio("policy", "suggest", f"{arn}s", data=data, status=1)
 
 
+def test_signin_prints_the_keys_of_a_user_who_knows_the_password(
+    server: Server, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    iam = client(server.endpoint, "iam")
+    arn = iam.create_user(UserName="barista")["User"]["Arn"]
+    iam.create_login_profile(UserName="barista", Password="Long enough 1")
+    words = ("signin", "000000000000", "barista")
+    wrong = doppio(*words, data=data, status=1, DOPPIO_PASSWORD="Long enough 2")
+    assert "Your authentication information is incorrect." in wrong
+    said = doppio(*words, data=data, DOPPIO_PASSWORD="Long enough 1")
+    found = re.findall(r"export (AWS_[A-Z_]+)=(\S+)", said)
+    assert len(found) == len(said.splitlines()) == 3
+    keys = dict(found)
+    sts = client(
+        server.endpoint, "sts", keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=keys["AWS_SESSION_TOKEN"],
+    )  # fmt: skip
+    assert sts.get_caller_identity()["Arn"] == arn
+    assert "PasswordLastUsed" in iam.get_user(UserName="barista")["User"]
+
+
 def test_mail_shows_what_was_sent_and_its_link_confirms(server: Server, tmp_path: Path) -> None:
     data = tmp_path / "data"
     sns = client(server.endpoint, "sns")

@@ -138,3 +138,18 @@ async def test_what_became_of_a_request_is_told(front: Front) -> None:
 async def test_elsewhere_there_is_nothing(front: Front) -> None:
     assert (await ask(front, "/_doppio/elsewhere"))[0] == 404
     assert (await ask(front, "/_doppio/health", "DELETE"))[0] == 404
+
+
+@fronted
+async def test_a_service_is_asked_beside_its_operations_only_with_the_token(front: Front) -> None:
+    form = {"account": "000000000000", "user": "nobody", "password": "x"}
+    assert (await ask(front, "/_aws/iam/signin", "POST", form))[0] == 403
+    front.gateway.internal.token = "secret"
+    right = {"x_doppio_token": "secret"}
+    assert await ask(front, "/_aws/iam/signin", "POST", form, **right) == (
+        401, {"message": "Your authentication information is incorrect. Please try again."},
+    )  # fmt: skip
+    assert (await ask(front, "/_aws/iam/signin", "POST", [1], **right))[0] == 400
+    for path in ("/_aws/iam/nothing", "/_aws/nothing/signin"):
+        assert (await ask(front, path, "POST", form, **right))[0] == 404
+    assert (await ask(front, "/_aws/iam/signin"))[0] == 404

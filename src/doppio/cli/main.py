@@ -17,6 +17,7 @@ COMMANDS = {
     "zone": "Show Availability Zones, take one down, or up again.",
     "why": "Explain what became of a request.",
     "policy": "Write the policy that somebody needs, from what was really done.",
+    "signin": "Sign in by name and password, as the console does.",
     "mail": "Show what was sent to mailboxes and phones.",
     "logs": "Show the requests of a cloud.",
     "coverage": "Count the operations that this cloud has.",

@@ -19,6 +19,7 @@ from doppio.kernel.audit import LOG, Denial, decode_call
 from doppio.kernel.clock import duration
 from doppio.kernel.meter import usage
 from doppio.kernel.regions import regions, set_zone, zone_id, zones, zones_down
+from doppio.wire.errors import AwsError
 from doppio.wire.http import Request, Response
 
 TOKEN_HEADER = "x-doppio-token"
@@ -65,7 +66,25 @@ class Internal:
             return await self._set_clock(request)
         if request.method == "POST" and path == "/_doppio/zones":
             return await self._set_zone(request)
+        if request.method == "POST" and path.startswith(PAGES):
+            return await self._post(request, path.removeprefix(PAGES))
         return _json({"message": f"There is nothing at {request.path}."}, 404)
+
+    async def _post(self, request: Request, name: str) -> Response:
+        service = self._cloud.services.get(name.partition("/")[0])
+        post = None if service is None else service.posts.get(name)
+        if post is None:
+            return _json({"message": f"There is nothing at {PAGES}{name}."}, 404)
+        refused = self._refused(request)
+        if refused is not None:
+            return refused
+        try:
+            asked = msgspec.json.decode(request.body.whole or b"{}", type=dict[str, Any])
+            return _json(await post(self._cloud.context_for("", "us-east-1"), asked))
+        except msgspec.DecodeError as error:
+            return _json({"message": str(error)}, 400)
+        except AwsError as error:
+            return _json({"message": error.message}, error.status)
 
     async def _page(self, name: str) -> Response:
         service = self._cloud.services.get(name.partition("/")[0])

@@ -50,6 +50,8 @@ TOKEN = "doppio:sessiontoken"
 EXPRESS = "doppio:s3express"
 DEFAULT_REGIONS_ALONE = "doppio:defaultregions"
 BY_GLOBAL_ENDPOINT = "doppio:globalendpoint"
+# The session is the console's, which may ask IAM without MFA.
+SIGNED_IN = "doppio:signedin"
 # And the ARN of the role or user whose session it is, with the path that a session's ARN has not.
 ISSUER = "doppio:issuer"
 

@@ -89,6 +89,9 @@ CrossOrigins = Callable[
 # What anybody may read of a service by a plain GET below `/_aws/`: the bytes and their type, by
 # the context and what follows the page's name in the path; None where there is nothing.
 Page = Callable[["Context", str], Awaitable["tuple[bytes, str] | None"]]
+# What who holds the cloud's token may ask of a service beside AWS's operations, by a POST below
+# `/_aws/`; both sides are JSON. Raises AwsError.
+Post = Callable[["Context", Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 Needs = Callable[["Context", str, Mapping[str, Any]], Sequence[Need]]
 # What a request means by a name that leads elsewhere: the request as it is meant, to be awaited; None
 # where every name is the resource's own, which is nearly always.
@@ -102,6 +105,7 @@ class Service:
     operation takes; without it, `name:Operation` on `*`. `data_events` are the operations that
     CloudTrail counts as data events. `anonymous` are those that need no signature.
     `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
+    `posts` are what who holds the cloud's token may ask there.
     `cross_origin` answers browsers that ask for pages of other sites; `web` is what browsers may
     ask without speaking the service's protocol. `witness` makes what keeps a cloud's access logs.
     `readdress` finds what a request means by a name that leads to another resource.
@@ -121,6 +125,7 @@ class Service:
         subscriptions: Iterable[Subscription] = (),
         identities: Callable[[Any], Identities] | None = None,
         pages: Mapping[str, Page] | None = None,
+        posts: Mapping[str, Post] | None = None,
         cross_origin: CrossOrigins | None = None,
         web: Web | None = None,
         witness: Callable[[Any], Witness] | None = None,
@@ -137,6 +142,7 @@ class Service:
         self.subscriptions = tuple(subscriptions)
         self.identities = identities
         self.pages = dict(pages or {})
+        self.posts = dict(posts or {})
         self.cross_origin = cross_origin
         self.web = web
         self.witness = witness

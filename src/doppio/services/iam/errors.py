@@ -158,6 +158,14 @@ class CredentialReportExpired(AwsError):
     text = "The most recent credential report has expired. Please generate a new one."
 
 
+class SignInRefused(AwsError):
+    """Somebody who is not let in by name and password."""
+
+    code = "SignInRefused"
+    status = 401
+    text = "Your authentication information is incorrect. Please try again."
+
+
 class NotSupportedService(AwsError):
     """A service that has no credentials of its own."""
 

@@ -15,6 +15,7 @@ from doppio.kernel.identity import (
     DEFAULT_REGIONS_ALONE,
     EXPRESS,
     ISSUER,
+    SIGNED_IN,
     TOKEN,
     Caller,
     Credential,
@@ -216,6 +217,8 @@ class Identities:
         if session.narrowed:
             caller = replace(caller, policies=_narrowed(caller, session))
         said: dict[str, Any] = {TOKEN: token}
+        if session.signed_in:
+            said[SIGNED_IN] = True
         if session.default_regions:
             said[DEFAULT_REGIONS_ALONE] = True
         caller = replace(caller, session={**caller.session, **said})

@@ -1,4 +1,4 @@
-"""IAM login profiles: the password with which a user will sign in to the console.
+"""IAM login profiles: the password with which a user signs in (`sign_in`).
 
 Only a salted hash of it is kept. What a password must be, the account's password policy says.
 """

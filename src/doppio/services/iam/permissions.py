@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from doppio.kernel.context import Context
+from doppio.kernel.identity import SIGNED_IN
 from doppio.kernel.policy import PolicySet
 from doppio.kernel.service import Need, Operation
 from doppio.services.iam.attachments import managed
@@ -85,7 +86,7 @@ _OWN = frozenset({
 })  # fmt: skip
 _PASSWORD_OWN = frozenset({"ChangePassword", "GetAccountPasswordPolicy"})
 # In the sessions of those who may use IAM though they come with temporary credentials.
-_FREE = frozenset({DELEGATED, ROOT_TASK})
+_FREE = frozenset({DELEGATED, ROOT_TASK, SIGNED_IN})
 # What the owner of a delegation request may do with it by default.
 _OWNERS = frozenset({
     "GetDelegationRequest", "GetHumanReadableSummary", "UpdateDelegationRequest",
@@ -263,7 +264,8 @@ def _tag_keys(entity: object) -> dict[str, str]:
 def _check_session(ctx: Context) -> None:
     """A user's own temporary credentials may use IAM only after MFA, a federated user's never.
 
-    What has been delegated may: to make roles is what it is often for. So may root on a task.
+    What has been delegated may: to make roles is what it is often for. So may root on a task, and
+    the console's sessions.
     """
     caller = ctx.caller
     temporary = (caller.access_key or "").startswith("ASIA") and _FREE.isdisjoint(caller.session)

@@ -31,6 +31,7 @@ from doppio.services.iam.roles import Roles
 from doppio.services.iam.root_access import RootAccess
 from doppio.services.iam.saml_providers import SamlProviders
 from doppio.services.iam.server_certificates import ServerCertificates
+from doppio.services.iam.sign_in import SIGN_IN, sign_in
 from doppio.services.iam.simulation import Simulation
 from doppio.services.iam.suggestions import SUGGESTED, suggested_page
 from doppio.services.iam.users import Users
@@ -56,6 +57,7 @@ SERVICE = Service(
         JOB: delete_linked_role, GENERATE: generate, TELL: tell_requestor,
         FORGET: forget_delegation,
     },
+    posts={SIGN_IN: sign_in},
     pages={SUGGESTED: suggested_page},
 )  # fmt: skip
 SERVICE.operations.update(

@@ -31,7 +31,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     another. The root user's sessions have no `user` and no `owner`.
     `claims` are the condition keys by which an identity provider has vouched for the session.
     `policies` are session policy documents, `policy_arns` managed policies that act as such.
-    `default_regions`: it counts in the Regions alone that every account has.
+    `default_regions`: it counts in the Regions alone that every account has. `signed_in`: it is the
+    console's, by name and password.
     `narrowed` are the documents by which it has been scoped down, one after the other, and
     `padding` says nothing: somebody wanted a long token.
     """
@@ -55,6 +56,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     express: dict[str, str] = {}
     narrowed: tuple[str, ...] = ()
     default_regions: bool = False
+    signed_in: bool = False
     padding: str = ""
 
 

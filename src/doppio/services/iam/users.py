@@ -38,9 +38,13 @@ if TYPE_CHECKING:
     from doppio._stubs import iam as w
 
 
-def to_wire(user: User, *, whole: bool = True) -> dict[str, Any]:
+def to_wire(
+    user: User, *, whole: bool = True, profile: LoginProfile | None = None
+) -> dict[str, Any]:
     """A user; lists leave tags and boundary out."""
     shown = entity_to_wire("User", user)
+    if profile is not None and profile.used_at is not None:
+        shown["PasswordLastUsed"] = profile.used_at
     if whole:
         shown.update(boundary_to_wire(user.boundary))
         if user.tags:
@@ -78,13 +82,21 @@ class Users:
                     "Must specify userName when calling with non-User credentials"
                 )
             name = ctx.caller.arn.rpartition("/")[2]
-        return {"User": to_wire(await holder(ctx.read(), ctx, "User", name))}  # type: ignore[typeddict-item]
+        reader = ctx.read()
+        user = await holder(reader, ctx, "User", name)
+        profile = await reader.get(LoginProfile, ctx.account, user.name)
+        return {"User": to_wire(user, profile=profile)}  # type: ignore[typeddict-item]
 
     async def list_users(self, ctx: Context, req: w.ListUsersRequest) -> w.ListUsersResponse:
         """The account's users by name."""
-        rows = await ctx.read().list(User, (ctx.account,), limit=limits.ROWS_MAX)
-        shown = under(req, rows)
-        return page(req, shown, "Users", lambda row: to_wire(row, whole=False), "users")  # type: ignore[return-value]
+        reader, where = ctx.read(), (ctx.account,)
+        rows = await reader.list(User, where, limit=limits.ROWS_MAX)
+        found = await reader.list(LoginProfile, where, limit=limits.ROWS_MAX)
+        profiles = {profile.user: profile for profile in found}
+        return page(  # type: ignore[return-value]
+            req, under(req, rows), "Users",
+            lambda row: to_wire(row, whole=False, profile=profiles.get(row.name)), "users",
+        )  # fmt: skip
 
     async def update_user(self, ctx: Context, req: w.UpdateUserRequest) -> None:
         """Give a user another name or path; its id and what it holds stay."""
