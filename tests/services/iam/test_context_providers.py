@@ -144,3 +144,33 @@ def test_claims_become_keys_and_those_that_are_missing_or_too_long_do_not() -> N
     with pytest.raises(LookupError):
         propagated(provider, OIDC, "id.example.com", {}.get)
     assert propagated_to_wire(propagated(None, OIDC, "id.example.com", claims.get)) == {}
+
+
+@told
+async def test_who_may_make_a_provider_vouch_for_end_users_is_asked_of_its_own(
+    world: World,
+) -> None:
+    allowed = {
+        "Bool": {"iam:EnableIdentityPropagation": "true"},
+        "StringEquals": {"iam:RequestIdentityProviderIssuers": "id.example.com"},
+    }
+    waiter = await user(
+        world, "waiter", document("iam:CreateOpenIDConnectProvider", Condition=allowed),
+        document("iam:UpdateOpenIDConnectProvider",
+                 Condition={"StringEquals": {"iam:ResourceIdentityProviderIssuers": "id.example.com"}}),
+    )  # fmt: skip
+    make = "create_open_id_connect_provider"
+    for url, more, status in (
+        ("https://id.example.com", {}, 403),
+        ("https://other.example.com", {"ContextProvider": ASKED}, 403),
+        ("https://id.example.com", {"ContextProvider": ASKED}, 0),
+    ):
+        call = world.call("iam", make, caller=waiter, Url=url, **more)
+        if status:
+            assert (await refused(call)).status == status
+        else:
+            assert await call
+    await world.call(
+        "iam", "update_open_id_connect_provider", caller=waiter, OpenIDConnectProviderArn=OIDC,
+        RemoveContextProvider=True,
+    )  # fmt: skip

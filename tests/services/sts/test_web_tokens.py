@@ -150,6 +150,11 @@ async def test_nobody_is_vouched_for_where_the_account_has_not_said_so(world: Wo
         ({"SigningAlgorithm": "HS256"}, "ValidationError"),
         ({"Scope": "read"}, "ValidationError"),
         ({"SubjectMode": "OriginIdentity"}, "ValidationError"),
+        ({"SubjectMode": "OriginIdentity", "Scope": "read read"}, "ValidationError"),
+        (
+            {"SubjectMode": "OriginIdentity", "Scope": "read", "Audience": ["a", "b"]},
+            "ValidationError",
+        ),
         ({"DurationSeconds": 59}, "ValidationException"),
         ({"DurationSeconds": 3601}, "ValidationException"),
         ({"Tags": [{"Key": "a", "Value": ""}, {"Key": "A", "Value": ""}]}, "InvalidParameterValue"),

@@ -236,6 +236,11 @@ def _request_keys(operation: str, req: Mapping[str, Any]) -> dict[str, Any]:
     keys: dict[str, Any] = {}
     if operation.startswith(("Attach", "Detach")):
         keys["iam:policyarn"] = req["PolicyArn"]
+    if operation == "CreateOpenIDConnectProvider":
+        keys["iam:requestidentityproviderissuers"] = req["Url"].partition("://")[2] or req["Url"]
+    if "OpenIDConnectProviderArn" in req:
+        url = req["OpenIDConnectProviderArn"].partition(":oidc-provider/")[2]
+        keys["iam:resourceidentityproviderissuers"] = url
     if "OrganizationsPolicyId" in req:
         keys["iam:organizationspolicyid"] = req["OrganizationsPolicyId"]
     if "AWSServiceName" in req:

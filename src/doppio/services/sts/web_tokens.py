@@ -22,13 +22,14 @@ from doppio.services.sts.errors import (
     ValidationError,
 )
 from doppio.services.sts.grants import tag_conditions
+from doppio.services.sts.origins import origin_subject
 from doppio.services.sts.token_keys import ALGORITHMS, signed, signing_key
 
 if TYPE_CHECKING:
     from doppio._stubs import sts as w
 
 _NAMESPACE = "https://sts.amazonaws.com/"
-_OWN = "AWSIdentity"
+_OWN, _ORIGIN = "AWSIdentity", "OriginIdentity"
 
 
 class WebTokens:
@@ -51,7 +52,10 @@ class WebTokens:
         ends = now + timedelta(seconds=seconds)
         audience = list(req["Audience"])
         principal, owned = await principal_of(ctx, session)
-        said = about(ctx, session)
+        said, subject = about(ctx, session), principal
+        if req.get("SubjectMode") == _ORIGIN:
+            subject = origin_subject({} if session is None else session.claims)
+            said["subject_mode"] = _ORIGIN
         said["principal_id"] = principal
         place = await place_of(ctx.read(), ctx.account)
         if place is not None:
@@ -64,13 +68,15 @@ class WebTokens:
             said["request_tags"] = tags.from_list(req["Tags"])
         claims = {
             "aud": audience[0] if len(audience) == 1 else audience,
-            "sub": principal,
+            "sub": subject,
             _NAMESPACE: said,
             "iss": issuer_url(ctx, federation),
             "exp": int(ends.timestamp()),
             "iat": int(now.timestamp()),
             "jti": ctx.new_id(),
         }
+        if "Scope" in req:
+            claims["scope"] = req["Scope"]
         return {"WebIdentityToken": signed(key, claims), "Expiration": ends}
 
 
@@ -84,8 +90,13 @@ def token_needs(req: Mapping[str, Any]) -> Sequence[Need]:
         "sts:subjectmode": req.get("SubjectMode", _OWN),
         **tagged,
     }
-    need = Need("sts:GetWebIdentityToken", "*", keys)
-    return (need, Need("sts:TagGetWebIdentityToken", "*", keys)) if tagged else (need,)
+    actions = ["GetWebIdentityToken"]
+    if tagged:
+        actions.append("TagGetWebIdentityToken")
+    if "Scope" in req:
+        actions.append("SetWebIdentityTokenScope")
+        keys["sts:identitytokenscope"] = req["Scope"].split(" ")
+    return [Need(f"sts:{action}", "*", keys) for action in actions]
 
 
 def about(ctx: Context, session: Session | None) -> dict[str, Any]:
@@ -107,14 +118,15 @@ def _check(req: Mapping[str, Any]) -> None:
         raise ValidationError(
             "Invalid value for parameter SigningAlgorithm. Valid values are RS256 and ES384."
         )
-    if req.get("SubjectMode", _OWN) != _OWN:
-        # No session here has a context of trusted identity propagation.
-        raise ValidationError(
-            "The session context of the calling session does not contain the key "
-            "aws:OriginIdentity/Subject."
-        )
     if "Scope" in req:
-        raise ValidationError("Scope can be specified only when SubjectMode is OriginIdentity.")
+        if req.get("SubjectMode") != _ORIGIN or len(req["Audience"]) != 1:
+            raise ValidationError(
+                "Scope can be specified only when SubjectMode is OriginIdentity and there is "
+                "exactly one audience."
+            )
+        scopes = req["Scope"].split(" ")
+        if len(set(scopes)) < len(scopes):
+            raise ValidationError("A scope value cannot be repeated.")
     given = req.get("Tags", ())
     if len({tag["Key"].lower() for tag in given}) < len(given):
         raise InvalidParameterValue(
