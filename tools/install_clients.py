@@ -46,6 +46,12 @@ CLIENTS = {
     "dax-javascript": Client(
         "npm", ("@amazon-dax-sdk/lib-dax",), "@amazon-dax-sdk/lib-dax/package.json"
     ),
+    "encryption": Client(
+        "library",
+        ("aws-encryption-sdk", "aws-cryptographic-material-providers",
+         "aws-secretsmanager-caching", "boto3", "setuptools<81"),
+        "aws_encryption_sdk",
+    ),
 }  # fmt: skip
 
 

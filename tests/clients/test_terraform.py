@@ -17,6 +17,7 @@ from .terraform_courier import COURIER
 from .terraform_credentials import CREDENTIALS
 from .terraform_dax import DAX
 from .terraform_events import EVENTS
+from .terraform_keys import KEYS
 from .terraform_replicas import REPLICAS
 from .terraform_s3 import S3
 from .terraform_trust import TRUST
@@ -396,6 +397,7 @@ SLOW_STACKS = {
     "events": EVENTS,
     "courier": COURIER,
     "credentials": CREDENTIALS,
+    "keys": KEYS,
     "news": NEWS,
     "s3": S3,
     "dax": DAX,

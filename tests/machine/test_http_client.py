@@ -41,11 +41,11 @@ def port() -> Iterator[int]:
     server.server_close()
 
 
-def post(url: str, seconds_max: float = 5.0) -> Answer:
+def post(url: str, seconds_max: float = 5.0, outside: dict[str, str] | None = None) -> Answer:
     """One request."""
 
     async def send() -> Answer:
-        client = HttpClient()
+        client = HttpClient(outside)
         try:
             return await client.send(
                 "POST", url, headers={"x-a": "b"}, body=b"hello", seconds_max=seconds_max
@@ -81,3 +81,9 @@ def test_who_does_not_answer_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         answer = post(f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds_max=0.2)
     assert (answer.status, answer.ok) == (0, False)
+
+
+def test_a_host_may_really_be_elsewhere(port: int) -> None:
+    there = {"subscriber.example": f"http://127.0.0.1:{port}/"}
+    assert post("https://subscriber.example/201", outside=there) == Answer(201, b"hello|")
+    assert post("https://other.invalid/201", outside=there).status == 0

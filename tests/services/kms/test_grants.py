@@ -7,7 +7,7 @@ from typing import Any
 from doppio.kernel.identity import Caller
 from doppio.wire.errors import AccessDenied
 from tests.services.kms.helpers import allow, key, key_policy, user
-from tests.services.world import OTHER, World, refusal, told
+from tests.services.world import ACCOUNT, OTHER, World, refusal, told
 
 CONTEXT = {"shop": "corner", "till": "1"}
 
@@ -188,3 +188,15 @@ async def test_a_deleted_key_takes_its_grants_along(world: World) -> None:
     await world.advance(days=8)
     found = await world.call("kms", "list_retirable_grants", RetiringPrincipal=barista.arn)
     assert found["Grants"] == []
+
+
+@told
+async def test_an_empty_context_constrains_nothing(world: World) -> None:
+    made = await key(world)
+    let = await world.call(
+        "kms", "create_grant", KeyId=made["KeyId"], Operations=["Encrypt"],
+        GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:root",
+        Constraints={"EncryptionContextEquals": CONTEXT, "EncryptionContextSubset": {}},
+    )  # fmt: skip
+    found = await world.call("kms", "list_grants", KeyId=made["KeyId"], GrantId=let["GrantId"])
+    assert found["Grants"][0]["Constraints"] == {"EncryptionContextEquals": CONTEXT}

@@ -179,7 +179,7 @@ async def _check_create(
     }
     if retiring is not None:
         extra["kms:retiringprincipal"] = retiring
-    kinds = [kind for kind in constraints if kind != "SourceArn"]
+    kinds = [kind for kind, value in constraints.items() if value and kind != "SourceArn"]
     if kinds:
         extra["kms:grantconstrainttype"] = kinds[0]
     parent = await grant_for(ctx, key, "CreateGrant", None)
@@ -223,6 +223,8 @@ def _check_operations(key: Key, operations: list[Any]) -> None:
 
 
 def _constraints(key: Key, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    # An empty context constrains nothing; Terraform sends one beside the other.
+    given = {kind: value for kind, value in given.items() if value}
     contexts = [kind for kind in given if kind.startswith("EncryptionContext")]
     if len(contexts) > 1:
         raise Validation("A grant has at most one encryption context constraint.")
