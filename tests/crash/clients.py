@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
+    EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
     ReadTimeoutError,
@@ -29,6 +30,10 @@ class Unanswered(Exception):
     """The cloud went away during a call: it was carried out, or it was not."""
 
 
+class Unsent(Unanswered):
+    """Nobody listened: it was not carried out."""
+
+
 class Over(Exception):
     """The load is over; raised out of a read that still waits for an answer."""
 
@@ -36,8 +41,8 @@ class Over(Exception):
 class Clients:
     """Clients of one or several gateways; each call goes to any of them."""
 
-    def __init__(self, endpoints: list[str]) -> None:
-        session = boto3.Session("test", "test", region_name="us-east-1")
+    def __init__(self, endpoints: list[str], *, region: str = "us-east-1") -> None:
+        session = boto3.Session("test", "test", region_name=region)
         config = Config(
             retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=ANSWER_SECONDS_MAX,
             max_pool_connections=32, s3={"addressing_style": "path"},
@@ -63,7 +68,8 @@ class Clients:
         except _GONE as error:
             # A moment, so that a killed gateway's last commit is through or lost.
             time.sleep(0.1)
-            raise Unanswered(f"{service}:{method}: {error}") from error
+            kind = Unsent if isinstance(error, EndpointConnectionError) else Unanswered
+            raise kind(f"{service}:{method}: {error}") from error
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if status == 503:
