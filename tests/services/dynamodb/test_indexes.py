@@ -250,3 +250,72 @@ async def test_a_deleted_tables_indexes_leave_no_rows(world: World) -> None:
     await caller(world)("delete_table", TableName="orders")
     await world.advance(1)
     assert not [key for key in world.memory.disk if key.startswith(rows)]
+
+
+@told
+async def test_a_global_index_may_have_keys_of_several_attributes(world: World) -> None:
+    names = ("team", "season", "round", "game")
+    schema = [
+        {"AttributeName": name, "KeyType": "HASH" if name in names[:2] else "RANGE"}
+        for name in names
+    ]
+    several = {
+        "IndexName": "several", "KeySchema": schema, "Projection": {"ProjectionType": "ALL"},
+    }  # fmt: skip
+    kinds = {"id": "S", "team": "S", "season": "N", "round": "S", "game": "N"}
+    await make(world, kinds=kinds, GlobalSecondaryIndexes=[several])
+    shown = (await described(world))["GlobalSecondaryIndexes"][0]
+    assert shown["KeySchema"] == schema
+    for number, (team, season, stage, game) in enumerate(
+        [("a", 1, "final", 1), ("a", 1, "final", 2), ("a", 1, "group", 3), ("a", 2, "final", 4)]
+    ):
+        row = {"team": team, "season": season, "round": stage, "game": game}
+        await put(world, id=str(number), **row)
+    await put(world, id="lacks", team="a", season=1, round="final")
+
+    async def found(condition: str, **values: Any) -> list[str]:
+        got = await queried(
+            world, IndexName="several", KeyConditionExpression=condition,
+            ExpressionAttributeNames={"#r": "round"} if "#r" in condition else {"#t": "team"},
+            ExpressionAttributeValues=item(**{f":{name}": one for name, one in values.items()}),
+        )  # fmt: skip
+        return [one["id"]["S"] for one in got]
+
+    assert await found("#t = :t AND season = :s", t="a", s=1) == ["0", "1", "2"]
+    assert await found("team = :t AND season = :s AND #r = :r", t="a", s=1, r="final") == ["0", "1"]
+    assert await found(
+        "team = :t AND season = :s AND #r = :r AND game > :g", t="a", s=1, r="final", g=1
+    ) == ["1"]
+    code, text = await refusal(found("#t = :t", t="a"))
+    assert (code, text) == (
+        "ValidationException", "Query condition missed key schema element: season",
+    )  # fmt: skip
+    page = await caller(world)("scan", TableName="orders", IndexName="several", Limit=2)
+    assert set(page["LastEvaluatedKey"]) == {"id", *names}
+    rest = await scanned(world, IndexName="several", ExclusiveStartKey=page["LastEvaluatedKey"])
+    assert [one["id"]["S"] for one in rest] == ["2", "3"]
+
+
+@told
+async def test_a_key_of_several_attributes_has_its_order_and_its_limit(world: World) -> None:
+    async def why(*roles: str) -> tuple[str, str]:
+        names = [f"a{number}" for number in range(len(roles))]
+        one = {
+            "IndexName": "several", "Projection": {"ProjectionType": "ALL"},
+            "KeySchema": [
+                {"AttributeName": name, "KeyType": role}
+                for name, role in zip(names, roles, strict=True)
+            ],
+        }  # fmt: skip
+        kinds = {"id": "S", **dict.fromkeys(names, "S")}
+        return await refusal(make(world, kinds=kinds, GlobalSecondaryIndexes=[one]))
+
+    assert "must precede" in (await why("HASH", "RANGE", "HASH"))[1]
+    assert "at most 4" in (await why(*["HASH"] * 5))[1]
+    assert "The first" in (await why("RANGE", "HASH"))[1]
+    several = {
+        "IndexName": "four", "Projection": {"ProjectionType": "ALL"},
+        "KeySchema": [{"AttributeName": f"a{number}", "KeyType": "HASH"} for number in range(4)],
+    }  # fmt: skip
+    kinds = {"id": "S", **{f"a{number}": "S" for number in range(4)}}
+    await make(world, kinds=kinds, GlobalSecondaryIndexes=[several])

@@ -26,6 +26,8 @@ IN_OPERANDS_MAX = 100
 IN_HASH_KEYS_MAX = 50
 GLOBAL_INDEXES_MAX = 20
 LOCAL_INDEXES_MAX = 5
+# A global index's hash key has so many attributes at most, and its range key as many.
+INDEX_KEY_PARTS_MAX = 4
 PROJECTED_ATTRIBUTES_MAX = 100
 TABLE_NAME_CHARS_MIN = 3
 TABLE_NAME_CHARS_MAX = 255

@@ -151,6 +151,8 @@ def _of_table(action: str, ctx: Context, operation: str, req: Mapping[str, Any])
     arn = _arn(ctx, req["TableName"])
     if "IndexName" in req:
         return (Need(action, f"{arn}/index/{req['IndexName']}", policy=arn),)
+    if operation == "UpdateTableReplicaAutoScaling":
+        return (Need(action, arn),)  # What it does to replicas is judged where it is done.
     needed = [Need(action, arn), *_of_replicas(arn, req)]
     if "ResourcePolicy" in req:
         needed.append(Need("dynamodb:PutResourcePolicy", arn))

@@ -41,14 +41,19 @@ def attribute_types(req: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def key_parts(schema: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> tuple[KeyPart, ...]:
-    """A key from its schema. Raises ValidationException."""
+def key_parts(
+    schema: Sequence[Mapping[str, Any]], types: Mapping[str, str], *, parts_max: int = 1
+) -> tuple[KeyPart, ...]:
+    """A key from its schema: each of its two halves may have so many attributes. Raises
+    ValidationException."""
     roles = [one["KeyType"] for one in schema]
-    if roles not in (["HASH"], ["HASH", "RANGE"]):
-        if "HASH" not in roles[:1]:
-            raise ValidationException(
-                "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"
-            )
+    if "HASH" not in roles[:1]:
+        raise ValidationException(
+            "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"
+        )
+    if parts_max > 1:
+        _check_halves(roles, parts_max)
+    elif roles not in (["HASH"], ["HASH", "RANGE"]):
         raise ValidationException(
             "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"
             if len(roles) == 2
@@ -70,6 +75,20 @@ def key_parts(schema: Sequence[Mapping[str, Any]], types: Mapping[str, str]) -> 
     return tuple(
         KeyPart(name, types[name], role == "HASH") for name, role in zip(names, roles, strict=True)
     )
+
+
+def _check_halves(roles: Sequence[str], most: int) -> None:
+    """The attributes of the hash key stand before those of the range key, and are not too many."""
+    hashes = roles.count("HASH")
+    if "HASH" in roles[hashes:]:
+        raise ValidationException(
+            "Invalid KeySchema: All HASH key elements must precede RANGE key elements"
+        )
+    if max(hashes, len(roles) - hashes) > most:
+        raise ValidationException(
+            f"Invalid KeySchema: A global secondary index can have at most {most} HASH and {most} "
+            "RANGE key elements"
+        )
 
 
 def throughput(given: Mapping[str, Any] | None, *, on_demand: bool, what: str) -> Throughput:
@@ -112,7 +131,9 @@ def secondary_index(
         raise ValidationException(BAD + why)
     return SecondaryIndex(
         name=checked_name(given["IndexName"], "IndexName"),
-        key=key_parts(given["KeySchema"], types),
+        key=key_parts(
+            given["KeySchema"], types, parts_max=limits.INDEX_KEY_PARTS_MAX if is_global else 1
+        ),
         projection=kind,
         included=included,
         is_global=is_global,

@@ -28,6 +28,7 @@ from doppio.services.dynamodb.permissions import needs
 from doppio.services.dynamodb.policies import Policies
 from doppio.services.dynamodb.queries import Queries
 from doppio.services.dynamodb.recovery import Recoveries
+from doppio.services.dynamodb.replica_scaling import ReplicaScaling
 from doppio.services.dynamodb.restores import Restores
 from doppio.services.dynamodb.shipping import Shipping
 from doppio.services.dynamodb.statements import Statements
@@ -39,6 +40,7 @@ SERVICE = Service(
     groups=[
         Tables(), Insights(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(),
         Backups(), Recoveries(), Restores(), Exports(), Imports(), GlobalTables(), GlobalSettings(),
+        ReplicaScaling(),
     ],
     needs=needs,
     data_events=[

@@ -27,7 +27,7 @@ from doppio.services.dynamodb.errors import (
     ThrottledError,
     ThrottlingException,
 )
-from doppio.services.dynamodb.item_keys import encoded, index_key
+from doppio.services.dynamodb.item_keys import index_key
 from doppio.services.dynamodb.measures import THROTTLED_REQUESTS, count_throttled
 from doppio.services.dynamodb.provisioning import warm_of
 from doppio.services.dynamodb.records import SecondaryIndex, Table, Throughput
@@ -159,7 +159,7 @@ class Watch:
             for index in self._table.indexes
             if index.is_global
             and _entry(self._table, index, old) != _entry(self._table, index, new)
-            for reason in self._exceeded(WRITE, index, _index_hash(index, old, new))
+            for reason in self._exceeded(WRITE, index, _index_hash(self._table, index, old, new))
         ]
         if found:
             for index, _ in found:
@@ -348,9 +348,8 @@ _MAXIMUM_TEXTS = {
 
 def hash_of(table: Table, index: SecondaryIndex | None, item: Item) -> bytes | None:
     """The hash key of an item, in the table or an index."""
-    part = (table if index is None else index).key[0]
-    value = item.get(part.name)
-    return None if value is None or part.type not in value else encoded(value)
+    parts = (table if index is None else index).key
+    return index_key([part for part in parts if part.hash], item)
 
 
 def _entry(table: Table, index: SecondaryIndex, item: Item | None) -> Item | None:
@@ -368,9 +367,11 @@ def _in_index(index: SecondaryIndex, old: Item | None, new: Item | None) -> Item
     return None
 
 
-def _index_hash(index: SecondaryIndex, old: Item | None, new: Item | None) -> bytes | None:
+def _index_hash(
+    table: Table, index: SecondaryIndex, old: Item | None, new: Item | None
+) -> bytes | None:
     item = _in_index(index, old, new)
-    return None if item is None else encoded(item[index.key[0].name])
+    return None if item is None else hash_of(table, index, item)
 
 
 def _name(index: SecondaryIndex | None) -> str:
