@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .cli_examples import example, missing
+from .cli_examples import Cli, cli, example, missing
 from .conftest import Account
-from .test_aws_cli import AWS, answer, aws
+from .test_aws_cli import AWS
 
 pytestmark = pytest.mark.skipif(AWS is None, reason="the AWS CLI is not installed")
 # There is no network here, and an endpoint is where the cloud is.
 SPARED = frozenset({"VpcId", "SubnetAvailabilityZone", "ClusterDiscoveryEndpoint"})
 
 
-def role(account: Account) -> str:
+def said(tool: Cli, *words: str) -> Any:
+    """The JSON of a command that goes well."""
+    done = tool.run(*words, "--output", "json")
+    assert done.status == 0, done
+    return json.loads(done.out or "null")
+
+
+def role(tool: Cli) -> str:
     """A role that DAX may act as."""
     statement = {
         "Effect": "Allow",
@@ -26,27 +34,35 @@ def role(account: Account) -> str:
     }
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     words = ("create-role", "--role-name", "cache", "--assume-role-policy-document", document)
-    found: str = answer(account, "iam", *words)["Role"]["Arn"]
+    found: str = said(tool, "iam", *words)["Role"]["Arn"]
     return found
 
 
-def test_a_cluster_lives_by_the_cli(account: Account) -> None:
+def test_a_cluster_lives_by_the_cli(account: Account, tmp_path: Path) -> None:
+    with cli(account, tmp_path) as tool:
+        lives(tool, account.number)
+
+
+def lives(tool: Cli, number: str) -> None:
+    """A cluster with its groups, from the first to the last."""
+
     def dax(operation: str, *words: str) -> Any:
         """Run an operation, and compare what it shows with the example."""
-        shown = answer(account, "dax", operation, *words)
+        shown = said(tool, "dax", operation, *words)
         assert missing(example(operation, service="dax"), shown, SPARED) == [], operation
         return shown
 
     def available() -> None:
         end = time.monotonic() + 60
         while True:
-            found = answer(account, "dax", "describe-clusters", "--cluster-names", "daxcluster")
+            found = said(tool, "dax", "describe-clusters", "--cluster-names", "daxcluster")
             if found["Clusters"][0]["Status"] == "available":
                 return
             assert time.monotonic() < end
+            time.sleep(0.2)
 
     named = ("--cluster-name", "daxcluster")
-    arn = f"arn:aws:dax:us-east-1:{account.number}:cache/daxcluster"
+    arn = f"arn:aws:dax:us-east-1:{number}:cache/daxcluster"
     default = dax("describe-default-parameters")
     assert default == example("describe-default-parameters", service="dax")
     dax("create-parameter-group", "--parameter-group-name", "daxparametergroup",
@@ -55,9 +71,9 @@ def test_a_cluster_lives_by_the_cli(account: Account) -> None:
     dax("describe-parameter-groups")
     dax("create-subnet-group", "--subnet-group-name", "daxSubnetGroup", "--subnet-ids",
         "subnet-11111111", "subnet-22222222")  # fmt: skip
-    answer(account, "dax", "describe-subnet-groups")
+    said(tool, "dax", "describe-subnet-groups")
     dax("create-cluster", *named, "--node-type", "dax.r4.large", "--replication-factor", "1",
-        "--iam-role-arn", role(account), "--sse-specification", "Enabled=true",
+        "--iam-role-arn", role(tool), "--sse-specification", "Enabled=true",
         "--security-group-ids", "sg-1af6e36e")  # fmt: skip
     available()
     dax("describe-clusters")
@@ -75,4 +91,3 @@ def test_a_cluster_lives_by_the_cli(account: Account) -> None:
     assert gone == example("delete-parameter-group", service="dax")
     gone = dax("delete-subnet-group", "--subnet-group-name", "daxSubnetGroup")
     assert gone == example("delete-subnet-group", service="dax")
-    assert aws(account, "dax", "describe-parameter-groups", "--output", "text")
