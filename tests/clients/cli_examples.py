@@ -78,11 +78,11 @@ def cli(account: Account, folder: Path) -> Iterator[Cli]:
         process.communicate(timeout=30)
 
 
-def example(operation: str, number: int = 0) -> Any:
+def example(operation: str, number: int = 0, *, service: str = "s3api") -> Any:
     """What the CLI's documentation shows as the output of an operation."""
     import awscli
 
-    page = Path(awscli.__file__).parent / "examples" / "s3api" / f"{operation}.rst"
+    page = Path(awscli.__file__).parent / "examples" / service / f"{operation}.rst"
     found = _OUTPUT.findall(page.read_text())
     return json.loads(textwrap.dedent(found[number]))
 

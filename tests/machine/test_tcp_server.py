@@ -51,10 +51,11 @@ def test_what_listens_is_heard_until_it_is_quiet() -> None:
         assert await listen(machine.tcp, port) == port, "the same again is no error"
         assert await listen(machine.tcp) == port
         assert await listen(machine.tcp, port, name="other") is None, "a port has one owner"
-        reader, _ = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         await machine.quiet()
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
+        writer.close()
         try:
             await asks(port)
         except OSError:
@@ -83,13 +84,15 @@ def test_who_is_silent_or_one_too_many_is_let_go() -> None:
         server = TcpServer(("127.0.0.1",), tls=ssl.create_default_context)
         port = await listen(server, most=1, idle=0.2)
         assert port
-        silent, _ = await asyncio.open_connection("127.0.0.1", port)
+        silent, first = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.sleep(0.05)
-        reader, _ = await asyncio.open_connection("127.0.0.1", port)
+        reader, second = await asyncio.open_connection("127.0.0.1", port)
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
         async with asyncio.timeout(5):
             assert await silent.read() == b""
+        first.close()
+        second.close()
         await server.quiet_all("")
 
     asyncio.run(story())

@@ -48,6 +48,8 @@ class TcpStream:
     async def write(self, data: bytes) -> None:
         """Send it; to one who has gone, it is lost."""
         self._writer.write(data)
+        if not self._writer.transport.get_write_buffer_size():
+            return
         try:
             async with asyncio.timeout(_WRITE_SECONDS_MAX):
                 await self._writer.drain()

@@ -63,40 +63,73 @@ def paths(*names: str) -> bytes:
     return bytes(out)
 
 
+class Ear(asyncio.Protocol):
+    """What a connection hears."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self.ended = False
+        self.news = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+        self.news.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended = True
+        self.news.set()
+
+    async def more(self) -> bool:
+        """Wait for more than was heard; False if there is no more."""
+        self.news.clear()
+        if not self.ended:
+            await self.news.wait()
+        return not self.ended
+
+
 class Client:
     """A connection to a node."""
 
-    def __init__(
-        self, world: World, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, world: World, transport: asyncio.Transport, ear: Ear) -> None:
         self.world = world
-        self._reader = reader
-        self._writer = writer
-        self._data = bytearray()
+        self._transport = transport
+        self._ear = ear
         self._lists: dict[tuple[str, ...], int] = {}
+
+    @classmethod
+    async def silent(cls, world: World, port: int, tls: ssl.SSLContext | None = None) -> Self:
+        """Connect, and say nothing."""
+        loop = asyncio.get_running_loop()
+        return cls(world, *(await loop.create_connection(Ear, "127.0.0.1", port, ssl=tls)))
 
     @classmethod
     async def to(
         cls, world: World, port: int, *keys: str, tls: ssl.SSLContext | None = None
     ) -> Self:
         """Connect, greet and say who speaks: root, unless other keys are given."""
-        client = cls(world, *(await asyncio.open_connection("127.0.0.1", port, ssl=tls)))
+        client = await cls.silent(world, port, tls)
         client.send(GREETING)
         client.authorize(*(keys or (ACCOUNT, "test")))
         return client
 
     def close(self) -> None:
         """Go."""
-        self._writer.close()
+        self._transport.close()
+
+    def end(self) -> None:
+        """Say that there is no more."""
+        self._transport.write_eof()
 
     def send(self, data: bytes) -> None:
         """Say something, whatever it means."""
-        self._writer.write(data)
+        self._transport.write(data)
 
     async def rest(self) -> bytes:
         """All that is said until the other side goes."""
         async with asyncio.timeout(10):
-            return await self._reader.read()
+            while await self._ear.more():
+                pass
+        return bytes(self._ear.heard)
 
     def authorize(
         self, key: str, secret: str, token: str | None = None, *, region: str = REGION,
@@ -131,15 +164,13 @@ class Client:
 
     async def values(self, count: int) -> bytes:
         """The next values that are said."""
-        extent = Extent(count)
+        extent, heard = Extent(count), self._ear.heard
         async with asyncio.timeout(10):
-            while not extent.ended(self._data):
-                got = await self._reader.read(65536)
-                if not got:
+            while not extent.ended(heard):
+                if not await self._ear.more():
                     raise EOFError
-                self._data += got
-        found = bytes(self._data[: extent.at])
-        del self._data[: extent.at]
+        found = bytes(heard[: extent.at])
+        del heard[: extent.at]
         return found
 
     async def ask(self, method: int, *args: Any) -> Any:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from doppio.kernel.context import Context
+from doppio.kernel.store import StoreFull
 from doppio.services.dax.serving import Serving
 from tests.services.dax.client import (
     BY_ID,
+    DEARER,
     KEY,
+    LIST_NUMBER,
+    ONE,
+    PRICE,
     Client,
     refusal,
+    refused,
 )
 from tests.services.dax.helpers import cafe, open_cluster, role, stored
 from tests.services.world import ACCOUNT, REGION, World, told
@@ -79,3 +87,21 @@ async def test_the_hours_of_nodes_are_counted_as_they_begin(world: World) -> Non
     await world.call("dax", "delete_cluster", ClusterName="c")
     await world.advance(hours=5)
     assert await world.used(usage) == 24
+
+
+@told
+async def test_a_full_disk_is_told_and_what_is_remembered_is_read(world: World) -> None:
+    client = await Client.to(world, await cafe(world))
+    await client.put("menu", ONE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.memory, "_reaches_disk", lambda group: StoreFull("full"))
+        error = await refused(client.put("menu", DEARER))
+        assert (error.code, error.numbers[-1]) == ("InternalServerError", 47)
+        assert "full" in str(error)
+        error = await refused(client.ask(LIST_NUMBER, ["never", "seen"]))
+        assert error.code == "InternalServerError"
+        # Nobody knows what became of the write, so the item is read again.
+        assert await client.get("menu", KEY) == PRICE
+    await client.put("menu", DEARER)
+    assert await client.get("menu", KEY) == {"price": {"N": "3"}}
+    assert await client.ask(LIST_NUMBER, ["never", "seen"]) > 1

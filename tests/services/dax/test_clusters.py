@@ -133,6 +133,7 @@ async def test_a_cluster_grows_and_shrinks(world: World) -> None:
         NodeIdsToRemove=["c-a"],
     )  # fmt: skip
     assert shrunk["Cluster"]["NodeIdsToRemove"] == ["c-a"]
+    assert shrunk["Cluster"]["Nodes"][0] == {"NodeId": "c-a", "NodeStatus": "deleting"}
     await world.advance(2)
     found = await described(world)
     assert [one["NodeId"] for one in found["Nodes"]] == ["c-b", "c-c"]
@@ -217,6 +218,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"ParameterGroupName": "none"}, "ParameterGroupNotFoundFault"),
     ({"SecurityGroupIds": ["none"]}, "InvalidParameterValueException"),
     ({"NotificationTopicArn": "none"}, "InvalidParameterValueException"),
+    (
+        {"NotificationTopicArn": "arn:aws:sns:us-east-1:111111111111:t"},
+        "InvalidParameterValueException",
+    ),
     ({"PreferredMaintenanceWindow": "mon:01:00-mon:01:59"}, "InvalidParameterValueException"),
     ({"PreferredMaintenanceWindow": "mon:25:00-mon:26:00"}, "InvalidParameterValueException"),
     ({"IamRoleArn": "none"}, "InvalidParameterValueException"),

@@ -49,7 +49,7 @@ GARBAGE = [
 def test_what_is_no_request_ends_the_connection(garbage: bytes) -> None:
     async def story(world: World) -> None:
         port = await cafe(world)
-        client = Client(world, *(await asyncio.open_connection("127.0.0.1", port)))
+        client = await Client.silent(world, port)
         client.send(garbage)
         assert await client.rest() == b""
 
@@ -63,7 +63,7 @@ async def test_garbage_in_a_request_ends_the_connection_and_nothing_else(world: 
     asyncio.get_running_loop().set_exception_handler(lambda _, told: crashes.append(told))
     port = await cafe(world)
     await stored(world, ONE)
-    whole = Client(world, *(await asyncio.open_connection("127.0.0.1", port)))
+    whole = await Client.silent(world, port)
     sent: list[bytes] = []
     whole.send = sent.append
     condition = tree([6, [EQUAL, path("id"), [VARIABLE, 0]], [11, path("a", "b")]], {"S": "x"})
@@ -91,7 +91,7 @@ async def test_garbage_in_a_request_ends_the_connection_and_nothing_else(world: 
                 request.insert(place, chance.randrange(256))
         client = await Client.to(world, port)
         client.send(bytes(request))
-        client._writer.write_eof()
+        client.end()
         await client.rest()
         client.close()
     gc.collect()
@@ -99,3 +99,21 @@ async def test_garbage_in_a_request_ends_the_connection_and_nothing_else(world: 
     assert crashes == []
     client = await Client.to(world, port)
     assert await client.ask(ENDPOINTS)
+
+
+@told
+async def test_requests_that_come_by_single_bytes_are_served(world: World) -> None:
+    port = await cafe(world)
+    await stored(world, {**ONE, "text": {"S": "x" * 300}, "n": {"N": "1000000"}})
+    client = await Client.to(world, port)
+    sent: list[bytes] = []
+    send, client.send = client.send, sent.append
+    client.request(263244906, b"menu", b"espresso", options({"consistent": True, "capacity": 1}))
+    client.request(BATCH_GET, {"menu": [False, None, [b"espresso", b"y" * 300]]}, None)
+    client.send = send
+    for request in sent:
+        for byte in request:
+            client.send(bytes([byte]))
+            await asyncio.sleep(0)
+    assert await client.values(2)
+    assert await client.values(3)

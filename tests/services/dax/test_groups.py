@@ -77,6 +77,14 @@ async def test_a_group_that_a_cluster_uses_stays_as_it_is(world: World) -> None:
 @told
 async def test_wrong_parameters_and_default_groups_are_refused(world: World) -> None:
     await world.call("dax", "create_parameter_group", ParameterGroupName="g")
+    many = given("query-ttl-millis", "1") * 21
+    call = world.call(
+        "dax", "update_parameter_group", ParameterGroupName="g", ParameterNameValues=many
+    )
+    assert (await refusal(call))[0] == "InvalidParameterValueException"
+    await world.call(
+        "dax", "update_parameter_group", ParameterGroupName="g", ParameterNameValues=many[:20]
+    )
     for name, value in (("other", "1"), ("query-ttl-millis", "-1"), ("query-ttl-millis", "x")):
         call = world.call(
             "dax", "update_parameter_group", ParameterGroupName="g",
@@ -152,10 +160,12 @@ async def test_events_are_found_by_time_and_source(world: World) -> None:
     assert await events(world, **both) == ["Cluster created."] * 2
     assert await events(world, SourceName="d", **both) == ["Cluster created."]
     assert await events(world, SourceType="SUBNET_GROUP") == []
+    await world.advance(hours=23)
+    assert len(await events(world)) == 2
     await world.advance(hours=2)
     assert await events(world) == []
-    assert len(await events(world, Duration=180)) == 2
-    start = world.now - timedelta(hours=3)
+    assert len(await events(world, Duration=60 * 26)) == 2
+    start = world.now - timedelta(hours=26)
     assert len(await events(world, StartTime=start)) == 2
     assert await events(world, StartTime=start, EndTime=start + timedelta(minutes=1)) == []
     for wrong in (

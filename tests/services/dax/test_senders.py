@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -139,7 +138,7 @@ async def test_who_says_nothing_of_who_speaks_is_refused(world: World) -> None:
     port = await cafe(world)
     client = await Client.to(world, port)
     client.close()
-    silent = Client(world, *(await asyncio.open_connection("127.0.0.1", port)))
+    silent = await Client.silent(world, port)
     silent.send(GREETING)
     assert await refusal(silent.ask(ENDPOINTS)) == "MissingAuthenticationTokenException"
 

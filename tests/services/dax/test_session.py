@@ -76,6 +76,8 @@ async def test_what_is_written_by_dax_is_read_by_dax_and_is_in_dynamodb(world: W
     await client.ask(DELETE, b"menu", b"espresso", None)
     await stored(world, ONE)
     assert await client.get("menu", KEY) is None, "that it is gone was remembered"
+    await client.ask(UPDATE, b"menu", b"new", None)
+    assert await client.get("menu", {"id": {"S": "new"}}) == {}, "it is its key alone"
     raise_ = tree([[SET, path("price"), [VARIABLE, 0]]], {"N": "4"})
     await client.ask(UPDATE, b"menu", b"espresso", options({"update": raise_}))
     await stored(world, ONE)

@@ -57,6 +57,7 @@ def test_a_value_comes_back_as_it_went(value: dict[str, Any]) -> None:
     extent = Extent(1)
     for end in range(min(len(out), 600)):
         assert not extent.ended(out[:end])
+        assert end < extent.wants <= len(out), "it waits for nothing that does not come"
     assert extent.ended(out)
     assert extent.at == len(out)
 

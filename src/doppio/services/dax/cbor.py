@@ -72,7 +72,7 @@ class Extent:
                 continue
             head = _head(data, self.at)
             if head is None:
-                self.wants = self.at + 9
+                self.wants = self.at + 1 + (1 << (data[self.at] & 31) - 24)
                 return False
             major, info, value, behind = head
             if major in (2, 3) and info != _UNBOUNDED:

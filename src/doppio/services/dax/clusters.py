@@ -5,6 +5,7 @@ What an operation wants stands in the record; `upkeep` brings it about.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -72,12 +73,14 @@ class Clusters:
                 ),
                 description=req.get("Description"),
                 security_groups=rules.security_groups(req.get("SecurityGroupIds", ())),
-                topic=rules.check_topic(topic) if topic else None,
+                topic=rules.check_topic(topic, ctx.account) if topic else None,
                 encrypted=req.get("SSESpecification", {}).get("Enabled", False),
                 tls=req.get("ClusterEndpointEncryptionType", "NONE") == "TLS",
                 tags=merged({}, req.get("Tags", ())),
             )
-            cluster = _grown(ctx, cluster, count, req.get("AvailabilityZones"))
+            known = regions.zones(ctx.region)
+            zones = rules.zones_of_first(known, count, req.get("AvailabilityZones"))
+            cluster = _grown(ctx, cluster, zones)
             _put(tx, cluster)
         return {"Cluster": shown(cluster)}  # type: ignore[typeddict-item]
 
@@ -93,7 +96,7 @@ class Clusters:
             if "PreferredMaintenanceWindow" in req:
                 changes["maintenance"] = rules.maintenance(req["PreferredMaintenanceWindow"])
             if "NotificationTopicArn" in req:
-                changes["topic"] = rules.check_topic(req["NotificationTopicArn"])
+                changes["topic"] = rules.check_topic(req["NotificationTopicArn"], ctx.account)
             if "NotificationTopicStatus" in req:
                 if req["NotificationTopicStatus"] not in {"active", "inactive"}:
                     raise InvalidParameterValue("Invalid notification topic status.")
@@ -145,7 +148,9 @@ class Clusters:
                     f"{len(cluster.nodes)}."
                 )
             await _check_quota(tx, ctx, count)
-            cluster = _grown(ctx, cluster, count, req.get("AvailabilityZones"))
+            known = regions.zones(ctx.region)
+            among = rules.zones_among(known, req.get("AvailabilityZones"))
+            cluster = _grown(ctx, cluster, rules.spread(among, cluster.nodes, count))
             cluster = replace(cluster, status="modifying")
             _put(tx, cluster)
         return {"Cluster": shown(cluster)}  # type: ignore[typeddict-item]
@@ -236,14 +241,12 @@ def _count(factor: int) -> int:
     return factor
 
 
-def _grown(ctx: Context, cluster: Cluster, count: int, zones: list[str] | None) -> Cluster:
-    known = regions.zones(ctx.region)
-    ids = rules.new_node_ids(cluster.name, [one.id for one in cluster.nodes], count)
-    chosen = rules.zones_for(known, cluster.nodes, count, zones)
+def _grown(ctx: Context, cluster: Cluster, zones: Sequence[str]) -> Cluster:
+    ids = rules.new_node_ids(cluster.name, [one.id for one in cluster.nodes], len(zones))
     at = ctx.now + limits.NODE_STARTS
     new = [
         Node(id=id_, zone=zone, created_at=ctx.now, at=at)
-        for id_, zone in zip(ids, chosen, strict=True)
+        for id_, zone in zip(ids, zones, strict=True)
     ]
     return replace(cluster, nodes=[*cluster.nodes, *new])
 

@@ -188,8 +188,8 @@ class Engine:
             return await self._write(call, "update_item", req, {key: MISSING})
         whole = {**req, "ReturnValues": "ALL_NEW"}
         result, alone = await self._written(call, "update_item", whole, [key])
-        if alone:
-            self._remember(call, key, result.get("Attributes"))
+        if alone and "Attributes" in result:
+            self._remember(call, key, result["Attributes"])
         if wanted == "NONE":
             return {name: one for name, one in result.items() if name != "Attributes"}
         return result

@@ -74,7 +74,7 @@ class Happenings:
     async def describe_events(
         self, ctx: Context, req: w.DescribeEventsRequest
     ) -> w.DescribeEventsResponse:
-        """What happened, the latest first: in the last hour, unless a time or duration is given."""
+        """What happened, the latest first: in the last day, unless a time or duration is given."""
         begin, end = _span(ctx, req)
         if "SourceName" in req and "SourceType" not in req:
             raise InvalidParameterCombination("SourceType is required with SourceName.")

@@ -13,11 +13,12 @@ SUBNET_GROUPS_MAX = 50
 SUBNETS_A_GROUP_MAX = 20
 LISTED_MIN = 20
 LISTED_MAX = 100
+PARAMETERS_A_REQUEST_MAX = 20
 TTL_MILLIS_DEFAULT = 300_000
 MAINTENANCE_MINUTES_MIN = 60
-# Events are kept so long; a look back is of one hour where nobody says more.
+# Events are kept so long; a look back is of one day where nobody says more.
 EVENTS_KEPT = timedelta(days=14)
-EVENTS_DURATION_DEFAULT = timedelta(hours=1)
+EVENTS_DURATION_DEFAULT = timedelta(hours=24)
 
 # Ours: how long a node takes to start, and to stop.
 NODE_STARTS = timedelta(seconds=1)

@@ -55,11 +55,13 @@ class ParameterGroups:
     ) -> w.UpdateParameterGroupResponse:
         """Change parameters of a group that no cluster uses."""
         name = req["ParameterGroupName"]
+        if len(req["ParameterNameValues"]) > limits.PARAMETERS_A_REQUEST_MAX:
+            raise InvalidParameterValue(
+                f"At most {limits.PARAMETERS_A_REQUEST_MAX} parameters may be given at once."
+            )
         values = rules.parameters(req["ParameterNameValues"])  # type: ignore[arg-type]
         if name == rules.DEFAULT_PARAMETERS:
             raise InvalidParameterGroupState("The default parameter group cannot be modified.")
-        if len(values) > limits.GROUP_NAME_CHARS_MAX:
-            raise InvalidParameterValue("Too many parameters.")
         async with ctx.write() as tx:
             group = await existing_parameters(tx, ctx, name)
             await _check_unused(tx, ctx, name, "modified")

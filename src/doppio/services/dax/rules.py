@@ -100,9 +100,9 @@ def check_role(given: str) -> str:
     return given
 
 
-def check_topic(given: str) -> str:
-    """A topic's ARN. Raises InvalidParameterValueException."""
-    if not _TOPIC.fullmatch(given):
+def check_topic(given: str, account: str) -> str:
+    """The ARN of a topic of the account's. Raises InvalidParameterValueException."""
+    if not _TOPIC.fullmatch(given) or given.split(":")[4] != account:
         raise InvalidParameterValue(f"Invalid notification topic ARN: {given}")
     return given
 
@@ -161,18 +161,22 @@ def spread(zones: Sequence[str], there: Sequence[Node], count: int) -> list[str]
     return chosen
 
 
-def zones_for(
-    known: Sequence[str], there: Sequence[Node], count: int, wanted: Sequence[str] | None
-) -> list[str]:
-    """The zones of new nodes, as their user wants them. Raises InvalidParameterValueException."""
-    if not wanted:
-        return spread(known, there, count)
-    for zone in wanted:
+def zones_among(known: Sequence[str], wanted: Sequence[str] | None) -> Sequence[str]:
+    """Where new nodes may be: in any zone, unless some are wanted. Raises InvalidParameterValue…"""
+    for zone in wanted or ():
         if zone not in known:
             raise InvalidParameterValue(f"Invalid Availability Zone: {zone}")
+    return wanted or known
+
+
+def zones_of_first(known: Sequence[str], count: int, wanted: Sequence[str] | None) -> list[str]:
+    """The zones of a new cluster's nodes. Raises InvalidParameterValueException."""
+    among = zones_among(known, wanted)
+    if not wanted:
+        return spread(among, (), count)
     if len(wanted) != count:
         raise InvalidParameterValue(
-            "The number of Availability Zones must equal the number of nodes."
+            "The number of Availability Zones must equal the replication factor."
         )
     return list(wanted)
 

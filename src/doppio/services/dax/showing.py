@@ -58,7 +58,7 @@ def _endpoint(port: int) -> dict[str, Any]:
 
 
 def _node(node: Node) -> dict[str, Any]:
-    if node.status == "creating":
+    if node.status in {"creating", "deleting"}:
         return {"NodeId": node.id, "NodeStatus": node.status}
     return {
         "NodeId": node.id,
