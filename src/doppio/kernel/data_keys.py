@@ -31,10 +31,18 @@ class DataKeys:
     """The data keys of one service.
 
     `refusals` are the service's own errors by KMS's codes; AccessDeniedException is among them.
+    `sealers_open`: whoever seals must be allowed to open, too.
     """
 
-    def __init__(self, service: str, refusals: Mapping[str, type[AwsError]]) -> None:
+    def __init__(
+        self,
+        service: str,
+        refusals: Mapping[str, type[AwsError]],
+        *,
+        sealers_open: bool = True,
+    ) -> None:
         self._service = service
+        self._sealers_open = sealers_open
         self._refusals = refusals
         self._held: WeakKeyDictionary[Any, dict[Hashable, DataKey]] = WeakKeyDictionary()
 
@@ -49,11 +57,11 @@ class DataKeys:
             return found
         asked = {"KeyId": key_id, "KeySpec": "AES_256", "EncryptionContext": context}
         made = await self._kms(ctx, "generate_data_key", asked)
-        # A new key is checked before it is used: a sender needs kms:Decrypt, too.
         blob = made["CiphertextBlob"]
-        asked = {"CiphertextBlob": blob, "EncryptionContext": context}
-        checked = await self._kms(ctx, "decrypt", asked)
-        key = held[name] = DataKey(checked["Plaintext"], blob, ctx.now + reuse)
+        if self._sealers_open:
+            asked = {"CiphertextBlob": blob, "EncryptionContext": context}
+            made = await self._kms(ctx, "decrypt", asked)
+        key = held[name] = DataKey(made["Plaintext"], blob, ctx.now + reuse)
         return key
 
     async def for_opening(

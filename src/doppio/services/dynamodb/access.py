@@ -9,6 +9,7 @@ from doppio.kernel.keys import pack
 from doppio.kernel.records import table_of
 from doppio.services.dynamodb.capacity import write_units
 from doppio.services.dynamodb.errors import ResourceNotFoundException, ValidationException
+from doppio.services.dynamodb.feeding import feed
 from doppio.services.dynamodb.item_keys import (
     encoded,
     index_key,
@@ -140,6 +141,8 @@ async def write_item(
         raw.add(bytes_key(table), float(growth))
     if table.stream is not None:
         tell(tx, table, old, new, expired=expired)
+    if table.feeds and old != new:
+        feed(tx, table, old, new, expired=expired)
     units: dict[str, float] = {}
     for index in table.indexes:
         taken = await _write_index(tx, table, index, old, new)

@@ -102,3 +102,11 @@ SETTLE = timedelta(0)
 DESCRIBE_WAIT = timedelta(milliseconds=500)
 
 TABLES = Quota("dynamodb", "L-F98FE922", "Maximum number of tables", 2_500)
+
+# Kinesis streams that a table's changes can go to, and how long what cannot go there is kept.
+FEEDS_MAX = 2
+FEED_LIFE = timedelta(hours=24)
+FED_A_CALL = 500
+FED_BYTES_MAX = 5 * 1024 * 1024
+FEED_RETRY = timedelta(seconds=10)
+FEEDS_KEPT_MAX = 1_000

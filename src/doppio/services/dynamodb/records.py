@@ -158,6 +158,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     at_most: Throughput = Throughput()
     warm: Throughput = Throughput()
     replication: Replication | None = None
+    feeds: tuple[str, ...] = ()
     seal: SealKey | None = None
     insights: dict[str, Insight] = {}
 
@@ -318,6 +319,28 @@ class Outbox(msgspec.Struct, frozen=True, kw_only=True):
     cursors: dict[str, int] = {}
     trimmed: int = 0
     emptying: dict[str, Any] | None = None
+
+
+FEEDS: Index[Feed] = Index("by_table", ("account", "region", "table", "made_at"))
+
+
+@record("dynamodb.feed", key=("id",), indexes=(FEEDS,))
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
+    """A Kinesis stream that a table's changes go to. `id` names the log of what is on its way.
+
+    `sent` says up to where the log has arrived. Of one that is DISABLING the rest still goes out.
+    """
+
+    id: str
+    account: str
+    region: str
+    table: str
+    table_id: str
+    stream: str
+    status: str
+    precision: str
+    made_at: datetime
+    sent: int = 0
 
 
 @record("dynamodb.global", key=("account", "name"))

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.services.dynamodb import backups, limits, streams
 from doppio.services.dynamodb.errors import ResourceInUseException, ValidationException
+from doppio.services.dynamodb.feeding import stopped
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.replication import all_members, close_outbox
 from doppio.services.dynamodb.upkeep import EMPTY
@@ -49,6 +50,7 @@ async def remove(ctx: Context, tx: Tx, table: Table, *, together: bool = False) 
     await _check_no_source(ctx, tx, table)
     if table.stream is not None and table.stream.enabled:
         table = await streams.closed(ctx, tx, table)
+    table = await stopped(tx, table)
     kept = {}
     if table.recovery is not None:
         await backups.keep_deleted(ctx, tx, table)

@@ -19,6 +19,8 @@ from doppio.services.dynamodb import (
 from doppio.services.dynamodb.backups import Backups
 from doppio.services.dynamodb.batches import Batches
 from doppio.services.dynamodb.exports import Exports
+from doppio.services.dynamodb.feeding import Feeding
+from doppio.services.dynamodb.feeds import Feeds
 from doppio.services.dynamodb.global_settings import GlobalSettings
 from doppio.services.dynamodb.global_tables import GlobalTables
 from doppio.services.dynamodb.imports import Imports
@@ -40,7 +42,7 @@ SERVICE = Service(
     groups=[
         Tables(), Insights(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(),
         Backups(), Recoveries(), Restores(), Exports(), Imports(), GlobalTables(), GlobalSettings(),
-        ReplicaScaling(),
+        ReplicaScaling(), Feeds(),
     ],
     needs=needs,
     data_events=[
@@ -67,6 +69,6 @@ SERVICE = Service(
         shipping.SWEEP: shipping.sweep,
         streams.TRIM: streams.trim,
     },
-    controllers=[Shipping()],
+    controllers=[Shipping(), Feeding()],
     sampling=gauges.sampling,
 )  # fmt: skip

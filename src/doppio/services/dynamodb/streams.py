@@ -69,23 +69,31 @@ def tell(
 ) -> None:
     """Say in a change's own commit what it is. A write that changes nothing is no change."""
     stream = table.stream
-    if stream is None or not stream.enabled or old == new:
-        return
+    if stream is not None and stream.enabled and old != new:
+        tx.raw.append(
+            log_name(stream.id), entry_of(tx, table, stream.view, old, new, expired=expired)
+        )
+
+
+def entry_of(
+    tx: Tx, table: Table, view: str, old: Item | None, new: Item | None, *, expired: bool
+) -> bytes:
+    """A change as logs keep it."""
     item = new if new is not None else old
     assert item is not None, "something became of it"
     told = Told(
         tx.context.now,
         "INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
         {part.name: item[part.name] for part in table.key},
-        old if stream.view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES") else None,
-        new if stream.view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES") else None,
+        old if view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES") else None,
+        new if view in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES") else None,
         expired,
     )
     if table.seal is not None:
         images = _encode(_Images(told.keys, told.old, told.new))
         hidden = sealed(tx.context, table.seal, images)
         told = replace(told, keys={}, old=None, new=None, sealed=hidden)
-    tx.raw.append(log_name(stream.id), _encode(told))
+    return _encode(told)
 
 
 def wanted(specification: Mapping[str, Any]) -> bool:

@@ -31,7 +31,7 @@ _REFUSALS: Mapping[str, type[AwsError]] = {
     "NotFoundException": KmsNotFound,
     "ThrottlingException": KmsThrottled,
 }
-_KEYS = data_keys.DataKeys("kinesis", _REFUSALS)
+_KEYS = data_keys.DataKeys("kinesis", _REFUSALS, sealers_open=False)
 
 
 async def sealed(ctx: Context, stream: Stream, data: bytes) -> tuple[bytes, bytes | None]:
