@@ -67,7 +67,9 @@ async def test_what_is_not_there_is_said_not_to_be(world: World) -> None:
     error = await refused(world.call("glacier", "list_vaults"))
     assert isinstance(error, NotImplementedByDoppio)
     assert error.message == "glacier:ListVaults exists in AWS and not yet in this cloud"
-    error = await refused(world.call("iam", "acquire_role", TemplateArn="arn:aws:iam::aws:role-template/none"))
+    error = await refused(
+        world.call("iam", "acquire_role", TemplateArn="arn:aws:iam::aws:role-template/none")
+    )
     assert (error.code, error.status) == ("NotImplemented", 501)
 
 
