@@ -124,3 +124,16 @@ def test_seeing_costs_next_to_nothing() -> None:
             uses.saw(Call, need)  # type: ignore[arg-type]
         best = min(best, (time.perf_counter() - begun) / 1_000)
     assert best < 5e-6
+
+
+@told
+async def test_of_what_a_thing_was_used_for_last_the_newest_is_kept(world: World) -> None:
+    uses = Uses(world.cloud.root_context)
+    for service in ("s3", "sqs"):
+        uses.last(KeyUse(access_key="AKIA9", at=START, region="us-east-1", service=service))
+    reader = world.cloud.root_context().read()
+    assert await reader.get(KeyUse, "AKIA9") is None
+    await uses.close()
+    kept = await reader.get(KeyUse, "AKIA9")
+    assert kept is not None
+    assert kept.service == "sqs"

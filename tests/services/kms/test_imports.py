@@ -101,6 +101,9 @@ def test_material_comes_wrapped_in_each_way(algorithm: str) -> None:
         ("HMAC_256", "GENERATE_VERIFY_MAC"),
         ("ECC_NIST_P384", "SIGN_VERIFY"),
         ("RSA_2048", "SIGN_VERIFY"),
+        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY"),
+        ("ML_DSA_44", "SIGN_VERIFY"),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
     ],
 )
 def test_other_kinds_of_keys_are_imported_once_and_for_all(spec: str, usage: str) -> None:

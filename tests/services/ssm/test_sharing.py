@@ -241,3 +241,21 @@ async def test_a_data_type_is_checked_and_kept(world: World) -> None:
     assert (await refusal(again))[0] == "ValidationException"
     for value, kind in (("x", "integer"), ("x", "none")):
         assert (await refusal(put(world, "b", value, DataType=kind)))[0] == "ValidationException"
+
+
+@told
+async def test_a_policy_says_whether_it_has_acted(world: World) -> None:
+    idle = {"Type": "NoChangeNotification", "Version": "1.0",
+            "Attributes": {"After": "1", "Unit": "Days"}}  # fmt: skip
+    await put(world, "a", Tier="Advanced", Policies=json.dumps([idle]))
+
+    async def status() -> str:
+        [one] = (await world.call("ssm", "describe_parameters"))["Parameters"]
+        [found] = one["Policies"]
+        assert json.loads(found["PolicyText"]) == idle
+        said: str = found["PolicyStatus"]
+        return said
+
+    assert await status() == "Pending"
+    await world.advance(days=2)
+    assert await status() == "Finished"

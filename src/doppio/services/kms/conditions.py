@@ -86,9 +86,9 @@ def of_key(key: Key) -> dict[str, Any]:
 def of_request(ctx: Context, action: str, req: Mapping[str, Any], name: str = "") -> dict[str, Any]:
     """What a request says, of a key that it calls `name`."""
     told = dict(_DEFAULTS.get(action, {}))
-    for member, condition in _MEMBERS.items():
-        if member in req:
-            value = req[member]
+    for member, value in req.items():
+        condition = _MEMBERS.get(member)
+        if condition is not None:
             told[condition] = str(value).lower() if isinstance(value, bool) else str(value)
     if "MessageType" in req:
         told["kms:messagetype"] = req["MessageType"]

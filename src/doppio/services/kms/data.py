@@ -10,6 +10,7 @@ from doppio.services.kms import crypto, external, pairs
 from doppio.services.kms.access import check, material_of, named, permitted, usable
 from doppio.services.kms.conditions import of_request
 from doppio.services.kms.errors import (
+    CustomKeyStoreNotFound,
     DryRunOperation,
     IncorrectKey,
     InvalidCiphertext,
@@ -19,7 +20,7 @@ from doppio.services.kms.errors import (
     Validation,
 )
 from doppio.services.kms.last_use import used
-from doppio.services.kms.records import Key, Material
+from doppio.services.kms.records import Key, KeyStore, Material
 from doppio.services.kms.signing import algorithms
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -128,6 +129,11 @@ class Data:
         if count is None:
             raise Validation("NumberOfBytes is required.")
         _no_recipient(req)
+        if req.get("CustomKeyStoreId"):
+            # Only a cluster of CloudHSM makes random bytes, and no store here has one.
+            if await ctx.read().get(KeyStore, ctx.account, ctx.region, req["CustomKeyStoreId"]):
+                raise UnsupportedOperation("An external key store makes no random bytes.")
+            raise CustomKeyStoreNotFound
         ctx.read().meter("KMS-Requests")
         return {"Plaintext": ctx.kernel.ids.bytes(count)}
 

@@ -33,5 +33,5 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         return (Need(f"kms:{operation}", "*", {"kms:calleraccount": ctx.caller.account}),)
     if operation in _ON_ALIAS:
         arn = f"arn:{ctx.partition}:kms:{ctx.region}:{ctx.account}:{req['AliasName']}"
-        return (Need(f"kms:{operation}", arn),)
+        return (Need(f"kms:{operation}", arn, {"kms:calleraccount": ctx.caller.account}),)
     return ()

@@ -145,6 +145,7 @@ async def _rotated(ctx: Context, seen: Key, *, on_demand: bool) -> None:
             return
         for other in await others(tx, key):
             tx.put(replace(other, materials=[*other.materials, material]))
+            await tell_of(tx, "KMS CMK Rotation", other)
         changed = replace(key, materials=[*key.materials, material])
         if not on_demand and key.rotation_days is not None:
             at = ctx.clock.now() + timedelta(days=key.rotation_days)
@@ -165,7 +166,7 @@ async def _to_imported(ctx: Context, seen: Key) -> None:
             usable(one, "ENCRYPT_DECRYPT", "RotateKeyOnDemand")
             newest = replace(one.pending, made_at=ctx.now, on_demand=True)
             tx.put(replace(one, materials=[*one.materials, newest], pending=None))
-        await tell_of(tx, "KMS CMK Rotation", key)
+            await tell_of(tx, "KMS CMK Rotation", one)
         tx.meter("KMS-Requests")
 
 

@@ -16,6 +16,7 @@ from doppio.services.ssm.errors import (
     ParameterVersionNotFound,
     Validation,
 )
+from doppio.services.ssm.policies import notices, policies_of
 from doppio.services.ssm.public import PUBLIC, public_parameters
 from doppio.services.ssm.records import Parameter, Version
 from doppio.services.ssm.rules import check_filter, is_below, passes, split_selector
@@ -338,7 +339,7 @@ def _metadata(ctx: Context, version: Version) -> dict[str, Any]:
         "LastModifiedUser": version.modified_by,
         "Version": version.number,
         "Tier": version.tier,
-        "Policies": _policies(version.policies),
+        "Policies": _policies(ctx, version),
         "DataType": version.data_type,
     }
     rare = {
@@ -350,10 +351,15 @@ def _metadata(ctx: Context, version: Version) -> dict[str, Any]:
     return told
 
 
-def _policies(text: str) -> list[dict[str, str]]:
-    if not text:
-        return []
+def _policies(ctx: Context, version: Version) -> list[dict[str, str]]:
+    """The policies of a version, and whether each has acted."""
+    listed = policies_of(version.policies)
+    done = [one.policy for one in notices(listed, version.modified_at) if one.at <= ctx.now]
     return [
-        {"PolicyText": json.dumps(one), "PolicyType": one["Type"], "PolicyStatus": "Pending"}
-        for one in json.loads(text)
+        {
+            "PolicyText": json.dumps(one.content),
+            "PolicyType": one.kind,
+            "PolicyStatus": "Finished" if one in done else "Pending",
+        }
+        for one in listed
     ]
