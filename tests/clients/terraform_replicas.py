@@ -35,6 +35,24 @@ resource "aws_dynamodb_table" "orders" {
   }
   replica { region_name = "us-west-2" }
 }
+resource "aws_dynamodb_table" "till" {
+  name             = "till"
+  billing_mode     = "PAY_PER_REQUEST"
+  hash_key         = "id"
+  stream_enabled   = true
+  stream_view_type = "NEW_AND_OLD_IMAGES"
+  attribute {
+    name = "id"
+    type = "S"
+  }
+  server_side_encryption { enabled = true }
+  lifecycle { ignore_changes = [replica] }
+}
+resource "aws_dynamodb_table_replica" "till" {
+  provider         = aws.there
+  global_table_arn = aws_dynamodb_table.till.arn
+  tags             = { team = "bar" }
+}
 resource "aws_dynamodb_table" "old" {
   name             = "old"
   billing_mode     = "PAY_PER_REQUEST"

@@ -361,8 +361,8 @@ async def test_what_cannot_be_a_replica_is_refused(world: World) -> None:
     )
     code, text = await refused(ReplicaUpdates=[{"Delete": {"RegionName": THERE}}])
     assert text == (
-        "Update global table operation failed because one or more replicas were not part of the "
-        "global table."
+        "Replica specified in the Replica Update or Replica Delete action of the request was not "
+        "found"
     )
     code, text = await refused(ReplicaUpdates=[{"Create": {"RegionName": "moon-1"}}])
     assert code == "ValidationException"

@@ -28,7 +28,7 @@ async def update(world: World, change: Any) -> None:
     except AwsError as error:
         if error.code == "ServiceUnavailable":
             raise
-        said = ("already existed", "were not part", "Replica is being created", "being deleted")
+        said = ("already existed", "was not found", "Replica is being created", "being deleted")
         if not any(one in error.message for one in said):
             raise
 

@@ -20,7 +20,7 @@ from doppio.services.dynamodb.item_keys import (
 from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.replication import REPLICATED, announced, at, members
-from doppio.services.dynamodb.sealing import admit, decode_item, encoder
+from doppio.services.dynamodb.sealing import admit, admit_work, decode_item, encoder
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
 
@@ -159,6 +159,8 @@ async def _write_peers(
     size = max(0 if one is None else size_of(one) for one in (old, new))
     for peer in await members(tx, table):
         there = at(tx, peer.region)
+        if peer.seal is not None:
+            await admit_work(there.context, peer)
         peer_row = table_prefix(peer) + key
         indexes = await write_item(there, peer, peer_row, old, new, growth, arriving=True)
         there.meter(REPLICATED, write_units(size) + sum(indexes.values()))

@@ -17,7 +17,7 @@ from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.jobs import Job
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import partition_of, region_is_up, regions
-from doppio.services.dynamodb import changes, limits, streams
+from doppio.services.dynamodb import changes, limits, sealing, streams
 from doppio.services.dynamodb.access import find_table, read_item, write_item
 from doppio.services.dynamodb.backups import portions
 from doppio.services.dynamodb.errors import (
@@ -27,7 +27,7 @@ from doppio.services.dynamodb.errors import (
 )
 from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.provisioning import at_most
-from doppio.services.dynamodb.records import Outbox, Replication, Table, Throughput
+from doppio.services.dynamodb.records import Outbox, Replication, SealKey, Table, Throughput
 from doppio.services.dynamodb.removal import check_at_rest, remove
 from doppio.services.dynamodb.replication import (
     CURRENT,
@@ -54,7 +54,9 @@ _SHARED = (
     "AttributeDefinitions", "GlobalSecondaryIndexUpdates", "BillingMode", "ProvisionedThroughput",
     "TableClass", "OnDemandThroughput", "WarmThroughput",
 )  # fmt: skip
-_NOT_ALONE = "Update global table operation failed because one or more replicas were not part of the global table."  # fmt: skip
+_NOT_THERE = (
+    "Replica specified in the Replica Update or Replica Delete action of the request was not found"
+)
 
 
 async def follow(tx: Tx, table: Table, req: Mapping[str, Any]) -> None:
@@ -66,6 +68,8 @@ async def follow(tx: Tx, table: Table, req: Mapping[str, Any]) -> None:
             f"{BAD}The stream of a global table's replica cannot be changed: TableName: "
             f"{table.name}"
         )
+    if "SSESpecification" in req:
+        await _seal_alike(tx, table, on=bool(req["SSESpecification"].get("Enabled")))
     shared = {name: req[name] for name in _SHARED if name in req}
     if not shared.keys() - {"AttributeDefinitions"}:
         return
@@ -74,6 +78,15 @@ async def follow(tx: Tx, table: Table, req: Mapping[str, Any]) -> None:
         there = at(tx, peer.region)
         wanted = _own(peer, shared)
         there.put(await changes.changed_table(there.context, there, peer, wanted))
+
+
+async def _seal_alike(tx: Tx, table: Table, *, on: bool) -> None:
+    """Put the other replicas under KMS keys, too, or none; which ones, each says for itself."""
+    for peer in await followers(tx, table):
+        check_at_rest(peer)
+        if on != (peer.seal is not None and peer.seal.kms_key is not None):
+            there = at(tx, peer.region)
+            there.put(await sealing.switched(there.context, there, peer, {"Enabled": on}))
 
 
 def _own(peer: Table, shared: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,23 +153,22 @@ async def changed(tx: Tx, table: Table, updates: Sequence[Mapping[str, Any]]) ->
                 )
         if verb == "Create":
             check_stream(table)
-            if table.seal is not None:
-                raise NotImplementedByDoppio(
-                    "dynamodb: replicas of a table under a KMS key exist in AWS and not yet in "
-                    "this cloud"
-                )
             table = await added(tx, table, region, action)
             filling = True
             continue
         peer_found = await find_peer(tx, table, region)
         if peer_found is None:
-            raise ValidationException(_NOT_ALONE)
+            raise ValidationException(_NOT_THERE)
         check_at_rest(peer_found)
         there = at(tx, region)
         if verb == "Delete":
             await remove(there.context, there, peer_found, together=True)
         else:
-            there.put(_overridden(peer_found, action))
+            peer_found = _overridden(peer_found, action)
+            if "KMSMasterKeyId" in action:
+                under = {"Enabled": True, "KMSMasterKeyId": action["KMSMasterKeyId"]}
+                peer_found = await sealing.switched(there.context, there, peer_found, under)
+            there.put(peer_found)
     return table, filling
 
 
@@ -167,10 +179,6 @@ def _check_overrides(action: Mapping[str, Any]) -> None:
         raise NotImplementedByDoppio(
             "dynamodb: OnDemandThroughputOverride of a replica's index exists in AWS and not yet "
             "in this cloud"
-        )
-    if action.get("KMSMasterKeyId"):
-        raise NotImplementedByDoppio(
-            "dynamodb: KMSMasterKeyId of a replica exists in AWS and not yet in this cloud"
         )
 
 
@@ -230,6 +238,7 @@ async def added(tx: Tx, table: Table, region: str, action: Mapping[str, Any]) ->
         status="CREATING", indexes=fresh, deletion_protection=False, tags={}, stream=None,
         recovery=None, holds={}, remembers_since=None, restored=None,
     )  # fmt: skip
+    replica = replace(replica, seal=await _seal(there, table, action))
     if table.stream is not None and table.stream.enabled and not table.replication.strong:
         view = {"StreamViewType": table.stream.view}
         replica = await streams.opened(there.context, there, replica, view)
@@ -237,6 +246,25 @@ async def added(tx: Tx, table: Table, region: str, action: Mapping[str, Any]) ->
     if table.ttl_attribute is not None:
         await there.schedule(tx.context.now, EXPIRE, replica.arn)
     return table
+
+
+async def _seal(there: Tx, table: Table, action: Mapping[str, Any]) -> SealKey | None:
+    """The key of a new replica: one of its own Region, where its table is under a KMS key."""
+    key = action.get("KMSMasterKeyId")
+    if table.seal is None or table.seal.kms_key is None:
+        if key is not None:
+            raise ValidationException(
+                f"{BAD}KMSMasterKeyId can only be specified for replicas of a table that is "
+                "encrypted under a KMS key"
+            )
+        return None
+    if key is None and not table.seal.managed:
+        raise ValidationException(
+            f"{BAD}KMSMasterKeyId must be specified for each replica of a table that is encrypted "
+            "under a customer managed key"
+        )
+    under = {"Enabled": True} if key is None else {"Enabled": True, "KMSMasterKeyId": key}
+    return await sealing.made_key(there.context, under, table.name)
 
 
 async def linked(tx: Tx, table: Table, replica: Table, action: Mapping[str, Any]) -> Table:
@@ -341,6 +369,8 @@ async def fill(ctx: Context, job: Job) -> None:
         await ctx.transact(later)
         return
     assert source.replication is not None
+    await sealing.admit_work(ctx, source)
+    await sealing.admit_work(ctx.derive(ctx.caller, region=replica.region), replica)
     if not source.replication.strong:
         prefix = table_prefix(source)
         async for rows in _pages(ctx, prefix):
@@ -437,6 +467,10 @@ def _replica(replica: Table) -> dict[str, Any]:
         "ReplicaArn": replica.arn,
         "GlobalTableSettingsReplicationMode": "ENABLED_WITH_OVERRIDES",
     }
+    if replica.seal is not None and replica.seal.kms_key is not None:
+        found["KMSMasterKeyId"] = replica.seal.kms_key
+        if replica.seal.inaccessible_at is not None:
+            found["ReplicaInaccessibleDateTime"] = replica.seal.inaccessible_at
     if member.read is not None:
         found["ProvisionedThroughputOverride"] = {"ReadCapacityUnits": member.read}
     if member.most is not None:

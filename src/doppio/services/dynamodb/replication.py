@@ -26,6 +26,7 @@ from doppio.kernel.records import table_of
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.records import GlobalTable, Outbox, Replication, Table
+from doppio.services.dynamodb.sealing import encoder
 from doppio.services.dynamodb.values import Item, size_of
 
 CURRENT, LEGACY = "2019.11.21", "2017.11.29"
@@ -51,12 +52,13 @@ class Stamp(NamedTuple):
 
 
 class Shipped(msgspec.Struct, frozen=True, array_like=True):
-    """A change as it goes to other replicas: the item's key as it stands in rows, and the item."""
+    """A change as it goes to other replicas: the item's key and the item as they stand in rows,
+    sealed where those are; empty where it is gone."""
 
     micros: int
     region: str
     key: bytes
-    item: Item | None
+    raw: bytes
 
     @property
     def stamp(self) -> Stamp:
@@ -89,7 +91,8 @@ async def announced(
         new = _marked(new, stamp)
         growth = size_of(new) - (0 if old is None else size_of(old))
     put_stamp(tx, member, key, known, stamp, dead=new is None)
-    tx.raw.append(log_of(member.id), _encode(Shipped(micros, table.region, key, new)))
+    raw = b"" if new is None else encoder(tx.context, table)(new)
+    tx.raw.append(log_of(member.id), _encode(Shipped(micros, table.region, key, raw)))
     tx.wake(f"{SHIP}/{member.id}")
     return new, growth
 

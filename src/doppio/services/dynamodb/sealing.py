@@ -29,7 +29,7 @@ from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.errors import KeyInaccessible, KmsDenied, ValidationException
 from doppio.services.dynamodb.records import SealKey, Stream, Table
 from doppio.services.dynamodb.values import Item
-from doppio.wire.errors import AwsError, NotImplementedByDoppio
+from doppio.wire.errors import AwsError
 
 INACCESSIBLE = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
 RESEAL = "dynamodb.reseal"
@@ -203,10 +203,6 @@ async def switched(ctx: Context, tx: Tx, table: Table, specification: Mapping[st
     """The table under another key, or none of KMS; rows that are not sealed yet are, by a job."""
     on = wanted(specification)
     old = table.seal
-    if table.replication is not None:
-        raise NotImplementedByDoppio(
-            "dynamodb: KMS keys of replicas exist in AWS and not yet in this cloud"
-        )
     if old is None:
         if not on:
             raise ValidationException(

@@ -21,6 +21,7 @@ from doppio.kernel.regions import region_is_up
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.access import find_table, read_item, write_item
 from doppio.services.dynamodb.capacity import write_units
+from doppio.services.dynamodb.errors import KeyInaccessible, KmsDenied
 from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.measures import LATENCY, WRITTEN, count_units
 from doppio.services.dynamodb.records import Outbox, Table, table_arn
@@ -38,6 +39,7 @@ from doppio.services.dynamodb.replication import (
     read_grave,
     stamp_of,
 )
+from doppio.services.dynamodb.sealing import admit_work, decode_item
 from doppio.services.dynamodb.upkeep import EMPTY, TRACES
 from doppio.services.dynamodb.values import Item, size_of
 
@@ -66,15 +68,30 @@ class Shipping(Controller[Outbox]):
         if outbox is None:
             return None
         waits = False
-        home_is_up = await region_is_up(ctx.read(), outbox.region)
+        home = table_arn(outbox.account, outbox.region, outbox.table)
+        home_is_up = await region_is_up(ctx.read(), outbox.region) and await _admitted(ctx, home)
         for region in outbox.cursors:
-            if home_is_up and await region_is_up(ctx.read(), region):
+            there = ctx.derive(ctx.caller, region=region)
+            goes = home_is_up and await region_is_up(ctx.read(), region)
+            if goes and await _admitted(there, table_arn(outbox.account, region, outbox.table)):
                 while await _batch(ctx, outbox.id, region):
                     pass
             else:
                 waits = True
         waits = await _tidy(ctx, outbox.id) and waits
         return Again(ctx.clock.now() + limits.REGION_RETRY) if waits else None
+
+
+async def _admitted(ctx: Context, arn: str) -> bool:
+    """Whether the service can read and write a table in the context's Region: whether its key is
+    there."""
+    table = await find_table(ctx.read(), ctx, arn)
+    if table is not None and table.seal is not None:
+        try:
+            await admit_work(ctx, table)
+        except (KeyInaccessible, KmsDenied):
+            return False
+    return True
 
 
 async def _batch(ctx: Context, member: str, region: str) -> bool:
@@ -88,6 +105,7 @@ async def _batch(ctx: Context, member: str, region: str) -> bool:
         return False
     entries = _portion(entries)
     there = ctx.derive(ctx.caller, region=region)
+    arn = table_arn(outbox.account, region, outbox.table)
     taken: list[Taken] = []
 
     async def step(tx: Tx) -> bool:
@@ -95,14 +113,15 @@ async def _batch(ctx: Context, member: str, region: str) -> bool:
         current = await tx.get(Outbox, member)
         if current is None or current.cursors.get(region) != position:
             return False
-        table = await find_table(tx, there, table_arn(current.account, region, current.table))
+        table = await find_table(tx, there, arn)
         if table is None or table.replication is None or table.replication.group != current.group:
             left = {one: at for one, at in current.cursors.items() if one != region}
             tx.put(replace(current, cursors=left))
             return False
         for _, raw in entries:
             one = decode_shipped(raw)
-            found = await receive(tx, table, one.key, one.stamp, one.item)
+            item = decode_item(one.raw) if one.raw else None
+            found = await receive(tx, table, one.key, one.stamp, item)
             if found is not None:
                 taken.append(found)
         tx.meter(REPLICATED, sum(one.units + sum(one.indexes.values()) for one in taken))
@@ -237,8 +256,8 @@ async def _forget(tx: Tx, table: Table, graves: Sequence[tuple[int, bytes]]) -> 
         stamps = []
         for one in group:
             assert one.replication is not None
-            item = await read_item(tx, table_prefix(one) + key)
-            stamps.append(await stamp_of(tx, one.replication, key) if item is None else None)
+            gone = await tx.raw.get(table_prefix(one) + key) is None
+            stamps.append(await stamp_of(tx, one.replication, key) if gone else None)
         stamp = stamps[0]
         if stamp is None or stamp.micros != micros or any(one != stamp for one in stamps):
             continue
