@@ -140,9 +140,9 @@ async def changed(tx: Tx, table: Table, updates: Sequence[Mapping[str, Any]]) ->
                 )
         if verb == "Create":
             check_stream(table)
-            if table.seal is not None:
+            if table.seal is not None or table.vectors:
                 raise NotImplementedByDoppio(
-                    "dynamodb: replicas of a table under a KMS key exist in AWS and not yet in "
+                    "dynamodb: replicas of a table under a KMS key or with vector indexes exist in AWS and not yet in "
                     "this cloud"
                 )
             table = await added(tx, table, region, action)
