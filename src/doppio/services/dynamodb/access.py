@@ -23,6 +23,7 @@ from doppio.services.dynamodb.replication import REPLICATED, announced, at, memb
 from doppio.services.dynamodb.sealing import admit, admit_work, decode_item, encoder
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
+from doppio.services.dynamodb.vector_indexes import follow
 
 encode_item = msgspec.msgpack.Encoder().encode
 
@@ -143,6 +144,8 @@ async def write_item(
         tell(tx, table, old, new, expired=expired)
     if table.feeds and old != new:
         feed(tx, table, old, new, expired=expired)
+    if table.vectors:
+        await follow(tx, table, old, new)
     units: dict[str, float] = {}
     for index in table.indexes:
         taken = await _write_index(tx, table, index, old, new)

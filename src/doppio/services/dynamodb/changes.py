@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.dynamodb import schemas, sealing, streams
+from doppio.services.dynamodb import schemas, sealing, streams, vector_indexes
 from doppio.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
@@ -22,11 +22,10 @@ from doppio.wire.errors import NotImplementedByDoppio
 
 # Settings that AWS acts on and this cloud does not yet: refused rather than only stored.
 _ABSENT = {
+    "VectorIndexOverride": "other vector indexes of a restored table",
     "DisassociationProtectionEnabled": "replicas that become tables of their own",
     "GlobalTableSettingsReplicationMode": "replicas of other accounts",
     "GlobalTableSourceArn": "replicas of other accounts",
-    "VectorIndexes": "vector indexes",
-    "VectorIndexUpdates": "vector indexes",
 }
 
 
@@ -57,6 +56,8 @@ async def changed_table(ctx: Context, tx: Tx, table: Table, req: Mapping[str, An
         changed = await streams.switched(ctx, tx, changed, req["StreamSpecification"])
     if "SSESpecification" in req:
         changed = await sealing.switched(ctx, tx, changed, req["SSESpecification"])
+    if req.get("VectorIndexUpdates"):
+        changed = await vector_indexes.changed(ctx, tx, changed, req["VectorIndexUpdates"], EMPTY)
     for update in updates:
         [(action, given)] = update.items()
         if action == "Create":

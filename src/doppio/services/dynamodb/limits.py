@@ -26,6 +26,14 @@ IN_OPERANDS_MAX = 100
 IN_HASH_KEYS_MAX = 50
 GLOBAL_INDEXES_MAX = 20
 LOCAL_INDEXES_MAX = 5
+# Vectors. The first is AWS's, and the greatest 32-bit float; how many indexes and results there may be
+# AWS does not say: those are ours.
+DIMENSIONS_MAX = 4_096
+FLOAT32_MAX = 3.4028234663852886e38
+VECTOR_INDEXES_MAX = 20
+TOP_K_MAX = 1_000
+# Fewer are looked at on the spot, more in a thread.
+VECTORS_AT_ONCE = 64
 # A global index's hash key has so many attributes at most, and its range key as many.
 INDEX_KEY_PARTS_MAX = 4
 PROJECTED_ATTRIBUTES_MAX = 100

@@ -53,6 +53,20 @@ class SecondaryIndex(msgspec.Struct, frozen=True, kw_only=True):
     warm: Throughput = Throughput()
 
 
+class VectorIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """A vector index: `schema` names attributes as HASH or INLINE_FILTER. `id` begins its rows."""
+
+    name: str
+    id: str
+    attribute: str
+    schema: tuple[tuple[str, str], ...]
+    projection: str
+    included: tuple[str, ...]
+    dimensions: int
+    distance: str
+    status: str = "ACTIVE"
+
+
 class StreamSetting(msgspec.Struct, frozen=True, kw_only=True):
     """A table's latest stream: what of a change it tells, while it is `enabled`.
 
@@ -161,6 +175,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     feeds: tuple[str, ...] = ()
     seal: SealKey | None = None
     insights: dict[str, Insight] = {}
+    vectors: tuple[VectorIndex, ...] = ()
 
     @property
     def arn(self) -> str:

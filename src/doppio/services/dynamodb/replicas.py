@@ -153,6 +153,11 @@ async def changed(tx: Tx, table: Table, updates: Sequence[Mapping[str, Any]]) ->
                 )
         if verb == "Create":
             check_stream(table)
+            if table.vectors:
+                raise NotImplementedByDoppio(
+                    "dynamodb: replicas of a table with vector indexes exist in AWS and not yet in "
+                    "this cloud"
+                )
             table = await added(tx, table, region, action)
             filling = True
             continue

@@ -85,7 +85,7 @@ def _check_overrides(req: Mapping[str, Any]) -> None:
     """Refuse what AWS acts on and this cloud does not."""
     check_absent(
         {
-            "VectorIndexes": req.get("VectorIndexOverride"),
+            "VectorIndexOverride": req.get("VectorIndexOverride"),
         }
     )
 
@@ -143,6 +143,7 @@ async def _target(
     return tx.put(
         Table(
             account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(), seal=key,
+            vectors=tuple(replace(one, id=ctx.new_id(), status="ACTIVE") for one in source.vectors),
             created_at=ctx.now, status="CREATING", key=source.key,
             attributes={one: kind for one, kind in source.attributes.items() if one in used},
             indexes=indexes, on_demand=on_demand,

@@ -15,6 +15,7 @@ from doppio.services.dynamodb import (
     shipping,
     streams,
     upkeep,
+    vector_indexes,
 )
 from doppio.services.dynamodb.backups import Backups
 from doppio.services.dynamodb.batches import Batches
@@ -32,6 +33,7 @@ from doppio.services.dynamodb.queries import Queries
 from doppio.services.dynamodb.recovery import Recoveries
 from doppio.services.dynamodb.replica_scaling import ReplicaScaling
 from doppio.services.dynamodb.restores import Restores
+from doppio.services.dynamodb.searches import Searches
 from doppio.services.dynamodb.shipping import Shipping
 from doppio.services.dynamodb.statements import Statements
 from doppio.services.dynamodb.tables import Tables
@@ -40,7 +42,7 @@ from doppio.services.dynamodb.transactions import Transactions
 SERVICE = Service(
     "dynamodb",
     groups=[
-        Tables(), Insights(), Items(), Queries(), Batches(), Transactions(), Statements(), Policies(),
+        Tables(), Insights(), Items(), Queries(), Searches(), Batches(), Transactions(), Statements(), Policies(),
         Backups(), Recoveries(), Restores(), Exports(), Imports(), GlobalTables(), GlobalSettings(),
         ReplicaScaling(), Feeds(),
     ],
@@ -60,6 +62,7 @@ SERVICE = Service(
         restores.RESTORE: restores.restore,
         sealing.RESEAL: sealing.reseal,
         upkeep.SETTLE: upkeep.settle,
+        vector_indexes.VECTORS: vector_indexes.fill,
         upkeep.BACKFILL: upkeep.backfill,
         upkeep.EMPTY: upkeep.empty,
         upkeep.EXPIRE: upkeep.expire,

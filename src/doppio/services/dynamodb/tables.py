@@ -22,6 +22,7 @@ from doppio.services.dynamodb import (
     sealing,
     streams,
     strong,
+    vector_indexes,
 )
 from doppio.services.dynamodb.access import bytes_key, count_key, find_table
 from doppio.services.dynamodb.changes import check_absent
@@ -221,11 +222,15 @@ def shaped(ctx: Context, req: Mapping[str, Any]) -> Table:
     key = schemas.key_parts(req.get("KeySchema", []), types)
     on_demand = req.get("BillingMode") == "PAY_PER_REQUEST"
     found = schemas.indexes(req, key, types, on_demand=on_demand)
-    schemas.check_all_used(types, key, found)
+    others = tuple(one.name for one in found)
+    nearby = vector_indexes.made(ctx, req.get("VectorIndexes", ()), others)
+    searched = {name for one in nearby for name, _ in one.schema}
+    schemas.check_all_used({one: types[one] for one in types if one not in searched}, key, found)
     bought = schemas.throughput(req.get("ProvisionedThroughput"), on_demand=on_demand, what="")
     return Table(
         account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
         created_at=ctx.now, status="CREATING", key=key, attributes=types, indexes=found,
+        vectors=nearby,
         on_demand=on_demand, on_demand_since=ctx.now if on_demand else None,
         throughput=bought,
         at_most=at_most(req.get("OnDemandThroughput"), Throughput(), on_demand=on_demand),
@@ -264,6 +269,8 @@ async def described(reader: Reader, table: Table) -> dict[str, Any]:
         size = await reader.raw.counter(bytes_key(table, index))
         counts["" if index is None else index.name] = (int(items), int(size))
     found = schemas.to_wire(table, counts)
+    if table.vectors:
+        found["VectorIndexes"] = await vector_indexes.described(reader, table)
     if table.replication is not None:
         found |= await replicas.shown(reader, table)
     return found

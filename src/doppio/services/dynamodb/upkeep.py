@@ -139,6 +139,8 @@ async def empty(ctx: Context, job: Job) -> None:
             await tx.unschedule(EXPIRE, table.arn)
             for index in (None, *table.indexes):
                 counters += [count_key(table, index), bytes_key(table, index)]
+            for one in table.vectors:
+                counters += [pack(kind, table_id, one.id) for kind in COUNTERS]
         for counter in counters:
             tx.raw.add(counter, -await tx.raw.counter(counter))
 

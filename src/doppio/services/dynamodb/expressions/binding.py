@@ -77,7 +77,7 @@ class Binding:
 
 EXPRESSIONS = (
     "ConditionExpression", "UpdateExpression", "FilterExpression", "KeyConditionExpression",
-    "ProjectionExpression",
+    "ProjectionExpression", "SearchConditionExpression",
 )  # fmt: skip
 
 
