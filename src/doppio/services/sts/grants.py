@@ -18,7 +18,6 @@ from doppio.services.iam.ports import (
     Role,
     Session,
     code_counts,
-    compile_policy,
     credentials,
     managed_policy,
     trusted_policy,
