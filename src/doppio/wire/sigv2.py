@@ -14,6 +14,7 @@ from doppio.wire.errors import AwsError
 from doppio.wire.http import Request
 
 SKEW = timedelta(minutes=15)
+EXPIRES_CHARS_MAX = 20
 # The query parameters that count as part of the resource ("Authenticating requests, version 2").
 _SUBRESOURCES = frozenset({
     "acl", "accelerate", "analytics", "cors", "delete", "encryption", "inventory", "lifecycle",
@@ -85,7 +86,7 @@ def parse_header(request: Request, authorization: str) -> SignatureV2:
     text = request.headers.get("x-amz-date") or request.headers.get("date", "")
     try:
         found.timestamp = parsedate_to_datetime(text).astimezone(UTC)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadRequestV2(
             "AWS authentication requires a valid Date or x-amz-date header"
         ) from error
@@ -97,7 +98,7 @@ def parse_query(pairs: Mapping[str, str]) -> SignatureV2:
     found = SignatureV2(pairs["AWSAccessKeyId"], pairs.get("Signature", ""))
     found.session_token = pairs.get("x-amz-security-token")
     expires = pairs.get("Expires", "")
-    if not expires.isdigit():
+    if not (expires.isascii() and expires.isdigit() and len(expires) <= EXPIRES_CHARS_MAX):
         raise ExpiredV2(
             "Query-string authentication requires the Signature, Expires and AWSAccessKeyId "
             "parameters"

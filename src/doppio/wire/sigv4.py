@@ -25,12 +25,14 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 SKEW = timedelta(minutes=15)
 EXPIRES_SECONDS_MAX = 604_800
 SIGNATURE_CHARS = 64
+NUMBER_CHARS_MAX = 20
 CACHED_KEYS_MAX = 10_000
 CACHED_GRANTS_MAX = 2_000
 CACHED_GRANT_CHARS_MAX = 1_000
 QUERY_BYTES_MAX = 64 * 1024
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~/%-]*\Z")
+_NUMBER = re.compile(r"-?[0-9]+\Z")
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _SPACES = re.compile(r" {2,}")
 _AUTHORIZATION = re.compile(
@@ -234,9 +236,10 @@ def _parse_query(request: Request) -> Signature:
             "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
             "X-Amz-Expires parameters."
         )
-    if not expires.lstrip("-").isdigit():
+    if _NUMBER.match(expires) is None:
         raise AuthorizationQueryParametersError("X-Amz-Expires should be a number")
-    seconds = int(expires)
+    # More digits than any number of ours are more than a week.
+    seconds = int(expires[:NUMBER_CHARS_MAX])
     if seconds < 0:
         raise AuthorizationQueryParametersError("X-Amz-Expires must be non-negative")
     if seconds > EXPIRES_SECONDS_MAX:
@@ -299,7 +302,8 @@ def verify(
     inner.update(text.encode())
     outer.update(inner.digest())
     expected: str = outer.hexdigest()
-    if not hmac.compare_digest(expected, signature.signature):
+    # As bytes: it refuses to compare texts that are more than ASCII.
+    if not hmac.compare_digest(expected.encode(), signature.signature.encode()):
         raise _mismatch(signature, canonical, text, is_s3)
     if payload.startswith("STREAMING-"):
         return SigningKey(signing_key(*wanted), grant.scope, expected, signature.when)
