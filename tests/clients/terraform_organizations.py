@@ -31,7 +31,8 @@ resource "aws_organizations_policy" "teams" {
   name    = "teams"
   type    = "TAG_POLICY"
   content = jsonencode({ tags = { team = {
-    tag_key = { "@@assign" = "team" }, tag_value = { "@@assign" = ["bar", "shop"] }
+    tag_key = { "@@assign" = "team" }, tag_value = { "@@assign" = ["bar", "shop"] },
+    enforced_for = { "@@assign" = ["sqs:queue"] }
   } } })
   depends_on = [aws_organizations_organization.shop]
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import unquote
 
+from doppio.kernel.quotas import Raised
 from doppio.wire.errors import AwsError
 from tests.services.organizations.helpers import (
     MASTER,
@@ -205,6 +207,22 @@ async def test_an_organisation_holds_ten_accounts(world: World) -> None:
         "You have exceeded the allowed number of AWS accounts.",
         "ACCOUNT_NUMBER_LIMIT_EXCEEDED",
     )
+
+
+@told
+async def test_an_organisation_holds_as_many_as_its_quota_says(world: World) -> None:
+    await organization(world)
+    raised = Raised(
+        account=MASTER, region="us-east-1", service="organizations", code="L-E619E033", value=2
+    )
+
+    async def raise_it(tx: Any) -> None:
+        tx.put(raised)
+
+    await world.cloud.context_for("", "").transact(raise_it)
+    await account(world)
+    error = await refused(account(world, "more"))
+    assert error.fields["Reason"] == "ACCOUNT_NUMBER_LIMIT_EXCEEDED"
 
 
 @told

@@ -231,6 +231,20 @@ async def test_what_leaves_is_bound_no_more(world: World) -> None:
 
 
 @told
+async def test_a_policy_keeps_accounts_from_leaving(world: World) -> None:
+    _, root = await organization(world)
+    await enable(world, root)
+    member = await account(world)
+    name = await policy(world, deny("organizations:LeaveOrganization"))
+    await attach(world, name, root)
+    await world.advance(days=5)
+    call = orgs(world, "leave_organization", account=member)
+    assert "service control policy" in (await refusal(call))[1]
+    await detach(world, name, root)
+    await orgs(world, "leave_organization", account=member)
+
+
+@told
 async def test_an_organisation_for_bills_has_no_policies(world: World) -> None:
     _, root = await organization(world, FeatureSet="CONSOLIDATED_BILLING")
     for call in (policy(world, deny("sqs:*")), enable(world, root)):

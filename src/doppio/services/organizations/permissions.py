@@ -55,7 +55,7 @@ async def check(ctx: Context, req: Mapping[str, Any]) -> None:
     keys = _request_keys(ctx, req)
     if who in ("anybody", "member") or organization is None:
         # Judged as the caller's own, whoever's the ARN is.
-        await ctx.authorise(action, await _own(reader, req), keys, policy="*")
+        await ctx.authorise(action, await _own(ctx, organization, req), keys, policy="*")
         if organization is None and who != "anybody":
             raise NotInUse()
         return
@@ -80,9 +80,11 @@ async def _lets_in(reader: Reader, organization: Organization, who: str) -> bool
     return await resource_policy(reader, organization.arn) is not None
 
 
-async def _own(reader: Reader, req: Mapping[str, Any]) -> str:
-    """The ARN of a handshake that is spoken of, `*` where none is."""
-    found = await reader.get(Handshake, req["HandshakeId"]) if "HandshakeId" in req else None
+async def _own(ctx: Context, organization: Organization | None, req: Mapping[str, Any]) -> str:
+    """The ARN of a handshake that is spoken of, or of the account itself; else `*`."""
+    if organization is not None and ctx.operation == "DescribeEffectivePolicy":
+        return tree.arn_of(organization, ctx.account)
+    found = await ctx.read().get(Handshake, req["HandshakeId"]) if "HandshakeId" in req else None
     return "*" if found is None else found.arn
 
 
