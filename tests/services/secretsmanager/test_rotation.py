@@ -269,6 +269,21 @@ async def test_a_rotation_goes_on_after_a_crash(world: World) -> None:
 
 
 @told
+async def test_a_secret_that_comes_back_goes_on_rotating(world: World) -> None:
+    functions = await opened(world)
+    functions.fails = {"setSecret"}
+    await secret(world)
+    made = await rotate(world)
+    await world.call("secretsmanager", "delete_secret", SecretId="till")
+    functions.fails = set()
+    await world.advance(days=1)
+    assert functions.steps == ["createSecret", "setSecret"]
+    await world.call("secretsmanager", "restore_secret", SecretId="till")
+    await world.settle()
+    assert await value(world) == f"new {made['VersionId'][:4]}"
+
+
+@told
 async def test_replicas_follow_a_rotation(world: World) -> None:
     await opened(world)
     await secret(world, AddReplicaRegions=[{"Region": "eu-west-1"}])
