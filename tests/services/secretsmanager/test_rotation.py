@@ -17,6 +17,7 @@ from doppio.kernel.context import Context
 from doppio.kernel.identity import root_of
 from doppio.kernel.service import Need, Service
 from doppio.services.secretsmanager.rotation_rules import BadRules, check, next_window
+from tests.services.events.test_heeding import events, listens
 from tests.services.kms.helpers import allow, user
 from tests.services.secretsmanager.test_secretsmanager import secret, value
 from tests.services.world import ACCOUNT, REGION, World, refusal, run, told
@@ -242,6 +243,28 @@ async def test_a_rotation_that_is_not_at_once_is_only_tried(world: World) -> Non
     assert (await described(world))["NextRotationDate"] == datetime(
         2030, 1, 15, 17, 59, 59, tzinfo=UTC
     )
+
+
+@told
+async def test_rotations_are_told_of(world: World) -> None:
+    functions = await opened(world)
+    names = {"eventName": [{"prefix": "Rotation"}]}
+    to = await listens(world, source=["aws.secretsmanager"], detail=names)
+    made = await secret(world)
+    await rotate(world)
+    functions.fails = {"testSecret"}
+    await rotate(world)
+    for _ in range(8):
+        await world.advance(minutes=20)
+    found = await events(world, to)
+    assert {event["detail-type"] for event in found} == {"AWS Service Event via CloudTrail"}
+    assert sorted(event["detail"]["eventName"] for event in found) == [
+        "RotationFailed",
+        "RotationStarted",
+        "RotationStarted",
+        "RotationSucceeded",
+    ]
+    assert {event["detail"]["additionalEventData"]["SecretId"] for event in found} == {made["ARN"]}
 
 
 @told
