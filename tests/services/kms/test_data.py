@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.services.kms.helpers import allow, key, key_policy, user
-from tests.services.world import ACCOUNT, OTHER, World, refusal, told
+from tests.services.world import ACCOUNT, OTHER, World, refusal, run, told
 
 
 @told
@@ -173,3 +177,62 @@ async def test_another_account_needs_the_key_and_its_own_consent(world: World) -
     await world.call("kms", "encrypt", account=OTHER, KeyId=made["Arn"], Plaintext=b"x")
     wrong = world.call("kms", "put_key_policy", KeyId=made["KeyId"], Policy="{}")
     assert (await refusal(wrong))[0] == "MalformedPolicyDocumentException"
+
+
+@pytest.mark.parametrize(
+    ("method", "made", "req"),
+    [
+        ("encrypt", {}, {"Plaintext": b"x"}),
+        ("generate_data_key", {}, {"KeySpec": "AES_256"}),
+        ("generate_data_key_without_plaintext", {}, {"KeySpec": "AES_256"}),
+        ("generate_data_key_pair", {}, {"KeyPairSpec": "ECC_NIST_P256"}),
+        ("generate_data_key_pair_without_plaintext", {}, {"KeyPairSpec": "ECC_NIST_P256"}),
+        ("decrypt", {}, {"DryRunModifiers": ["IGNORE_CIPHERTEXT"]}),
+        (
+            "generate_mac",
+            {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"},
+            {"MacAlgorithm": "HMAC_SHA_256", "Message": b"x"},
+        ),
+        (
+            "verify_mac",
+            {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"},
+            {"MacAlgorithm": "HMAC_SHA_256", "Message": b"x", "Mac": b"y"},
+        ),
+        (
+            "sign",
+            {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"},
+            {"SigningAlgorithm": "ECDSA_SHA_256", "Message": b"x"},
+        ),
+        (
+            "verify",
+            {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"},
+            {"SigningAlgorithm": "ECDSA_SHA_256", "Message": b"x", "Signature": b"y"},
+        ),
+        (
+            "encapsulate",
+            {"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"},
+            {"EncapsulationAlgorithm": "ML_KEM"},
+        ),
+        (
+            "decapsulate",
+            {"KeySpec": "ML_KEM_768", "KeyUsage": "ENCAPSULATE_DECAPSULATE"},
+            {"EncapsulationAlgorithm": "ML_KEM", "SharedSecretCiphertextBlob": b"y"},
+        ),
+    ],
+)
+def test_a_dry_run_says_whether_it_would_be_allowed(
+    method: str, made: dict[str, Any], req: dict[str, Any]
+) -> None:
+    async def story(world: World) -> None:
+        name = (await key(world, **made))["KeyId"]
+        asked = {"KeyId": name, "DryRun": True, **req}
+        assert (await refusal(world.call("kms", method, **asked)))[0] == (
+            "DryRunOperationException"
+        )
+        nobody = await user(world, "nobody")
+        denied = await refusal(world.call("kms", method, caller=nobody, **asked))
+        assert denied[0] == "AccessDeniedException"
+        used = await world.call("kms", "get_key_last_usage", KeyId=name)
+        assert used["KeyLastUsage"] == {}
+
+    run(story)

@@ -200,3 +200,22 @@ async def test_an_empty_context_constrains_nothing(world: World) -> None:
     )  # fmt: skip
     found = await world.call("kms", "list_grants", KeyId=made["KeyId"], GrantId=let["GrantId"])
     assert found["Grants"][0]["Constraints"] == {"EncryptionContextEquals": CONTEXT}
+
+
+@told
+async def test_a_grant_token_that_nobody_was_given_is_refused(world: World) -> None:
+    made = await key(world)
+    name = {"KeyId": made["KeyId"]}
+    let = await world.call(
+        "kms", "create_grant", **name, Operations=["Encrypt"],
+        GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:root",
+    )  # fmt: skip
+    right = {**name, "GrantTokens": [let["GrantToken"]]}
+    blob = (await world.call("kms", "encrypt", **right, Plaintext=b"x"))["CiphertextBlob"]
+    wrong = {"GrantTokens": ["forged"]}
+    for call in (
+        world.call("kms", "encrypt", **name, **wrong, Plaintext=b"x"),
+        world.call("kms", "decrypt", CiphertextBlob=blob, **wrong),
+        world.call("kms", "describe_key", **name, **wrong),
+    ):
+        assert (await refusal(call))[0] == "InvalidGrantTokenException"

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from doppio.services.kms import pairs
+from tests.services.events.test_heeding import events, listens
 from tests.services.kms.helpers import allow, key, user
 from tests.services.world import REGION, World, refusal, run, told
 
@@ -279,3 +280,15 @@ async def test_material_outlives_a_crash(world: World) -> None:
     await after.advance(days=32)
     assert await state(after, name) == "PendingImport"
     await after.close()
+
+
+@told
+async def test_material_that_expires_is_told_of(world: World) -> None:
+    to = await listens(world, **{"source": ["aws.kms"], "detail-type": [{"prefix": "KMS"}]})
+    name = (await key(world, Origin="EXTERNAL"))["KeyId"]
+    await bring(world, name, ValidTo=world.now.replace(month=2))
+    assert await events(world, to) == []
+    await world.advance(days=32)
+    (event,) = await events(world, to)
+    assert event["detail-type"] == "KMS Imported Key Material Expiration"
+    assert event["detail"] == {"key-id": name}

@@ -17,6 +17,7 @@ from doppio.kernel.context import Context
 from doppio.kernel.identity import root_of
 from doppio.kernel.service import Need, Service
 from doppio.services.secretsmanager.rotation_rules import BadRules, check, next_window
+from tests.services.events.test_heeding import events, listens
 from tests.services.kms.helpers import allow, user
 from tests.services.secretsmanager.test_secretsmanager import secret, value
 from tests.services.world import ACCOUNT, REGION, World, refusal, run, told
@@ -245,6 +246,28 @@ async def test_a_rotation_that_is_not_at_once_is_only_tried(world: World) -> Non
 
 
 @told
+async def test_rotations_are_told_of(world: World) -> None:
+    functions = await opened(world)
+    names = {"eventName": [{"prefix": "Rotation"}]}
+    to = await listens(world, source=["aws.secretsmanager"], detail=names)
+    made = await secret(world)
+    await rotate(world)
+    functions.fails = {"testSecret"}
+    await rotate(world)
+    for _ in range(8):
+        await world.advance(minutes=20)
+    found = await events(world, to)
+    assert {event["detail-type"] for event in found} == {"AWS Service Event via CloudTrail"}
+    assert sorted(event["detail"]["eventName"] for event in found) == [
+        "RotationFailed",
+        "RotationStarted",
+        "RotationStarted",
+        "RotationSucceeded",
+    ]
+    assert {event["detail"]["additionalEventData"]["SecretId"] for event in found} == {made["ARN"]}
+
+
+@told
 async def test_the_same_request_rotates_once(world: World) -> None:
     functions = await opened(world)
     await secret(world)
@@ -266,6 +289,21 @@ async def test_a_rotation_goes_on_after_a_crash(world: World) -> None:
     await after.advance(minutes=5)
     assert await value(after) == f"new {made['VersionId'][:4]}"
     await after.close()
+
+
+@told
+async def test_a_secret_that_comes_back_goes_on_rotating(world: World) -> None:
+    functions = await opened(world)
+    functions.fails = {"setSecret"}
+    await secret(world)
+    made = await rotate(world)
+    await world.call("secretsmanager", "delete_secret", SecretId="till")
+    functions.fails = set()
+    await world.advance(days=1)
+    assert functions.steps == ["createSecret", "setSecret"]
+    await world.call("secretsmanager", "restore_secret", SecretId="till")
+    await world.settle()
+    assert await value(world) == f"new {made['VersionId'][:4]}"
 
 
 @told

@@ -26,7 +26,7 @@ from doppio.services.kms.errors import (
     NotFound,
     UnsupportedOperation,
 )
-from doppio.services.kms.granted import grant_for
+from doppio.services.kms.granted import grant_for, named_by
 from doppio.services.kms.records import Alias, Key, Material, RootKey
 from doppio.wire.errors import AccessDenied
 
@@ -66,9 +66,16 @@ async def permitted(
         key = await named(ctx.read(), name)
     except NotFound:
         key = await _managed(ctx, name)
+    await check_tokens(ctx, req or {})
     told = {**conditions.of_request(ctx, action, req or {}, name), **(extra or {})}
     await check(ctx, key, action, extra=told, context=context)
     return key
+
+
+async def check_tokens(ctx: Context, req: Mapping[str, Any]) -> None:
+    """Raise InvalidGrantToken for a grant token that nobody was given; grants count without."""
+    for token in req.get("GrantTokens") or ():
+        named_by(await root_key(ctx), token)
 
 
 async def owned(ctx: Context, name: str, action: str, req: Mapping[str, Any]) -> Key:

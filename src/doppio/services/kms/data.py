@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from doppio.kernel.context import Context
 from doppio.services.kms import crypto, external, pairs
-from doppio.services.kms.access import check, material_of, named, permitted, usable
+from doppio.services.kms.access import check, check_tokens, material_of, named, permitted, usable
 from doppio.services.kms.conditions import of_request
 from doppio.services.kms.errors import (
     CustomKeyStoreNotFound,
@@ -239,6 +239,7 @@ async def _source(
     )
     if name is not None and (await named(reader, name)).arn != key.arn:
         raise IncorrectKey
+    await check_tokens(ctx, req)
     told = {**of_request(ctx, action, req, name or ""), **extra}
     await check(ctx, key, action, extra=told, context=context)
     usable(key, "ENCRYPT_DECRYPT", action)

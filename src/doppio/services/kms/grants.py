@@ -14,6 +14,7 @@ from doppio.services.kms import limits
 from doppio.services.kms.access import (
     again,
     check,
+    check_tokens,
     named,
     not_pending,
     permitted,
@@ -61,8 +62,7 @@ class Grants:
     async def create_grant(self, ctx: Context, req: w.CreateGrantRequest) -> w.CreateGrantResponse:
         """Let a principal use a key; the same grant of the same name is made once."""
         root = await root_key(ctx)
-        for token in req.get("GrantTokens") or []:
-            named_by(root, token)
+        await check_tokens(ctx, req)
         grantee, retiring = _principals(req)
         key = await named(ctx.read(), req["KeyId"])
         await _check_create(ctx, key, req, grantee, retiring)

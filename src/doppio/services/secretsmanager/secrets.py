@@ -195,8 +195,11 @@ class Secrets:
             secret = await again(tx, seen)
             tx.put(replace(secret, deleted_at=None, purged_at=None))
             await tx.unschedule(PURGE, secret.arn)
-            if secret.rotation is not None and secret.rotation.opens_at is not None:
-                await tx.schedule(secret.rotation.opens_at, ROTATE, secret.arn)
+            rotation = secret.rotation
+            if rotation is not None and rotation.enabled and rotation.token:
+                await tx.schedule(ctx.now, ROTATE, secret.arn)
+            elif rotation is not None and rotation.opens_at is not None:
+                await tx.schedule(rotation.opens_at, ROTATE, secret.arn)
             tx.meter("SecretsManager-Requests")
         return {"ARN": seen.arn, "Name": seen.name}
 

@@ -61,7 +61,7 @@ class Reading:
                 missing.append(name)
         reader.meter("PS-Param-Requests", len(req["Names"]))
         return {
-            "Parameters": cast("list[w.Parameter]", found),
+            "Parameters": cast("list[w.Parameter]", sorted(found, key=lambda one: one["Name"])),
             "InvalidParameters": missing,
         }
 
