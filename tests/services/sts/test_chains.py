@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from doppio.kernel.identity import Caller, root_of
 from doppio.wire.errors import AccessDenied
-from tests.services.iam.helpers import document, iam, trust, user
+from tests.services.iam.helpers import as_user, document, iam, trust, user
 from tests.services.world import ACCOUNT, World, refusal, refused, told
 
 BOTH = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
@@ -331,3 +333,60 @@ async def test_a_role_with_a_path_is_named_by_its_whole_arn(world: World) -> Non
         world, "create_role", RoleName="serving", AssumeRolePolicyDocument=trust({"AWS": arn})
     )
     assert await assume(world, further["Role"]["Arn"], session)
+
+
+@told
+async def test_who_comes_after_a_trusted_user_or_role_under_its_name_is_not_trusted(
+    world: World,
+) -> None:
+    first = await user(world, "barista", document("sts:AssumeRole"))
+    other = await role(world, "serving")
+    made = await iam(
+        world, "create_role", RoleName="brewing",
+        AssumeRolePolicyDocument=trust({"AWS": [first.arn, other]}),
+    )  # fmt: skip
+    arn = made["Role"]["Arn"]
+    session = await assume(world, other)
+    assert await assume(world, arn, first)
+    assert await assume(world, arn, session)
+
+    async def named_ones() -> list[str]:
+        shown = []
+        for got in (
+            (await iam(world, "get_role", RoleName="brewing"))["Role"],
+            (await iam(world, "list_roles"))["Roles"][0],
+            (await iam(world, "get_account_authorization_details"))["RoleDetailList"][0],
+        ):
+            assert got["RoleName"] == "brewing"
+            text = json.loads(unquote(got["AssumeRolePolicyDocument"]))
+            shown.append(text["Statement"][0]["Principal"]["AWS"])
+        assert shown[0] == shown[1] == shown[2]
+        return list(shown[0])
+
+    assert await named_ones() == [first.arn, other]
+    await iam(world, "delete_user_policy", UserName="barista", PolicyName="p0")
+    await iam(world, "delete_user", UserName="barista")
+    await iam(world, "delete_role_policy", RoleName="serving", PolicyName="p")
+    await iam(world, "delete_role", RoleName="serving")
+    second = await user(world, "barista", document("sts:AssumeRole"))
+    again = await assume(world, await role(world, "serving"))
+    assert await named_ones() == [first.id, session.id.partition(":")[0]]
+    for caller in (second, again):
+        assert (await refused(assume(world, arn, caller))).code == "AccessDenied"
+    text = trust({"AWS": [second.arn, other]})
+    await iam(world, "update_assume_role_policy", RoleName="brewing", PolicyDocument=text)
+    assert await named_ones() == [second.arn, other]
+    assert await assume(world, arn, second)
+    assert await assume(world, arn, again)
+
+
+@told
+async def test_a_trusted_user_stays_trusted_under_another_name(world: World) -> None:
+    barista = await user(world, "barista", document("sts:AssumeRole"))
+    made = await iam(
+        world, "create_role", RoleName="brewing", AssumeRolePolicyDocument=trust({"AWS": barista.arn})
+    )  # fmt: skip
+    await iam(world, "update_user", UserName="barista", NewUserName="waiter")
+    waiter = await as_user(world, "waiter")
+    assert (waiter.id, waiter.arn.endswith("user/waiter")) == (barista.id, True)
+    assert await assume(world, made["Role"]["Arn"], waiter)

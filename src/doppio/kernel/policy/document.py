@@ -234,6 +234,7 @@ class Who:
         "_arns",
         "_canonical",
         "_federated",
+        "_ids",
         "_negated",
         "_patterns",
         "_services",
@@ -247,6 +248,8 @@ class Who:
         self._anyone = self._anyone or "*" in aws
         self._accounts = {_account_of(one) for one in aws if _account_of(one)}
         self._arns = {one for one in aws if not _account_of(one) and "*" not in one}
+        # Of users and roles: sessions are told by their role's.
+        self._ids = {one for one in self._arns if ":" not in one}
         self._patterns = [wildcard(one) for one in aws if "*" in one and one != "*"]
         self._services = {str(one) for one in many(groups.get("Service", []))}
         self._canonical = {str(one) for one in many(groups.get("CanonicalUser", []))}
@@ -267,6 +270,8 @@ class Who:
             return "exact"
         if arn in self._services or arn in self._federated:
             return "exact"
+        if self._ids and user_id.partition(":")[0] in self._ids:
+            return "issuer"
         if issuer in self._arns or any(test(arn) or test(issuer) for test in self._patterns):
             return "issuer"
         # A service acts for an account, and is not of it.

@@ -27,6 +27,7 @@ from doppio.services.iam.records import (
     entity_to_wire,
     tags_to_wire,
 )
+from doppio.services.iam.trust import shown_trust
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w
@@ -105,7 +106,7 @@ async def _detail(seen: _Seen, row: Any) -> dict[str, Any]:
 
 
 async def _add_role(seen: _Seen, role: Role, shown: dict[str, Any]) -> None:
-    shown["AssumeRolePolicyDocument"] = document_to_wire(role.trust)
+    shown["AssumeRolePolicyDocument"] = document_to_wire(await shown_trust(seen.reader, role))
     shown["InstanceProfileList"] = [
         await profile_to_wire(seen.reader, profile)
         for profile in seen.profiles

@@ -38,6 +38,7 @@ from doppio.services.iam.records import (
     SealingKey,
     User,
 )
+from doppio.services.iam.trust import trusted_policy
 from doppio.wire.errors import AccessDenied
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ class Identities:
 
 async def trusts(context: Context, role: Role) -> bool:
     """Whether a role's trust policy lets the caller become it, by that policy alone."""
-    policies = PolicySet().with_resource(compile_policy(role.trust, "trust policy"), role.arn)
+    policies = PolicySet().with_resource(trusted_policy(role), role.arn)
     need = Need("sts:AssumeRole", role.arn)
     return (await judge(context, need, role.account, policies)).allowed
 

@@ -26,7 +26,7 @@ from doppio.services.iam.errors import (
     NoSuchEntity,
 )
 from doppio.services.iam.records import InstanceProfile, Role, entity_to_wire, tags_to_wire
-from doppio.services.iam.roles import to_wire as role_to_wire
+from doppio.services.iam.roles import shown_role
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w
@@ -147,7 +147,9 @@ async def to_wire(reader: Reader, profile: InstanceProfile) -> dict[str, Any]:
     """A profile with its role."""
     shown = entity_to_wire("InstanceProfile", profile)
     roles = [await named(reader, Role, profile.account, name) for name in profile.roles]
-    shown["Roles"] = [role_to_wire(role, whole=False) for role in roles if role is not None]
+    shown["Roles"] = [
+        await shown_role(reader, role, whole=False) for role in roles if role is not None
+    ]
     if profile.tags:
         shown["Tags"] = tags_to_wire(profile.tags)
     return shown

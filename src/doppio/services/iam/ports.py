@@ -42,6 +42,7 @@ from doppio.services.iam.root_access import ROOT_TASK, TASKS, may_assume_root
 from doppio.services.iam.saml_metadata import BadMetadata, BadXml, key_hash, parsed_time, parsed_xml
 from doppio.services.iam.saml_providers import opened_saml_keys, saml_provider_of
 from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, secret_of, unseal
+from doppio.services.iam.trust import trusted_policy
 
 __all__ = [
     "ISSUERS_PAGE", "ROOT_TASK", "TASKS", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml",
@@ -50,7 +51,7 @@ __all__ = [
     "key_hash", "linked_arn", "make_linked_role", "make_role", "managed_policy",
     "may_assume_root", "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of",
     "propagated", "propagated_to_wire", "provider_arn", "provider_of", "role_of",
-    "saml_provider_of", "session_of", "traded_in",
+    "saml_provider_of", "session_of", "traded_in", "trusted_policy",
 ]  # fmt: skip
 
 

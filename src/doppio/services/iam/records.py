@@ -76,11 +76,12 @@ class Group(Named, frozen=True, kw_only=True):
 
 @record("iam.role", key=("account", "folded"), indexes=(BY_BOUNDARY_ROLE,))
 class Role(Named, frozen=True, kw_only=True):
-    """A role, and whom it trusts."""
+    """A role, and whom it trusts: the ARNs in its policy stand for the unique ids in `bound`."""
 
     TYPE = "role"
 
     trust: str
+    bound: dict[str, str] = {}
     description: str | None = None
     session_seconds_max: int = 3_600
     boundary: str | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context
+from doppio.kernel.context import Context, Reader
 from doppio.kernel.uses import forget_uses, uses_of
 from doppio.services.iam import attachments, limits
 from doppio.services.iam.attachments import (
@@ -35,7 +35,7 @@ from doppio.services.iam.records import (
     entity_to_wire,
     tags_to_wire,
 )
-from doppio.services.iam.trust import checked_trust
+from doppio.services.iam.trust import checked_trust, shown_trust
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w
@@ -56,6 +56,14 @@ def to_wire(role: Role, *, whole: bool = True) -> dict[str, Any]:
     return shown
 
 
+async def shown_role(reader: Reader, role: Role, *, whole: bool = True) -> dict[str, Any]:
+    """A role as it is at this moment: whom it trusts may be gone."""
+    shown = to_wire(role, whole=whole)
+    if role.bound:
+        shown["AssumeRolePolicyDocument"] = document_to_wire(await shown_trust(reader, role))
+    return shown
+
+
 class Roles:
     """The role operations."""
 
@@ -66,13 +74,13 @@ class Roles:
         if path.startswith(LINKED_PATH):
             raise InvalidInput(f"The path {LINKED_PATH} is reserved for service-linked roles.")
         async with ctx.write() as tx:
-            trust = await checked_trust(tx, req["AssumeRolePolicyDocument"])
+            trust, bound = await checked_trust(tx, req["AssumeRolePolicyDocument"])
             if await tx.get(Role, ctx.account, name.lower()) is not None:
                 raise taken("Role", name)
             await check_room(tx, ctx.account, Role, "RolesPerAccount", limits.ROLES_MAX)
             role = Role(
                 account=ctx.account, name=name, id=ctx.new_id("iam-role"), path=path,
-                created_at=ctx.now, trust=trust, description=req.get("Description"),
+                created_at=ctx.now, trust=trust, bound=bound, description=req.get("Description"),
                 session_seconds_max=req.get("MaxSessionDuration", 3_600),
                 boundary=await checked_boundary(tx, ctx, req.get("PermissionsBoundary")),
                 tags=new_tags(req),
@@ -87,15 +95,18 @@ class Roles:
         role = await holder(reader, ctx, "Role", req["RoleName"])
         await ctx.kernel.uses.flush()
         used = max(await uses_of(reader, role.id), key=lambda one: one.at, default=None)
-        shown = to_wire(role)
+        shown = await shown_role(reader, role)
         if used is not None:
             shown["RoleLastUsed"] = {"LastUsedDate": used.at, "Region": used.region}
         return {"Role": shown}  # type: ignore[typeddict-item]
 
     async def list_roles(self, ctx: Context, req: w.ListRolesRequest) -> w.ListRolesResponse:
         """The account's roles by name."""
-        rows = under(req, await ctx.read().list(Role, (ctx.account,), limit=limits.ROWS_MAX))
-        return page(req, rows, "Roles", lambda row: to_wire(row, whole=False), "roles")  # type: ignore[return-value]
+        reader = ctx.read()
+        rows = under(req, await reader.list(Role, (ctx.account,), limit=limits.ROWS_MAX))
+        shown = page(req, rows, "Roles", lambda row: row, "roles")
+        shown["Roles"] = [await shown_role(reader, row, whole=False) for row in shown["Roles"]]
+        return shown  # type: ignore[return-value]
 
     async def update_role(self, ctx: Context, req: w.UpdateRoleRequest) -> w.UpdateRoleResponse:
         """Change a role's description and how long its sessions may last."""
@@ -121,16 +132,17 @@ class Roles:
         async with ctx.write() as tx:
             role = await holder(tx, ctx, "Role", req["RoleName"])
             role = tx.put(replace(role, description=req["Description"]))
-        return {"Role": to_wire(role)}  # type: ignore[typeddict-item]
+            shown = await shown_role(tx, role)
+        return {"Role": shown}  # type: ignore[typeddict-item]
 
     async def update_assume_role_policy(
         self, ctx: Context, req: w.UpdateAssumeRolePolicyRequest
     ) -> None:
         """Change whom a role trusts."""
         async with ctx.write() as tx:
-            trust = await checked_trust(tx, req["PolicyDocument"])
+            trust, bound = await checked_trust(tx, req["PolicyDocument"])
             role = await changeable(tx, ctx, "Role", req["RoleName"])
-            tx.put(replace(role, trust=trust))
+            tx.put(replace(role, trust=trust, bound=bound))
             changed(tx, ctx)
 
     async def delete_role(self, ctx: Context, req: w.DeleteRoleRequest) -> None:

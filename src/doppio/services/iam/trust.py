@@ -1,6 +1,7 @@
 """Trust policies: who may become a role.
 
-IAM takes only what it can resolve: the users and roles that a trust policy names must exist.
+IAM takes only what it can resolve: the users and roles that a trust policy names must exist. It is these
+that are trusted, by their unique ids, and not who comes after them under the same name.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from doppio.kernel.context import Reader
+from doppio.kernel.policy import Policy, compile_policy
 from doppio.services.iam import limits
 from doppio.services.iam.common import checked_document, document_chars, named
 from doppio.services.iam.errors import LimitExceeded, MalformedPolicyDocument
@@ -26,14 +28,18 @@ _PRINCIPAL = re.compile(
 )
 
 
-async def checked_trust(reader: Reader, document: str) -> str:
-    """A trust policy. Raises MalformedPolicyDocument and LimitExceeded."""
+async def checked_trust(reader: Reader, document: str) -> tuple[str, dict[str, str]]:
+    """A trust policy, and the unique ids of those whom it names by ARN.
+
+    Raises MalformedPolicyDocument and LimitExceeded.
+    """
     checked_document(document, principal=True)
     if document_chars(document) > limits.TRUST_POLICY_CHARS_MAX:
         raise LimitExceeded(
             f"Cannot exceed quota for ACLSizePerRole: {limits.TRUST_POLICY_CHARS_MAX}"
         )
     statements = json.loads(document)["Statement"]
+    bound: dict[str, str] = {}
     for statement in statements if isinstance(statements, list) else [statements]:
         if "Resource" in statement or "NotResource" in statement:
             raise MalformedPolicyDocument("Has prohibited field Resource")
@@ -43,11 +49,47 @@ async def checked_trust(reader: Reader, document: str) -> str:
                 "AssumeRole policy may only specify STS AssumeRole actions."
             )
         for kind, principal in _principals(statement):
-            if not await _resolves(reader, kind, principal):
+            found = await _resolved(reader, kind, principal)
+            if found is None:
                 raise MalformedPolicyDocument(
                     f'Invalid principal in policy: "{kind.upper()}":"{principal}"'
                 )
-    return document
+            if found:
+                bound[principal] = found
+    return document, bound
+
+
+def trusted_policy(role: Role) -> Policy:
+    """A role's trust policy as it counts: by the unique ids of those who were named."""
+    return compile_policy(_renamed(role.trust, role.bound), "trust policy")
+
+
+async def shown_trust(reader: Reader, role: Role) -> str:
+    """A role's trust policy as IAM shows it: who is gone stands there by his unique id."""
+    gone: dict[str, str] = {}
+    for arn, wanted in role.bound.items():
+        account, _, rest = arn.removeprefix("arn:aws:iam::").partition(":")
+        kind, _, path = rest.partition("/")
+        entity = await named(reader, _ENTITIES[kind], account, path.rpartition("/")[2])
+        if entity is None or entity.id != wanted or entity.arn != arn:
+            gone[arn] = wanted
+    return _renamed(role.trust, gone)
+
+
+def _renamed(document: str, names: Mapping[str, str]) -> str:
+    """A document with other names for some of its principals."""
+    if not names:
+        return document
+    raw = json.loads(document)
+    for statement in _list(raw["Statement"]):
+        given = statement.get("Principal", statement.get("NotPrincipal"))
+        if not isinstance(given, Mapping) or "AWS" not in given:
+            continue
+        some = given["AWS"]
+        renamed = [names.get(one, one) for one in _list(some)]
+        member = "Principal" if "Principal" in statement else "NotPrincipal"
+        statement[member] = {**given, "AWS": renamed if isinstance(some, list) else renamed[0]}
+    return json.dumps(raw)
 
 
 def _principals(statement: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -61,20 +103,21 @@ def _principals(statement: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield kind, one
 
 
-async def _resolves(reader: Reader, kind: str, principal: Any) -> bool:
+async def _resolved(reader: Reader, kind: str, principal: Any) -> str | None:
+    """The unique id of a principal, empty where it has none of its own; None where there is none."""
     if not isinstance(principal, str) or not principal:
-        return False
+        return None
     if kind == "Service":
-        return "." in principal and "*" not in principal
+        return "" if "." in principal and "*" not in principal else None
     if kind != "AWS":
-        return kind in ("Federated", "CanonicalUser")
+        return "" if kind in ("Federated", "CanonicalUser") else None
     found = _PRINCIPAL.fullmatch(principal)
     if found is None:
-        return False
+        return None
     if found["name"] is None:
-        return True
+        return ""
     entity = await named(reader, _ENTITIES[found["kind"]], found["account"], found["name"])
-    return entity is not None and entity.arn == principal
+    return entity.id if entity is not None and entity.arn == principal else None
 
 
 def _list(value: Any) -> list[Any]:

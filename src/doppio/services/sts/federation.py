@@ -14,8 +14,8 @@ from doppio.services.iam.ports import (
     OidcProvider,
     Role,
     SamlProvider,
-    compile_policy,
     propagated,
+    trusted_policy,
 )
 from doppio.services.sts import grants
 from doppio.services.sts.errors import AccessDenied, InvalidIdentityToken
@@ -47,7 +47,7 @@ async def check_trust(
     if asked.get("SourceIdentity"):
         actions.append("sts:SetSourceIdentity")
         conditions["sts:sourceidentity"] = asked["SourceIdentity"]
-    trust = compile_policy(role.trust, "trust policy")
+    trust = trusted_policy(role)
     for one in actions:
         need = Need(one, role.arn, conditions)
         trusting = PolicySet().with_resource(trust, role.arn)

@@ -18,9 +18,9 @@ from doppio.services.iam.ports import (
     Role,
     Session,
     code_counts,
-    compile_policy,
     credentials,
     managed_policy,
+    trusted_policy,
 )
 from doppio.services.sts import limits
 from doppio.services.sts.errors import (
@@ -53,7 +53,7 @@ async def check_trust(ctx: Context, role: Role, req: Mapping[str, Any], *, mfa: 
         actions.append("sts:TagSession")
     if source:
         actions.append("sts:SetSourceIdentity")
-    trust = compile_policy(role.trust, "trust policy")
+    trust = trusted_policy(role)
     policies = (ctx.caller.policies or PolicySet()).with_resource(trust, role.arn)
     for action in actions:
         # The caller's own policies may allow it, but it is the role that must trust.
