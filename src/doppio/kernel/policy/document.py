@@ -272,6 +272,8 @@ class Who:
             return "exact"
         if arn in self._services or arn in self._federated:
             return "exact"
+        if self._ids and user_id.partition(":")[0] in self._ids:
+            return "issuer"
         if issuer in self._arns or any(test(arn) or test(issuer) for test in self._patterns):
             return "issuer"
         # A service acts for an account, and is not of it.
