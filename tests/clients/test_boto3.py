@@ -334,10 +334,10 @@ def test_accounts_are_apart(account: Account) -> None:
 
 def test_what_is_not_there_is_said_not_to_be(account: Account) -> None:
     with pytest.raises(ClientError) as caught:
-        account.client("kinesis").list_streams()
+        account.client("codebuild").list_projects()
     answer = caught.value.response
     assert answer["Error"]["Code"] == "NotImplemented"
-    assert "kinesis:ListStreams" in answer["Error"]["Message"]
+    assert "codebuild:ListProjects" in answer["Error"]["Message"]
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 

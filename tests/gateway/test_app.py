@@ -39,9 +39,9 @@ async def test_each_protocol_answers_in_its_own_form(front: Front) -> None:
 
 @fronted
 async def test_an_operation_that_is_not_there_yet_is_said_to_be(front: Front) -> None:
-    status, _, content = await front.json("kinesis", "Kinesis_20131202.ListStreams", {}, "1.1")
+    status, _, content = await front.json("codebuild", "CodeBuild_20161006.ListProjects", {}, "1.1")
     assert (status, content["__type"]) == (501, "NotImplemented")
-    assert content["message"] == "kinesis:ListStreams exists in AWS and not yet in this cloud"
+    assert content["message"] == "codebuild:ListProjects exists in AWS and not yet in this cloud"
     status, text = await front.query("autoscaling", "Action=DescribeTags&Version=2011-01-01")
     assert status == 501
     assert "<Code>NotImplemented</Code>" in text
