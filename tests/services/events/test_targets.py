@@ -135,11 +135,29 @@ async def test_an_event_that_has_come_to_another_region_goes_no_further(world: W
     assert code == "THIRD_REGION_HOP_DETECTED"
 
 
+@told
+async def test_a_stream_gets_events_under_the_key_that_the_target_names(world: World) -> None:
+    await world.call("kinesis", "create_stream", StreamName="orders", ShardCount=1)
+    await world.settle()
+    arn = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/orders"
+    await role(world, "kinesis:PutRecord")
+    path = {"PartitionKeyPath": "$.source"}
+    await rule(world, "r", {"Arn": arn, "RoleArn": ROLE, "KinesisParameters": path})
+    found = await put(world)
+    begin = await world.call(
+        "kinesis", "get_shard_iterator", StreamName="orders", ShardId="shardId-000000000000",
+        ShardIteratorType="TRIM_HORIZON",
+    )  # fmt: skip
+    page = await world.call("kinesis", "get_records", ShardIterator=begin["ShardIterator"])
+    (record,) = page["Records"]
+    event = json.loads(record["Data"])
+    assert (event["id"], record["PartitionKey"]) == (found["EventId"], event["source"])
+
+
 @pytest.mark.parametrize(
     ("service", "resource", "more"),
     [
         ("lambda", "function:f", {}),
-        ("kinesis", "stream/s", {"RoleArn": ROLE}),
         ("firehose", "deliverystream/s", {"RoleArn": ROLE}),
         ("states", "stateMachine:m", {"RoleArn": ROLE}),
         ("ecs", "cluster/c", {"RoleArn": ROLE}),
