@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -171,3 +172,24 @@ def test_no_letter_of_an_authorisation_may_be_another(signer: Any, at: int, lett
         return
     with pytest.raises(AwsError):
         verified(request)
+
+
+@pytest.mark.parametrize("signer", [S3SigV4Auth, S3SigV4QueryAuth])
+def test_to_what_was_signed_for_s3_no_header_that_counts_may_be_added(signer: Any) -> None:
+    request = signed(
+        signer, "PUT", "http://localhost/menu", headers={"x-amz-acl": "private"},
+        service_name="s3", region_name="us-east-1",
+    )  # fmt: skip
+    request.headers.update({"user-agent": "cup", "x-amzn-trace-id": "1", "if-match": "a"})
+    verified(request)
+    for added in ("x-amz-grant-read", "x-amz-expires"):
+        changed = replace(request, headers={**request.headers, added: "uri=everybody"})
+        with pytest.raises(AwsError, match="not signed"):
+            verified(changed)
+    request.headers["x-amz-grant-read"] = "uri=everybody"
+    with pytest.raises(AwsError) as refused:
+        verified(request)
+    assert (refused.value.code, refused.value.status) == ("AccessDenied", 403)
+    assert refused.value.message == (
+        "There were headers present in the request which were not signed"
+    )

@@ -60,6 +60,14 @@ class IncompleteSignature(AwsError):
     status = 400
 
 
+class HeadersNotSigned(AwsError):
+    """A request to S3 to which somebody may have added headers that count."""
+
+    code = "AccessDenied"
+    status = 403
+    text = "There were headers present in the request which were not signed"
+
+
 class RequestExpired(AwsError):
     """A presigned request whose time is over."""
 
@@ -284,8 +292,10 @@ def verify(
         payload = UNSIGNED if signature.presigned and is_s3 else body_sha256 or EMPTY_SHA256
     elif not is_s3 and body_sha256 is not None and payload != UNSIGNED:
         payload = body_sha256
-    canonical = canonical_request(signature, request, payload, is_s3)
     grant = signature.grant
+    if is_s3:
+        _check_all_signed(grant.names, request)
+    canonical = canonical_request(signature, request, payload, is_s3)
     if grant.algorithm == ALGORITHM_A:
         from doppio.wire import sigv4a
 
@@ -308,6 +318,18 @@ def verify(
     if payload.startswith("STREAMING-"):
         return SigningKey(signing_key(*wanted), grant.scope, expected, signature.when)
     return None
+
+
+def _check_all_signed(names: list[str], request: Request) -> None:
+    """Whoever holds a link must not add to it what its maker has not signed (a grant, a token)."""
+    headers = request.headers
+    left = [name for name in headers if name.startswith("x-amz-") and name not in names]
+    if left:
+        # What a link's query says is signed with it, and may have become a header already.
+        said = {name.lower(): value for name, value in query_pairs(request.query).items()}
+        left = [name for name in left if said.get(name) != headers[name]]
+    if left:
+        raise HeadersNotSigned(HeadersNotSigned=", ".join(left))
 
 
 _grants: dict[str, Grant] = {}
