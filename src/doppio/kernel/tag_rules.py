@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from doppio.kernel.policy.match import wildcard
-from doppio.kernel.policy.reference import known_action, prefixes
 from doppio.kernel.records import record
 from doppio.wire.errors import AwsError
 
@@ -142,6 +141,9 @@ def _pairs(given: Sequence[Any]) -> dict[str, str]:
 
 def _types(service: str, operation: str, needs: Sequence[Need]) -> frozenset[str]:
     """The types of resource that a call may tag, as `service:type` in small letters."""
+    # Only who has tag rules pays for it.
+    from doppio.kernel.policy.reference import known_action, prefixes
+
     asked = [(need.action, need.resource) for need in needs] or [(f"{service}:{operation}", "*")]
     found: set[str] = set()
     for action, arn in asked:
