@@ -153,6 +153,26 @@ async def test_roots_password_may_be_recovered_and_taken_away(world: World) -> N
 
 
 @told
+async def test_what_only_root_may_unlock_is_no_way_round_a_task(world: World) -> None:
+    await organise(world, "RootSessions")
+    made = await world.call(
+        "dynamodb", "create_table", account=OTHER, TableName="orders",
+        BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )  # fmt: skip
+    arn = made["TableDescription"]["TableArn"]
+    await world.settle()
+    await world.call(
+        "dynamodb", "put_resource_policy", account=OTHER, ResourceArn=arn,
+        ConfirmRemoveSelfResourceAccess=True,
+        Policy=document("dynamodb:*", effect="Deny", resource=arn, Principal="*"),
+    )  # fmt: skip
+    acting = await root(world, "S3UnlockBucketPolicy", await keeper(world))
+    await denied(world, acting, "dynamodb", "delete_resource_policy", ResourceArn=arn)
+    await world.call("dynamodb", "delete_resource_policy", account=OTHER, ResourceArn=arn)
+
+
+@told
 async def test_a_task_lasts_a_quarter_of_an_hour_at_most(world: World) -> None:
     await organise(world, "RootSessions")
     boss = await keeper(world)

@@ -65,10 +65,9 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     statements = _of_statements(ctx, operation, req)
     if statements is not None:
         return statements
-    if operation == "DeleteResourcePolicy" and _is_own(ctx, req["ResourceArn"]):
-        return ()
     if "ResourceArn" in req:
-        return (Need(action, req["ResourceArn"]),)
+        # A policy never locks an account's root out of taking it down.
+        return (Need(action, req["ResourceArn"], unlocks=operation == "DeleteResourcePolicy"),)
     return (Need(action),)
 
 
@@ -169,11 +168,6 @@ def _of_items(
     if index is None:
         return Need(action, arn, keys, beyond=keys)
     return Need(action, f"{arn}/index/{index}", keys, arn, beyond=keys)
-
-
-def _is_own(ctx: Context, arn: str) -> bool:
-    """A policy never locks an account's root out of taking it down."""
-    return ctx.caller.kind == "root" and arn.split(":")[4:5] == [ctx.caller.account]
 
 
 def _arn(ctx: Context, name: str) -> str:
