@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from doppio.kernel.guardrails import Place, put_place
 from doppio.kernel.identity import root_of
+from doppio.services.secretsmanager.access import again, by_arn
+from doppio.services.secretsmanager.replication import copied, passed_on
+from doppio.services.secretsmanager.sealing import Value, sealed
+from doppio.services.secretsmanager.values import keep
 from tests.services.kms.helpers import allow, key, user
 from tests.services.secretsmanager.test_secretsmanager import secret, value
 from tests.services.world import ACCOUNT, OTHER, REGION, World, refusal, told
@@ -294,3 +299,43 @@ async def test_the_policies_of_a_secret_are_named(world: World) -> None:
         "secretsmanager", "list_resource_policies", SecretId="till", NextToken="forged"
     )
     assert (await refusal(forged))[0] == "InvalidNextTokenException"
+
+
+@told
+async def test_a_value_that_comes_while_a_replica_is_made_is_not_missed(world: World) -> None:
+    await secret(world)
+
+    async def puts() -> None:
+        for number in range(5):
+            await world.call(
+                "secretsmanager", "put_secret_value", SecretId="till", SecretString=str(number)
+            )
+
+    await asyncio.gather(spread(world, THERE), puts(), spread(world, FAR))
+    found = (await described(world))["ReplicationStatus"]
+    assert [one["Status"] for one in found] == ["InSync", "InSync"]
+    for region in (THERE, FAR):
+        assert await value(world, region=region) == "4"
+        assert await value(world, region=region, VersionStage="AWSPREVIOUS") == "3"
+
+
+@told
+async def test_a_replica_never_has_a_label_without_its_version(world: World) -> None:
+    made = await secret(world, AddReplicaRegions=[{"Region": THERE}])
+    context = world.cloud.context(root_of(ACCOUNT), account=ACCOUNT, region=REGION, request_id="x")
+    seen = await by_arn(context.read(), made["ARN"])
+    assert seen is not None
+    stale = await copied(context, seen)
+    fresh = await sealed(context, seen, "f" * 32, Value(b"5678", False))
+    # A value comes of which those who copy have not known.
+    async with context.write() as tx:
+        changed = await keep(
+            tx, await again(tx, seen), fresh, Value(b"5678", False), ["AWSCURRENT"]
+        )
+        changed = await passed_on(tx, changed, stale)
+        tx.put(changed)
+    assert [one.status for one in changed.replicas] == ["InProgress"]
+    assert await value(world, region=THERE) == "1234"
+    [status] = (await spread(world, THERE))["ReplicationStatus"]
+    assert status["Status"] == "InSync"
+    assert await value(world, region=THERE) == "5678"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
@@ -23,6 +24,8 @@ from doppio.services.secretsmanager.records import Replica, Secret
 from doppio.services.secretsmanager.replication import (
     DETACHED,
     FAILED,
+    IN_PROGRESS,
+    Copies,
     copied,
     passed_on,
     primary_only,
@@ -31,6 +34,10 @@ from doppio.services.secretsmanager.replication import (
 
 if TYPE_CHECKING:
     from doppio._stubs import secretsmanager as w
+
+
+# A secret that gets new versions all the time is caught up with at most so often within a call.
+_ROUNDS_MAX = 5
 
 
 class Replicas:
@@ -181,7 +188,7 @@ def check_regions(ctx: Context, secret: Secret, added: Sequence[Any]) -> list[Re
         found.append(
             Replica(
                 account=secret.account, region=region, name=secret.name, arn=arn,
-                key=one.get("KmsKeyId", ""), status="InProgress",
+                key=one.get("KmsKeyId", ""), status=IN_PROGRESS,
             )
         )  # fmt: skip
     return found
@@ -212,7 +219,7 @@ async def spread(ctx: Context, seen: Secret, wanted: Sequence[Replica], *, force
                 Secret(
                     account=one.account, region=one.region, name=one.name, suffix=secret.suffix,
                     partition=secret.partition, created_at=ctx.now, changed_at=ctx.now,
-                    key=one.key, primary=secret.arn, status="InProgress",
+                    key=one.key, primary=secret.arn, status=IN_PROGRESS,
                 )
             )  # fmt: skip
             put_resource(tx, one.arn, one.account)
@@ -221,15 +228,19 @@ async def spread(ctx: Context, seen: Secret, wanted: Sequence[Replica], *, force
         tx.meter("SecretsManager-Requests")
         return changed
 
-    made = await ctx.transact(make)
-    copies = await copied(ctx, made)
+    secret = await ctx.transact(make)
+    for _ in range(_ROUNDS_MAX):
+        copies = await copied(ctx, secret)
+        secret = await ctx.transact(partial(_followed, seen=secret, copies=copies))
+        if all(one.status != IN_PROGRESS for one in secret.replicas):
+            break
+    return secret
 
-    async def follow(tx: Tx) -> Secret:
-        secret = await passed_on(tx, await again(tx, made), copies)
-        tx.put(secret)
-        return secret
 
-    return await ctx.transact(follow)
+async def _followed(tx: Tx, seen: Secret, copies: Sequence[Copies]) -> Secret:
+    secret = await passed_on(tx, await again(tx, seen), copies)
+    tx.put(secret)
+    return secret
 
 
 async def statuses(reader: Reader, secret: Secret) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from doppio.services.secretsmanager.records import Replica, Secret, Version
 from doppio.services.secretsmanager.sealing import Value, opened, sealed
 from doppio.wire.errors import AwsError
 
-IN_SYNC, FAILED, DETACHED = "InSync", "Failed", "Detached"
+IN_SYNC, IN_PROGRESS, FAILED, DETACHED = "InSync", "InProgress", "Failed", "Detached"
 
 
 class Copies(NamedTuple):
@@ -75,9 +75,10 @@ async def passed_on(tx: Tx, secret: Secret, copies: Sequence[Copies]) -> Secret:
         elif copy.problem or found is None:
             message = copy.problem or "The replica secret is gone."
             told.append(replace(replica, status=FAILED, message=message))
-        else:
-            await _follow(tx, secret, found, copy)
+        elif await _follow(tx, secret, found, copy):
             told.append(replace(replica, status=IN_SYNC, message=""))
+        else:
+            told.append(replace(replica, status=IN_PROGRESS, message=""))
     return replace(secret, replicas=told)
 
 
@@ -117,14 +118,19 @@ async def _copies(
     return Copies(replica.arn, versions)
 
 
-async def _follow(tx: Tx, secret: Secret, found: Secret, copy: Copies) -> None:
+async def _follow(tx: Tx, secret: Secret, found: Secret, copy: Copies) -> bool:
+    """Bring a replica in step; False where its primary has got a version meanwhile."""
     for version in copy.versions:
         tx.put(version)
     rows = await tx.list(Version, (secret.arn,), limit=10 * limits.VERSIONS_MAX)
     kept = {row.id for row in rows} | {version.id for version in copy.versions}
+    own = {version.id for version in copy.versions}
     for row in await tx.list(Version, (found.arn,), limit=10 * limits.VERSIONS_MAX):
+        own.add(row.id)
         if row.id not in kept:
             tx.delete(row)
+    if not kept & set(secret.stages.values()) <= own:
+        return False
     same = found.account == secret.account
     policy = secret.policy if same else found.policy
     tx.put(
@@ -136,3 +142,4 @@ async def _follow(tx: Tx, secret: Secret, found: Secret, copy: Copies) -> None:
     )  # fmt: skip
     if same:
         put_resource(tx, found.arn, found.account, policy)
+    return True
