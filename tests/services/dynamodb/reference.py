@@ -16,9 +16,9 @@ Tree = tuple[Any, ...]
 Path = tuple[str | int, ...]
 _MISSING = object()
 
-STRINGS = st.sampled_from(["", "a", "ab", "b", "é", "\U0001f600"])
-NUMBERS = st.sampled_from([Decimal(one) for one in ("-20", "-1.5", "0", "0.5", "2", "10", "1e20")])
-BINARIES = st.sampled_from([b"", b"\0", b"a", b"a\0", b"\xff"])
+STRINGS = st.sampled_from(["", "a", "ab", "é", "\U0001f600"])
+NUMBERS = st.sampled_from([Decimal(one) for one in ("-1.5", "0", "2", "1e20")])
+BINARIES = st.sampled_from([b"", b"a", b"a\0"])
 ORDERED = st.one_of(STRINGS, NUMBERS, BINARIES)
 SCALARS = st.one_of(ORDERED, st.booleans(), st.none())
 SETS = st.one_of(
@@ -42,10 +42,9 @@ PATHS = st.one_of(
     ),
 )
 ITEMS = st.fixed_dictionaries(
-    {},
+    {"b": ORDERED},
     optional={
         "a": VALUES,
-        "b": ORDERED,
         "c": st.one_of(SETS, SCALARS),
         "m": st.dictionaries(st.sampled_from("xy"), VALUES, max_size=2),
         "l": st.lists(VALUES, max_size=3),
@@ -115,11 +114,11 @@ def same(one: Any, other: Any) -> bool:
 def at(item: Any, path: Path) -> Any:
     """What lies at a path; `_MISSING` where nothing does."""
     for part in path:
+        if not isinstance(item, dict if isinstance(part, str) else list):
+            return _MISSING
         try:
-            if isinstance(part, str) != isinstance(item, dict):
-                return _MISSING
             item = item[part]
-        except (KeyError, IndexError, TypeError):
+        except LookupError:
             return _MISSING
     return item
 
@@ -139,6 +138,9 @@ BOUNDS = st.one_of(
     )
 )
 LEAVES = st.one_of(
+    # Most often what can be compared is: the ends of ranges are what goes wrong.
+    st.tuples(st.just("cmp"), SIGNS, st.just(("b",)), ORDERED),
+    st.tuples(st.just("between"), st.just(("b",)), BOUNDS).map(lambda one: (*one[:2], *one[2])),
     st.tuples(st.just("cmp"), st.sampled_from(["=", "<>"]), PATHS, VALUES),
     st.tuples(st.just("cmp"), st.sampled_from(["<", "<=", ">", ">="]), PATHS, ORDERED),
     st.tuples(st.just("in"), PATHS, st.lists(VALUES, min_size=1, max_size=3)),

@@ -26,7 +26,7 @@ def came(item: dict[str, Any]) -> dict[str, Any]:
 
 
 @settings(max_examples=400, deadline=None)
-@given(r.CONDITIONS, st.lists(r.ITEMS, min_size=1, max_size=4))
+@given(r.CONDITIONS, st.lists(r.ITEMS, min_size=3, max_size=8))
 def test_a_condition_holds_where_the_model_says_so(tree: r.Tree, items: list[Any]) -> None:
     writer = r.Writer()
     text = writer.condition(tree)
