@@ -33,7 +33,17 @@ _EMPTY: dict[str, Any] = {}
 class _Way:
     """One operation's way through the door, made at its first call."""
 
-    __slots__ = ("again", "name", "needs", "operation", "readdress", "run", "told", "validate")
+    __slots__ = (
+        "again",
+        "name",
+        "needs",
+        "operation",
+        "readdress",
+        "refused",
+        "run",
+        "told",
+        "validate",
+    )
 
     def __init__(self, service: Service, method: str, operation: model.Operation) -> None:
         run = service.operations.get(method)
@@ -45,6 +55,7 @@ class _Way:
         self.name = operation.name
         self.needs = service.needs
         self.readdress = service.readdress
+        self.refused = service.refused
         self.validate: Callable[[Mapping[str, Any]], None] = validator(
             operation, model.load(service.name)
         )
@@ -111,7 +122,7 @@ class Door:
         except Conflict:
             return await self._again(ctx, way, req)
         except AwsError as error:
-            ctx.kernel.audit.finished(ctx, error.code)
+            _refused(ctx, way, req, error)
             raise
         except (StoreFull, StoreClosed) as error:
             raise unavailable(error) from error
@@ -128,7 +139,7 @@ class Door:
             except Conflict:
                 continue
             except AwsError as error:
-                ctx.kernel.audit.finished(ctx, error.code)
+                _refused(ctx, way, req, error)
                 raise
             except (StoreFull, StoreClosed) as error:
                 raise unavailable(error) from error
@@ -148,6 +159,12 @@ class Door:
             )
         way = self._ways[(service_name, method)] = _Way(service, method, operation)
         return way
+
+
+def _refused(ctx: Context, way: _Way, req: Mapping[str, Any], error: AwsError) -> None:
+    ctx.kernel.audit.finished(ctx, error.code)
+    if way.refused is not None:
+        way.refused(ctx, req, error)
 
 
 def unavailable(error: StoreFull | StoreClosed) -> ServiceUnavailable:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from doppio.kernel.events import Subscription
 from doppio.kernel.jobs import JobHandler
 from doppio.kernel.metrics import Sampling
+from doppio.wire.errors import AwsError
 
 if TYPE_CHECKING:
     from doppio.kernel.context import Context
@@ -97,6 +98,9 @@ Needs = Callable[["Context", str, Mapping[str, Any]], Sequence[Need]]
 # where every name is the resource's own, which is nearly always.
 Readdress = Callable[["Context", str, Mapping[str, Any]], Awaitable[Mapping[str, Any]] | None]
 
+# What hears of a call that is refused: the request and the error.
+Refused = Callable[["Context", Mapping[str, Any], AwsError], None]
+
 
 class Service:
     """One AWS service.
@@ -109,6 +113,7 @@ class Service:
     `cross_origin` answers browsers that ask for pages of other sites; `web` is what browsers may
     ask without speaking the service's protocol. `witness` makes what keeps a cloud's access logs.
     `readdress` finds what a request means by a name that leads to another resource.
+    `refused` hears of each call that is refused or fails, for the metrics of errors.
     `sampling` sees to it that a resource which was measured is looked at (`kernel.metrics`).
     """
 
@@ -131,6 +136,7 @@ class Service:
         witness: Callable[[Any], Witness] | None = None,
         sampling: Sampling | None = None,
         readdress: Readdress | None = None,
+        refused: Refused | None = None,
     ) -> None:
         self.name = name
         self.groups = tuple(groups)
@@ -148,6 +154,7 @@ class Service:
         self.witness = witness
         self.sampling = sampling
         self.readdress = readdress
+        self.refused = refused
         self.operations: dict[str, Operation] = {}
         for group in self.groups:
             for method, operation in _operations(group):

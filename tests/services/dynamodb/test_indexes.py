@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from doppio.kernel.records import table_of
+from doppio.services.dynamodb.item_collections import collection_key
 from doppio.services.dynamodb.item_keys import INDEXED, ITEMS
 from doppio.services.dynamodb.records import Table
 from tests.services.world import World, refusal, told
@@ -319,3 +320,60 @@ async def test_a_key_of_several_attributes_has_its_order_and_its_limit(world: Wo
     }  # fmt: skip
     kinds = {"id": "S", **{f"a{number}": "S" for number in range(4)}}
     await make(world, kinds=kinds, GlobalSecondaryIndexes=[several])
+
+
+async def _weigh(world: World, hash_value: str, size: int) -> None:
+    """Let a collection weigh more, without writing gigabytes."""
+    ctx = world.cloud.root_context()
+    table = await ctx.read().get(Table, ctx.account, ctx.region, "orders")
+    assert table is not None
+    async with ctx.write() as tx:
+        tx.raw.add(collection_key(table, item(id=hash_value)), float(size))
+
+
+@told
+async def test_a_collection_has_a_size_and_a_limit(world: World) -> None:
+    local = index("by_n", "id", "n")
+    await make(
+        world, key=("id", "sort"), kinds={"id": "S", "sort": "S", "n": "N"},
+        LocalSecondaryIndexes=[local],
+    )  # fmt: skip
+    call = caller(world)
+
+    async def sized(**attributes: Any) -> Any:
+        got = await call(
+            "put_item", TableName="orders", Item=item(**attributes),
+            ReturnItemCollectionMetrics="SIZE",
+        )  # fmt: skip
+        return got["ItemCollectionMetrics"]["SizeEstimateRangeGB"]
+
+    assert await sized(id="a", sort="1", n=1) == [0.0, 1.0]
+    await _weigh(world, "a", 3 * 2**30)
+    assert await sized(id="a", sort="2", n=1) == [3.0, 4.0]
+    assert await sized(id="b", sort="1", n=1) == [0.0, 1.0]
+    await _weigh(world, "a", 7 * 2**30 - 200)
+    over = put(world, id="a", sort="3", n=1, x="x" * 200)
+    assert (await refusal(over))[0] == "ItemCollectionSizeLimitExceededException"
+    part = {"Put": {"TableName": "orders", "Item": item(id="a", sort="3", n=1, x="x" * 200)}}
+    code, text = await refusal(call("transact_write_items", TransactItems=[part]))
+    assert code == "TransactionCanceledException"
+    assert text.endswith("[ItemCollectionSizeLimitExceeded]")
+    # What makes it smaller goes through, and so does what is in another one.
+    await call("delete_item", TableName="orders", Key=item(id="a", sort="2"))
+    await put(world, id="b", sort="2", n=1, x="x" * 200)
+
+
+@told
+async def test_collections_are_forgotten_with_their_table(world: World) -> None:
+    local = index("by_n", "id", "n")
+    made = {"key": ("id", "sort"), "kinds": {"id": "S", "sort": "S", "n": "N"}}
+    await make(world, LocalSecondaryIndexes=[local], **made)  # type: ignore[arg-type]
+    await put(world, id="a", sort="1", n=1)
+    ctx = world.cloud.root_context()
+    table = await ctx.read().get(Table, ctx.account, ctx.region, "orders")
+    assert table is not None
+    key = collection_key(table, item(id="a"))
+    assert await ctx.read().raw.counter(key) > 0
+    await caller(world)("delete_table", TableName="orders")
+    await world.advance(1)
+    assert await ctx.read().raw.counter(key) == 0

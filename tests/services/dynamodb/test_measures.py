@@ -60,3 +60,32 @@ async def test_units_items_and_refusals_are_counted(world: World) -> None:
         ("ReturnedItemCount", "tea", "Scan"): 2.0,
         ("ReturnedItemCount", "tea", "Query"): 1.0,
     }
+
+
+@told
+async def test_errors_of_users_are_counted_for_the_whole_account(world: World) -> None:
+    for _ in range(2):
+        gone = world.call("dynamodb", "get_item", TableName="nothing", Key={"k": {"S": "1"}})
+        assert (await refusal(gone))[0] == "ResourceNotFoundException"
+    assert (await refusal(world.call("dynamodb", "get_item", TableName="nothing")))[0] == (
+        "ValidationException"
+    )
+    assert await summed(world) == {("UserErrors",): 3.0}
+
+
+@told
+async def test_a_table_that_is_looked_at_tells_how_long_requests_take(world: World) -> None:
+    await world.call(
+        "dynamodb", "create_table", TableName="tea", BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        Tags=[{"Key": "doppio:throughput", "Value": "realistic"}],
+    )  # fmt: skip
+    await world.advance(seconds=1)
+    await world.call("dynamodb", "put_item", TableName="tea", Item={"k": {"S": "1"}})
+    await world.call("dynamodb", "get_item", TableName="tea", Key={"k": {"S": "1"}})
+    found = {name for name in await summed(world) if name[0] == "SuccessfulRequestLatency"}
+    assert found == {
+        ("SuccessfulRequestLatency", "tea", "PutItem"),
+        ("SuccessfulRequestLatency", "tea", "GetItem"),
+    }

@@ -10,6 +10,7 @@ from doppio.kernel.records import table_of
 from doppio.services.dynamodb.capacity import write_units
 from doppio.services.dynamodb.errors import ResourceNotFoundException, ValidationException
 from doppio.services.dynamodb.feeding import feed
+from doppio.services.dynamodb.item_collections import grew
 from doppio.services.dynamodb.item_keys import (
     encoded,
     index_key,
@@ -147,10 +148,17 @@ async def write_item(
     if table.vectors:
         await follow(tx, table, old, new)
     units: dict[str, float] = {}
+    is_collected = False
     for index in table.indexes:
-        taken = await _write_index(tx, table, index, old, new)
+        taken, more = await _write_index(tx, table, index, old, new)
         if taken:
             units[index.name] = taken
+        if not index.is_global:
+            is_collected = True
+            growth += more
+    item = new if new is not None else old
+    if is_collected and item is not None:
+        await grew(tx, table, item, growth)
     return units
 
 
@@ -171,8 +179,9 @@ async def _write_peers(
 
 async def _write_index(
     tx: Tx, table: Table, index: SecondaryIndex, old: Item | None, new: Item | None
-) -> float:
-    """Let one index follow; units as AWS counts them: for the entry that goes, and that comes."""
+) -> tuple[float, int]:
+    """Let one index follow; units as AWS counts them, for the entry that goes and that comes, and by
+    how many bytes it grows."""
     was = None if old is None else index_row(table, index, old)
     now = None if new is None else index_row(table, index, new)
     if was is not None and index.status == "CREATING" and await tx.raw.get(was) is None:
@@ -180,7 +189,7 @@ async def _write_index(
     gone = projected(table, index, old) if old is not None and was is not None else None
     came = projected(table, index, new) if new is not None and now is not None else None
     if gone == came:
-        return 0.0
+        return 0.0, 0
     before = 0 if gone is None else size_of(gone)
     after = 0 if came is None else size_of(came)
     if was is not None and was != now:
@@ -189,8 +198,8 @@ async def _write_index(
         tx.raw.put(now, encoder(tx.context, table)(came))
     count_entry(tx, table, index, (came is not None) - (gone is not None), after - before)
     if was == now:
-        return write_units(max(before, after))
-    return sum(write_units(size) for size in (before, after) if size)
+        return write_units(max(before, after)), after - before
+    return sum(write_units(size) for size in (before, after) if size), after - before
 
 
 def count_entry(tx: Tx, table: Table, index: SecondaryIndex, entries: int, size: int) -> None:

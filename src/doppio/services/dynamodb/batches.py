@@ -11,13 +11,13 @@ from doppio.services.dynamodb.access import item_row, usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units
 from doppio.services.dynamodb.errors import ThrottledError, ValidationException
 from doppio.services.dynamodb.expressions.paths import project
+from doppio.services.dynamodb.item_collections import metrics
 from doppio.services.dynamodb.item_keys import checked_key
 from doppio.services.dynamodb.items import (
     READS,
     WRITES,
     Change,
     Done,
-    collections,
     projection_paths,
 )
 from doppio.services.dynamodb.measures import READ, count_all, count_units
@@ -77,7 +77,8 @@ class Batches:
             raise ValidationException("Too many items requested for the BatchWriteItem call")
         changes = {name: [_change(one) for one in entries] for name, entries in wanted.items()}
         capacities = []
-        metrics = {}
+        sizes = {}
+        wants_sizes = req.get("ReturnItemCollectionMetrics") == "SIZE"
         counted = []
         unprocessed: dict[str, Any] = {}
         watches = Watches(ctx)
@@ -91,7 +92,8 @@ class Batches:
                     unprocessed[name] = [wanted[name][number] for number in left]
                 counted += [(table, one.units, one.indexes) for one in done]
                 capacities.append(consumed(req, table, *_units(done), name=name))
-                metrics[name] = collections(table, done)
+                if wants_sizes:
+                    sizes[name] = await metrics(tx, table, [one.new or one.old for one in done])
             if refused is not None:
                 _check_any(ctx, refused, watches, wanted, unprocessed, list)
         watches.settle()
@@ -99,8 +101,8 @@ class Batches:
         shown: dict[str, Any] = {"UnprocessedItems": unprocessed}
         if any(capacities):
             shown["ConsumedCapacity"] = capacities
-        if req.get("ReturnItemCollectionMetrics") == "SIZE" and any(metrics.values()):
-            shown["ItemCollectionMetrics"] = {name: one for name, one in metrics.items() if one}
+        if any(sizes.values()):
+            shown["ItemCollectionMetrics"] = {name: one for name, one in sizes.items() if one}
         return shown  # type: ignore[return-value]
 
 

@@ -31,6 +31,13 @@ class ConditionalCheckFailedException(AwsError):
     text = "The conditional request failed"
 
 
+class ItemCollectionSizeLimitExceededException(AwsError):
+    """A collection that would grow beyond what a table with local indexes may have."""
+
+    code = "ItemCollectionSizeLimitExceededException"
+    text = "Item collection size limit of 10737418240 bytes exceeded"
+
+
 class DuplicateItemException(AwsError):
     """An item that PartiQL was to insert, and that is there."""
 

@@ -32,6 +32,8 @@ CAPACITY_MINUTES = 5
 
 async def sampling(ctx: Context, names: tuple[str, ...]) -> None:
     """A table was used: see to it that it is looked at, if it has something to tell."""
+    if not names:
+        return  # The account's own metrics.
     arn = table_arn(ctx.account, ctx.region, names[0])
     await keep_counts(ctx, names[0])
     reader = ctx.read()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,11 +25,11 @@ from doppio.services.dynamodb.expressions.conditions import Test, compile_condit
 from doppio.services.dynamodb.expressions.legacy import with_expressions
 from doppio.services.dynamodb.expressions.paths import find, project, projected_paths
 from doppio.services.dynamodb.expressions.updates import Update
+from doppio.services.dynamodb.item_collections import metrics
 from doppio.services.dynamodb.item_keys import (
     check_index_types,
     check_item_key,
     checked_key,
-    encoded,
 )
 from doppio.services.dynamodb.limits import ITEM_BYTES_MAX
 from doppio.services.dynamodb.measures import READ, REFUSED, WRITTEN, count_units
@@ -63,7 +63,10 @@ class Items:
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
         count_written(ctx, table, done)
-        return _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)  # type: ignore[return-value]
+        shown = _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)
+        if "ReturnItemCollectionMetrics" in req:
+            await _with_collection(ctx, req, table, done, shown)
+        return shown  # type: ignore[return-value]
 
     async def delete_item(self, ctx: Context, req: w.DeleteItemInput) -> w.DeleteItemOutput:
         """Remove the item of a key, if the condition holds; none is no error."""
@@ -74,7 +77,10 @@ class Items:
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
         count_written(ctx, table, done)
-        return _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)  # type: ignore[return-value]
+        shown = _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)
+        if "ReturnItemCollectionMetrics" in req:
+            await _with_collection(ctx, req, table, done, shown)
+        return shown  # type: ignore[return-value]
 
     async def update_item(self, ctx: Context, req: w.UpdateItemInput) -> w.UpdateItemOutput:
         """Change the attributes of an item, or make it, if the condition holds."""
@@ -85,8 +91,11 @@ class Items:
             done = await change.apply(tx, table)
             tx.meter(WRITES, done.total)
         count_written(ctx, table, done)
-        shown = returned(req.get("ReturnValues", "NONE"), change.update, done)
-        return _answer(req, table, done, shown)  # type: ignore[return-value]
+        attributes = returned(req.get("ReturnValues", "NONE"), change.update, done)
+        shown = _answer(req, table, done, attributes)
+        if "ReturnItemCollectionMetrics" in req:
+            await _with_collection(ctx, req, table, done, shown)
+        return shown  # type: ignore[return-value]
 
     async def get_item(self, ctx: Context, req: w.GetItemInput) -> w.GetItemOutput:
         """The item of a key, or nothing."""
@@ -356,27 +365,14 @@ def _answer(
     capacity = consumed(req, table, done.units, done.indexes)
     if capacity is not None:
         shown["ConsumedCapacity"] = capacity
-    if req.get("ReturnItemCollectionMetrics") == "SIZE":
-        collection = collections(table, [done])
-        if collection:
-            shown["ItemCollectionMetrics"] = collection[0]
     return shown
 
 
-def collections(table: Table, changes: Iterable[Done]) -> list[dict[str, Any]]:
-    """`ItemCollectionMetrics` of what was changed: tables with a local index have collections.
-
-    The estimate is the narrowest that AWS gives: a collection lies in one gigabyte here.
-    """
-    if all(index.is_global for index in table.indexes):
-        return []
-    name = table.key[0].name
-    found = {}
-    for done in changes:
-        item = done.new or done.old
-        if item is not None:
-            found[encoded(item[name])] = {
-                "ItemCollectionKey": {name: item[name]},
-                "SizeEstimateRangeGB": [0.0, 1.0],
-            }
-    return list(found.values())
+async def _with_collection(
+    ctx: Context, req: Mapping[str, Any], table: Table, done: Done, shown: dict[str, Any]
+) -> None:
+    """Tell how large the item's collection is, where that is asked for."""
+    if req["ReturnItemCollectionMetrics"] == "SIZE":
+        found = await metrics(ctx.read(), table, [done.new or done.old])
+        if found:
+            shown["ItemCollectionMetrics"] = found[0]

@@ -26,6 +26,7 @@ IN_OPERANDS_MAX = 100
 IN_HASH_KEYS_MAX = 50
 GLOBAL_INDEXES_MAX = 20
 LOCAL_INDEXES_MAX = 5
+COLLECTION_BYTES_MAX = 10 * 2**30
 # Vectors. The first is AWS's, and the greatest 32-bit float; how many indexes and results there may be
 # AWS does not say: those are ours.
 DIMENSIONS_MAX = 4_096

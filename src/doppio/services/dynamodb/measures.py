@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.metrics import Measure
 from doppio.services.dynamodb.records import Table
+from doppio.wire.errors import AwsError
 
 NAMESPACE, _TABLE, _INDEX = "AWS/DynamoDB", "TableName", "GlobalSecondaryIndexName"
 READ = Measure("dynamodb", NAMESPACE, "ConsumedReadCapacityUnits", "Count", _TABLE)
@@ -77,3 +79,25 @@ def count_throttled(
         for word in ("", reason):
             measure = _EVENTS[(f"{kind}{word}", bool(index))]
             ctx.count(measure, table.account, table.region, names)
+
+
+LATENCY = Measure(
+    "dynamodb", NAMESPACE, "SuccessfulRequestLatency", "Milliseconds", _TABLE, "Operation"
+)
+_USER_ERRORS = Measure("dynamodb", NAMESPACE, "UserErrors", "Count")
+_SYSTEM_ERRORS = Measure("dynamodb", NAMESPACE, "SystemErrors", "Count", _TABLE, "Operation")
+# What is no error of a user's, though it is answered with 400.
+_NO_USER_ERRORS = frozenset(
+    {"ConditionalCheckFailedException", "ProvisionedThroughputExceededException",
+     "ThrottlingException", "RequestLimitExceeded"}
+)  # fmt: skip
+
+
+def refused(ctx: Context, req: Mapping[str, Any], error: AwsError) -> None:
+    """Count a request that is refused (of the whole account), or that fails here (of its table)."""
+    if error.status < 500:
+        if error.code not in _NO_USER_ERRORS:
+            ctx.count(_USER_ERRORS, ctx.account, ctx.region, ())
+    elif error.status != 501 and "TableName" in req:
+        name = req["TableName"].rpartition("/")[2]
+        ctx.count(_SYSTEM_ERRORS, ctx.account, ctx.region, (name, ctx.operation))

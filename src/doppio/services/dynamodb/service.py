@@ -8,6 +8,7 @@ from doppio.services.dynamodb import (
     exports,
     gauges,
     imports,
+    measures,
     past,
     replicas,
     restores,
@@ -74,4 +75,5 @@ SERVICE = Service(
     },
     controllers=[Shipping(), Feeding()],
     sampling=gauges.sampling,
+    refused=measures.refused,
 )  # fmt: skip

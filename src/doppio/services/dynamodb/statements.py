@@ -49,6 +49,7 @@ _CODES = {
     "AccessDeniedException": "AccessDenied",
     "ProvisionedThroughputExceededException": "ProvisionedThroughputExceeded",
     "ThrottlingException": "ThrottlingError",
+    "ItemCollectionSizeLimitExceededException": "ItemCollectionSizeLimitExceeded",
     "RequestLimitExceeded": "RequestLimitExceeded",
 }
 _MIXED = "{} API does not support both read and write operations in the same request."

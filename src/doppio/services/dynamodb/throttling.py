@@ -28,7 +28,7 @@ from doppio.services.dynamodb.errors import (
     ThrottlingException,
 )
 from doppio.services.dynamodb.item_keys import index_key
-from doppio.services.dynamodb.measures import THROTTLED_REQUESTS, count_throttled
+from doppio.services.dynamodb.measures import LATENCY, THROTTLED_REQUESTS, count_throttled
 from doppio.services.dynamodb.provisioning import warm_of
 from doppio.services.dynamodb.records import SecondaryIndex, Table, Throughput
 from doppio.services.dynamodb.values import Item
@@ -120,13 +120,14 @@ class Watch:
     """
 
     __slots__ = (
-        "_ctx", "_pending", "_pending_keys", "_realistic", "_table", "_uses", "is_part",
+        "_began", "_ctx", "_pending", "_pending_keys", "_realistic", "_table", "_uses", "is_part",
     )  # fmt: skip
 
     def __init__(self, ctx: Context, table: Table, *, realistic: bool) -> None:
         self._ctx = ctx
         self._table = table
         self._realistic = realistic
+        self._began = ctx.clock.host.seconds()
         self._uses: list[_Use] = []
         self._pending: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._pending_keys: defaultdict[tuple[str, str, bytes], float] = defaultdict(float)
@@ -214,7 +215,11 @@ class Watch:
             self._pending_keys[(kind, name, key)] += units / len(keys)
 
     def settle(self) -> None:
-        """Draw what was used."""
+        """Draw what was used, and count how long the call has taken."""
+        table, took = self._table, self._ctx.clock.host.seconds() - self._began
+        names = (table.name, self._ctx.operation)
+        if self._uses:
+            self._ctx.count(LATENCY, table.account, table.region, names, took * 1_000)
         self._draw(self._uses)
         self._uses.clear()
         self._pending.clear()

@@ -20,18 +20,19 @@ from doppio.services.dynamodb.errors import (
     ConditionalCheckFailedException,
     DuplicateItemException,
     IdempotentParameterMismatchException,
+    ItemCollectionSizeLimitExceededException,
     ThrottledError,
     TransactionCanceledException,
     ValidationException,
 )
 from doppio.services.dynamodb.expressions.paths import project
+from doppio.services.dynamodb.item_collections import metrics
 from doppio.services.dynamodb.item_keys import checked_key
 from doppio.services.dynamodb.items import (
     READS,
     WRITES,
     Change,
     Done,
-    collections,
     prepare_check,
     prepare_delete,
     prepare_put,
@@ -84,6 +85,9 @@ class Transactions:
             done = await apply_all(tx, tables, changes, watches)
             names = _names(tables, [one for one, _ in parts])
             shown = _answer(req, tables, done, names)
+            if req.get("ReturnItemCollectionMetrics") == "SIZE":
+                sizes = await _sizes(tx, tables, done, names)
+                shown |= {"ItemCollectionMetrics": sizes} if sizes else {}
             tx.meter(WRITES, sum(one.total for one in done))
             if token:
                 await remember(ctx, tx, token, digest, shown)
@@ -236,6 +240,9 @@ async def apply_all(
             reasons.append(reason)
         except DuplicateItemException as error:
             reasons.append({"Code": "DuplicateItem", "Message": error.message})
+        except ItemCollectionSizeLimitExceededException as error:
+            code = "ItemCollectionSizeLimitExceeded"
+            reasons.append({"Code": code, "Message": error.message})
         except ValidationException as error:
             reasons.append({"Code": "ValidationError", "Message": error.message})
     if any(reason["Code"] != "None" for reason in reasons):
@@ -295,14 +302,17 @@ def _answer(
     ]
     if any(capacities):
         shown["ConsumedCapacity"] = capacities
-    if req.get("ReturnItemCollectionMetrics") == "SIZE":
-        by_name = {names[table.arn]: table for table in tables}
-        metrics = {
-            name: collections(
-                table, [one for of, one in zip(tables, done, strict=True) if of.arn == table.arn]
-            )
-            for name, table in by_name.items()
-        }
-        if any(metrics.values()):
-            shown["ItemCollectionMetrics"] = {name: one for name, one in metrics.items() if one}
     return shown
+
+
+async def _sizes(
+    tx: Tx, tables: list[Table], done: list[Done], names: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """How large the collections of what was changed are, by what the transaction calls the tables."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for table in {table.arn: table for table in tables}.values():
+        mine = [one for of, one in zip(tables, done, strict=True) if of.arn == table.arn]
+        sizes = await metrics(tx, table, [one.new or one.old for one in mine])
+        if sizes:
+            found[names[table.arn]] = sizes
+    return found

@@ -23,6 +23,7 @@ from doppio.services.dynamodb.access import (
     projected,
     write_item,
 )
+from doppio.services.dynamodb.item_collections import forget_collections
 from doppio.services.dynamodb.item_keys import (
     INDEXED,
     ITEMS,
@@ -125,6 +126,9 @@ async def empty(ctx: Context, job: Job) -> None:
     for prefix in prefixes:
         while await _clear(ctx, prefix):
             pass
+
+    if name is None:
+        await forget_collections(ctx, table_id)
 
     async def gone(tx: Tx) -> None:
         counters = [pack(kind, table_id, name) for kind in COUNTERS] if name is not None else []
