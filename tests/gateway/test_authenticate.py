@@ -11,7 +11,7 @@ import pytest
 from doppio.gateway.authenticate import ContentSha256Mismatch, Hashed, authenticate
 from doppio.kernel.clock import Clock, SimulatedClock
 from doppio.kernel.identity import ANONYMOUS, Credential, root_of
-from doppio.wire import sigv4
+from doppio.wire import sigv4, sigv4_errors
 from doppio.wire.http import Request, Whole
 from tests.wire.signing import ACCESS_KEY, SECRET, signed
 
@@ -80,7 +80,7 @@ def test_without_a_signature_nobody_calls() -> None:
 def test_a_changed_body_is_no_longer_signed() -> None:
     request = json_request()
     request.body = Whole(b'{"QueueName": "mine"}')
-    with pytest.raises(sigv4.SignatureDoesNotMatch):
+    with pytest.raises(sigv4_errors.SignatureDoesNotMatch):
         checked(request)
 
 

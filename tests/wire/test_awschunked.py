@@ -14,7 +14,8 @@ from doppio.wire import awschunked
 from doppio.wire.awschunked import SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request, Whole
-from doppio.wire.sigv4 import EMPTY_SHA256, SignatureDoesNotMatch, SigningKey
+from doppio.wire.sigv4 import EMPTY_SHA256, SigningKey
+from doppio.wire.sigv4_errors import SignatureDoesNotMatch
 
 KEY = SigningKey(b"k" * 32, "20261123/us-east-1/s3/aws4_request", "0" * 64, "20261123T000000Z")
 

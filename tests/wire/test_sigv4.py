@@ -10,7 +10,7 @@ from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doppio.wire import sigv4
+from doppio.wire import sigv4, sigv4_errors
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request, Whole
 
@@ -63,7 +63,7 @@ def test_presigned_urls_are_verified_until_they_expire(signer: type) -> None:
         expires=60,
     )  # fmt: skip
     check(request)
-    with pytest.raises(sigv4.RequestExpired):
+    with pytest.raises(sigv4_errors.RequestExpired):
         check(request, at=now() + timedelta(seconds=70))
 
 
@@ -74,7 +74,7 @@ def test_a_presigned_url_expires_when_cloud_time_has_run_ahead() -> None:
     )  # fmt: skip
     signature = sigv4.parse(request)
     assert signature is not None
-    with pytest.raises(sigv4.RequestExpired):
+    with pytest.raises(sigv4_errors.RequestExpired):
         sigv4.verify(
             signature, SECRET, request, now(), body_sha256=None,
             cloud_now=now() + timedelta(days=1),
@@ -110,16 +110,16 @@ def test_tampering_with_any_part_is_refused(part: str) -> None:
     else:
         setattr(request, part, {"method": "GET", "path": "/b", "query": "b=d"}[part])
     request.headers = headers
-    with pytest.raises(sigv4.SignatureDoesNotMatch):
+    with pytest.raises(sigv4_errors.SignatureDoesNotMatch):
         check(request, secret)
 
 
 def test_a_request_that_is_fifteen_minutes_old_is_refused() -> None:
     request = sample()
     check(request, at=now() + timedelta(minutes=14))
-    with pytest.raises(sigv4.SignatureDoesNotMatch, match="Signature expired"):
+    with pytest.raises(sigv4_errors.SignatureDoesNotMatch, match="Signature expired"):
         check(request, at=now() + timedelta(minutes=16))
-    with pytest.raises(sigv4.SignatureDoesNotMatch, match="not yet current"):
+    with pytest.raises(sigv4_errors.SignatureDoesNotMatch, match="not yet current"):
         check(request, at=now() - timedelta(minutes=16))
 
 
@@ -127,7 +127,7 @@ def test_s3_says_that_the_clocks_differ_too_much() -> None:
     request = signed(
         S3SigV4Auth, "GET", "http://localhost/b", service_name="s3", region_name="us-east-1"
     )
-    with pytest.raises(sigv4.RequestTimeTooSkewed):
+    with pytest.raises(sigv4_errors.RequestTimeTooSkewed):
         check(request, at=now() + timedelta(minutes=16))
 
 

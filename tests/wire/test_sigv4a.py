@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from doppio.wire import sigv4, sigv4a
+from doppio.wire import sigv4, sigv4_errors, sigv4a
 from doppio.wire.http import Request, Whole
 
 from .signing import ACCESS_KEY, SECRET, now
@@ -41,7 +41,7 @@ def test_what_the_common_runtime_signs_is_verified() -> None:
     signature = sigv4.parse(request)
     assert signature is not None
     sigv4.verify(signature, SECRET, request, now(), body_sha256=None)
-    with pytest.raises(sigv4.SignatureDoesNotMatch):
+    with pytest.raises(sigv4_errors.SignatureDoesNotMatch):
         sigv4.verify(signature, "other", request, now(), body_sha256=None)
 
 

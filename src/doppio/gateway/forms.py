@@ -20,7 +20,7 @@ from doppio.gateway.websites import origin_of, response_of
 from doppio.kernel.identity import ANONYMOUS, Caller, Identities
 from doppio.kernel.regions import partition_of
 from doppio.kernel.web import Form
-from doppio.wire import model, sigv2, sigv4
+from doppio.wire import model, sigv2, sigv4, sigv4_errors
 from doppio.wire.codec import Codec
 from doppio.wire.errors import AwsError
 from doppio.wire.http import ByteStream, Request, Response, Whole
@@ -198,7 +198,7 @@ async def _by_v4(
     expected = hmac.digest(key, policy.encode(), "sha256").hex()
     given = fields["x-amz-signature"]
     if grant.service != "s3" or not hmac.compare_digest(expected.encode(), given.encode()):
-        raise sigv4.SignatureDoesNotMatch(
+        raise sigv4_errors.SignatureDoesNotMatch(
             "The request signature we calculated does not match the signature you provided. Check "
             "your key and signing method.",
             AWSAccessKeyId=access_key,

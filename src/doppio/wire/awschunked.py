@@ -15,7 +15,8 @@ from typing import Any
 
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request
-from doppio.wire.sigv4 import EMPTY_SHA256, SignatureDoesNotMatch, SigningKey
+from doppio.wire.sigv4 import EMPTY_SHA256, SigningKey
+from doppio.wire.sigv4_errors import SignatureDoesNotMatch
 
 SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"

@@ -17,6 +17,14 @@ from urllib.parse import quote, unquote, unquote_plus
 from doppio.wire import sigv2
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request
+from doppio.wire.sigv4_errors import (
+    AuthorizationQueryParametersError,
+    HeadersNotSigned,
+    IncompleteSignature,
+    RequestExpired,
+    RequestTimeTooSkewed,
+    SignatureDoesNotMatch,
+)
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 ALGORITHM_A = "AWS4-ECDSA-P256-SHA256"
@@ -39,56 +47,6 @@ _AUTHORIZATION = re.compile(
     r"(AWS4-HMAC-SHA256|AWS4-ECDSA-P256-SHA256)[ ,]+Credential=([^/,\s]+)/([^,\s]+)\s*,\s*"
     r"SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-fA-F]+)\s*\Z"
 )
-
-
-class SignatureDoesNotMatch(AwsError):
-    """The signature was made with another secret, or over another request."""
-
-    code = "SignatureDoesNotMatch"
-    status = 403
-    text = (
-        "The request signature we calculated does not match the signature you provided. Check "
-        "your AWS Secret Access Key and signing method. Consult the service documentation for "
-        "details."
-    )
-
-
-class IncompleteSignature(AwsError):
-    """An authorisation that lacks a part."""
-
-    code = "IncompleteSignature"
-    status = 400
-
-
-class HeadersNotSigned(AwsError):
-    """A request to S3 to which somebody may have added headers that count."""
-
-    code = "AccessDenied"
-    status = 403
-    text = "There were headers present in the request which were not signed"
-
-
-class RequestExpired(AwsError):
-    """A presigned request whose time is over."""
-
-    code = "AccessDenied"
-    status = 403
-    text = "Request has expired"
-
-
-class RequestTimeTooSkewed(AwsError):
-    """A request signed by a clock that is far from ours."""
-
-    code = "RequestTimeTooSkewed"
-    status = 403
-    text = "The difference between the request time and the current time is too large."
-
-
-class AuthorizationQueryParametersError(AwsError):
-    """A presigned request whose parameters cannot be."""
-
-    code = "AuthorizationQueryParametersError"
-    status = 400
 
 
 class Grant:
