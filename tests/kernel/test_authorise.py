@@ -337,3 +337,32 @@ def test_a_canonical_user_id_is_stable_and_hexadecimal() -> None:
 def test_what_is_no_resource_policy_is_refused(document: str) -> None:
     with pytest.raises(ValueError):
         check_policy_document(document, needs_principal=True)
+
+
+@told
+async def test_policies_may_ask_whether_a_service_speaks_for_the_caller(world: World) -> None:
+    await own(world)
+    direct = {"Bool": {"aws:ViaAWSService": "false"}}
+    through = {"Bool": {"aws:ViaAWSService": "true"}}
+    for condition, expected in ((direct, (True, False)), (through, (False, True))):
+        caller = user(policy(allow(Condition=condition)))
+        context = world.cloud.context(
+            caller, account=ACCOUNT, region="us-east-1", request_id=world.cloud.ids.uuid()
+        )
+        found = []
+        for asking in (context, context.via("dynamodb")):
+            try:
+                await world.cloud.authorise(asking, READ_MENU)
+            except AccessDenied:
+                found.append(False)
+            else:
+                found.append(True)
+        assert tuple(found) == expected
+    service = {"Service": "sns.amazonaws.com"}
+    named = {"ForAnyValue:StringEquals": {"aws:PrincipalServiceNamesList": ["sns.amazonaws.com"]}}
+    await own(world, policy(allow(Principal="*", Condition=named)))
+    for _ in range(2):
+        assert await may(world, service_caller("sns", ACCOUNT))
+        assert not await may(world, service_caller("s3", ACCOUNT))
+    await own(world, policy(allow(Principal=service, Condition=through)))
+    assert not await may(world, service_caller("sns", ACCOUNT))

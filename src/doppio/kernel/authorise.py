@@ -59,8 +59,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
 # The condition keys that follow from the caller alone.
 _OF_CALLERS = frozenset({
     "aws:principalaccount", "aws:principalarn", "aws:principalisawsservice",
-    "aws:principalservicename", "aws:principaltype", "aws:sourceaccount", "aws:sourcearn",
-    "aws:userid", "aws:username",
+    "aws:principalservicename", "aws:principalservicenameslist", "aws:principaltype", "aws:sourceaccount", "aws:sourcearn",
+    "aws:userid", "aws:username", "aws:viaawsservice",
 })  # fmt: skip
 _WITHOUT_POLICIES = frozenset({"root", "service"})
 # So many decisions are remembered of one resource.
@@ -430,6 +430,9 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "aws:principalservicename": lambda ctx: (
         ctx.caller.arn if ctx.caller.kind == "service" else None
     ),
+    "aws:principalservicenameslist": lambda ctx: (
+        [ctx.caller.arn] if ctx.caller.kind == "service" else None
+    ),
     "aws:principaltype": lambda ctx: _PRINCIPAL_TYPES.get(ctx.caller.kind),
     "aws:requestedregion": lambda ctx: ctx.region,
     "aws:securetransport": lambda ctx: "true" if ctx.secure else "false",
@@ -445,6 +448,8 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "s3:x-amz-content-sha256": lambda ctx: ctx.signature and ctx.signature.content_sha256,
     "aws:userid": lambda ctx: ctx.caller.id,
     "aws:username": _username,
+    # A caller for whom a service speaks has it in its session (`Context.via`, `forward`).
+    "aws:viaawsservice": lambda ctx: "false",
 }
 
 # All keys that a decision may hang on though no need brings them.

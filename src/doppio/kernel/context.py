@@ -413,8 +413,10 @@ class Context:
     def via(self, service: str) -> Context:
         """The same call and caller, for whom `service` speaks: how others ask KMS."""
         session = {
-            **self.caller.session, "kms:viaservice": f"{service}.{self.region}.amazonaws.com"
-        }  # fmt: skip
+            **self.caller.session,
+            "kms:viaservice": f"{service}.{self.region}.amazonaws.com",
+            "aws:viaawsservice": "true",
+        }
         return self.derive(replace(self.caller, session=session))
 
     async def as_role(

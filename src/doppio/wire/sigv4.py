@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, unquote, unquote_plus
 
 from doppio.wire import sigv2
+from doppio.wire.canonical import canonical_query, encoded_once, encoded_twice, query_pairs
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request
 from doppio.wire.sigv4_errors import (
@@ -39,7 +39,6 @@ CACHED_GRANTS_MAX = 2_000
 CACHED_GRANT_CHARS_MAX = 1_000
 QUERY_BYTES_MAX = 64 * 1024
 
-_UNRESERVED = re.compile(r"[A-Za-z0-9_.~/%-]*\Z")
 _NUMBER = re.compile(r"-?[0-9]+\Z")
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _SPACES = re.compile(r" {2,}")
@@ -326,7 +325,7 @@ def canonical_request(signature: Signature, request: Request, payload: str, is_s
     else:
         if "  " in lines or " \n" in lines or ": " in lines:
             lines = _lines(grant, headers)
-    path = _encoded_once(request.path) if is_s3 else _encoded_twice(request.path)
+    path = encoded_once(request.path) if is_s3 else encoded_twice(request.path)
     query = canonical_query(request.query, signature.presigned) if request.query else ""
     return f"{request.method}\n{path or '/'}\n{query}\n{lines}\n{grant.signed_headers}\n{payload}"
 
@@ -339,65 +338,6 @@ def _lines(grant: Grant, headers: Mapping[str, str]) -> str:
     return "".join(
         [f"{name}:{_SPACES.sub(' ', headers.get(name, '')).strip()}\n" for name in grant.names]
     )
-
-
-def _encoded_once(path: str) -> str:
-    if _UNRESERVED.match(path) and "%" not in path:
-        return path
-    # Segment by segment, so that an encoded slash in a key stays one.
-    return "/".join(quote(unquote(part), safe="-_.~") for part in path.split("/"))
-
-
-def _encoded_twice(path: str) -> str:
-    if path == "/":
-        return path
-    normal = _normalised(path)
-    if "%" not in normal and _UNRESERVED.match(normal):
-        return normal
-    return quote(normal, safe="/-_.~")
-
-
-def _normalised(path: str) -> str:
-    if "//" not in path and "/." not in path:
-        return path
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            if parts:
-                parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    tail = "/" if path.endswith("/") and parts else ""
-    return "/" + "/".join(parts) + tail
-
-
-def canonical_query(query: str, presigned: bool) -> str:
-    """The query, decoded, encoded anew and sorted, without the signature itself."""
-    pairs: list[tuple[str, str]] = []
-    for part in query.split("&"):
-        if not part:
-            continue
-        name, _, value = part.partition("=")
-        if presigned and name == "X-Amz-Signature":
-            continue
-        pairs.append((_query_encoded(name), _query_encoded(value)))
-    pairs.sort()
-    return "&".join(f"{name}={value}" for name, value in pairs)
-
-
-def _query_encoded(text: str) -> str:
-    if text.isalnum() and text.isascii():
-        return text
-    return quote(unquote_plus(text) if "+" in text else unquote(text), safe="-_.~")
-
-
-def query_pairs(query: str) -> dict[str, str]:
-    """Query parameters, decoded; the first of a name counts."""
-    pairs: dict[str, str] = {}
-    for part in query.split("&"):
-        name, _, value = part.partition("=")
-        pairs.setdefault(unquote_plus(name), unquote_plus(value))
-    return pairs
 
 
 def _string_to_sign(algorithm: str, when: str, scope: str, canonical: str) -> str:
