@@ -26,7 +26,7 @@ from doppio.kernel.identity import ANONYMOUS, ISSUER, Caller, root_of, service_c
 from doppio.kernel.policy import PolicySet, compile_policy
 from doppio.kernel.service import Need
 from doppio.wire.errors import AccessDenied
-from tests.services.world import ACCOUNT, OTHER, World, told
+from tests.services.world import ACCOUNT, OTHER, World, refused, told
 
 MASTER = "999999999999"
 ORG, ROOT, UNIT = "o-cafe123456", "r-cafe", "ou-cafe-kitchen1"
@@ -438,3 +438,16 @@ async def test_a_policy_that_is_gone_binds_no_more(world: World) -> None:
         forget_resource(tx, QUEUE)
         put_guardrail(tx, Guardrail(target=UNIT, kind="scp", policies=(("p1", FULL),)))
     assert await may(world, user())
+
+
+@told
+async def test_who_would_lock_himself_out_is_judged_by_where_he_stands_too(world: World) -> None:
+    await join(world)
+    for organisation, fits in ((ORG, True), ("o-other", False)):
+        mine = {"StringEquals": {"aws:PrincipalOrgID": organisation}}
+        document = policy(says("Allow", "kms:*", Principal={"AWS": ACCOUNT}, Condition=mine))
+        call = world.call("kms", "create_key", Policy=document)
+        if fits:
+            assert (await call)["KeyMetadata"]["AWSAccountId"] == ACCOUNT
+        else:
+            assert (await refused(call)).code == "MalformedPolicyDocumentException"

@@ -117,14 +117,14 @@ async def resource_policy(reader: Reader, arn: str) -> str | None:
     return None if resource is None else resource.document
 
 
-def would_allow(ctx: Context, need: Need, document: str, owner: str) -> bool:
+async def would_allow(ctx: Context, need: Need, document: str, owner: str) -> bool:
     """Whether the caller could do this if the resource had another policy: a document's.
 
     For services that do not let somebody lock themselves out.
     """
     policies: PolicySet = ctx.caller.policies or NO_POLICIES
     policies = policies.with_resource(compile_policy(document), need.resource)
-    return evaluate(access_request(ctx, need, owner), policies).allowed
+    return (await judge(ctx, need, owner, policies)).allowed
 
 
 def _is_own(caller: Caller, arn: str, facts: _Facts | None) -> bool:

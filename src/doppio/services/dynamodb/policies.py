@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.authorise import (
-    NO_POLICIES,
     check_policy_document,
     forget_resource,
-    judge,
     put_resource,
     resource_policy,
+    would_allow,
 )
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.kernel.policy import compile_policy
 from doppio.kernel.service import Need
 from doppio.services.dynamodb.access import find_table
 from doppio.services.dynamodb.errors import (
@@ -129,9 +127,8 @@ async def _owner(reader: Reader, ctx: Context, arn: str) -> str:
 
 async def _check_still_allowed(ctx: Context, arn: str, account: str, document: str) -> None:
     """Who would lock themselves out must say that they want to."""
-    policies = (ctx.caller.policies or NO_POLICIES).with_resource(compile_policy(document), arn)
     need = Need("dynamodb:PutResourcePolicy", arn)
-    if not (await judge(ctx, need, account, policies)).allowed:
+    if not await would_allow(ctx, need, document, account):
         raise ValidationException(
             "The policy would remove your permissions to change the policy of this resource in the "
             "future. Set ConfirmRemoveSelfResourceAccess to true to confirm that you want this."

@@ -210,7 +210,7 @@ def customers(key: Key) -> Key:
     return key
 
 
-def check_policy(ctx: Context, arn: str, document: str, *, bypass: bool) -> None:
+async def check_policy(ctx: Context, arn: str, document: str, *, bypass: bool) -> None:
     """Raise MalformedPolicyDocument for what is no key policy, or locks out who sets it."""
     if len(document.encode()) > limits.POLICY_BYTES_MAX:
         raise MalformedPolicyDocument("The policy is too large")
@@ -222,10 +222,14 @@ def check_policy(ctx: Context, arn: str, document: str, *, bypass: bool) -> None
     need = Need("kms:PutKeyPolicy", arn, keys, decisive=True)
     # Where the account is let in, its own policies decide, and its root can change the key's.
     root = ctx.derive(root_of(ctx.account))
-    if not bypass and not any(would_allow(who, need, document, ctx.account) for who in (root, ctx)):
-        raise MalformedPolicyDocument(
-            "The new key policy will not allow you to update the key policy in the future."
-        )
+    if bypass:
+        return
+    for who in (root, ctx):
+        if await would_allow(who, need, document, ctx.account):
+            return
+    raise MalformedPolicyDocument(
+        "The new key policy will not allow you to update the key policy in the future."
+    )
 
 
 def default_policy(account: str, partition: str) -> str:

@@ -24,7 +24,7 @@ class KeyPolicies:
             raise NotFound("No such policy exists")
         seen = customers(await owned(ctx, req["KeyId"], "PutKeyPolicy", req))
         bypass = bool(req.get("BypassPolicyLockoutSafetyCheck"))
-        check_policy(ctx, seen.arn, req["Policy"], bypass=bypass)
+        await check_policy(ctx, seen.arn, req["Policy"], bypass=bypass)
         async with ctx.write() as tx:
             key = not_pending(await again(tx, seen))
             tx.put(replace(key, policy=req["Policy"]))

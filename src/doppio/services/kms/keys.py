@@ -72,7 +72,7 @@ class Keys:
             xks_key=req.get("XksKeyId", ""),
         )
         bypass = bool(req.get("BypassPolicyLockoutSafetyCheck"))
-        check_policy(ctx, key.arn, policy, bypass=bypass)
+        await check_policy(ctx, key.arn, policy, bypass=bypass)
         if key.store:
             await key_stores.check_key(ctx, key.store, key.xks_key)
         if origin != "EXTERNAL":

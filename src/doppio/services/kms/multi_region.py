@@ -59,7 +59,7 @@ class MultiRegion:
             await there.authorise("kms:TagResource", "*", asked)
         policy = req.get("Policy") or default_policy(ctx.account, ctx.partition)
         bypass = bool(req.get("BypassPolicyLockoutSafetyCheck"))
-        check_policy(ctx, seen.arn_in(region), policy, bypass=bypass)
+        await check_policy(ctx, seen.arn_in(region), policy, bypass=bypass)
         given = tagged({}, req.get("Tags") or [])
         async with ctx.write() as tx:
             key = settled(await again(tx, seen))
