@@ -7,7 +7,13 @@ ORGANIZATION = """
 resource "aws_organizations_organization" "shop" {
   feature_set                   = "ALL"
   enabled_policy_types          = ["SERVICE_CONTROL_POLICY", "TAG_POLICY"]
-  aws_service_access_principals = ["config.amazonaws.com", "ram.amazonaws.com"]
+  aws_service_access_principals = [
+    "config.amazonaws.com", "iam.amazonaws.com", "ram.amazonaws.com",
+  ]
+}
+resource "aws_iam_organizations_features" "shop" {
+  enabled_features = ["RootCredentialsManagement", "RootSessions"]
+  depends_on       = [aws_organizations_organization.shop]
 }
 resource "aws_organizations_organizational_unit" "bars" {
   name      = "bars"
