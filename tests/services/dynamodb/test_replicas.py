@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from doppio.kernel.records import table_of
@@ -404,3 +405,25 @@ async def test_what_arrives_is_metered_where_it_arrives(world: World) -> None:
     await world.advance(1)
     assert await world.used("ReplicatedWriteRequestUnits") == 2.0
     assert await world.used("WriteRequestUnits") == 2.0
+
+
+@told
+async def test_cloudwatch_hears_how_long_changes_were_under_way(world: World) -> None:
+    await make_global(world, THERE)
+    await set_region(world, THERE, "down")
+    await write_in(world, HERE, item(id="a"))
+    await world.advance(20)
+    await set_region(world, THERE, "up")
+    await world.advance(10)
+    await world.cloud.metrics.flush()
+    got = await world.call(
+        "cloudwatch", "get_metric_statistics", Namespace="AWS/DynamoDB",
+        MetricName="ReplicationLatency", StartTime=world.now - timedelta(hours=1),
+        EndTime=world.now + timedelta(hours=1), Period=3600, Statistics=["Maximum", "SampleCount"],
+        Dimensions=[
+            {"Name": "TableName", "Value": "orders"}, {"Name": "ReceivingRegion", "Value": THERE},
+        ],
+    )  # fmt: skip
+    [point] = got["Datapoints"]
+    assert point["SampleCount"] == 1
+    assert 20_000 <= point["Maximum"] <= 31_000

@@ -23,7 +23,6 @@ from doppio.wire.errors import NotImplementedByDoppio
 # Settings that AWS acts on and this cloud does not yet: refused rather than only stored.
 _ABSENT = {
     "VectorIndexOverride": "other vector indexes of a restored table",
-    "DisassociationProtectionEnabled": "replicas that become tables of their own",
     "GlobalTableSettingsReplicationMode": "replicas of other accounts",
     "GlobalTableSourceArn": "replicas of other accounts",
 }

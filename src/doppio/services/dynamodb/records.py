@@ -101,7 +101,7 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True):
     `id` is this membership's: a table that joins anew does not see what an earlier membership has
     left. `group` all replicas have alike. `read`, `reads` (of indexes, by name), `most` (reads on
     demand) and `table_class` say what is this replica's own and does not follow the others. `source_at` is when another replica
-    was last made of this one.
+    was last made of this one. One that is `protected` does not leave.
     """
 
     id: str
@@ -114,6 +114,7 @@ class Replication(msgspec.Struct, frozen=True, kw_only=True):
     reads: dict[str, int] = {}
     most: int | None = None
     table_class: bool = False
+    protected: bool = True
     source_at: datetime | None = None
 
 

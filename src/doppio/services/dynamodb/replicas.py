@@ -134,10 +134,6 @@ async def changed(tx: Tx, table: Table, updates: Sequence[Mapping[str, Any]]) ->
                 f"{BAD}Exactly one of Create, Update or Delete must be specified per replica update"
             )
         [(verb, action)] = update.items()
-        if verb == "Disassociate":
-            raise NotImplementedByDoppio(
-                "dynamodb: Disassociate exists in AWS and not yet in this cloud"
-            )
         region = action["RegionName"]
         if region == table.region:
             raise ValidationException(
@@ -281,7 +277,7 @@ async def linked(tx: Tx, table: Table, replica: Table, action: Mapping[str, Any]
     everybody = (table.region, *member.peers)
     own = replace(
         member, id=tx.context.new_id(), peers=everybody, source_at=None, read=None, reads={}, most=None,
-        table_class=False,
+        table_class=False, protected=True,
     )  # fmt: skip
     replica = _overridden(replace(replica, replication=own), action)
     there = at(tx, region)
@@ -458,6 +454,8 @@ async def shown(reader: Reader, table: Table) -> dict[str, Any]:
         "MultiRegionConsistency": "STRONG" if member.strong else "EVENTUAL",
         "GlobalTableSettingsReplicationMode": "ENABLED_WITH_OVERRIDES",
     }
+    if not member.strong:
+        found["DisassociationProtectionEnabled"] = member.protected
     if member.witness is not None:
         found["GlobalTableWitnesses"] = [{"RegionName": member.witness, "WitnessStatus": "ACTIVE"}]
     return found

@@ -14,6 +14,7 @@ from doppio.kernel.quotas import quota
 from doppio.kernel.records import table_of
 from doppio.services.dynamodb import (
     changes,
+    leaving,
     limits,
     policies,
     removal,
@@ -105,12 +106,9 @@ class Tables:
         async with ctx.write() as tx:
             table = await existing(tx, ctx, req["TableName"])
             check_at_rest(table)
-            changed = await changes.changed_table(ctx, tx, table, req)
-            await replicas.follow(tx, table, req)
-            changed = await strong.prepared(tx, changed, req)
-            changed, filling = await replicas.changed(tx, changed, req.get("ReplicaUpdates", []))
+            changed, waits = await _changed(ctx, tx, table, req)
             tx.put(replace(changed, status="UPDATING"))
-            if not filling:
+            if not waits:
                 await tx.schedule(ctx.now + limits.SETTLE, SETTLE, table.arn)
             shown = await described(tx, replace(changed, status="UPDATING"))
         return {"TableDescription": shown}  # type: ignore[typeddict-item]
@@ -203,6 +201,18 @@ class Tables:
             position = str(first + limits.TAGS_A_PAGE).encode()
             shown["NextToken"] = page_token(position, scope)
         return shown  # type: ignore[return-value]
+
+
+async def _changed(
+    ctx: Context, tx: Tx, table: Table, req: Mapping[str, Any]
+) -> tuple[Table, bool]:
+    """The table as UpdateTable wants it; whether it is UPDATING until work on replicas is done."""
+    if leaving.is_asked(req):
+        return await leaving.asked(tx, table, req)
+    changed = await changes.changed_table(ctx, tx, table, req)
+    await replicas.follow(tx, table, req)
+    changed = await strong.prepared(tx, changed, req)
+    return await replicas.changed(tx, changed, req.get("ReplicaUpdates", []))
 
 
 async def _set_expiry(tx: Tx, table: Table, name: str | None) -> None:
