@@ -10,7 +10,7 @@ import pytest
 from doppio.services.application_autoscaling.service import SERVICE
 from doppio.wire import model
 from tests.services.dynamodb.helpers import caller, index, put
-from tests.services.world import ACCOUNT, REGION, START, World, refusal, run, told
+from tests.services.world import ACCOUNT, OTHER, REGION, START, World, refusal, run, told
 
 from .helpers import (
     DIMENSION,
@@ -440,3 +440,32 @@ async def test_thresholds_follow_capacity_that_somebody_else_has_changed(world: 
     for one in await activities(world):
         print(one)
     assert high["Threshold"] == 1_500.0
+
+
+@told
+async def test_an_alarm_acts_on_policies_of_its_own_account_alone(world: World) -> None:
+    await table(world)
+    await register(world)
+    policy = (await track(world))["PolicyARN"]
+    watch = {
+        "Namespace": "Shop", "MetricName": "Orders", "Statistic": "Sum", "Period": 60,
+        "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold",
+    }  # fmt: skip
+    broken = f"arn:aws:autoscaling:{REGION}:{OTHER}:resource/x"
+    for name, arn in (("foreign", policy), ("broken", broken)):
+        await world.call(
+            "cloudwatch", "put_metric_alarm", AlarmName=name, AlarmActions=[arn], account=OTHER,
+            **watch,
+        )  # fmt: skip
+        await world.call(
+            "cloudwatch", "set_alarm_state", AlarmName=name, StateValue="ALARM", StateReason="x",
+            account=OTHER,
+        )  # fmt: skip
+        await world.settle()
+        history = await world.call(
+            "cloudwatch", "describe_alarm_history", AlarmName=name, HistoryItemType="Action",
+            account=OTHER,
+        )  # fmt: skip
+        [line] = history["AlarmHistoryItems"]
+        assert "No scaling policy found" in line["HistoryData"]
+    assert await activities(world, IncludeNotScaledActivities=True) == []

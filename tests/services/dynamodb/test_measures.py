@@ -89,3 +89,26 @@ async def test_a_table_that_is_looked_at_tells_how_long_requests_take(world: Wor
         ("SuccessfulRequestLatency", "tea", "PutItem"),
         ("SuccessfulRequestLatency", "tea", "GetItem"),
     }
+
+
+@told
+async def test_tables_for_seldom_access_are_metered_as_such(world: World) -> None:
+    for name, kind in (("tea", "STANDARD"), ("attic", "STANDARD_INFREQUENT_ACCESS")):
+        await world.call(
+            "dynamodb", "create_table", TableName=name, BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], TableClass=kind,
+            AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        )  # fmt: skip
+    await world.advance(seconds=1)
+    for name in ("tea", "attic", "attic"):
+        item = {"k": {"S": "1"}}
+        await world.call("dynamodb", "put_item", TableName=name, Item=item)
+        await world.call("dynamodb", "scan", TableName=name)
+    both = [{"Put": {"TableName": name, "Item": {"k": {"S": "2"}}}} for name in ("tea", "attic")]
+    await world.call("dynamodb", "transact_write_items", TransactItems=both)
+    reads = [{"Statement": f"SELECT * FROM {name} WHERE k = '2'"} for name in ("tea", "attic")]
+    await world.call("dynamodb", "execute_transaction", TransactStatements=reads)
+    assert await world.used("WriteRequestUnits") == 1 + 2
+    assert await world.used("IA-WriteRequestUnits") == 2 + 2
+    assert await world.used("ReadRequestUnits") == 0.5 + 2
+    assert await world.used("IA-ReadRequestUnits") == 1 + 2

@@ -179,6 +179,43 @@ async def test_order_by_the_key(world: World) -> None:
 
 
 @told
+async def test_order_by_the_sort_key_goes_across_partition_keys(world: World) -> None:
+    await music(world)
+    for number in range(70):
+        await put(world, "music", artist=f"D{number % 2}", song=number)
+    both = "SELECT * FROM music WHERE artist IN ('Brew', 'Acme') "
+    assert sorted((await numbers(world, both + "ORDER BY song"))[:2]) == ["A1", "B1"]
+    assert (await numbers(world, both + "ORDER BY song"))[2:] == ["A2", "A3"]
+    assert (await numbers(world, both + "ORDER BY song DESC"))[:2] == ["A3", "A2"]
+    assert await numbers(world, both + "AND song IN (3, 1) ORDER BY song DESC, artist") == [
+        "A3", *sorted((await numbers(world, both + "AND song = 1")), reverse=True),
+    ]  # fmt: skip
+    many = "SELECT * FROM music WHERE artist IN ('D0', 'D1') ORDER BY song"
+    wanted = [f"D{number}" for number in range(70)]
+    assert await numbers(world, many) == wanted
+    assert await numbers(world, many + " DESC") == wanted[::-1]
+    for limit in (1, 7):
+        for text, expected in ((many, wanted), (many + " DESC", wanted[::-1])):
+            found: list[str] = []
+            req: dict[str, Any] = {"Limit": limit}
+            while True:
+                page = await execute(world, text, **req)
+                found += [one["artist"]["S"][0] + one["song"]["N"] for one in page["Items"]]
+                if "NextToken" not in page:
+                    break
+                req["NextToken"] = page["NextToken"]
+            assert found == expected
+    by_sales = (
+        "SELECT artist, song, tags FROM music.own WHERE artist IN ('Brew', 'Acme') "
+        "ORDER BY sold DESC"
+    )
+    shown = await rows(world, by_sales)
+    assert all("tags" in one for one in shown)
+    forged = execute(world, many, NextToken=req["NextToken"][:-4] + "AAAA")
+    assert (await refusal(forged))[0] == "ValidationException"
+
+
+@told
 async def test_pages_are_exact_and_tokens_are_for_their_statement(world: World) -> None:
     await music(world)
     text = "SELECT * FROM music WHERE artist IN ('Brew', 'Acme') ORDER BY artist DESC, song DESC"

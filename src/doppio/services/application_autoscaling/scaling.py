@@ -63,7 +63,11 @@ async def bring_within(tx: Tx, target: Target, old: Target | None) -> None:
 
 async def alarmed(ctx: Context, arn: str, alarm: str, state: str, values: list[float]) -> bool:
     """An alarm has the state in which it acts on a policy, or has it still; False for no policy."""
-    found = await ctx.read().find(POLICY_BY_ID, (*_place(arn), _id(arn)), limit=1)
+    parts = arn.split(":")
+    if len(parts) < 7:
+        return False
+    place = (parts[4], parts[3], parts[6])
+    found = await ctx.read().find(POLICY_BY_ID, place, limit=1)
     if not found or found[0].arn != arn:
         return False
     policy = found[0]
@@ -230,12 +234,3 @@ def _doing(activity: Activity) -> str:
 
 def _job_key(target: Target) -> str:
     return "|".join(target.key)
-
-
-def _place(arn: str) -> tuple[str, str]:
-    parts = arn.split(":")
-    return parts[4], parts[3]
-
-
-def _id(arn: str) -> str:
-    return arn.split(":")[6]

@@ -14,10 +14,11 @@ def is_scaling(arn: str) -> bool:
 async def scaled(
     ctx: Context, alarm: Alarm, state: str, arn: str, values: list[float]
 ) -> str | None:
-    """Let a policy act; what is wrong where it cannot."""
+    """Let a policy act; what is wrong where it cannot. An alarm acts in its own account and Region."""
     from doppio.services.application_autoscaling.ports import alarmed
 
-    if await alarmed(ctx, arn, alarm.name, state, values):
+    own = arn.split(":")[3:5] == [alarm.region, alarm.account]
+    if own and await alarmed(ctx, arn, alarm.name, state, values):
         return None
     return f"No scaling policy found for ARN: {arn}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.access import item_row, usable_table
-from doppio.services.dynamodb.capacity import consumed, read_units
+from doppio.services.dynamodb.capacity import consumed, read_units, usage
 from doppio.services.dynamodb.errors import ThrottledError, ValidationException
 from doppio.services.dynamodb.expressions.paths import project
 from doppio.services.dynamodb.item_collections import metrics
@@ -56,7 +56,7 @@ class Batches:
             refused = refused or got.refused
             if got.left:
                 unprocessed[name] = {**one, "Keys": got.left}
-            reader.meter(READS, got.units)
+            reader.meter(usage(READS, table), got.units)
             count_units(ctx, READ, table, got.units)
             capacities.append(consumed(req, table, got.units, name=name))
         watches.settle()
@@ -165,7 +165,7 @@ async def _written(
         except ThrottledError as error:
             refused = error
             left.append(number)
-    tx.meter(WRITES, sum(one.total for one in done))
+    tx.meter(usage(WRITES, table), sum(one.total for one in done))
     return done, left, refused
 
 

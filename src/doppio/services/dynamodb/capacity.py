@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from doppio.services.dynamodb.limits import READ_UNIT_BYTES, WRITE_UNIT_BYTES
 from doppio.services.dynamodb.records import Table
+
+INFREQUENT = "STANDARD_INFREQUENT_ACCESS"
 
 
 def read_units(size: int, *, consistent: bool, transactional: bool = False) -> float:
@@ -68,3 +70,17 @@ def _units(units: float, kind: str) -> dict[str, float]:
     if kind:
         shown[f"{kind}CapacityUnits"] = units
     return shown
+
+
+def usage(units: str, table: Table) -> str:
+    """Under which usage type a table's units are billed: AWS's class for seldom access has its own."""
+    return f"IA-{units}" if table.table_class == INFREQUENT else units
+
+
+def usages(units: str, taken: Iterable[tuple[Table, float]]) -> dict[str, float]:
+    """Units of several tables by their usage types."""
+    found: dict[str, float] = {}
+    for table, amount in taken:
+        name = usage(units, table)
+        found[name] = found.get(name, 0.0) + amount
+    return found

@@ -15,7 +15,7 @@ from doppio.services.dynamodb.access import (
     usable_table,
     write_item,
 )
-from doppio.services.dynamodb.capacity import consumed, read_units, write_units
+from doppio.services.dynamodb.capacity import consumed, read_units, usage, write_units
 from doppio.services.dynamodb.errors import (
     ConditionalCheckFailedException,
     ValidationException,
@@ -61,7 +61,7 @@ class Items:
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
-            tx.meter(WRITES, done.total)
+            tx.meter(usage(WRITES, table), done.total)
         count_written(ctx, table, done)
         shown = _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)
         if "ReturnItemCollectionMetrics" in req:
@@ -75,7 +75,7 @@ class Items:
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
-            tx.meter(WRITES, done.total)
+            tx.meter(usage(WRITES, table), done.total)
         count_written(ctx, table, done)
         shown = _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)
         if "ReturnItemCollectionMetrics" in req:
@@ -89,7 +89,7 @@ class Items:
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
-            tx.meter(WRITES, done.total)
+            tx.meter(usage(WRITES, table), done.total)
         count_written(ctx, table, done)
         attributes = returned(req.get("ReturnValues", "NONE"), change.update, done)
         shown = _answer(req, table, done, attributes)
@@ -114,7 +114,7 @@ class Items:
         if watch is not None:
             watch.read(units, [key])
             watch.settle()
-        reader.meter(READS, units)
+        reader.meter(usage(READS, table), units)
         ctx.count(READ, table.account, table.region, (table.name,), units)
         shown: dict[str, Any] = {}
         if item is not None:
@@ -228,7 +228,7 @@ class Change:
         units = write_units(size, transactional=self.transactional)
         if watch is not None:
             watch.wasted(self.key(table), units)
-        tx.context.audit.meter(tx.context, WRITES, units)
+        tx.context.audit.meter(tx.context, usage(WRITES, table), units)
         count_units(tx.context, WRITTEN, table, units)
         tx.context.count(REFUSED, table.account, table.region, (table.name,))
 

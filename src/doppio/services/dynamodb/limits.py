@@ -70,6 +70,8 @@ INSIGHTS_A_PAGE = 100
 REPORT_MINUTES_MAX = 1_441
 # How many rows one read of the store asks for.
 ROWS_A_READ = 256
+# And for one of several ranges that are read together.
+ROWS_A_WAY = 32
 
 STREAM_LIFE = timedelta(hours=24)
 STREAM_TRIM_EVERY = timedelta(hours=1)

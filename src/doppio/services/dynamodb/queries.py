@@ -15,7 +15,7 @@ from doppio.services.dynamodb.access import (
     usable_index,
     usable_table,
 )
-from doppio.services.dynamodb.capacity import consumed, read_units
+from doppio.services.dynamodb.capacity import consumed, read_units, usage
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.binding import Binding, bind
 from doppio.services.dynamodb.expressions.conditions import Test, compile_condition
@@ -289,7 +289,7 @@ async def _read(
         watch.admit(READ_UNITS, plan.secondary, key)
     page = await (read_page(reader, plan) if watch is None else _watched(reader, plan, watch, key))
     units = read_units(page.size, consistent=plan.consistent)
-    reader.meter(READS, units + page.fetched)
+    reader.meter(usage(READS, plan.table), units + page.fetched)
     shown: dict[str, Any] = {"Count": page.matched, "ScannedCount": page.scanned}
     if not plan.count_only:
         shown["Items"] = page.items

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Reader
 from doppio.services.dynamodb.access import encode_item, item_row, usable_table
-from doppio.services.dynamodb.capacity import consumed, read_units
+from doppio.services.dynamodb.capacity import consumed, read_units, usage, usages
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.conditions import test
 from doppio.services.dynamodb.item_keys import checked_key
@@ -74,7 +74,7 @@ class Statements:
             table = await usable_table(tx, ctx, statement.table)
             change = change_of(req, statement, bound, table)
             done = await change.apply(tx, table)
-            tx.meter(WRITES, done.total)
+            tx.meter(usage(WRITES, table), done.total)
         count_written(ctx, table, done)
         attributes = returned(statement.returning, change.update, done)
         shown: dict[str, Any] = {"Items": [attributes] if attributes else []}
@@ -97,9 +97,14 @@ class Statements:
             async with ctx.write() as tx:
                 for one in asked:
                     await one.write(tx, ctx, watches)
-                total = sum(one.units + sum(one.indexes.values()) for one in asked)
-                if total:
-                    tx.meter(WRITES, total)
+                taken = [
+                    (one.table, one.units + sum(one.indexes.values()))
+                    for one in asked
+                    if one.table is not None
+                ]
+                for name, total in usages(WRITES, taken).items():
+                    if total:
+                        tx.meter(name, total)
             count_all(
                 ctx, ((one.table, one.units, one.indexes) for one in asked if one.table is not None)
             )
@@ -213,7 +218,7 @@ class _Asked:
         item, size = _shown(self.statement, self.bound, self.table, raw)
         self.units = read_units(size, consistent=self.given.get("ConsistentRead", False))
         watches.read(self.table, self.units, key)
-        reader.meter(READS, self.units)
+        reader.meter(usage(READS, self.table), self.units)
         count_units(ctx, READ, self.table, self.units)
         if item is not None:
             self.response["Item"] = item
@@ -233,7 +238,7 @@ async def _selected(
         watch.read(found.units, (), selection.secondary, found.whole)
         watch.read(found.fetched, items=found.whole)
         watch.settle()
-    reader.meter(READS, found.units + found.fetched)
+    reader.meter(usage(READS, table), found.units + found.fetched)
     index = selection.secondary
     by_index = {index.name: found.units} if index is not None else {}
     own = found.fetched if index is not None else found.units
@@ -293,20 +298,22 @@ async def _read_together(
     admit_all(watches, tables, keys, ctx.operation)
     responses: list[dict[str, Any]] = []
     capacities = []
-    total, units = 0, 0.0
+    total = 0
+    taken: list[tuple[Table, float]] = []
     for (statement, bound), table, raw, key in zip(
         parts, tables, await reader.raw.get_many(rows), keys, strict=True
     ):
         item, size = _shown(statement, bound, table, raw)
         total += size
         more = read_units(size, consistent=True, transactional=True)
-        units += more
+        taken.append((table, more))
         watches.read(table, more, key)
         count_units(ctx, READ, table, more)
         responses.append({} if item is None else {"Item": item})
         capacities.append(consumed(req, table, more, kind="Read", name=statement.table))
     watches.settle()
-    reader.meter(READS, units)
+    for name, amount in usages(READS, taken).items():
+        reader.meter(name, amount)
     if total > TRANSACT_BYTES_MAX:
         raise ValidationException(TOO_LARGE)
     shown: dict[str, Any] = {"Responses": responses}
@@ -345,7 +352,9 @@ async def _write_together(
         ]
         if any(capacities):
             shown["ConsumedCapacity"] = capacities
-        tx.meter(WRITES, sum(one.total for one in done))
+        written = zip(tables, (one.total for one in done), strict=True)
+        for name, amount in usages(WRITES, written).items():
+            tx.meter(name, amount)
         if token:
             await remember(ctx, tx, token, digest, shown)
     watches.settle()

@@ -15,7 +15,7 @@ from doppio.services.dynamodb.access import (
     item_row,
     usable_table,
 )
-from doppio.services.dynamodb.capacity import consumed, read_units
+from doppio.services.dynamodb.capacity import consumed, read_units, usages
 from doppio.services.dynamodb.errors import (
     ConditionalCheckFailedException,
     DuplicateItemException,
@@ -88,7 +88,9 @@ class Transactions:
             if req.get("ReturnItemCollectionMetrics") == "SIZE":
                 sizes = await _sizes(tx, tables, done, names)
                 shown |= {"ItemCollectionMetrics": sizes} if sizes else {}
-            tx.meter(WRITES, sum(one.total for one in done))
+            taken = zip(tables, (one.total for one in done), strict=True)
+            for name, amount in usages(WRITES, taken).items():
+                tx.meter(name, amount)
             if token:
                 await remember(ctx, tx, token, digest, shown)
         watches.settle()
@@ -130,7 +132,8 @@ class Transactions:
                 found = item if shown_paths is None else project(item, shown_paths)
                 responses.append({"Item": found})
         watches.settle()
-        reader.meter(READS, sum(amount for _, amount in units.values()))
+        for name, amount in usages(READS, units.values()).items():
+            reader.meter(name, amount)
         for table, amount in units.values():
             count_units(ctx, READ, table, amount)
         if total > limits.TRANSACT_BYTES_MAX:

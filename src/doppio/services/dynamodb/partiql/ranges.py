@@ -14,7 +14,6 @@ from doppio.services.dynamodb.limits import IN_HASH_KEYS_MAX
 from doppio.services.dynamodb.partiql.syntax import Statement
 from doppio.services.dynamodb.records import KeyPart, Table
 from doppio.services.dynamodb.values import Item, Value
-from doppio.wire.errors import NotImplementedByDoppio
 
 KIND = "WHERE clause"
 _NO_KEY = "Where clause does not contain a mandatory equality on all key attributes"
@@ -127,10 +126,14 @@ def _options(tree: Tree, part: KeyPart, binding: Binding) -> list[Value]:
 
 def in_order(
     statement: Statement, found: Reach, parts: Sequence[KeyPart]
-) -> tuple[list[KeyRange], bool]:
-    """The ranges as ORDER BY wants them, and whether each is read from its end."""
+) -> tuple[list[KeyRange], bool, list[int]]:
+    """The ranges as ORDER BY wants them, and whether each is read from its end.
+
+    Where it wants the sort key over several partition keys, they are to be read together: then also
+    behind how many bytes of its keys each range has its sort key.
+    """
     if not statement.order:
-        return found.ranges, False
+        return found.ranges, False, []
     if statement.where is None:
         raise ValidationException(
             "Must have WHERE clause in the statement when using ORDER BY clause."
@@ -152,21 +155,19 @@ def in_order(
     by_range = [wanted[name] for name in ranges if name in wanted]
     if len(set(by_range)) > 1 or len(set(by_hash)) > 1 or (len(hashes) > 1 and by_hash):
         raise ValidationException("ORDER BY must have one direction for all parts of a key")
-    if len(found.hashes) > 1 and (not by_hash or next(iter(wanted)) not in hashes):
-        raise NotImplementedByDoppio(
-            "dynamodb: ORDER BY the sort key over several partition keys exists in AWS and not yet "
-            "in this cloud: order by the partition key first"
-        )
     down = by_range[0] if by_range else False
     # Ranges of one hash key follow its direction in the range key; hash keys follow their own.
     groups: dict[bytes, list[KeyRange]] = {}
     for values in found.hashes:
         before = b"".join(encoded(value) for value in values)
         groups[before] = [one for one in found.ranges if one.lo.startswith(before)]
+    if len(found.hashes) > 1 and (not by_hash or next(iter(wanted)) not in hashes):
+        together_read = [(one, len(before)) for before, own in groups.items() for one in own]
+        return [one for one, _ in together_read], down, [at for _, at in together_read]
     ordered: list[KeyRange] = []
     for before in sorted(groups, reverse=bool(by_hash) and by_hash[0]):
         ordered += sorted(groups[before], key=lambda one: one.lo, reverse=down)
-    return ordered, down
+    return ordered, down, []
 
 
 def primary_key_of(
