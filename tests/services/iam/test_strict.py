@@ -64,3 +64,24 @@ def test_keys_that_iam_has_given_count_and_so_do_sessions(strict: InThread) -> N
     with pytest.raises(ClientError) as refused:
         wrong.get_caller_identity()
     assert refused.value.response["Error"]["Code"] == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("user", ["", "till"])
+def test_a_lasting_key_counts_for_nothing_beside_a_token_that_was_left_over(
+    strict: InThread, user: str
+) -> None:
+    running = strict.running
+    assert running is not None
+    key = strict.call(running.cloud.identities.root_key("210987654321"))
+    if user:
+        iam = client(strict, "iam", *key)
+        iam.create_user(UserName=user)
+        made = iam.create_access_key(UserName=user)["AccessKey"]
+        key = made["AccessKeyId"], made["SecretAccessKey"]
+    assert client(strict, "sts", *key).get_caller_identity()["Account"] == "210987654321"
+    with pytest.raises(ClientError) as refused:
+        client(strict, "sts", *key, "left over").get_caller_identity()
+    assert refused.value.response["Error"] == {
+        "Type": "Sender", "Code": "InvalidClientTokenId",
+        "Message": "The security token included in the request is invalid.",
+    }  # fmt: skip

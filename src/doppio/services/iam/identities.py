@@ -163,7 +163,8 @@ class Identities:
             if account:
                 return Credential(access_key, CONVENIENCE_SECRET, root_of(account, access_key))
         key = await reader.get(AccessKey, access_key)
-        if key is None or not key.active:
+        # A token belongs to a session: beside a lasting key it is one that was left over.
+        if key is None or not key.active or token:
             raise InvalidClientTokenId()
         if not key.user:
             return Credential(access_key, key.secret, root_of(key.account, access_key))
