@@ -17,7 +17,7 @@ _READ_INDEX = Measure("dynamodb", NAMESPACE, READ.name, "Count", _TABLE, _INDEX)
 _WRITTEN_INDEX = Measure("dynamodb", NAMESPACE, WRITTEN.name, "Count", _TABLE, _INDEX)
 RETURNED = Measure("dynamodb", NAMESPACE, "ReturnedItemCount", "Count", _TABLE, "Operation")
 REFUSED = Measure("dynamodb", NAMESPACE, "ConditionalCheckFailedRequests", "Count", _TABLE)
-LATENCY = Measure(
+UNDER_WAY = Measure(
     "dynamodb", NAMESPACE, "ReplicationLatency", "Milliseconds", _TABLE, "ReceivingRegion"
 )
 _OF_INDEX = {READ: _READ_INDEX, WRITTEN: _WRITTEN_INDEX}

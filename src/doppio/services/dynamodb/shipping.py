@@ -23,7 +23,7 @@ from doppio.services.dynamodb.access import find_table, read_item, write_item
 from doppio.services.dynamodb.capacity import write_units
 from doppio.services.dynamodb.errors import KeyInaccessible, KmsDenied
 from doppio.services.dynamodb.item_keys import table_prefix
-from doppio.services.dynamodb.measures import LATENCY, WRITTEN, count_units
+from doppio.services.dynamodb.measures import UNDER_WAY, WRITTEN, count_units
 from doppio.services.dynamodb.records import Outbox, Table, table_arn
 from doppio.services.dynamodb.replication import (
     GRAVES,
@@ -152,7 +152,7 @@ def _count(there: Context, outbox: Outbox, taken: Sequence[Taken]) -> None:
         count_units(there, WRITTEN, one.table, one.units, one.indexes)
         late = max(now - one.made_at, timedelta(0)) / timedelta(milliseconds=1)
         names = (outbox.table, there.region)
-        there.count(LATENCY, outbox.account, outbox.region, names, late)
+        there.count(UNDER_WAY, outbox.account, outbox.region, names, late)
 
 
 async def receive(
