@@ -201,6 +201,9 @@ def test_a_denial_is_explained_and_requests_are_listed(server: Server, tmp_path:
     assert "Denied     sqs:ListQueues" in said
     assert "user/barista" in said
     assert "no identity-based policy allows" in said
+    for unknown in ("0" * 32, "EXAMPLE/id", "no id at all"):
+        said = doppio("why", unknown, data=data, status=1)
+        assert f"No denial or recorded call has the request id {unknown}." in said
     doppio("stop", data=data)
     logged = doppio("logs", "--errors", data=data)
     assert request_id in logged
@@ -214,6 +217,9 @@ def test_a_policy_is_suggested_from_what_was_done(server: Server, tmp_path: Path
     iam = client(server.endpoint, "iam")
     arn = iam.create_user(UserName="barista")["User"]["Arn"]
     assert "has done nothing yet" in doppio("policy", "suggest", arn, data=data, status=1)
+    for nobody in (f"{arn}s", "barista", "arn:aws:s3:::orders/a"):
+        said = doppio("policy", "suggest", nobody, data=data, status=1)
+        assert f"{nobody} is the ARN of no user or role" in said
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     iam.put_user_policy(
         UserName="barista", PolicyName="p", PolicyDocument=json.dumps({"Statement": everything})
@@ -226,7 +232,6 @@ def test_a_policy_is_suggested_from_what_was_done(server: Server, tmp_path: Path
     assert statement["Resource"] == ["arn:aws:sqs:us-east-1:000000000000:orders"]
     used = iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])["AccessKeyLastUsed"]
     assert (used["ServiceName"], used["Region"]) == ("sqs", "us-east-1")
-    assert "There is nothing at" in doppio("policy", "suggest", f"{arn}s", data=data, status=1)
 
 
 def test_signin_prints_the_keys_of_a_user_who_knows_the_password(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from botocore.auth import HmacV1Auth, HmacV1QueryAuth
@@ -37,8 +37,12 @@ def test_header_and_query_signatures_are_verified(url: str) -> None:
 
 def test_a_presigned_url_expires() -> None:
     request = signed(HmacV1QueryAuth, "GET", "http://localhost/b/k", expires=60)
-    with pytest.raises(sigv2.ExpiredV2):
+    with pytest.raises(sigv2.ExpiredV2) as expired:
         check(request, later=timedelta(seconds=70))
+    told = expired.value.fields
+    ends, asked = (datetime.fromisoformat(told[name]) for name in ("Expires", "ServerTime"))
+    assert abs(ends - now() - timedelta(seconds=60)) < timedelta(seconds=5)
+    assert abs(asked - now() - timedelta(seconds=70)) < timedelta(seconds=5)
 
 
 def test_another_secret_or_path_is_refused() -> None:

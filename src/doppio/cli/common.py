@@ -40,8 +40,18 @@ def fail(text: str) -> NoReturn:
     sys.exit(1)
 
 
-def ask(data: Path | None, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
-    """A call to the internal paths of the cloud that runs on `data`; ends the command if it fails."""
+def ask(
+    data: Path | None,
+    method: str,
+    path: str,
+    content: dict[str, Any] | None = None,
+    *,
+    missing: str = "",
+) -> Any:
+    """A call to the internal paths of the cloud that runs on `data`; ends the command if it fails.
+
+    `missing`: what to say where the path names a thing that is not there.
+    """
     from doppio.server import read_state
 
     folder = data or default_data()
@@ -67,6 +77,8 @@ def ask(data: Path | None, method: str, path: str, content: dict[str, Any] | Non
         fail(f"the cloud at {state.endpoint} does not answer: {error}")
     finally:
         connection.close()
+    if response.status == 404 and missing:
+        fail(missing)
     if response.status >= 400:
         fail(answer.get("message", f"status {response.status}"))
     return answer

@@ -21,7 +21,10 @@ def command() -> None:
 @data_option
 def suggest(principal: str, data: Path | None) -> None:
     """Print the policy that allows what PRINCIPAL (a user's or role's ARN) has done, and no more."""
-    policy = ask(data, "GET", f"/_aws/iam/suggested/{quote(principal)}")
+    policy = ask(
+        data, "GET", f"/_aws/iam/suggested/{quote(principal, safe='')}",
+        missing=f"{principal} is the ARN of no user or role",
+    )  # fmt: skip
     if not policy["Statement"]:
         fail(f"{principal} has done nothing yet that its policies had to allow")
     click.echo(json.dumps(policy, indent=4))

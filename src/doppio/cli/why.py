@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -14,7 +15,7 @@ from doppio.cli.common import ask, data_option
 @data_option
 def command(request_id: str, data: Path | None) -> None:
     """Explain what became of a request."""
-    answer = ask(data, "GET", f"/_doppio/why/{request_id}")
+    answer = ask(data, "GET", f"/_doppio/why/{quote(request_id, safe='')}")
     if "denied" in answer:
         denied = answer["denied"]
         click.echo(f"Denied     {denied['action']}")

@@ -10,6 +10,7 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -59,9 +60,9 @@ class Internal:
                 return _json({"completed": name != "SHUTDOWN", "name": name, "scripts": []})
             if path.startswith(PAGES):
                 return await self._page(path.removeprefix(PAGES))
-            why = re.fullmatch(r"/_doppio/why/([0-9a-fA-F-]{1,64})", path)
+            why = re.fullmatch(r"/_doppio/why/([^/]{1,256})", path)
             if why:
-                return await self._why(why[1])
+                return await self._why(unquote(why[1]))
         if request.method == "POST" and path == "/_doppio/clock":
             return await self._set_clock(request)
         if request.method == "POST" and path == "/_doppio/zones":

@@ -254,16 +254,7 @@ class Authoriser:
         return facts
 
     def _denied(self, ctx: Context, need: Need, decision: Decision) -> AccessDenied:
-        request = access_request(ctx, need, ctx.caller.account)
-        message = denial_message(request, decision)
-        ctx.kernel.audit.denied(
-            Denial(
-                request_id=ctx.request_id, at=ctx.now, account=ctx.account, caller=ctx.caller.arn,
-                action=need.action, resource=need.resource, message=message,
-                reason=str(decision.reason), considered=[str(line) for line in decision.considered],
-            )
-        )  # fmt: skip
-        return AccessDenied(message)
+        return AccessDenied(keep_denial(ctx, need, decision))
 
 
 class _NotRead(Exception):
@@ -306,6 +297,23 @@ async def judge(ctx: Context, need: Need, owner: str, policies: PolicySet) -> De
     """The decision by policies that a service has found itself, and by what organisations say."""
     bearing = await ctx.kernel.guardrails.bearing(ctx, need, owner)
     return evaluate(access_request(ctx, need, owner, bearing), bearing.over(policies))
+
+
+def keep_denial(ctx: Context, need: Need, decision: Decision) -> str:
+    """Keep why a call is denied, for `doppio why`; the sentence that says it in full.
+
+    A service that judges by policies that it has found itself keeps its denials by this, too, also
+    where AWS's answer tells the caller less.
+    """
+    message = denial_message(access_request(ctx, need, ctx.caller.account), decision)
+    ctx.kernel.audit.denied(
+        Denial(
+            request_id=ctx.request_id, at=ctx.now, account=ctx.account, caller=ctx.caller.arn,
+            action=need.action, resource=need.resource, message=message,
+            reason=str(decision.reason), considered=[str(line) for line in decision.considered],
+        )
+    )  # fmt: skip
+    return message
 
 
 def access_request(

@@ -115,7 +115,11 @@ def verify(
     if signature.expires_at is not None:
         reference = max(now, cloud_now) if cloud_now is not None else now
         if reference.timestamp() > signature.expires_at:
-            raise ExpiredV2(Expires=str(signature.expires_at))
+            expired = datetime.fromtimestamp(signature.expires_at, UTC)
+            raise ExpiredV2(
+                Expires=expired.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                ServerTime=reference.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
     elif signature.timestamp is not None and abs(now - signature.timestamp) > SKEW:
         raise ExpiredV2(
             "The difference between the request time and the current time is too large."

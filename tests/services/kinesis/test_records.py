@@ -109,7 +109,7 @@ async def test_what_is_too_large_is_refused(world: World) -> None:
 async def test_records_are_kept_for_a_day_or_as_long_as_it_is_said(world: World) -> None:
     await stream(world)
     await put(world, "old")
-    begin = await iterator(world)
+    made, begin = world.now, await iterator(world)
     await world.advance(hours=23, minutes=58)
     await put(world, "new")
     assert await texts(world) == ["old", "new"]
@@ -121,7 +121,11 @@ async def test_records_are_kept_for_a_day_or_as_long_as_it_is_said(world: World)
     assert [row.data for row in rows] == [b"new"]
     code, text = await refusal(world.call("kinesis", "get_records", ShardIterator=begin))
     assert code == "ExpiredIteratorException"
-    assert text.startswith("Iterator expired.")
+    then, now = (one.strftime("%a %b %d %H:%M:%S UTC %Y") for one in (made, world.now))
+    assert text == (
+        f"Iterator expired. The iterator was created at time {then} while right now it is {now} "
+        "which is further in the future than the tolerated delay of 300000 milliseconds."
+    )
     await world.call(
         "kinesis", "increase_stream_retention_period", StreamName="orders", RetentionPeriodHours=48
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from doppio.kernel.audit import Denial
 from doppio.kernel.identity import Caller
 from doppio.wire.errors import AccessDenied
 from tests.services.iam.helpers import as_user, document, iam, role, trust, user
@@ -128,6 +129,28 @@ async def test_an_external_id_is_part_of_the_trust(world: World) -> None:
     await refused(assume(world, arn))
     await refused(assume(world, arn, ExternalId="cafe-8"))
     await assume(world, arn, ExternalId="cafe-7")
+
+
+@told
+async def test_why_a_role_did_not_trust_is_kept_though_the_caller_is_not_told(
+    world: World,
+) -> None:
+    made = await iam(
+        world, "create_role", RoleName="vendor",
+        AssumeRolePolicyDocument=trust(
+            {"AWS": ACCOUNT}, StringEquals={"sts:ExternalId": "cafe-7"}
+        ),
+    )  # fmt: skip
+    arn = made["Role"]["Arn"]
+    says = await refused(assume(world, arn, ExternalId="cafe-8"))
+    assert str(says).endswith(f"is not authorized to perform: sts:AssumeRole on resource: {arn}")
+    await world.settle()
+    [denial] = await world.cloud.root_context().read().list(Denial, limit=5)
+    assert (denial.action, denial.resource) == ("sts:AssumeRole", arn)
+    assert denial.message.endswith(
+        "because no resource-based policy allows the sts:AssumeRole action"
+    )
+    assert denial.considered == ["resource-based policy trust policy"]
 
 
 @told

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from doppio.kernel.audit import Denial
 from tests.services.iam.helpers import document, iam
 from tests.services.sts.issuer import Issuer, issuing
 from tests.services.world import ACCOUNT, World, finished, refusal, run
@@ -94,6 +95,10 @@ async def test_the_trust_policy_sees_the_tokens_claims(world: World, issuer: Iss
     assert await refusal(assume(world, arn, issuer.token(now=world.now))) == (
         "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity",
     )  # fmt: skip
+    await world.settle()
+    [denial] = await world.cloud.root_context().read().list(Denial, limit=5)
+    assert (denial.action, denial.resource) == ("sts:AssumeRoleWithWebIdentity", arn)
+    assert denial.considered == ["resource-based policy trust policy"]
 
 
 @told

@@ -6,7 +6,7 @@ record is out of reach once it is older than its stream keeps it, whether it is 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doppio.kernel.context import Context, Reader
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from doppio._stubs import kinesis as w
 
 _ITERATOR = "iterator"
+# As Java prints a date.
+_MOMENT = "%a %b %d %H:%M:%S UTC %Y"
 
 
 class Page(NamedTuple):
@@ -225,12 +227,12 @@ def _opened(text: str) -> list[str]:
 
 
 def _check_age(ctx: Context, given: str) -> None:
-    age = timedelta(milliseconds=ctx.now.timestamp() * 1000 - int(given))
-    if age > limits.ITERATOR_LIFE:
+    created = datetime.fromtimestamp(int(given) / 1000, UTC)
+    if ctx.now - created > limits.ITERATOR_LIFE:
         raise ExpiredIteratorException(
-            f"Iterator expired. The iterator was created {int(age.total_seconds() * 1000)} "
-            "milliseconds ago, while the maximum allowed age is "
-            f"{int(limits.ITERATOR_LIFE.total_seconds() * 1000)} milliseconds."
+            f"Iterator expired. The iterator was created at time {created.strftime(_MOMENT)} while "
+            f"right now it is {ctx.now.strftime(_MOMENT)} which is further in the future than the "
+            f"tolerated delay of {int(limits.ITERATOR_LIFE.total_seconds() * 1000)} milliseconds."
         )
 
 

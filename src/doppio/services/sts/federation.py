@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from doppio.kernel.authorise import judge
+from doppio.kernel.authorise import judge, keep_denial
 from doppio.kernel.context import Context
 from doppio.kernel.identity import Caller
 from doppio.kernel.policy import PolicySet
@@ -51,7 +51,9 @@ async def check_trust(
     for one in actions:
         need = Need(one, role.arn, conditions)
         trusting = PolicySet().with_resource(trust, role.arn)
-        if not (await judge(federated, need, role.account, trusting)).allowed:
+        decision = await judge(federated, need, role.account, trusting)
+        if not decision.allowed:
+            keep_denial(federated, need, decision)
             raise denied(one)
 
 

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any
 
 from doppio.kernel import tags
-from doppio.kernel.authorise import judge
+from doppio.kernel.authorise import judge, keep_denial
 from doppio.kernel.context import Context
 from doppio.kernel.policy import MalformedPolicy, PolicySet
 from doppio.kernel.policy.grammar import check_given
@@ -58,7 +58,10 @@ async def check_trust(ctx: Context, role: Role, req: Mapping[str, Any], *, mfa: 
     for action in actions:
         # The caller's own policies may allow it, but it is the role that must trust.
         need = Need(action, role.arn, keys, decisive=True)
-        if not (await judge(ctx, need, role.account, policies)).allowed:
+        decision = await judge(ctx, need, role.account, policies)
+        if not decision.allowed:
+            # AWS tells the caller no reason; the cloud's owner may know it.
+            keep_denial(ctx, need, decision)
             raise refused(ctx, role.arn, action)
     asked = req.get("SourceIdentity", source)
     if asked != source:
