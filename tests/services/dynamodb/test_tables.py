@@ -216,6 +216,29 @@ async def test_a_name_is_one_table_in_each_account_and_region(world: World) -> N
 
 
 @told
+async def test_a_name_that_no_table_can_have_is_said_to_be_wrong_and_not_missing(
+    world: World,
+) -> None:
+    short = "TableName must be at least 3 characters long and at most 255 characters long"
+    for name, says in (
+        ("ab", short),
+        ("a" * 256, short),
+        ("or ders", "failed to satisfy constraint: Member must satisfy regular expression pattern"),
+    ):
+        for method, more in (
+            ("describe_table", {}), ("get_item", {"Key": {"p": {"S": "1"}}}), ("scan", {}),
+            ("update_time_to_live", {
+                "TimeToLiveSpecification": {"Enabled": True, "AttributeName": "x"},
+            }),
+        ):  # fmt: skip
+            code, text = await refusal(world.call("dynamodb", method, TableName=name, **more))
+            assert code == "ValidationException"
+            assert says in text
+    code, _ = await refusal(world.call("dynamodb", "describe_table", TableName="or.d_e-rs"))
+    assert code == "ResourceNotFoundException"
+
+
+@told
 async def test_a_table_goes_by_its_arn_in_its_own_region_alone(world: World) -> None:
     await make(world)
     await put(world, arn("orders"), id="1")

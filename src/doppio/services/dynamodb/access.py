@@ -8,7 +8,7 @@ from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.keys import pack
 from doppio.kernel.records import table_of
 from doppio.services.dynamodb.capacity import write_units
-from doppio.services.dynamodb.errors import ResourceNotFoundException, ValidationException
+from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.feeding import feed
 from doppio.services.dynamodb.item_collections import grew
 from doppio.services.dynamodb.item_keys import (
@@ -18,6 +18,7 @@ from doppio.services.dynamodb.item_keys import (
     row_key,
     table_prefix,
 )
+from doppio.services.dynamodb.names import table_not_found
 from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.replication import REPLICATED, announced, at, members
@@ -59,7 +60,7 @@ async def usable_table(reader: Reader, ctx: Context, name: str) -> Table:
     """A table whose items can be used. Raises ResourceNotFoundException."""
     table = await find_table(reader, ctx, name)
     if table is None or table.status in ("CREATING", "DELETING"):
-        raise ResourceNotFoundException()
+        raise table_not_found(name, named=False)
     if table.seal is not None:
         await admit(ctx, table)
     return table

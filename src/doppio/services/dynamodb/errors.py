@@ -190,11 +190,6 @@ class LimitExceededException(AwsError):
     code = "LimitExceededException"
 
 
-def table_not_found(name: str) -> ResourceNotFoundException:
-    """What table operations say of a table that is not there."""
-    return ResourceNotFoundException(f"Requested resource not found: Table: {name} not found")
-
-
 class GlobalTableAlreadyExistsException(AwsError):
     """A global table that is there."""
 

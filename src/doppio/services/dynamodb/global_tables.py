@@ -23,11 +23,12 @@ from doppio.services.dynamodb.errors import (
     ValidationException,
 )
 from doppio.services.dynamodb.item_keys import table_prefix
+from doppio.services.dynamodb.names import checked_name
 from doppio.services.dynamodb.records import GlobalTable, Replication, Table
 from doppio.services.dynamodb.removal import check_at_rest
 from doppio.services.dynamodb.replicas import check_stream, opened
 from doppio.services.dynamodb.replication import LEGACY, at, close_outbox, depart, send_to
-from doppio.services.dynamodb.schemas import BAD, checked_name
+from doppio.services.dynamodb.schemas import BAD
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w

@@ -13,8 +13,8 @@ from doppio.services.dynamodb.access import find_table
 from doppio.services.dynamodb.errors import (
     ResourceInUseException,
     ValidationException,
-    table_not_found,
 )
+from doppio.services.dynamodb.names import table_not_found
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.removal import UNDER_WAY
 from doppio.wire.errors import AwsError

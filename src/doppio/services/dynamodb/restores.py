@@ -27,6 +27,7 @@ from doppio.services.dynamodb.errors import (
     ValidationException,
 )
 from doppio.services.dynamodb.item_keys import table_prefix
+from doppio.services.dynamodb.names import checked_name
 from doppio.services.dynamodb.past import as_of, earliest, holding
 from doppio.services.dynamodb.provisioning import at_most
 from doppio.services.dynamodb.records import Restored, SealKey, SecondaryIndex, Table, Throughput
@@ -49,7 +50,7 @@ class Restores:
     ) -> w.RestoreTableFromBackupOutput:
         """Make a table of a backup; it is CREATING until all items are there."""
         _check_overrides(req)
-        name = schemas.checked_name(req["TargetTableName"], "TargetTableName")
+        name = checked_name(req["TargetTableName"], "TargetTableName")
         async with ctx.write() as tx:
             backup = await existing_backup(tx, req["BackupArn"])
             if backup.status == "CREATING":
@@ -65,7 +66,7 @@ class Restores:
     ) -> w.RestoreTableToPointInTimeOutput:
         """Make a table of what another was at a moment of the last 35 days."""
         _check_overrides(req)
-        name = schemas.checked_name(req["TargetTableName"], "TargetTableName")
+        name = checked_name(req["TargetTableName"], "TargetTableName")
         given = [one for one in ("SourceTableName", "SourceTableArn") if one in req]
         if len(given) != 1:
             raise ValidationException(

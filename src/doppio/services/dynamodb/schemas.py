@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from doppio.services.dynamodb import limits, sealing
 from doppio.services.dynamodb.errors import ValidationException
+from doppio.services.dynamodb.names import checked_name
 from doppio.services.dynamodb.provisioning import at_most, warm_of, warmed
 from doppio.services.dynamodb.records import KeyPart, SecondaryIndex, Table, Throughput
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 BAD = "One or more parameter values were invalid: "
-
-
-def checked_name(name: str, what: str = "TableName") -> str:
-    """A table's or index's name. Raises ValidationException."""
-    if not 3 <= len(name) <= 255:
-        raise ValidationException(
-            f"{what} must be at least 3 characters long and at most 255 characters long"
-        )
-    if not _NAME.fullmatch(name):
-        raise ValidationException(
-            f"1 validation error detected: Value '{name}' at '{what[0].lower()}{what[1:]}' failed to satisfy "
-            "constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
-        )
-    return name
 
 
 def attribute_types(req: Mapping[str, Any]) -> dict[str, str]:

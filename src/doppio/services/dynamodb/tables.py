@@ -32,8 +32,8 @@ from doppio.services.dynamodb.errors import (
     ResourceInUseException,
     ResourceNotFoundException,
     ValidationException,
-    table_not_found,
 )
+from doppio.services.dynamodb.names import checked_name, table_not_found
 from doppio.services.dynamodb.provisioning import at_most, warmed
 from doppio.services.dynamodb.records import Table, Throughput
 from doppio.services.dynamodb.removal import UNDER_WAY, check_at_rest
@@ -227,7 +227,7 @@ async def _set_expiry(tx: Tx, table: Table, name: str | None) -> None:
 
 def shaped(ctx: Context, req: Mapping[str, Any]) -> Table:
     """The table that a request describes, still CREATING. Raises ValidationException."""
-    name = schemas.checked_name(req["TableName"])
+    name = checked_name(req["TableName"])
     types = schemas.attribute_types(req)
     key = schemas.key_parts(req.get("KeySchema", []), types)
     on_demand = req.get("BillingMode") == "PAY_PER_REQUEST"
