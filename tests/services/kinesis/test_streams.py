@@ -229,6 +229,20 @@ async def test_a_stream_on_demand_has_four_shards_and_changes_its_mode_twice_a_d
 
 
 @told
+async def test_a_stream_without_shards_said_is_on_demand_and_a_provisioned_one_says_them(
+    world: World,
+) -> None:
+    await world.call("kinesis", "create_stream", StreamName="orders")
+    await world.settle()
+    assert (await described(world))["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}
+    mode = {"StreamMode": "PROVISIONED"}
+    error = await refused(
+        world.call("kinesis", "create_stream", StreamName="more", StreamModeDetails=mode)
+    )
+    assert error.code == "ValidationException"
+
+
+@told
 async def test_retention_is_between_a_day_and_a_year(world: World) -> None:
     await stream(world)
 

@@ -40,9 +40,14 @@ class Streams:
     """The operations on streams."""
 
     async def create_stream(self, ctx: Context, req: w.CreateStreamInput) -> None:
-        """Make a stream. One on demand begins with four shards."""
-        mode = req.get("StreamModeDetails", {}).get("StreamMode", "PROVISIONED")
+        """Make a stream. One on demand begins with four shards, and so does one of no said mode."""
         count = req.get("ShardCount")
+        said = "ON_DEMAND" if count is None else "PROVISIONED"
+        mode = req.get("StreamModeDetails", {}).get("StreamMode", said)
+        if mode == "PROVISIONED" and count is None:
+            raise ValidationException(
+                "ShardCount must be specified for streams in PROVISIONED mode"
+            )
         if mode == "ON_DEMAND" and count is not None:
             raise ValidationException("Cannot configure ShardCount for streams in ON_DEMAND mode")
         _check_on_demand(req, mode)
@@ -50,7 +55,7 @@ class Streams:
             tags = merged({}, req.get("Tags", {}))
         except BadTags as error:
             raise InvalidArgumentException(str(error)) from error
-        count = limits.ON_DEMAND_SHARDS if mode == "ON_DEMAND" else count or 1
+        count = count or limits.ON_DEMAND_SHARDS
         name = req["StreamName"]
         async with ctx.write() as tx:
             if await tx.get(Stream, ctx.account, ctx.region, name) is not None:
