@@ -44,6 +44,8 @@ def weed(folder: Path) -> Iterator[str]:
             f"-{name}.port={ports[2 * number]}",
             f"-{name}.port.grpc={ports[2 * number + 1]}",
         ]
+    # These two listen at fixed ports, where only one of several at once can.
+    options += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     program = Path(sys.executable).parent / "weed"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
