@@ -30,7 +30,7 @@ AT = datetime(2030, 1, 1, tzinfo=UTC)
 def stream(count: int) -> Stream:
     return Stream(
         account="000000000000", region="us-east-1", name="orders", id="1", status="ACTIVE",
-        mode="PROVISIONED", created_at=AT, shards=even(count, AT), shards_made=count,
+        mode="PROVISIONED", created_at=AT, shards=even(count, AT),
         retention_hours=24, record_kib=1_024,
     )  # fmt: skip
 

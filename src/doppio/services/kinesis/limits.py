@@ -12,7 +12,6 @@ from doppio.kernel.quotas import Quota
 SHARDS_MAX = Quota("kinesis", "L-5A5CFE9C", "Shards per Region", 20_000)
 ON_DEMAND_STREAMS_MAX = 50
 ON_DEMAND_SHARDS = 4
-CHANNELS_MAX = 0
 SHARDS_A_STREAM_MAX = 10_000
 SCALINGS_A_DAY = 10
 MODE_CHANGES_A_DAY = 2
@@ -30,7 +29,6 @@ SHARDS_A_PAGE = 1_000
 CONSUMERS_A_PAGE = 100
 CONSUMERS_MAX = 20
 TAGS_A_PAGE = 50
-TOKEN_LIFE = timedelta(seconds=300)
 ITERATOR_LIFE = timedelta(minutes=5)
 SUBSCRIPTION_LIFE = timedelta(minutes=5)
 # A second subscription within this long is refused; later it takes over.

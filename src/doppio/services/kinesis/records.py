@@ -13,10 +13,7 @@ from doppio.kernel.records import record
 
 
 class Shard(msgspec.Struct, frozen=True, array_like=True):
-    """A part of a stream: the hash keys from `first` to `last`, 16 bytes each, both inclusive.
-
-    `ends` is its last position, once it is closed.
-    """
+    """A part of a stream: the hash keys from `first` to `last`, 16 bytes each, both inclusive."""
 
     number: int
     first: bytes
@@ -25,7 +22,6 @@ class Shard(msgspec.Struct, frozen=True, array_like=True):
     parent: int | None = None
     adjacent: int | None = None
     closed_at: datetime | None = None
-    ends: int | None = None
 
     @property
     def id(self) -> str:
@@ -50,7 +46,6 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     created_at: datetime
     shards: tuple[Shard, ...]
-    shards_made: int
     retention_hours: int
     record_kib: int
     spread: str = "USER_PARTITION_KEY"
@@ -64,6 +59,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """Its ARN."""
         return f"arn:aws:kinesis:{self.region}:{self.account}:stream/{self.name}"
+
+    @property
+    def shards_made(self) -> int:
+        """How many shards it has had: a shard that is forgotten has later ones in its place."""
+        return max(shard.number for shard in self.shards) + 1
 
     @property
     def open_shards(self) -> tuple[Shard, ...]:

@@ -118,6 +118,4 @@ def _closed(stream: Stream, parents: tuple[Shard, ...], at: datetime, *children:
     shards = tuple(
         replace(shard, closed_at=at) if shard.number in gone else shard for shard in stream.shards
     )
-    return replace(
-        stream, shards=(*shards, *children), shards_made=stream.shards_made + len(children)
-    )
+    return replace(stream, shards=(*shards, *children))

@@ -67,7 +67,7 @@ class Streams:
                 Stream(
                     account=ctx.account, region=ctx.region, name=name, id=ctx.new_id(),
                     status="CREATING", mode=mode, created_at=ctx.now, shards=even(count, ctx.now),
-                    shards_made=count, retention_hours=limits.RETENTION_HOURS, tags=tags,
+                    retention_hours=limits.RETENTION_HOURS, tags=tags,
                     record_kib=req.get("MaxRecordSizeInKiB", limits.RECORD_KIB),
                     spread=req.get("RecordDistributionStrategy", "USER_PARTITION_KEY"),
                 )
