@@ -38,6 +38,7 @@ from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
 from doppio.kernel.metrics import Metrics, Sampling
 from doppio.kernel.records import record
+from doppio.kernel.regions import HOMES, partition_of
 from doppio.kernel.service import Need, Service
 from doppio.kernel.store import Conflict, Store, StoreClosed, StoreCorrupt, StoreFull
 from doppio.kernel.tag_rules import TOPIC as TAG_RULES
@@ -203,11 +204,16 @@ class Cloud:
         caller = SYSTEM if account in {"", DEFAULT_ACCOUNT} else service_caller("doppio", account)
         return Context(self, caller, account=account, region=region, request_id=self.ids.uuid())
 
+    def context_in(self, partition: str) -> Context:
+        """A context for the cloud's own work on what is global in a partition."""
+        return self.context_for("", HOMES[partition])
+
     def root_context(self, account: str = DEFAULT_ACCOUNT, region: str = "us-east-1") -> Context:
         """A context as an account's root user, for tests and tools."""
         return self.context(
-            root_of(account), account=account, region=region, request_id=self.ids.uuid()
-        )
+            root_of(account, partition=partition_of(region)),
+            account=account, region=region, request_id=self.ids.uuid(),
+        )  # fmt: skip
 
     # Joining.
 

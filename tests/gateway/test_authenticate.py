@@ -19,7 +19,9 @@ from tests.wire.signing import ACCESS_KEY, SECRET, signed
 class Known:
     """An IAM with one key."""
 
-    async def credential(self, access_key: str, token: str | None) -> Credential:
+    async def credential(
+        self, access_key: str, token: str | None, partition: str = "aws"
+    ) -> Credential:
         assert access_key == ACCESS_KEY
         return Credential(access_key, SECRET, root_of("123456789012"))
 

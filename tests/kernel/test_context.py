@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from doppio.kernel.context import PAUSE_SECONDS_MAX, TRIES_AT_ONCE, TRIES_MAX, Tx, step_aside
+from doppio.kernel.conflicts import TRIES_MAX
+from doppio.kernel.context import Tx
 from doppio.kernel.records import record, table_of
 from doppio.kernel.store import Conflict
 from tests.services.world import ACCOUNT, World, finished, told
@@ -80,24 +81,6 @@ async def test_transact_gives_up_at_some_time(world: World) -> None:
     with pytest.raises(Conflict):
         await finished(world, world.cloud.root_context().transact(hopeless))
     assert tries == TRIES_MAX
-
-
-@told
-async def test_who_loses_again_and_again_lets_others_go_first(world: World) -> None:
-    context = world.cloud.root_context()
-    for tries in range(TRIES_AT_ONCE):
-        await step_aside(context, tries)
-    waiting = asyncio.ensure_future(step_aside(context, TRIES_MAX - 1))
-    await world.settle()
-    assert not waiting.done()
-    world.host.run_to(world.host.seconds() + PAUSE_SECONDS_MAX)
-    await waiting
-    gone = asyncio.ensure_future(step_aside(context, TRIES_MAX - 1))
-    await world.settle()
-    gone.cancel()
-    await asyncio.gather(gone, return_exceptions=True)
-    soonest = world.host.next_timer()
-    assert soonest is None or soonest > world.host.seconds() + 1, "the pause was cancelled"
 
 
 @told

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from doppio.kernel.audit import LOG, Call, decode_call
-from doppio.kernel.context import TRIES_MAX, Context
+from doppio.kernel.conflicts import TRIES_MAX
+from doppio.kernel.context import Context
 from doppio.kernel.door import unavailable
 from doppio.kernel.identity import Caller
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull

@@ -14,6 +14,7 @@ from tests.services.world import World, told
 
 BY_PRICE: Index[Cup] = Index("price", ("shop", "price"))
 BY_SIZE: Index[Cup] = Index("size", ("size",))
+OF_CUP: Index[Regular] = Index("cup", ("shop", "cup"))
 
 
 @record("test.cup", key=("shop", "number"), indexes=(BY_PRICE, BY_SIZE))
@@ -25,6 +26,15 @@ class Cup(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime | None = None
     notes: dict[str, list[bytes]] = {}
     share: float = 0.0
+
+
+@record(
+    "test.regular", key=("shop", "name"), indexes=(OF_CUP,), partitioned=True,
+)  # fmt: skip
+class Regular(msgspec.Struct, frozen=True, kw_only=True):
+    shop: str
+    name: str
+    cup: int
 
 
 MOMENTS = st.integers(0, 2**33).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -115,3 +125,46 @@ async def test_an_indexed_record_is_not_put_unread(world: World) -> None:
     async with context.write() as tx:
         with pytest.raises(AssertionError, match=r"read test\.cup in this transaction"):
             tx.put(cup(1))
+
+
+@told
+async def test_what_is_partitioned_is_found_in_its_own_partition_alone(world: World) -> None:
+    here = world.cloud.root_context()
+    there = world.cloud.root_context(region="us-gov-west-1")
+    for context, number in ((here, 1), (there, 2)):
+        async with context.write() as tx:
+            tx.add(Regular(shop="s", name="ada", cup=number))
+            tx.add(cup(number))
+    for context, number in ((here, 1), (there, 2)):
+        reader = context.read()
+        ada = Regular(shop="s", name="ada", cup=number)
+        assert await reader.get(Regular, "s", "ada") == ada
+        assert await reader.list(Regular, limit=10) == [ada]
+        assert await reader.find(OF_CUP, ("s", number), limit=10) == [ada]
+        assert await reader.find(OF_CUP, ("s", 3 - number), limit=10) == []
+        # What is not partitioned is one for all.
+        assert len(await reader.list(Cup, limit=10)) == 2
+    async with there.write() as tx:
+        ada = await tx.get(Regular, "s", "ada")
+        assert ada is not None
+        tx.put(msgspec.structs.replace(ada, cup=3))
+    assert [r.cup for r in await there.read().find(OF_CUP, ("s",), limit=10)] == [3]
+    async with there.write() as tx:
+        ada = await tx.get(Regular, "s", "ada")
+        tx.delete(ada)
+    assert await there.read().find(OF_CUP, limit=10) == []
+    assert await here.read().get(Regular, "s", "ada") is not None
+
+
+@told
+async def test_one_transaction_may_write_in_two_partitions(world: World) -> None:
+    here = world.cloud.root_context()
+    async with here.write() as tx:
+        tx.add(Regular(shop="s", name="ada", cup=1))
+        other = tx.elsewhere(here.derive(here.caller, region="cn-north-1"))
+        assert await other.get(Regular, "s", "ada") is None
+        other.put(Regular(shop="s", name="ada", cup=2))
+        back = other.elsewhere(here)
+        assert await back.get(Regular, "s", "ada") == Regular(shop="s", name="ada", cup=1)
+    there = world.cloud.root_context(region="cn-northwest-1").read()
+    assert await there.get(Regular, "s", "ada") == Regular(shop="s", name="ada", cup=2)

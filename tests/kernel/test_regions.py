@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from doppio.kernel.regions import (
+    HOMES,
     ZoneState,
     is_up,
     partition_of,
@@ -28,6 +29,13 @@ def test_regions_are_awss() -> None:
 def test_a_partition_is_known_by_its_regions_name() -> None:
     for name, region in regions().items():
         assert partition_of(name) == region.partition, name
+
+
+def test_each_partition_has_a_home_for_what_is_global() -> None:
+    assert set(HOMES) == {region.partition for region in regions().values()}
+    for partition, home in HOMES.items():
+        assert partition_of(home) == partition
+        assert home in regions()
 
 
 def test_a_region_has_three_zones_and_some_have_more() -> None:

@@ -16,6 +16,7 @@ from doppio.kernel.clock import SimulatedClock
 from doppio.kernel.identity import Caller, root_of
 from doppio.kernel.memory_store import MemoryStore
 from doppio.kernel.meter import usage
+from doppio.kernel.regions import partition_of
 from doppio.wire.errors import AwsError
 
 ACCOUNT = "000000000000"
@@ -70,16 +71,16 @@ class World:
         **req: Any,
     ) -> Any:
         """Call an operation through the door."""
-        who = caller or root_of(account)
+        who = caller or root_of(account, partition=partition_of(region))
         context = self.cloud.context(
             who, account=who.account, region=region, request_id=self.cloud.ids.uuid()
         )
         return await self.cloud.enter(context, service, method, req)
 
-    async def who(self, credentials: dict[str, Any]) -> Caller:
+    async def who(self, credentials: dict[str, Any], partition: str = "aws") -> Caller:
         """The caller that signs with these credentials: an access key's, or a session's."""
         found = await self.cloud.identities.credential(
-            credentials["AccessKeyId"], credentials.get("SessionToken")
+            credentials["AccessKeyId"], credentials.get("SessionToken"), partition
         )
         return found.caller
 

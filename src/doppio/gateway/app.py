@@ -286,6 +286,8 @@ class Gateway:
         if not streaming and request.body.whole is None:
             request.body = await gathered(request.body)
         line.service, line.operation = target.service, operation.name
+        region = target.region or "us-east-1"
+        partition = partition_of(region)
         caller, request.body = await authenticate(
             request,
             signature,
@@ -293,6 +295,7 @@ class Gateway:
             self._cloud.clock,
             is_s3=target.service in {"s3", "s3control"},
             streaming=streaming,
+            partition=partition,
         )
         line.caller = caller.arn
         if caller.session:
@@ -306,14 +309,13 @@ class Gateway:
             digests.check(request)
         speaks = self._codec(target)
         req: Mapping[str, Any] = speaks.decode(operation, request, target.uri)
-        region = target.region or "us-east-1"
         context = Context(
             self._cloud,
             caller,
             account=caller.account,
             region=region,
             request_id=request_id,
-            partition=partition_of(region),
+            partition=partition,
             source_ip=request.peer,
             user_agent=request.headers.get("user-agent", ""),
             secure=request.secure,

@@ -91,15 +91,19 @@ async def authenticate(
     *,
     is_s3: bool,
     streaming: bool,
+    partition: str = "aws",
 ) -> tuple[Caller, ByteStream]:
     """The caller, and the body to read: decoded from aws-chunked, and checked while it is read.
 
-    `streaming`: the operation takes its body as a stream. An unsigned request is anonymous.
+    `streaming`: the operation takes its body as a stream. `partition`: where the call is, since the
+    keys of others are none there. An unsigned request is anonymous.
     """
     body = request.body
     if signature is None:
         return ANONYMOUS, _plain(request, body)
-    credential = await identities.credential(signature.access_key, signature.session_token)
+    credential = await identities.credential(
+        signature.access_key, signature.session_token, partition
+    )
     said = signature.content_sha256
     whole = body.whole
     computed: str | None = None

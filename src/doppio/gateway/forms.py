@@ -193,7 +193,9 @@ async def _by_v4(
         )
     access_key, _, scope = fields["x-amz-credential"].partition("/")
     grant = sigv4.Grant(algorithm, access_key, scope, "")
-    credential = await identities.credential(access_key, fields.get("x-amz-security-token"))
+    credential = await identities.credential(
+        access_key, fields.get("x-amz-security-token"), partition_of(grant.region)
+    )
     key = sigv4.signing_key(credential.secret, grant.date, grant.region, grant.service)
     expected = hmac.digest(key, policy.encode(), "sha256").hex()
     given = fields["x-amz-signature"]

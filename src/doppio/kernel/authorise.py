@@ -19,6 +19,7 @@ from doppio.kernel.guardrails import (
     UNBOUND,
     Bearing,
     Guardrails,
+    Standing,
     place_condition,
     rcps_for,
     scps_for,
@@ -37,12 +38,14 @@ from doppio.kernel.policy import (
 from doppio.kernel.policy.document import check
 from doppio.kernel.policy.explain import explanation
 from doppio.kernel.records import record
+from doppio.kernel.regions import HOMES
 from doppio.kernel.service import Beyond, Need
 from doppio.kernel.store import MISSED
 from doppio.wire.errors import AccessDenied
 
 CACHED_MAX = 50_000
 NO_POLICIES = PolicySet()
+_NONE_AT_HAND: dict[str, Standing] = {}
 # Whose uses of permissions are remembered.
 _TRACKED = frozenset({"user", "assumed-role"})
 
@@ -72,6 +75,12 @@ class _Facts(msgspec.Struct, frozen=True):
     policy: Policy | None
     # What was decided of services and roots, by all on which it can hang.
     decided: dict[tuple[Any, ...], Decision] = {}
+    # Where the resource is, by its ARN.
+    partition: str = ""
+
+    def is_in(self, partition: str) -> bool:
+        """Whether calls in a partition can reach the resource at all."""
+        return self.partition in ("", partition)
 
     def hangs_on(self, caller: Caller, need: Need) -> tuple[Any, ...] | None:
         """All on which a decision hangs, beside the policy; None where it may hang on more.
@@ -127,13 +136,19 @@ async def would_allow(ctx: Context, need: Need, document: str, owner: str) -> bo
     return (await judge(ctx, need, owner, policies)).allowed
 
 
-def _is_own(caller: Caller, arn: str, facts: _Facts | None) -> bool:
+# What is in another partition is nobody's whom a call could speak for.
+_ELSEWHERE = _Facts("elsewhere", None)
+
+
+def _is_own(caller: Caller, arn: str, facts: _Facts | None, partition: str) -> bool:
     """Whether an account's root asks for what is its account's alone: nothing is to be decided."""
     if caller.kind != "root" or caller.policies is not None:
         return False
     if facts is None:
         return arn == "*"
-    return facts.policy is None and facts.account in {"", caller.account}
+    if facts.policy is not None or not facts.is_in(partition):
+        return False
+    return facts.account in {"", caller.account}
 
 
 def _unlocked(caller: Caller, need: Need, facts: _Facts) -> bool:
@@ -162,10 +177,10 @@ class Authoriser:
     async def check(self, ctx: Context, needs: Sequence[Need]) -> None:
         """Raise AccessDenied unless every need is granted."""
         caller = ctx.caller
-        free = caller.account in self._free
+        free = caller.account in self._free and ctx.partition == "aws"
         for need in needs:
             arn = need.policy or need.resource
-            if free and _is_own(caller, arn, self._facts.get(arn)):
+            if free and _is_own(caller, arn, self._facts.get(arn), ctx.partition):
                 continue
             decision = await self.decide(ctx, need)
             if decision is None:
@@ -182,10 +197,15 @@ class Authoriser:
         facts = None
         if arn != "*":
             facts = self._facts.get(arn) or await self._load(ctx, arn)
+            if not facts.is_in(ctx.partition):
+                facts = _ELSEWHERE
         # What bounds an account is nearly always known.
         standings, guardrails = self._standings, self._guardrails
+        if ctx.partition != "aws":
+            # What the kernel has at hand is of the first partition's accounts.
+            standings = _NONE_AT_HAND
         mine = standings.get(caller.account) or await guardrails.of(ctx, caller.account)
-        if not mine.bound and _is_own(caller, arn, facts):
+        if not mine.bound and _is_own(caller, arn, facts, ctx.partition):
             return None
         owner = facts.account if facts is not None and facts.account else caller.account
         theirs = mine
@@ -223,6 +243,8 @@ class Authoriser:
         """What is decided of a need and why, for who may know (`kernel.encoded_denials`)."""
         arn = need.policy or need.resource
         facts = _Facts("", None) if arn == "*" else await self._load(ctx, arn)
+        if not facts.is_in(ctx.partition):
+            facts = _ELSEWHERE
         owner = facts.account or ctx.caller.account
         policies: PolicySet = ctx.caller.policies or NO_POLICIES
         if facts.policy is not None:
@@ -237,15 +259,18 @@ class Authoriser:
     async def _load(self, ctx: Context, arn: str) -> _Facts:
         changes = self._changes
         resource = await ctx.read().get(Resource, arn)
+        parts = arn.split(":", 5)
+        partition = parts[1] if len(parts) == 6 and parts[1] in HOMES else ""
         if resource is None:
-            parts = arn.split(":", 5)
             # What is AWS's own (its managed policies) is everybody's to use.
             owner = parts[4] if len(parts) == 6 and parts[4] != "aws" else ""
-            facts = _Facts(owner, None)
+            facts = _Facts(owner, None, partition=partition)
         else:
             document = resource.document
             facts = _Facts(
-                resource.account, compile_policy(document) if document is not None else None
+                resource.account,
+                compile_policy(document) if document is not None else None,
+                partition=partition,
             )
         if changes == self._changes:
             if len(self._facts) >= CACHED_MAX:

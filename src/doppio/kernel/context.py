@@ -7,7 +7,6 @@ wake-ups) is in its one commit.
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -16,12 +15,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from doppio.kernel.clock import Clock
+from doppio.kernel.conflicts import TRIES_MAX, step_aside
 from doppio.kernel.events import Event, encode_event
 from doppio.kernel.identity import Caller, Signed, service_caller
 from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
 from doppio.kernel.meter import usage_key
-from doppio.kernel.records import Index, table_of
+from doppio.kernel.records import Index, Table, index_in, table_in, table_of
+from doppio.kernel.regions import partition_of
 from doppio.kernel.service import Beyond, Need
 from doppio.kernel.store import Conflict, StoreTx, View
 from doppio.kernel.wakers import Ticket
@@ -35,17 +36,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A transaction that loses this often is fighting something that never rests.
-TRIES_MAX = 32
-# One that has lost so often lets the others go first, for a while by chance.
-TRIES_AT_ONCE = 4
-PAUSE_SECONDS_MAX = 0.064
-
 
 class Reader:
     """Typed reading. Of `ctx.read()`: durable state only."""
 
     __slots__ = ("_view", "context")
+    # From a record class to where its rows are.
+    _table: Callable[[Any], Table[Any]] = staticmethod(table_of)
 
     def __init__(self, view: View, context: Context) -> None:
         self._view = view
@@ -58,7 +55,7 @@ class Reader:
 
     async def get(self, cls: type[T], *key: Any) -> T | None:
         """The record with these key fields."""
-        table = table_of(cls)
+        table = self._table(cls)
         value = await self._view.get(table.prefix + pack(*key))
         return None if value is None else table.decode(value)
 
@@ -103,7 +100,7 @@ class Reader:
         reverse: bool = False,
     ) -> builtins.list[T]:
         """Records in key order; bounds as in `find`, `after` is a record's key (`row_key`)."""
-        table = table_of(cls)
+        table = self._table(cls)
         lo, hi = _bounds(table.prefix + pack(*prefix), since, until, after, reverse)
         rows = await self._view.scan(lo, hi, limit=limit, reverse=reverse)
         decode = table.decode
@@ -137,7 +134,7 @@ class Tx(Reader):
 
     async def get(self, cls: type[T], *key: Any) -> T | None:
         """The record with these key fields."""
-        table = table_of(cls)
+        table = self._table(cls)
         row_key = table.prefix + pack(*key)
         value = await self._tx.get(row_key)
         found = None if value is None else table.decode(value)
@@ -147,7 +144,7 @@ class Tx(Reader):
 
     def add(self, record: T) -> T:
         """Store a record that is known to be new (its id was made here): nothing is read."""
-        table = table_of(type(record))
+        table = self._table(type(record))
         key = table.key(record)
         self._tx.put(key, table.encode(record))
         if table.rings is not None:
@@ -162,7 +159,7 @@ class Tx(Reader):
 
     def put(self, record: T) -> T:
         """Store a record, new or changed. An indexed one must have been read here before."""
-        table = table_of(type(record))
+        table = self._table(type(record))
         key = table.key(record)
         self._tx.put(key, table.encode(record))
         if table.rings is not None:
@@ -175,7 +172,7 @@ class Tx(Reader):
 
     def delete(self, record: Any) -> None:
         """Remove a record that was read in this transaction."""
-        table = table_of(type(record))
+        table = self._table(type(record))
         key = table.key(record)
         self._tx.delete(key)
         if table.rings is not None:
@@ -220,6 +217,11 @@ class Tx(Reader):
         """Count usage; it is committed together with what caused it."""
         self._tx.add(usage_key(self.context, usage_type), amount)
 
+    def elsewhere(self, context: Context) -> Tx:
+        """The same transaction, as another partition's calls see it."""
+        make = Tx if context.partition == "aws" else _TxAbroad
+        return make(self._tx, context)
+
     def wake(self, topic: str) -> None:
         """Once durable, wake who waits for `topic` (see `Context.ticket`), in every process."""
         self._tx.notify(topic)
@@ -239,6 +241,27 @@ class Tx(Reader):
                     self._tx.put(now, key)
 
 
+class _Abroad(Reader):
+    """Reading in a partition other than the first: what is partitioned has tables of its own."""
+
+    __slots__ = ()
+
+    def _table(self, cls: Any) -> Table[Any]:
+        return table_in(self.context.partition, cls)
+
+    async def find(
+        self, index: Index[T], prefix: tuple[Any, ...] = (), **bounds: Any
+    ) -> builtins.list[T]:
+        """As in the first partition."""
+        return await super().find(index_in(self.context.partition, index), prefix, **bounds)
+
+
+class _TxAbroad(_Abroad, Tx):
+    """Writing in a partition other than the first."""
+
+    __slots__ = ()
+
+
 class Writing:
     """`async with ctx.write() as tx`: commits at the end of the block, or keeps nothing."""
 
@@ -249,7 +272,8 @@ class Writing:
 
     async def __aenter__(self) -> Tx:
         context = self._context
-        self._tx = Tx(context.kernel.store.begin(), context)
+        make = Tx if context.partition == "aws" else _TxAbroad
+        self._tx = make(context.kernel.store.begin(), context)
         return self._tx
 
     async def __aexit__(
@@ -285,7 +309,7 @@ class Context:
         request_id: str,
         service: str = "",
         operation: str = "",
-        partition: str = "aws",
+        partition: str = "",
         source_ip: str = "127.0.0.1",
         user_agent: str = "",
         secure: str = "",
@@ -295,7 +319,7 @@ class Context:
         self.caller = caller
         self.account = account
         self.region = region
-        self.partition = partition
+        self.partition = partition or partition_of(region)
         self.request_id = request_id
         self.service = service
         self.operation = operation
@@ -348,6 +372,8 @@ class Context:
 
     def read(self) -> Reader:
         """Durable state."""
+        if self.partition != "aws":
+            return _Abroad(self.kernel.store.view(), self)
         return Reader(self.kernel.store.view(), self)
 
     def write(self) -> Writing:
@@ -436,30 +462,12 @@ class Context:
 
     def derive(self, caller: Caller, *, region: str | None = None) -> Context:
         """A context for another caller or region within this call."""
+        partition = self.partition if region is None else partition_of(region)
         return Context(
             self.kernel, caller, account=self.account, region=region or self.region,
-            request_id=self.request_id, partition=self.partition, source_ip=self.source_ip,
+            request_id=self.request_id, partition=partition, source_ip=self.source_ip,
             user_agent=self.user_agent, secure=self.secure,
         )  # fmt: skip
-
-
-async def step_aside(context: Context, tries: int) -> None:
-    """Wait before the next try of a transaction that has lost `tries` + 1 times.
-
-    Where reads wait (PostgreSQL), all who want the same rows would else lose to each other for ever.
-    """
-    if tries < TRIES_AT_ONCE:
-        return
-    most = min(0.001 * 2 ** (tries - TRIES_AT_ONCE), PAUSE_SECONDS_MAX)
-    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    cancel = context.clock.host.call_later(
-        most * context.random(), lambda: None if over.done() else over.set_result(None)
-    )
-    try:
-        await over
-    except asyncio.CancelledError:
-        cancel()
-        raise
 
 
 def row_key(record: Any) -> bytes:

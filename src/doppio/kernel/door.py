@@ -11,7 +11,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from doppio.kernel.authorise import Authoriser
-from doppio.kernel.context import TRIES_MAX, Context, step_aside
+from doppio.kernel.conflicts import TRIES_MAX, step_aside
+from doppio.kernel.context import Context
 from doppio.kernel.service import Service
 from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from doppio.kernel.tag_rules import TagKeeper

@@ -41,7 +41,7 @@ BOUND = frozenset({
 Levels = tuple[tuple[Policy, ...], ...]
 
 
-@record("kernel.place", key=("account",))
+@record("kernel.place", key=("account",), partitioned=True)
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where an account stands in an organisation.
 
@@ -56,7 +56,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     management: bool = False
 
 
-@record("kernel.guardrail", key=("target", "kind"))
+@record("kernel.guardrail", key=("target", "kind"), partitioned=True)
 class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
     """The control policies of one kind on a root, a unit or an account: names and documents.
 
@@ -133,9 +133,10 @@ class Guardrails:
     """Knows what bounds which account."""
 
     def __init__(self) -> None:
-        # Hot: the authoriser looks here at each call. `free` are those that nothing bounds.
+        # Hot: the authoriser looks here at each call of the first partition. `free` are those that nothing bounds.
         self.known: dict[str, Standing] = {}
         self.free: set[str] = set()
+        self._known_abroad: dict[tuple[str, str], Standing] = {}
         self._changes = 0
 
     def heard(self, topic: str) -> None:
@@ -145,6 +146,8 @@ class Guardrails:
 
     async def of(self, ctx: Context, account: str) -> Standing:
         """What bounds an account."""
+        if ctx.partition != "aws":
+            return await self._abroad(ctx, account)
         found = self.known.get(account)
         if found is not None:
             return found
@@ -161,7 +164,21 @@ class Guardrails:
         assert found is not None
         return found
 
+    async def _abroad(self, ctx: Context, account: str) -> Standing:
+        """The same in another partition, where another account may have that number."""
+        name = (ctx.partition, account)
+        found = self._known_abroad.get(name)
+        if found is None:
+            changes = self._changes
+            found = await _read(ctx.read(), account)
+            if changes == self._changes:
+                if len(self._known_abroad) >= CACHED_MAX:
+                    self._forget()
+                self._known_abroad[name] = found
+        return found
+
     def _forget(self) -> None:
+        self._known_abroad.clear()
         self.known.clear()
         self.free.clear()
 

@@ -101,11 +101,11 @@ def canonical_user(account: str) -> str:
     return hashlib.sha256(f"canonical-user/{account}".encode()).hexdigest()
 
 
-def root_of(account: str, access_key: str | None = None) -> Caller:
+def root_of(account: str, access_key: str | None = None, *, partition: str = "aws") -> Caller:
     """The root user of an account."""
     return Caller(
         account=account,
-        arn=f"arn:aws:iam::{account}:root",
+        arn=f"arn:{partition}:iam::{account}:root",
         id=account,
         kind="root",
         access_key=access_key,
@@ -122,8 +122,13 @@ def service_caller(service: str, account: str, source: str | None = None) -> Cal
 class Identities(Protocol):
     """The port that IAM provides: from an access key to who that is."""
 
-    async def credential(self, access_key: str, token: str | None) -> Credential:
-        """The credential of an access key, or AWS's error (InvalidClientTokenId, ExpiredToken)."""
+    async def credential(
+        self, access_key: str, token: str | None, partition: str = "aws"
+    ) -> Credential:
+        """The credential of an access key, or AWS's error (InvalidClientTokenId, ExpiredToken).
+
+        A key counts in one partition: where the call is.
+        """
         ...
 
     async def acting(self, context: Any, arn: str, service: str, session: str) -> Caller:

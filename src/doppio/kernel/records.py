@@ -10,6 +10,10 @@ A record class names its table, the fields that make its key and its indexes:
 What is read at every call and changes seldom may be kept in memory by who asks `ringing` for the topic
 that rings when a row changes: `rings` names the field of the key by which rows share a topic.
 
+A record that says so is `partitioned`: it has no Region and yet belongs to one partition, as accounts
+and what IAM keeps of them. Its rows of each partition are tables of their own, to which the readers of
+that partition's calls lead (`kernel.context`): nothing of one is found from the other.
+
 Rows are msgpack. A new field has a default; any other change of shape is a numbered migration.
 An index row holds the key of its record; a record whose indexed field is None is not in that index.
 """
@@ -17,6 +21,7 @@ An index row holds the key of its record; a record whose indexed field is None i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -62,7 +67,9 @@ class Index(Generic[T]):
 class Table(Generic[T]):
     """How the records of one class are kept."""
 
-    __slots__ = ("_known", "cls", "decode", "indexes", "key_values", "name", "prefix", "rings")
+    __slots__ = (
+        "_known", "cls", "decode", "indexes", "key_fields", "key_values", "name", "partitioned", "prefix", "rings",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -71,11 +78,14 @@ class Table(Generic[T]):
         key: tuple[str, ...],
         indexes: Iterable[Index[T]],
         rings: str | None = None,
+        partitioned: bool = False,
     ) -> None:
         assert rings is None or rings in key, "a row that moves would ring for its old place only"
+        self.partitioned = partitioned
         self.cls = cls
         self.name = name
         self.prefix = pack(name)
+        self.key_fields = key
         self.key_values = _values(key)
         self.decode: Callable[[bytes], T] = msgspec.msgpack.Decoder(cls).decode
         self._known: dict[bytes, T] = {}
@@ -123,12 +133,13 @@ def record(
     key: tuple[str, ...],
     indexes: Iterable[Index[Any]] = (),
     rings: str | None = None,
+    partitioned: bool = False,
 ) -> Callable[[type[T]], type[T]]:
     """Declare a struct as the record class of `table`."""
 
     def declare(cls: type[T]) -> type[T]:
         assert table not in TABLES, f"two record classes for table {table}"
-        TABLES[table] = _BY_CLASS[cls] = Table(cls, table, key, indexes, rings)
+        TABLES[table] = _BY_CLASS[cls] = Table(cls, table, key, indexes, rings, partitioned)
         return cls
 
     return declare
@@ -137,6 +148,26 @@ def record(
 def table_of(cls: type[T]) -> Table[T]:
     """The table of a record class."""
     return _BY_CLASS[cls]
+
+
+@cache
+def table_in(partition: str, cls: Any) -> Table[Any]:
+    """The table of a record class in a partition other than the first."""
+    table = table_of(cls)
+    if not table.partitioned:
+        return table
+    name = f"{table.name}@{partition}"
+    indexes = tuple(Index[Any](index.name, index.fields) for index in table.indexes)
+    assert table.rings is None, "a topic of one partition would ring in all"
+    return Table(cls, name, table.key_fields, indexes)
+
+
+@cache
+def index_in(partition: str, index: Any) -> Index[Any]:
+    """An index of a partition other than the first."""
+    assert index.table is not None
+    table = table_in(partition, index.table.cls)
+    return next(one for one in table.indexes if one.name == index.name)
 
 
 def _values(fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

@@ -38,6 +38,13 @@ DEFAULT_REGIONS = frozenset({
     "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
 })  # fmt: skip
 _ID = re.compile(r"^(.+)-az([1-6])$")
+# Where a partition's global services are: the Region that their requests are signed for. Source:
+# `credentialScope` in botocore's endpoint data, of IAM.
+HOMES = {
+    "aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1",
+    "aws-iso": "us-iso-east-1", "aws-iso-b": "us-isob-east-1", "aws-iso-e": "eu-isoe-west-1",
+    "aws-iso-f": "us-isof-south-1", "aws-eusc": "eusc-de-east-1",
+}  # fmt: skip
 
 
 class _Region(msgspec.Struct):
@@ -94,6 +101,11 @@ def partition_of(region: str) -> str:
     if region.startswith(("us-iso", "eu-iso", "eusc-")):
         return regions()[region].partition if region in regions() else "aws"
     return "aws"
+
+
+def home_of(region: str) -> str:
+    """The Region in which the global services of a Region's partition are."""
+    return HOMES[partition_of(region)]
 
 
 def zones(region: str) -> list[str]:

@@ -19,6 +19,7 @@ import msgspec
 
 from doppio.kernel.policy.match import wildcard
 from doppio.kernel.records import record
+from doppio.kernel.regions import HOMES
 from doppio.wire.errors import AwsError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class TagRule(msgspec.Struct, frozen=True, array_like=True):
     types: tuple[str, ...]
 
 
-@record("kernel.tag_rules", key=("account",))
+@record("kernel.tag_rules", key=("account",), partitioned=True)
 class TagRules(msgspec.Struct, frozen=True, kw_only=True):
     """What is enforced of tags in an account."""
 
@@ -73,7 +74,7 @@ class TagKeeper:
         self.wanted = True
         self._changes = 1
         self._read = 0
-        self._rules: dict[str, tuple[TagRule, ...]] = {}
+        self._rules: dict[tuple[str, str], tuple[TagRule, ...]] = {}
 
     def heard(self, topic: str) -> None:
         """Some account's rules have changed."""
@@ -86,7 +87,7 @@ class TagKeeper:
         """Raise TagPolicyViolation for a tag that the account's rules forbid."""
         if self._read != self._changes:
             await self._load(ctx)
-        rules = self._rules.get(ctx.account)
+        rules = self._rules.get((ctx.partition, ctx.account))
         given = tags_in(req) if rules else {}
         if not rules or not given:
             return
@@ -99,10 +100,14 @@ class TagKeeper:
     async def _load(self, ctx: Context) -> None:
         # What changes while it is being read is read again by the next call.
         changes = self._changes
-        rows = await ctx.read().list(TagRules, limit=ACCOUNTS_MAX)
-        self._rules = {row.account: row.rules for row in rows}
+        found: dict[tuple[str, str], tuple[TagRule, ...]] = {}
+        for partition, home in HOMES.items():
+            there = ctx.derive(ctx.caller, region=home).read()
+            rows = await there.list(TagRules, limit=ACCOUNTS_MAX)
+            found |= {(partition, row.account): row.rules for row in rows}
+        self._rules = found
         self._read = changes
-        self.wanted = bool(rows) or changes != self._changes
+        self.wanted = bool(found) or changes != self._changes
 
 
 def _judge(rule: TagRule, key: str, value: str) -> None:

@@ -52,7 +52,7 @@ async def destination(world: World, region: str) -> str:
 
 def test_every_service_has_a_policy_that_aws_publishes() -> None:
     for service in linked_services().values():
-        assert aws_managed()[service.policy].path == "/aws-service-role/"
+        assert aws_managed()[service.policy_arn("aws")].path == "/aws-service-role/"
 
 
 @told

@@ -246,7 +246,12 @@ class Who:
         groups = named if isinstance(named, Mapping) else {}
         aws = [str(one) for one in many(groups.get("AWS", []))]
         self._anyone = self._anyone or "*" in aws
-        self._accounts = {_account_of(one) for one in aws if _account_of(one)}
+        # Of which partitions; a bare number is of any, since only what is of one asks.
+        self._accounts: dict[str, set[str]] = {}
+        for one in aws:
+            if account := _account_of(one):
+                partition = one.split(":")[1] if ":" in one else ""
+                self._accounts.setdefault(account, set()).add(partition)
         self._arns = {one for one in aws if not _account_of(one) and "*" not in one}
         # Of users and roles: sessions are told by their role's.
         self._ids = {one for one in self._arns if ":" not in one}
@@ -278,7 +283,9 @@ class Who:
             return "issuer"
         # A service acts for an account, and is not of it.
         if account in self._accounts and not arn.endswith(".amazonaws.com"):
-            return "account"
+            of = self._accounts[account]
+            if "" in of or arn.partition(":")[2].partition(":")[0] in of:
+                return "account"
         if self._canonical and canonical_user(account) in self._canonical:
             return "account"
         return "anyone" if self._anyone else None

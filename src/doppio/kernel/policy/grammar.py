@@ -28,12 +28,17 @@ _PATHS = (
 
 
 def check_given(
-    document: str, *, principal: bool | None = False, current: bool = False
+    document: str,
+    *,
+    principal: bool | None = False,
+    current: bool = False,
+    partition: str = "",
 ) -> Mapping[str, Any]:
     """The document, if IAM would take it. Raises MalformedPolicy.
 
     `principal`: statements must (True) or must not (False) name one. `current`: it must be in the
-    current version of the language, as managed policies must.
+    current version of the language, as managed policies must. `partition`: the one whose resources
+    alone it may name, where that is known.
     """
     if document[:1].isspace():
         raise MalformedPolicy("JSON strings must not have leading spaces")
@@ -57,7 +62,7 @@ def check_given(
     check(raw, principal=principal)
     for statement in statements:
         for resource in _resources(statement):
-            _check_resource(resource)
+            _check_resource(resource, partition)
     for statement in statements:
         for action in many(statement.get("Action", statement.get("NotAction"))):
             _check_action(action)
@@ -139,14 +144,14 @@ def _has_moments(statement: Mapping[str, Any]) -> bool:
     )
 
 
-def _check_resource(resource: str) -> None:
+def _check_resource(resource: str, own: str) -> None:
     if resource == "*":
         return
     begin, colon, rest = resource.partition(":")
     if begin != "arn" or not colon:
         raise MalformedPolicy(f'Resource {resource} must be in ARN format or "*".')
     partition, colon, rest = rest.partition(":")
-    if not _PARTITION.fullmatch(partition):
+    if not _PARTITION.fullmatch(partition) or (own and partition not in ("*", own)):
         raise MalformedPolicy(f'Partition "{partition}" is not valid for resource "{resource}".')
     service, _, rest = rest.partition(":")
     if "*" in service and rest:

@@ -48,7 +48,7 @@ async def verified(
     ctx: Context, access_key: str, signature: str, signed: bytes, token: str | None
 ) -> Authorization:
     """Check a signature against the secret that IAM keeps. Raises AwsError."""
-    credential = await ctx.kernel.identities.credential(access_key, token)
+    credential = await ctx.kernel.identities.credential(access_key, token, ctx.partition)
     try:
         algorithm, when, scope, digest = signed.decode().split("\n")
         date, region, service, end = scope.split("/")
@@ -76,4 +76,5 @@ async def speaker(ctx: Context, said: Authorization | None) -> Caller:
     """Who speaks, as IAM knows them now. Raises AwsError where nobody may."""
     if said is None or ctx.clock.host_now() - said.signed_at > limits.AUTHORIZED_FOR:
         raise MissingAuthenticationToken()
-    return (await ctx.kernel.identities.credential(said.access_key, said.token)).caller
+    known = await ctx.kernel.identities.credential(said.access_key, said.token, ctx.partition)
+    return known.caller

@@ -87,7 +87,7 @@ async def _batch(ctx: Context, feed_id: str) -> bool:
         position = at
     if not records:
         return False
-    role = linked_arn(found.account, LINKED, None)
+    role = linked_arn(ctx.partition, found.account, LINKED, None)
     acting = await ctx.as_role(role, _PRINCIPAL, source=found.stream, session=_SESSION)
     await acting.call("kinesis", "put_records", {"StreamARN": found.stream, "Records": records})
     await _sent(ctx, feed_id, position)

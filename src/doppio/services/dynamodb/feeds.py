@@ -137,7 +137,7 @@ async def _check_stream(ctx: Context, arn: str) -> None:
 
 async def _ensure_role(ctx: Context) -> None:
     """Make DynamoDB's role for this, where it is not there, as the caller, who must be allowed to."""
-    if await role_of(ctx.read(), linked_arn(ctx.account, LINKED, None)) is None:
+    if await role_of(ctx.read(), linked_arn(ctx.partition, ctx.account, LINKED, None)) is None:
         await ctx.call("iam", "create_service_linked_role", {"AWSServiceName": LINKED})
 
 

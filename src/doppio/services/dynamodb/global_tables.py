@@ -53,8 +53,11 @@ class GlobalTables:
                     f"Global table with name: '{name}' already exists."
                 )
             found = tx.put(
-                GlobalTable(account=ctx.account, name=name, regions=(), created_at=ctx.now)
-            )
+                GlobalTable(
+                    account=ctx.account, name=name, regions=(), created_at=ctx.now,
+                    partition=ctx.partition,
+                )
+            )  # fmt: skip
             for region in regions:
                 found = await _joined(tx, found, region)
             shown = await _described(tx, found)
@@ -130,7 +133,7 @@ async def existing(reader: Reader, ctx: Context, name: str) -> GlobalTable:
 async def authorise(ctx: Context, found: GlobalTable) -> None:
     """Who changes a global table must be allowed to do so with each of its replicas."""
     for region in found.regions:
-        arn = f"arn:aws:dynamodb:{region}:{found.account}:table/{found.name}"
+        arn = f"arn:{ctx.partition}:dynamodb:{region}:{found.account}:table/{found.name}"
         await ctx.authorise(f"dynamodb:{ctx.operation}", arn)
 
 

@@ -14,6 +14,7 @@ from doppio.kernel.bodies import pieces
 from doppio.kernel.context import Context, Reader, Tx, row_key
 from doppio.kernel.jobs import Job
 from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.regions import partition_of
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.access import (
     encode_item,
@@ -150,7 +151,7 @@ async def _existing(reader: Reader, arn: str) -> Import:
 
 
 def _log_group_arn(found: Import) -> str:
-    return f"arn:aws:logs:{found.region}:{found.account}:log-group:{LOG_GROUP}:*"
+    return f"arn:{partition_of(found.region)}:logs:{found.region}:{found.account}:log-group:{LOG_GROUP}:*"
 
 
 def _summary(found: Import) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def _of_global_table(ctx: Context, action: str, req: Mapping[str, Any]) -> Seque
     for update in req.get("ReplicaUpdates", ()):
         named += [one["RegionName"] for one in update.values()]
     return [
-        Need(action, f"arn:aws:dynamodb::{ctx.account}:global-table/{name}"),
+        Need(action, f"arn:{ctx.partition}:dynamodb::{ctx.account}:global-table/{name}"),
         *(Need(action, table_arn(ctx.account, region, name)) for region in named),
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from doppio.kernel.records import Index, record
+from doppio.kernel.regions import partition_of
 
 
 class KeyPart(msgspec.Struct, frozen=True, array_like=True):
@@ -359,7 +360,7 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True):
     sent: int = 0
 
 
-@record("dynamodb.global", key=("account", "name"))
+@record("dynamodb.global", key=("account", "name"), partitioned=True)
 class GlobalTable(msgspec.Struct, frozen=True, kw_only=True):
     """A global table of version 2017.11.29, by its name."""
 
@@ -367,11 +368,12 @@ class GlobalTable(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     regions: tuple[str, ...]
     created_at: datetime
+    partition: str = "aws"
 
     @property
     def arn(self) -> str:
         """The global table's ARN."""
-        return f"arn:aws:dynamodb::{self.account}:global-table/{self.name}"
+        return f"arn:{self.partition}:dynamodb::{self.account}:global-table/{self.name}"
 
 
 @record("dynamodb.revision", key=("arn",))
@@ -396,7 +398,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 def table_arn(account: str, region: str, name: str) -> str:
     """The ARN of a table."""
-    return f"arn:aws:dynamodb:{region}:{account}:table/{name}"
+    return f"arn:{partition_of(region)}:dynamodb:{region}:{account}:table/{name}"
 
 
 @record("dynamodb.contributors", key=("account", "region", "rule", "minute"))

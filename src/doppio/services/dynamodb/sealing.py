@@ -115,7 +115,11 @@ async def admit_work(ctx: Context, *tables: Table) -> None:
     for table in tables:
         key = table.seal
         if key is not None:
-            who = root_of(table.account) if key.managed else ctx.as_service("dynamodb").caller
+            who = (
+                root_of(table.account, partition=ctx.partition)
+                if key.managed
+                else ctx.as_service("dynamodb").caller
+            )
             await admit_by_key(ctx.derive(who), key)
 
 

@@ -68,7 +68,9 @@ def _statement(bus: Bus, req: w.PutPermissionRequest) -> dict[str, Any]:
     statement: dict[str, Any] = {
         "Sid": req["StatementId"],
         "Effect": "Allow",
-        "Principal": "*" if principal == "*" else {"AWS": f"arn:aws:iam::{principal}:root"},
+        "Principal": "*"
+        if principal == "*"
+        else {"AWS": f"arn:{bus.partition}:iam::{principal}:root"},
         "Action": req["Action"],
         "Resource": bus.arn,
     }

@@ -123,7 +123,7 @@ async def delete_secret(ctx: Context, old: Connection) -> None:
     """
     name = old.secret or f"events!connection/{old.name}/{old.id}"
     req = {"SecretId": name, "ForceDeleteWithoutRecovery": True}
-    owner = ctx.derive(root_of(old.account), region=old.region)
+    owner = ctx.derive(root_of(old.account, partition=ctx.partition), region=old.region)
     for acting in (as_events(ctx, old), owner):
         try:
             await acting.call("secretsmanager", "delete_secret", req)

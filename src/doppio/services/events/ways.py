@@ -125,7 +125,7 @@ async def _to_bus(ctx: Context, delivery: Delivery) -> Outcome:
     if delivery.target.get("RoleArn"):
         acting = await _acting(ctx, delivery)
     else:
-        acting = ctx.derive(root_of(delivery.account), region=place.region)
+        acting = ctx.derive(root_of(delivery.account, partition=ctx.partition), region=place.region)
     keys = {
         "events:source": body["source"],
         "events:detail-type": body["detail-type"],

@@ -9,7 +9,10 @@ from doppio.kernel.uses import uses_of
 from doppio.services.iam import limits
 from doppio.services.iam.attachments import attached_to, boundary_to_wire, inline_of
 from doppio.services.iam.aws_managed import AwsManaged, aws_managed
-from doppio.services.iam.common import page
+from doppio.services.iam.common import (
+    entity_to_wire,
+    page,
+)
 from doppio.services.iam.instance_profiles import to_wire as profile_to_wire
 from doppio.services.iam.policies import builtin_version, version_to_wire
 from doppio.services.iam.policies import to_wire as policy_to_wire
@@ -24,7 +27,6 @@ from doppio.services.iam.records import (
     Role,
     User,
     document_to_wire,
-    entity_to_wire,
     tags_to_wire,
 )
 from doppio.services.iam.trust import shown_trust
@@ -138,5 +140,5 @@ async def _aws_managed_in_use(reader: Reader, account: str) -> list[AwsManaged]:
     }
     used |= {user.boundary for user in await reader.find(BY_BOUNDARY_USER, where, limit=most)}
     used |= {role.boundary for role in await reader.find(BY_BOUNDARY_ROLE, where, limit=most)}
-    known = aws_managed()
+    known = aws_managed(reader.context.partition)
     return [known[arn] for arn in sorted(arn for arn in used if arn in known)]

@@ -40,7 +40,7 @@ from doppio.wire.errors import AccessDenied
 
 KINDS: dict[str, type[User | Group | Role]] = {"User": User, "Group": Group, "Role": Role}
 # The policies of services' own roles.
-OF_SERVICES = "arn:aws:iam::aws:policy/aws-service-role/"
+OF_SERVICES = ":iam::aws:policy/aws-service-role/"
 _INLINE_MAX = {
     "User": limits.INLINE_USER_CHARS_MAX,
     "Group": limits.INLINE_GROUP_CHARS_MAX,
@@ -77,15 +77,17 @@ def check_policy_arn(ctx: Context, arn: str) -> None:
     parts = arn.split(":", 5)
     if len(parts) != 6 or parts[2] != "iam" or not parts[5].startswith("policy/"):
         raise InvalidInput(f"ARN {arn} is not valid.")
+    if parts[1] != ctx.partition:
+        raise InvalidInput(f"ARN {arn} is not valid.")
     if parts[4] != ctx.account:
         raise AccessDenied("Policy is outside your own account.")
 
 
 async def policy_exists(reader: Reader, ctx: Context, arn: str) -> bool:
     """Whether a managed policy is there for this account: its own, or AWS's."""
-    if arn in aws_managed():
+    if arn in aws_managed(ctx.partition):
         return True
-    if not arn.startswith("arn:aws:iam::aws:policy/"):
+    if not arn.startswith(f"arn:{ctx.partition}:iam::aws:policy/"):
         check_policy_arn(ctx, arn)
     return await managed(reader, arn) is not None
 
@@ -102,7 +104,7 @@ async def managed(reader: Reader, arn: str) -> ManagedPolicy | None:
 async def put_inline(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
     """Write an inline policy."""
     name = checked_name(req["PolicyName"], "policyName", 128)
-    document = checked_document(req["PolicyDocument"])
+    document = checked_document(ctx, req["PolicyDocument"])
     async with ctx.write() as tx:
         owner = await changeable(tx, ctx, kind, req[f"{kind}Name"])
         others = await inline_of(tx, ctx.account, kind, owner.name)
@@ -171,7 +173,7 @@ async def attach(ctx: Context, kind: str, req: Mapping[str, Any]) -> None:
         owner = await changeable(tx, ctx, kind, req[f"{kind}Name"])
         if not await policy_exists(tx, ctx, arn):
             raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
-        if arn.startswith(OF_SERVICES):
+        if OF_SERVICES in arn:
             raise PolicyNotAttachable("Cannot attach a Service Role Policy to a Customer Role.")
         old = await attached_to(tx, ctx.account, kind, owner.name)
         if arn not in [one.policy for one in old] and len(old) >= limits.MANAGED_POLICIES_MAX:

@@ -48,13 +48,29 @@ async def named(reader: Reader, cls: type[N], account: str, name: str) -> N | No
     return found if found is not None and found.name == name else None
 
 
+def own_part(reader: Reader, arn: str, service: str) -> str:
+    """Account and resource of an ARN of the reader's partition; any other text as it is."""
+    return arn.removeprefix(f"arn:{reader.context.partition}:{service}::")
+
+
 async def role_of(reader: Reader, arn: str) -> Role | None:
     """The role of an ARN; those of a closed account are out of reach."""
-    account, _, path = arn.removeprefix("arn:aws:iam::").partition(":role/")
+    account, _, path = own_part(reader, arn, "iam").partition(":role/")
     role = await named(reader, Role, account, path.rpartition("/")[2])
     if role is None or role.arn != arn or await reader.get(Closed, account) is not None:
         return None
     return role
+
+
+def entity_to_wire(kind: str, entity: Any) -> dict[str, Any]:
+    """The members that users, groups, roles and instance profiles share: `UserName`, `UserId`, …"""
+    return {
+        "Path": entity.path,
+        f"{kind}Name": entity.name,
+        f"{kind}Id": entity.id,
+        "Arn": entity.arn,
+        "CreateDate": entity.created_at,
+    }
 
 
 async def check_room(tx: Tx, account: str, cls: type[Named], quota: str, most: int) -> None:
@@ -89,11 +105,11 @@ def checked_path(req: Mapping[str, Any], member: str = "Path", default: str = "/
 
 
 def checked_document(
-    document: str, *, principal: bool | None = False, current: bool = False
+    ctx: Context, document: str, *, principal: bool | None = False, current: bool = False
 ) -> str:
     """A policy document; `current`: of the current version. Raises MalformedPolicyDocument."""
     try:
-        check_given(document, principal=principal, current=current)
+        check_given(document, principal=principal, current=current, partition=ctx.partition)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(str(error)) from error
     return document

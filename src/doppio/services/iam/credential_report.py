@@ -64,7 +64,7 @@ class CredentialReports:
             if old is not None and not _is_old(ctx, old):
                 return {"State": "COMPLETE"}
             tx.put(CredentialReport(account=ctx.account, at=ctx.now))
-            await tx.schedule(ctx.now, GENERATE, ctx.account)
+            await tx.schedule(ctx.now, GENERATE, f"{ctx.partition}/{ctx.account}")
         return {
             "State": "STARTED",
             "Description": "No report exists. Starting a new report generation task",
@@ -104,7 +104,7 @@ async def _written(reader: Reader, account: str) -> str:
     writer.writerow(COLUMNS)
     policy = await policy_of(reader, account)
     writer.writerow([
-        "<root_account>", f"arn:aws:iam::{account}:root", UNKNOWN, "not_supported", UNKNOWN,
+        "<root_account>", f"arn:{reader.context.partition}:iam::{account}:root", UNKNOWN, "not_supported", UNKNOWN,
         "not_supported", "not_supported", *await _rest(reader, account, ""),
     ])  # fmt: skip
     for user in await reader.list(User, (account,), limit=limits.USERS_MAX):

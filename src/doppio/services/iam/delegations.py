@@ -70,12 +70,12 @@ class Delegations:
             made = DelegationRequest(
                 id=ctx.new_id(), requestor=ctx.account, workflow=req["RequestorWorkflowId"],
                 description=req["Description"], template=template,
-                parameters=[dict(one) for one in parameters], policy=checked_document(policy),
+                parameters=[dict(one) for one in parameters], policy=checked_document(ctx, policy),
                 channel=req["NotificationChannel"], session_seconds=req["SessionDuration"],
                 made_at=ctx.now, updated_at=ctx.now, expires_at=ctx.now + _WAITS,
                 state=rules.ASSIGNED if owner else rules.UNASSIGNED, owner_account=owner,
                 message=req.get("RequestMessage"), redirect=req.get("RedirectUrl"),
-                only_owner=req.get("OnlySendByOwner", False),
+                only_owner=req.get("OnlySendByOwner", False), partition=ctx.partition,
             )  # fmt: skip
             await tx.get(DelegationRequest, made.id)
             tx.put(made)

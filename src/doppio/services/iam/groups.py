@@ -14,12 +14,13 @@ from doppio.services.iam.common import (
     check_room,
     checked_name,
     checked_path,
+    entity_to_wire,
     named,
     page,
     under,
 )
 from doppio.services.iam.errors import DeleteConflict, LimitExceeded, NoSuchEntity, taken
-from doppio.services.iam.records import OF_USER, Group, Membership, User, entity_to_wire
+from doppio.services.iam.records import OF_USER, Group, Membership, User
 from doppio.services.iam.users import to_wire
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Groups:
             await check_room(tx, ctx.account, Group, "GroupsPerAccount", limits.GROUPS_MAX)
             group = Group(
                 account=ctx.account, name=name, id=ctx.new_id("iam-group"),
-                path=checked_path(req), created_at=ctx.now,
+                path=checked_path(req), created_at=ctx.now, partition=ctx.partition,
             )  # fmt: skip
             tx.put(group)
         return {"Group": entity_to_wire("Group", group)}  # type: ignore[typeddict-item]

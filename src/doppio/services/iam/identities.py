@@ -67,7 +67,7 @@ class Identities:
 
     def __init__(self, cloud: Any) -> None:
         self._cloud = cloud
-        self._known: dict[tuple[str, str | None], Credential] = {}
+        self._known: dict[tuple[str, str | None, str], Credential] = {}
         self._changes = 0
         self.sealing_key = b""
 
@@ -109,14 +109,17 @@ class Identities:
         key = await ctx.transact(make)
         return key.id, key.secret
 
-    async def credential(self, access_key: str, token: str | None) -> Credential:
+    async def credential(
+        self, access_key: str, token: str | None, partition: str = "aws"
+    ) -> Credential:
         """The credential of an access key. Raises InvalidClientTokenId and ExpiredToken."""
-        wanted = (access_key, token)
+        wanted = (access_key, token, partition)
         found = self._known.get(wanted)
         if found is None:
             changes = self._changes
-            found = await self._find(access_key, token)
-            await self._check_open(found.caller.account)
+            reader = self._cloud.context_in(partition).read()
+            found = await self._find(reader, access_key, token)
+            await _check_open(reader, found.caller.account)
             if changes == self._changes and AGE not in found.caller.session:
                 if len(self._known) >= CACHED_MAX:
                     self._known.clear()
@@ -139,19 +142,11 @@ class Identities:
         now = context.clock.now()
         acted = Session(
             kind="role", account=role.account, role=role.name, owner=role.id, name=session,
-            issued_at=now, expires_at=now + ACTING_FOR,
+            issued_at=now, expires_at=now + ACTING_FOR, partition=role.partition,
         )  # fmt: skip
         return await self._role(reader, acted, "")
 
-    async def _check_open(self, account: str) -> None:
-        """Raise InvalidClientTokenId where an account is closed: nobody signs for it any more."""
-        reader = self._cloud.context_for("", "").read()
-        if await reader.get(Closed, account) is not None:
-            raise InvalidClientTokenId()
-
-    async def _find(self, access_key: str, token: str | None) -> Credential:
-        ctx: Context = self._cloud.context_for("", "")
-        reader = ctx.read()
+    async def _find(self, reader: Reader, access_key: str, token: str | None) -> Credential:
         if access_key.startswith("ASIA"):
             if token is None:
                 raise InvalidClientTokenId()
@@ -161,13 +156,15 @@ class Identities:
             account = access_key if _is_account(access_key) else ""
             account = DEFAULT_ACCOUNT if access_key == "test" else account
             if account:
-                return Credential(access_key, CONVENIENCE_SECRET, root_of(account, access_key))
+                return Credential(
+                    access_key, CONVENIENCE_SECRET, _root(reader, account, access_key)
+                )
         key = await reader.get(AccessKey, access_key)
         # A token belongs to a session: beside a lasting key it is one that was left over.
         if key is None or not key.active or token:
             raise InvalidClientTokenId()
         if not key.user:
-            return Credential(access_key, key.secret, root_of(key.account, access_key))
+            return Credential(access_key, key.secret, _root(reader, key.account, access_key))
         caller = await self._user(reader, key.account, key.user, access_key)
         return Credential(access_key, key.secret, caller)
 
@@ -200,17 +197,19 @@ class Identities:
         from doppio.services.iam import sessions
 
         session = sessions.unseal(self.sealing_key, access_key, token)
+        if session.partition != reader.context.partition:
+            raise InvalidClientTokenId()
         secret = sessions.secret_of(self.sealing_key, access_key)
         if session.kind == "role":
             caller = await self._role(reader, session, access_key)
         elif session.kind == "federated":
             caller = await self._federated(reader, session, access_key)
         elif session.kind == "express":
-            return await self._express(session, access_key, secret)
+            return await self._express(reader, session, access_key, secret)
         elif session.user:
             caller = await self._user(reader, session.account, session.user, access_key, session)
         else:
-            caller = root_of(session.account, access_key)
+            caller = _root(reader, session.account, access_key)
             if session.policy_arns:
                 # On a task, which is all that its policy does not deny.
                 task = await _session_policies(reader, session)
@@ -226,9 +225,13 @@ class Identities:
         caller = replace(caller, session={**caller.session, **said})
         return Credential(access_key, secret, caller, session.expires_at)
 
-    async def _express(self, session: Session, access_key: str, secret: str) -> Credential:
+    async def _express(
+        self, reader: Reader, session: Session, access_key: str, secret: str
+    ) -> Credential:
         """Whoever asked for the session, bound to a directory bucket, while his own key counts."""
-        parent = await self.credential(session.parent[0], session.parent[1] or None)
+        parent = await self.credential(
+            session.parent[0], session.parent[1] or None, reader.context.partition
+        )
         bound = {**parent.caller.session, EXPRESS: session.express}
         caller = replace(parent.caller, access_key=access_key, session=bound)
         ends = [session.expires_at, *([parent.expires_at] if parent.expires_at else [])]
@@ -246,7 +249,7 @@ class Identities:
         keys = _tag_keys(role.tags) | _tag_keys(session.tags) | self._session_keys(session)
         keys[TRANSITIVE] = {key: session.tags[key] for key in session.transitive}
         keys[ISSUER] = role.arn
-        arn = f"arn:aws:sts::{session.account}:assumed-role/{role.name}/{session.name}"
+        arn = f"arn:{session.partition}:sts::{session.account}:assumed-role/{role.name}/{session.name}"
         return Caller(
             account=session.account, arn=arn, id=f"{role.id}:{session.name}", kind="assumed-role",
             access_key=access_key, policies=policies, session=keys,
@@ -260,7 +263,7 @@ class Identities:
             user = await self._user(reader, session.account, session.user, access_key, session)
             policies = replace(user.policies, session=narrowed)
             keys = {**user.session, **keys, ISSUER: user.arn}
-        arn = f"arn:aws:sts::{session.account}:federated-user/{session.name}"
+        arn = f"arn:{session.partition}:sts::{session.account}:federated-user/{session.name}"
         return Caller(
             account=session.account, arn=arn, id=f"{session.account}:{session.name}",
             kind="federated-user", access_key=access_key, policies=policies, session=keys,
@@ -278,6 +281,16 @@ class Identities:
         if session.source_identity:
             keys["aws:sourceidentity"] = session.source_identity
         return keys
+
+
+async def _check_open(reader: Reader, account: str) -> None:
+    """Raise InvalidClientTokenId where an account is closed: nobody signs for it any more."""
+    if await reader.get(Closed, account) is not None:
+        raise InvalidClientTokenId()
+
+
+def _root(reader: Reader, account: str, access_key: str) -> Caller:
+    return root_of(account, access_key, partition=reader.context.partition)
 
 
 async def trusts(context: Context, role: Role) -> bool:
@@ -302,7 +315,7 @@ async def policies_of(reader: Reader, account: str, kind: str, name: str) -> lis
 
 async def managed_policy(reader: Reader, arn: str) -> Policy | None:
     """The compiled default version of a managed policy."""
-    builtin = aws_managed().get(arn)
+    builtin = aws_managed(reader.context.partition).get(arn)
     if builtin is not None:
         return compile_policy(builtin.document, arn)
     policy = await managed(reader, arn)

@@ -14,6 +14,7 @@ from doppio.services.iam.common import (
     check_room,
     checked_name,
     checked_path,
+    entity_to_wire,
     named,
     new_tags,
     page,
@@ -25,7 +26,7 @@ from doppio.services.iam.errors import (
     LimitExceeded,
     NoSuchEntity,
 )
-from doppio.services.iam.records import InstanceProfile, Role, entity_to_wire, tags_to_wire
+from doppio.services.iam.records import InstanceProfile, Role, tags_to_wire
 from doppio.services.iam.roles import shown_role
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class InstanceProfiles:
             profile = InstanceProfile(
                 account=ctx.account, name=name, id=ctx.new_id("instance-profile"),
                 path=checked_path(req), created_at=ctx.now, tags=new_tags(req),
+                partition=ctx.partition,
             )  # fmt: skip
             tx.put(profile)
             shown = await to_wire(tx, profile)

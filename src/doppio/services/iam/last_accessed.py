@@ -140,7 +140,7 @@ async def _subject(
     if ":policy/" in arn:
         policy = await managed_policy(reader, arn)
         own = await managed(reader, arn)
-        if policy is None or (arn not in aws_managed() and own is None):
+        if policy is None or (arn not in aws_managed(ctx.partition) and own is None):
             raise NoSuchEntity(f"Policy {arn} does not exist or is not attachable.")
         return [policy], await _attached(reader, ctx, arn)
     entity = await existing_entity(reader, ctx, arn)

@@ -74,7 +74,7 @@ class LinkedRoles:
                     id=f"task{LINKED_PATH}{principal}/{role.name}/{ctx.new_id()}",
                 )
             )  # fmt: skip
-            await tx.schedule(ctx.now, JOB, f"{ctx.account}/{role.name}", task=task.id)
+            await tx.schedule(ctx.now, JOB, role.arn, task=task.id)
         return {"DeletionTaskId": task.id}
 
     async def get_service_linked_role_deletion_status(
@@ -108,10 +108,12 @@ async def _make(tx: Tx, account: str, service: Linked, name: str, description: s
         Role(
             account=account, name=name, id=ctx.new_id("iam-role"), path=service.path,
             created_at=ctx.now, trust=_trust(service), description=description,
+            partition=ctx.partition,
         )
     )  # fmt: skip
-    await tx.get(Attachment, account, "Role", name, service.policy)
-    tx.put(Attachment(account=account, kind="Role", holder=name, policy=service.policy))
+    policy = service.policy_arn(ctx.partition)
+    await tx.get(Attachment, account, "Role", name, policy)
+    tx.put(Attachment(account=account, kind="Role", holder=name, policy=policy))
     return role
 
 
@@ -149,17 +151,17 @@ def linked_name(service: Linked, suffix: str | None) -> str:
     return f"{service.name}_{suffix}" if suffix else service.name
 
 
-def linked_arn(account: str, principal: str, suffix: str | None) -> str:
+def linked_arn(partition: str, account: str, principal: str, suffix: str | None) -> str:
     """The ARN of a service's role; of a service that we do not know, where it would lie."""
     service = linked_services().get(principal)
     name = linked_name(service, suffix) if service is not None else "*"
-    return f"arn:aws:iam::{account}:role{LINKED_PATH}{principal}/{name}"
+    return f"arn:{partition}:iam::{account}:role{LINKED_PATH}{principal}/{name}"
 
 
-def task_arn(account: str, task: str) -> str:
+def task_arn(partition: str, account: str, task: str) -> str:
     """The ARN of the role that a deletion is about."""
     found = _TASK.fullmatch(task)
-    return f"arn:aws:iam::{account}:role{task[4:].rpartition('/')[0]}" if found else "*"
+    return f"arn:{partition}:iam::{account}:role{task[4:].rpartition('/')[0]}" if found else "*"
 
 
 def _service(principal: str) -> Linked:

@@ -10,7 +10,6 @@ from functools import cache
 from typing import NamedTuple
 
 _PREFIX = "AWSServiceRoleFor"
-_POLICIES = "arn:aws:iam::aws:policy/aws-service-role/"
 # Those of whose roles an account may have several, told apart by a suffix of its own.
 _SEVERAL = frozenset(
     {"autoscaling", "connect", "lexv2", "outposts", "profile", "synchronization.connect"}
@@ -166,6 +165,10 @@ class Linked(NamedTuple):
         """Where the role lies."""
         return f"/aws-service-role/{self.principal}/"
 
+    def policy_arn(self, partition: str) -> str:
+        """The policy on the role."""
+        return f"arn:{partition}:iam::aws:policy/aws-service-role/{self.policy}"
+
 
 @cache
 def linked_services() -> dict[str, Linked]:
@@ -174,7 +177,5 @@ def linked_services() -> dict[str, Linked]:
     for line in _ROLES.strip().splitlines():
         service, role, policy = line.split()
         principal = f"{service}.amazonaws.com"
-        found[principal] = Linked(
-            principal, _PREFIX + role, _POLICIES + policy, service in _SEVERAL
-        )
+        found[principal] = Linked(principal, _PREFIX + role, policy, service in _SEVERAL)
     return found

@@ -12,13 +12,11 @@ from typing import Any
 from doppio.kernel.context import Context
 from doppio.kernel.guardrails import place_of
 from doppio.kernel.identity import root_of
-from doppio.kernel.regions import regions
+from doppio.kernel.regions import home_of, partition_of, regions
 
 # So many resources are named for a Region, and looked at for it.
 NAMED_MAX = 50
 LOOKED_AT_MAX = 1_000
-# Where what is global is used.
-HOME = "us-east-1"
 
 _Found = Callable[[Context], Awaitable[list[str]]]
 
@@ -30,7 +28,9 @@ async def uses_of_service(ctx: Context, principal: str) -> dict[str, list[str]]:
         return {}
     found: dict[str, list[str]] = {}
     for region in regions():
-        there = await ask(ctx.derive(root_of(ctx.account), region=region))
+        if partition_of(region) != ctx.partition:
+            continue
+        there = await ask(ctx.derive(root_of(ctx.account, partition=ctx.partition), region=region))
         if there:
             found[region] = there[:NAMED_MAX]
     return found
@@ -95,9 +95,11 @@ async def _shared_keys(ctx: Context) -> list[str]:
 
 async def _membership(ctx: Context) -> list[str]:
     place = await place_of(ctx.read(), ctx.account)
-    if place is None or ctx.region != HOME:
+    if place is None or ctx.region != home_of(ctx.region):
         return []
-    return [f"arn:aws:organizations::{place.master}:account/{place.organization}/{ctx.account}"]
+    return [
+        f"arn:{ctx.partition}:organizations::{place.master}:account/{place.organization}/{ctx.account}"
+    ]
 
 
 _USES: dict[str, _Found] = {

@@ -54,7 +54,7 @@ class MfaDevices:
                 )
             device = MfaDevice(
                 account=ctx.account, name=name, id=ctx.new_id(), path=checked_path(req),
-                created_at=ctx.now, seed=seed, tags=new_tags(req),
+                created_at=ctx.now, seed=seed, tags=new_tags(req), partition=ctx.partition,
             )  # fmt: skip
             tx.put(device)
             alias = await tx.get(AccountAlias, ctx.account)
@@ -237,7 +237,7 @@ async def _to_wire(reader: Reader, device: MfaDevice) -> dict[str, Any]:
     if device.user == "":
         shown["User"] = {
             "UserId": device.account,
-            "Arn": f"arn:aws:iam::{device.account}:root",
+            "Arn": f"arn:{device.partition}:iam::{device.account}:root",
         }
         shown["EnableDate"] = device.enabled_at
     elif device.user is not None:

@@ -47,7 +47,7 @@ class OidcProviders:
             account=ctx.account, url=url, created_at=ctx.now,
             client_ids=_client_ids(req.get("ClientIDList", ())),
             thumbprints=_thumbprints(req.get("ThumbprintList", ())), tags=new_tags(req),
-            context=given_context(req),
+            context=given_context(req), partition=ctx.partition,
         )  # fmt: skip
         async with ctx.write() as tx:
             if await tx.get(OidcProvider, ctx.account, url) is not None:
@@ -153,9 +153,9 @@ class OidcProviders:
         return page(req, rows, "Tags", lambda row: row, f"tags/{provider.arn}")  # type: ignore[return-value]
 
 
-def provider_arn(account: str, url: str) -> str:
+def provider_arn(partition: str, account: str, url: str) -> str:
     """The ARN of the provider of a URL."""
-    return f"arn:aws:iam::{account}:oidc-provider/{url.partition('://')[2] or url}"
+    return f"arn:{partition}:iam::{account}:oidc-provider/{url.partition('://')[2] or url}"
 
 
 async def provider_of(reader: Reader, account: str, arn: str) -> OidcProvider | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader
+from doppio.kernel.regions import HOMES
 from doppio.services.iam.errors import FeatureDisabled, FeatureEnabled
 from doppio.services.iam.records import ISSUERS, OutboundFederation
 
@@ -65,7 +66,11 @@ async def federation_of(reader: Reader, account: str) -> OutboundFederation | No
     return found if found is not None and found.enabled else None
 
 
-async def issuer_of(reader: Reader, issuer: str) -> OutboundFederation | None:
-    """Whose an issuer is; also one that vouches for nobody any more."""
-    found = await reader.find(ISSUERS, (issuer,), limit=1)
-    return found[0] if found else None
+async def issuer_of(ctx: Context, issuer: str) -> OutboundFederation | None:
+    """Whose an issuer is, in whichever partition; also one that vouches for nobody any more."""
+    for home in HOMES.values():
+        there = ctx.derive(ctx.caller, region=home).read()
+        found = await there.find(ISSUERS, (issuer,), limit=1)
+        if found:
+            return found[0]
+    return None

@@ -60,17 +60,21 @@ _LISTS: dict[str, type[Named]] = {
     "ListServerCertificates": ServerCertificate, "ListUsers": User, "ListVirtualMFADevices": MfaDevice,
 }  # fmt: skip
 # What the request says all of.
-_NAMED_SO: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
-    "CreateOpenIDConnectProvider": lambda account, req: provider_arn(account, req["Url"]),
-    "CreateSAMLProvider": lambda account, req: saml_provider_arn(account, req["Name"]),
-    "CreateServiceLinkedRole": lambda account, req: linked_arn(
-        account, req["AWSServiceName"], req.get("CustomSuffix")
+_NAMED_SO: dict[str, Callable[[str, str, Mapping[str, Any]], str]] = {
+    "CreateOpenIDConnectProvider": lambda partition, account, req: provider_arn(
+        partition, account, req["Url"]
     ),
-    "GenerateOrganizationsAccessReport": lambda account, req: (
-        f"arn:aws:iam::{account}:access-report/{req['EntityPath']}"
+    "CreateSAMLProvider": lambda partition, account, req: saml_provider_arn(
+        partition, account, req["Name"]
     ),
-    "GetServiceLinkedRoleDeletionStatus": lambda account, req: task_arn(
-        account, req["DeletionTaskId"]
+    "CreateServiceLinkedRole": lambda partition, account, req: linked_arn(
+        partition, account, req["AWSServiceName"], req.get("CustomSuffix")
+    ),
+    "GenerateOrganizationsAccessReport": lambda partition, account, req: (
+        f"arn:{partition}:iam::{account}:access-report/{req['EntityPath']}"
+    ),
+    "GetServiceLinkedRoleDeletionStatus": lambda partition, account, req: task_arn(
+        partition, account, req["DeletionTaskId"]
     ),
 }
 # Without a user name these act on the caller.
@@ -142,18 +146,24 @@ async def needs(ctx: Context, req: Mapping[str, Any]) -> list[Need]:
     if operation in _RENAMES and isinstance(entity, User | Group | ServerCertificate):
         # Moving takes the permission at both ends.
         path, name = req.get("NewPath", entity.path), req.get(_RENAMES[operation], entity.name)
-        found.append(Need(action, arn_of(ctx.account, entity.TYPE, path, name), keys))
+        found.append(
+            Need(action, arn_of(ctx.partition, ctx.account, entity.TYPE, path, name), keys)
+        )
     if operation == "AddRoleToInstanceProfile":
         role = await named(ctx.read(), Role, ctx.account, req["RoleName"])
         passed = {"iam:passedtoservice": "ec2.amazonaws.com", **_tag_keys(role)}
-        role_arn = role.arn if role else arn_of(ctx.account, Role.TYPE, "/", req["RoleName"])
+        role_arn = (
+            role.arn
+            if role
+            else arn_of(ctx.partition, ctx.account, Role.TYPE, "/", req["RoleName"])
+        )
         found.append(Need("iam:PassRole", role_arn, passed))
     return found
 
 
 async def _delegation_need(ctx: Context, operation: str, req: Mapping[str, Any]) -> Need:
     """A request is of the account that it is made to; its owner may look at it and pass it on."""
-    action, arn = f"iam:{operation}", f"arn:aws:iam::{ctx.account}:delegation-request/"
+    action, arn = f"iam:{operation}", f"arn:{ctx.partition}:iam::{ctx.account}:delegation-request/"
     if operation == "CreateDelegationRequest":
         keys = {
             "iam:delegationduration": str(req["SessionDuration"]),
@@ -176,15 +186,15 @@ async def _target(
 ) -> tuple[str, Named | OidcProvider | SamlProvider | None]:
     if operation in _MAKES:
         member, cls = _MAKES[operation]
-        return arn_of(ctx.account, cls.TYPE, req.get("Path", "/"), req[member]), None
+        return arn_of(ctx.partition, ctx.account, cls.TYPE, req.get("Path", "/"), req[member]), None
     if ctx.caller.kind == "root" and "UserName" not in req and await _is_roots(ctx, operation, req):
-        return f"arn:aws:iam::{ctx.account}:root", None
+        return f"arn:{ctx.partition}:iam::{ctx.account}:root", None
     if operation in _NAMED_SO:
-        return _NAMED_SO[operation](ctx.account, req), None
+        return _NAMED_SO[operation](ctx.partition, ctx.account, req), None
     for member, cls in _ACTS_ON.items():
         if member in req:
             entity = await named(ctx.read(), cls, ctx.account, req[member])
-            missing = arn_of(ctx.account, cls.TYPE, "/", req[member])
+            missing = arn_of(ctx.partition, ctx.account, cls.TYPE, "/", req[member])
             return (missing if entity is None else entity.arn), entity
     if "PolicyArn" in req:
         return req["PolicyArn"], await managed(ctx.read(), req["PolicyArn"])
@@ -195,7 +205,9 @@ async def _target(
         user = None if key is None else await named(ctx.read(), User, ctx.account, key.user)
         return ("*" if user is None else user.arn), user
     if operation in _LISTS:
-        return arn_of(ctx.account, _LISTS[operation].TYPE, req.get("PathPrefix", "/"), ""), None
+        return arn_of(
+            ctx.partition, ctx.account, _LISTS[operation].TYPE, req.get("PathPrefix", "/"), ""
+        ), None
     if operation == "ListPolicies":
         return f"policy path {req.get('PathPrefix', '/')}", None
     if operation in _OWN:

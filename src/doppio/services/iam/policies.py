@@ -53,7 +53,7 @@ class Policies:
     ) -> w.CreatePolicyResponse:
         """Create a managed policy with its first version."""
         name = checked_name(req["PolicyName"], "policyName", 128)
-        document = _document(req["PolicyDocument"])
+        document = _document(ctx, req["PolicyDocument"])
         async with ctx.write() as tx:
             if await tx.get(ManagedPolicy, ctx.account, name.lower()) is not None:
                 raise EntityAlreadyExists(
@@ -65,7 +65,7 @@ class Policies:
                 account=ctx.account, name=name, id=ctx.new_id("iam-policy"),
                 path=checked_path(req), created_at=ctx.now, updated_at=ctx.now, default="v1",
                 versions=(Version("v1", document, ctx.now),), description=req.get("Description"),
-                tags=new_tags(req),
+                tags=new_tags(req), partition=ctx.partition,
             )  # fmt: skip
             tx.put(policy)
             changed(tx, ctx)
@@ -76,7 +76,9 @@ class Policies:
         """A managed policy, the account's or AWS's."""
         reader = ctx.read()
         arn = req["PolicyArn"]
-        found: AwsManaged | ManagedPolicy = aws_managed().get(arn) or await existing(reader, arn)
+        found: AwsManaged | ManagedPolicy = aws_managed(ctx.partition).get(arn) or await existing(
+            reader, arn
+        )
         return {"Policy": await to_wire(reader, ctx, found)}  # type: ignore[typeddict-item]
 
     async def list_policies(
@@ -89,7 +91,7 @@ class Policies:
         if scope in ("All", "Local"):
             rows += await reader.list(ManagedPolicy, (ctx.account,), limit=limits.ROWS_MAX)
         if scope in ("All", "AWS"):
-            rows += sorted(aws_managed().values(), key=lambda policy: policy.name)
+            rows += sorted(aws_managed(ctx.partition).values(), key=lambda policy: policy.name)
         rows = under(req, rows)
         usage = req.get("PolicyUsageFilter")
         if req.get("OnlyAttached") or usage is not None:
@@ -120,7 +122,7 @@ class Policies:
         self, ctx: Context, req: w.CreatePolicyVersionRequest
     ) -> w.CreatePolicyVersionResponse:
         """Add a version, at most five of them."""
-        document = _document(req["PolicyDocument"])
+        document = _document(ctx, req["PolicyDocument"])
         async with ctx.write() as tx:
             policy = await _own(tx, ctx, req["PolicyArn"])
             if len(policy.versions) >= limits.VERSIONS_A_POLICY_MAX:
@@ -148,7 +150,7 @@ class Policies:
     ) -> w.GetPolicyVersionResponse:
         """A version with its document."""
         arn, version_id = req["PolicyArn"], req["VersionId"]
-        builtin = aws_managed().get(arn)
+        builtin = aws_managed(ctx.partition).get(arn)
         if builtin is not None:
             versions, default = (builtin_version(builtin),), builtin.version
         else:
@@ -163,7 +165,7 @@ class Policies:
         self, ctx: Context, req: w.ListPolicyVersionsRequest
     ) -> w.ListPolicyVersionsResponse:
         """The versions of a policy, newest first."""
-        builtin = aws_managed().get(req["PolicyArn"])
+        builtin = aws_managed(ctx.partition).get(req["PolicyArn"])
         if builtin is not None:
             versions, default = [builtin_version(builtin)], builtin.version
         else:
@@ -202,7 +204,7 @@ class Policies:
         """The users, groups and roles that a policy is attached to, or bounds."""
         reader = ctx.read()
         arn = req["PolicyArn"]
-        if arn not in aws_managed():
+        if arn not in aws_managed(ctx.partition):
             await existing(reader, arn)
         wanted, prefix = req.get("EntityFilter"), req.get("PathPrefix", "/")
         found: list[tuple[str, Any]] = []
@@ -341,8 +343,8 @@ def version_to_wire(version: Version, default: str, *, whole: bool = True) -> di
     return shown
 
 
-def _document(document: str) -> str:
-    checked_document(document, current=True)
+def _document(ctx: Context, document: str) -> str:
+    checked_document(ctx, document, current=True)
     if document_chars(document) > limits.MANAGED_POLICY_CHARS_MAX:
         raise LimitExceeded(
             f"Cannot exceed quota for PolicySize: {limits.MANAGED_POLICY_CHARS_MAX}"

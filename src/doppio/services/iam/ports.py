@@ -38,16 +38,16 @@ from doppio.services.iam.records import (
     SealingKey,
     User,
 )
-from doppio.services.iam.root_access import ROOT_TASK, TASKS, may_assume_root
+from doppio.services.iam.root_access import ROOT_TASK, is_task, may_assume_root
 from doppio.services.iam.saml_metadata import BadMetadata, BadXml, key_hash, parsed_time, parsed_xml
 from doppio.services.iam.saml_providers import opened_saml_keys, saml_provider_of
 from doppio.services.iam.sessions import NONCE_BYTES, Session, padding, seal, secret_of, unseal
 from doppio.services.iam.trust import trusted_policy
 
 __all__ = [
-    "ISSUERS_PAGE", "ROOT_TASK", "TASKS", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml",
+    "ISSUERS_PAGE", "ROOT_TASK", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml",
     "OidcProvider", "Role", "SamlProvider", "Session", "account_of", "close_account", "code_counts",
-    "compile_policy", "credentials", "delegated", "federation_of", "issuer_of", "issuer_url",
+    "compile_policy", "credentials", "delegated", "federation_of", "is_task", "issuer_of", "issuer_url",
     "key_hash", "linked_arn", "make_linked_role", "make_role", "managed_policy",
     "may_assume_root", "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of",
     "propagated", "propagated_to_wire", "provider_arn", "provider_of", "role_of",
@@ -63,6 +63,7 @@ async def credentials(
     assert found is not None, "made at the first start"
     access_key = new_key_id(ctx.kernel.ids, TEMPORARY, session.account)
     nonce = ctx.kernel.ids.bytes(NONCE_BYTES)
+    session = replace(session, partition=ctx.partition)
     if BY_GLOBAL_ENDPOINT in ctx.caller.session:
         version = await token_version(ctx.read(), session.account)
         session = replace(session, default_regions=version == 1)
@@ -108,7 +109,7 @@ async def make_role(tx: Tx, account: str, name: str, trust: str, policies: Seque
     tx.add(
         Role(
             account=account, name=name, id=ctx.new_id("iam-role"), path="/",
-            created_at=ctx.now, trust=trust,
+            created_at=ctx.now, trust=trust, partition=ctx.partition,
         )
     )  # fmt: skip
     for policy in policies:

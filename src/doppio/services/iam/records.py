@@ -1,4 +1,4 @@
-"""What IAM stores. IAM is global: nothing here has a Region.
+"""What IAM stores. IAM is global in its partition: nothing here has a Region.
 
 What a user, group or role holds (`Inline`, `Attachment`) is in records of its own, named by the
 holder's kind and name, so that the three share their operations.
@@ -30,9 +30,9 @@ BY_BOUNDARY_ROLE: Index[Role] = Index("boundary", ("account", "boundary"))
 LINKED_PATH = "/aws-service-role/"
 
 
-def arn_of(account: str, kind: str, path: str, name: str) -> str:
+def arn_of(partition: str, account: str, kind: str, path: str, name: str) -> str:
     """The ARN of a named thing."""
-    return f"arn:aws:iam::{account}:{kind}{path}{name}"
+    return f"arn:{partition}:iam::{account}:{kind}{path}{name}"
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +45,7 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     path: str
     created_at: datetime
+    partition: str = "aws"
 
     @property
     def folded(self) -> str:
@@ -54,10 +55,10 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         """Its ARN: the path is part of it."""
-        return arn_of(self.account, self.TYPE, self.path, self.name)
+        return arn_of(self.partition, self.account, self.TYPE, self.path, self.name)
 
 
-@record("iam.user", key=("account", "folded"), indexes=(BY_BOUNDARY_USER,))
+@record("iam.user", key=("account", "folded"), indexes=(BY_BOUNDARY_USER,), partitioned=True)
 class User(Named, frozen=True, kw_only=True):
     """A user."""
 
@@ -67,14 +68,14 @@ class User(Named, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
-@record("iam.group", key=("account", "folded"))
+@record("iam.group", key=("account", "folded"), partitioned=True)
 class Group(Named, frozen=True, kw_only=True):
     """A group of users."""
 
     TYPE = "group"
 
 
-@record("iam.role", key=("account", "folded"), indexes=(BY_BOUNDARY_ROLE,))
+@record("iam.role", key=("account", "folded"), indexes=(BY_BOUNDARY_ROLE,), partitioned=True)
 class Role(Named, frozen=True, kw_only=True):
     """A role, and whom it trusts: the ARNs in its policy stand for the unique ids in `bound`."""
 
@@ -101,7 +102,7 @@ class Version(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-@record("iam.policy", key=("account", "folded"))
+@record("iam.policy", key=("account", "folded"), partitioned=True)
 class ManagedPolicy(Named, frozen=True, kw_only=True):
     """A customer managed policy."""
 
@@ -119,7 +120,7 @@ class ManagedPolicy(Named, frozen=True, kw_only=True):
         return next((one for one in self.versions if one.id == version_id), None)
 
 
-@record("iam.inline", key=("account", "kind", "holder", "name"))
+@record("iam.inline", key=("account", "kind", "holder", "name"), partitioned=True)
 class Inline(msgspec.Struct, frozen=True, kw_only=True):
     """A policy that is part of a user, group or role."""
 
@@ -130,7 +131,9 @@ class Inline(msgspec.Struct, frozen=True, kw_only=True):
     document: str
 
 
-@record("iam.attachment", key=("account", "kind", "holder", "policy"), indexes=(BY_POLICY,))
+@record(
+    "iam.attachment", key=("account", "kind", "holder", "policy"), indexes=(BY_POLICY,), partitioned=True
+)  # fmt: skip
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     """A managed policy (its ARN) on a user, group or role."""
 
@@ -140,7 +143,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
 
 
-@record("iam.membership", key=("account", "group", "user"), indexes=(OF_USER,))
+@record("iam.membership", key=("account", "group", "user"), indexes=(OF_USER,), partitioned=True)
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """A user in a group."""
 
@@ -149,7 +152,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     user: str
 
 
-@record("iam.access_key", key=("id",), indexes=(BY_USER,))
+@record("iam.access_key", key=("id",), indexes=(BY_USER,), partitioned=True)
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
     """An access key; the root user's have an empty `user`."""
 
@@ -161,7 +164,7 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
 
 
-@record("iam.deletion_task", key=("account", "role", "id"))
+@record("iam.deletion_task", key=("account", "role", "id"), partitioned=True)
 class DeletionTask(msgspec.Struct, frozen=True, kw_only=True):
     """The deletion of a service's role, `role`: `id` is how it is shown.
 
@@ -178,7 +181,7 @@ class DeletionTask(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, list[str]] = {}
 
 
-@record("iam.instance_profile", key=("account", "folded"))
+@record("iam.instance_profile", key=("account", "folded"), partitioned=True)
 class InstanceProfile(Named, frozen=True, kw_only=True):
     """What hands a role to an instance."""
 
@@ -188,7 +191,7 @@ class InstanceProfile(Named, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
-@record("iam.server_certificate", key=("account", "folded"))
+@record("iam.server_certificate", key=("account", "folded"), partitioned=True)
 class ServerCertificate(Named, frozen=True, kw_only=True):
     """A certificate for a server, with its private key, sealed under the cloud's own."""
 
@@ -201,7 +204,7 @@ class ServerCertificate(Named, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
-@record("iam.mfa_device", key=("account", "folded"), indexes=(DEVICES_OF,))
+@record("iam.mfa_device", key=("account", "folded"), indexes=(DEVICES_OF,), partitioned=True)
 class MfaDevice(Named, frozen=True, kw_only=True):
     """A virtual MFA device; nobody's until it is enabled for a user.
 
@@ -218,7 +221,7 @@ class MfaDevice(Named, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
 
 
-@record("iam.login_profile", key=("account", "user"))
+@record("iam.login_profile", key=("account", "user"), partitioned=True)
 class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A user's password, as a salted scrypt hash. Its salt stays, so that old ones are known again."""
 
@@ -239,7 +242,7 @@ class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
         return self.set_at or self.created_at
 
 
-@record("iam.credential_report", key=("account",))
+@record("iam.credential_report", key=("account",), partitioned=True)
 class CredentialReport(msgspec.Struct, frozen=True, kw_only=True):
     """An account's credential report; without content until it is made."""
 
@@ -248,7 +251,7 @@ class CredentialReport(msgspec.Struct, frozen=True, kw_only=True):
     content: bytes | None = None
 
 
-@record("iam.password_policy", key=("account",))
+@record("iam.password_policy", key=("account",), partitioned=True)
 class PasswordPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What an account's passwords must be; a zero asks for nothing."""
 
@@ -264,7 +267,7 @@ class PasswordPolicy(msgspec.Struct, frozen=True, kw_only=True):
     hard_expiry: bool | None = None
 
 
-@record("iam.access_report", key=("account", "id"))
+@record("iam.access_report", key=("account", "id"), partitioned=True)
 class AccessReport(msgspec.Struct, frozen=True, kw_only=True):
     """A report on what somebody's policies allow and what of it was used: whose, and how exactly."""
 
@@ -275,7 +278,7 @@ class AccessReport(msgspec.Struct, frozen=True, kw_only=True):
     actions: bool
 
 
-@record("iam.belonging", key=("account", "user", "kind", "id"))
+@record("iam.belonging", key=("account", "user", "kind", "id"), partitioned=True)
 class Belonging(msgspec.Struct, frozen=True, kw_only=True):
     """What a user keeps in IAM for other services: `ssh-key`, `certificate` or `service`.
 
@@ -294,7 +297,7 @@ class Belonging(msgspec.Struct, frozen=True, kw_only=True):
     service_user: str = ""
 
 
-@record("iam.alias", key=("alias",))
+@record("iam.alias", key=("alias",), partitioned=True)
 class Alias(msgspec.Struct, frozen=True, kw_only=True):
     """An account's alias: unique in the partition."""
 
@@ -302,7 +305,7 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     account: str
 
 
-@record("iam.token_preference", key=("account",))
+@record("iam.token_preference", key=("account",), partitioned=True)
 class TokenPreference(msgspec.Struct, frozen=True, kw_only=True):
     """Which tokens STS's global endpoint gives to an account: version 1 is the default."""
 
@@ -310,7 +313,7 @@ class TokenPreference(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
-@record("iam.account_alias", key=("account",))
+@record("iam.account_alias", key=("account",), partitioned=True)
 class AccountAlias(msgspec.Struct, frozen=True, kw_only=True):
     """The alias of an account."""
 
@@ -336,17 +339,6 @@ def tags_to_wire(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def entity_to_wire(kind: str, entity: Any) -> dict[str, Any]:
-    """The members that users, groups, roles and instance profiles share: `UserName`, `UserId`, …"""
-    return {
-        "Path": entity.path,
-        f"{kind}Name": entity.name,
-        f"{kind}Id": entity.id,
-        "Arn": entity.arn,
-        "CreateDate": entity.created_at,
-    }
-
-
 class ContextProvider(msgspec.Struct, frozen=True, kw_only=True):
     """Which claims of a provider's become a session's context: `keys` are pairs of source and target."""
 
@@ -356,7 +348,7 @@ class ContextProvider(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[tuple[str, str], ...] = ()
 
 
-@record("iam.oidc_provider", key=("account", "url"))
+@record("iam.oidc_provider", key=("account", "url"), partitioned=True)
 class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
     """An issuer of identity tokens whom an account believes. `url` is without its scheme."""
 
@@ -367,17 +359,18 @@ class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
     thumbprints: tuple[str, ...] = ()
     tags: dict[str, str] = {}
     context: ContextProvider | None = None
+    partition: str = "aws"
 
     @property
     def arn(self) -> str:
         """The provider's ARN."""
-        return f"arn:aws:iam::{self.account}:oidc-provider/{self.url}"
+        return f"arn:{self.partition}:iam::{self.account}:oidc-provider/{self.url}"
 
 
 ISSUERS: Index[OutboundFederation] = Index("issuer", ("issuer",))
 
 
-@record("iam.outbound_federation", key=("account",), indexes=(ISSUERS,))
+@record("iam.outbound_federation", key=("account",), indexes=(ISSUERS,), partitioned=True)
 class OutboundFederation(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an account's principals may have identity tokens; `issuer` stays as it was once made."""
 
@@ -386,7 +379,7 @@ class OutboundFederation(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
 
 
-@record("iam.closed", key=("account",))
+@record("iam.closed", key=("account",), partitioned=True)
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """An account that is closed: whoever is in it is refused."""
 
@@ -401,7 +394,7 @@ class SamlKey(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bytes
 
 
-@record("iam.saml_provider", key=("account", "name"))
+@record("iam.saml_provider", key=("account", "name"), partitioned=True)
 class SamlProvider(msgspec.Struct, frozen=True, kw_only=True):
     """An identity provider whose assertions an account believes.
 
@@ -420,18 +413,19 @@ class SamlProvider(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[SamlKey, ...] = ()
     tags: dict[str, str] = {}
     context: ContextProvider | None = None
+    partition: str = "aws"
 
     @property
     def arn(self) -> str:
         """The provider's ARN."""
-        return f"arn:aws:iam::{self.account}:saml-provider/{self.name}"
+        return f"arn:{self.partition}:iam::{self.account}:saml-provider/{self.name}"
 
 
 DELEGATED_TO: Index[DelegationRequest] = Index("owner", ("owned_by",))
 WORKFLOWS: Index[DelegationRequest] = Index("workflow", ("requestor", "workflow"))
 
 
-@record("iam.delegation_request", key=("id",), indexes=(DELEGATED_TO, WORKFLOWS))
+@record("iam.delegation_request", key=("id",), indexes=(DELEGATED_TO, WORKFLOWS), partitioned=True)
 class DelegationRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What another account, `requestor`, asks to be allowed for a while: `policy`, of `template`.
 
@@ -463,11 +457,12 @@ class DelegationRequest(msgspec.Struct, frozen=True, kw_only=True):
     approver: str = ""
     approver_session: Session | None = None
     told: int = 0
+    partition: str = "aws"
 
     @property
     def arn(self) -> str:
         """The request's ARN; nobody's account while it is nobody's."""
-        return f"arn:aws:iam::{self.owner_account}:delegation-request/{self.id}"
+        return f"arn:{self.partition}:iam::{self.owner_account}:delegation-request/{self.id}"
 
     @property
     def owned_by(self) -> str | None:
@@ -475,7 +470,7 @@ class DelegationRequest(msgspec.Struct, frozen=True, kw_only=True):
         return self.owner_account if self.owner else None
 
 
-@record("iam.root_features", key=("organization",))
+@record("iam.root_features", key=("organization",), partitioned=True)
 class RootFeatures(msgspec.Struct, frozen=True, kw_only=True):
     """What an organisation's management account has taken over of its members' root users."""
 
@@ -483,7 +478,7 @@ class RootFeatures(msgspec.Struct, frozen=True, kw_only=True):
     enabled: tuple[str, ...] = ()
 
 
-@record("iam.organization_report", key=("account", "id"))
+@record("iam.organization_report", key=("account", "id"), partitioned=True)
 class OrganizationReport(msgspec.Struct, frozen=True, kw_only=True):
     """A report on what control policies let the accounts of an entity use, and what of it they did.
 

@@ -22,6 +22,7 @@ from doppio.services.iam.common import (
     check_room,
     checked_name,
     checked_path,
+    entity_to_wire,
     new_tags,
     page,
     under,
@@ -32,7 +33,6 @@ from doppio.services.iam.records import (
     InstanceProfile,
     Role,
     document_to_wire,
-    entity_to_wire,
     tags_to_wire,
 )
 from doppio.services.iam.trust import checked_trust, shown_trust
@@ -83,7 +83,7 @@ class Roles:
                 created_at=ctx.now, trust=trust, bound=bound, description=req.get("Description"),
                 session_seconds_max=req.get("MaxSessionDuration", 3_600),
                 boundary=await checked_boundary(tx, ctx, req.get("PermissionsBoundary")),
-                tags=new_tags(req),
+                tags=new_tags(req), partition=ctx.partition,
             )  # fmt: skip
             tx.put(role)
             changed(tx, ctx)

@@ -29,14 +29,13 @@ CREDENTIALS, SESSIONS = "RootCredentialsManagement", "RootSessions"
 # In a session's claims: the task for which a member's root user was assumed. No condition key of
 # AWS's has this name.
 ROOT_TASK = "doppio:roottask"
-_TASKS = "arn:aws:iam::aws:policy/root-task/"
 # What each task takes.
 TASKS = {
-    f"{_TASKS}IAMAuditRootUserCredentials": CREDENTIALS,
-    f"{_TASKS}IAMCreateRootUserPassword": CREDENTIALS,
-    f"{_TASKS}IAMDeleteRootUserCredentials": CREDENTIALS,
-    f"{_TASKS}S3UnlockBucketPolicy": SESSIONS,
-    f"{_TASKS}SQSUnlockQueuePolicy": SESSIONS,
+    "IAMAuditRootUserCredentials": CREDENTIALS,
+    "IAMCreateRootUserPassword": CREDENTIALS,
+    "IAMDeleteRootUserCredentials": CREDENTIALS,
+    "S3UnlockBucketPolicy": SESSIONS,
+    "SQSUnlockQueuePolicy": SESSIONS,
 }
 
 
@@ -76,6 +75,12 @@ class RootAccess:
         return _to_wire(place, enabled)  # type: ignore[return-value]
 
 
+def is_task(task: str, partition: str) -> bool:
+    """Whether an ARN is that of a task's policy."""
+    head, _, name = task.rpartition("/")
+    return head == f"arn:{partition}:iam::aws:policy/root-task" and name in TASKS
+
+
 async def may_assume_root(ctx: Context, target: str, task: str) -> bool:
     """Whether the caller's account may have this task done in another, by what is enabled."""
     reader = ctx.read()
@@ -84,7 +89,7 @@ async def may_assume_root(ctx: Context, target: str, task: str) -> bool:
         return False
     if mine.organization != theirs.organization:
         return False
-    if TASKS[task] not in await _enabled(reader, mine):
+    if TASKS[task.rpartition("/")[2]] not in await _enabled(reader, mine):
         return False
     return mine.management or await _is_administrator(ctx, mine)
 
@@ -133,7 +138,7 @@ async def _is_administrator(ctx: Context, place: Place) -> bool:
 
 def _as_management(ctx: Context, place: Place) -> Context:
     """The management account, which may know all of its organisation."""
-    asking = ctx.derive(root_of(place.master))
+    asking = ctx.derive(root_of(place.master, partition=ctx.partition))
     asking.account = place.master
     return asking
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from doppio.kernel import own_keys, tags
 from doppio.kernel.context import Context, Reader
 from doppio.services.iam import limits
-from doppio.services.iam.common import new_tags, page
+from doppio.services.iam.common import new_tags, own_part, page
 from doppio.services.iam.context_providers import (
     changed_context,
     context_to_wire,
@@ -60,7 +60,7 @@ class SamlProviders:
             entity_id=metadata.entity_id, certificates=metadata.certificates,
             valid_until=metadata.valid_until, keys=() if key is None else (key,),
             encryption=_checked_mode(mode, has_key=key is not None), tags=new_tags(req),
-            context=given_context(req),
+            context=given_context(req), partition=ctx.partition,
         )  # fmt: skip
         async with ctx.write() as tx:
             if await tx.get(SamlProvider, ctx.account, provider.name) is not None:
@@ -166,14 +166,14 @@ class SamlProviders:
         return page(req, rows, "Tags", lambda row: row, f"tags/{provider.arn}")  # type: ignore[return-value]
 
 
-def saml_provider_arn(account: str, name: str) -> str:
+def saml_provider_arn(partition: str, account: str, name: str) -> str:
     """The ARN of the provider of a name."""
-    return f"arn:aws:iam::{account}:saml-provider/{name}"
+    return f"arn:{partition}:iam::{account}:saml-provider/{name}"
 
 
 async def saml_provider_of(reader: Reader, arn: str) -> SamlProvider | None:
     """The provider of an ARN."""
-    account, _, name = arn.removeprefix("arn:aws:iam::").partition(":saml-provider/")
+    account, _, name = own_part(reader, arn, "iam").partition(":saml-provider/")
     provider = await reader.get(SamlProvider, account, name)
     return provider if provider is not None and provider.arn == arn else None
 

@@ -67,7 +67,7 @@ class ServerCertificates:
                 path=checked_path(req), created_at=ctx.now, body=req["CertificateBody"].strip(),
                 chain=chain, expires_at=certificate.not_valid_after_utc,
                 sealed_key=own_keys.seal(ctx, cipher, req["PrivateKey"].encode()),
-                tags=new_tags(req),
+                tags=new_tags(req), partition=ctx.partition,
             )  # fmt: skip
             tx.put(made)
         shown: dict[str, Any] = {"ServerCertificateMetadata": _to_wire(made)}

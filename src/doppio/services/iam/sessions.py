@@ -58,6 +58,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     default_regions: bool = False
     signed_in: bool = False
     padding: str = ""
+    partition: str = "aws"
 
 
 _encode = msgspec.msgpack.Encoder().encode

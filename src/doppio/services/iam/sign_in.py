@@ -99,7 +99,9 @@ async def _renew(
     if not form.get("new_password"):
         raise SignInRefused("You must change your password to continue.")
     key, token = granted["AccessKeyId"], granted["SessionToken"]
-    changing = ctx.derive((await ctx.kernel.identities.credential(key, token)).caller)
+    changing = ctx.derive(
+        (await ctx.kernel.identities.credential(key, token, ctx.partition)).caller
+    )
     asked = {"OldPassword": form["password"], "NewPassword": form["new_password"]}
     await changing.call("iam", "change_password", asked)
 

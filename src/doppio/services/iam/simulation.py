@@ -164,7 +164,7 @@ async def _organised(ctx: Context, account: str) -> tuple[list[list[Source]], bo
 
 
 async def _managed(reader: Reader, arn: str) -> Source | None:
-    builtin = aws_managed().get(arn)
+    builtin = aws_managed(reader.context.partition).get(arn)
     if builtin is not None:
         policy = compile_policy(builtin.document, arn)
         return Source(builtin.name, "aws-managed", builtin.document, policy)

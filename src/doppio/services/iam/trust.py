@@ -14,16 +14,16 @@ from typing import Any
 from doppio.kernel.context import Reader
 from doppio.kernel.policy import Policy, compile_policy
 from doppio.services.iam import limits
-from doppio.services.iam.common import checked_document, document_chars, named
+from doppio.services.iam.common import checked_document, document_chars, named, own_part
 from doppio.services.iam.errors import LimitExceeded, MalformedPolicyDocument
 from doppio.services.iam.records import Named, Role, User
 
 _ENTITIES: dict[str, type[Named]] = {"user": User, "role": Role}
 # An account, its root user, an entity, a session or federated user, or a unique id.
 _PRINCIPAL = re.compile(
-    r"\*|\d{12}|arn:aws:iam::\d{12}:root|arn:aws:iam::(?P<account>\d{12}):(?P<kind>user|role)"
+    r"\*|\d{12}|arn:(?P<of_root>[a-z-]+):iam::\d{12}:root|arn:(?P<of_entity>[a-z-]+):iam::(?P<account>\d{12}):(?P<kind>user|role)"
     r"(?P<path>/|/[\x21-\x7e]+/)(?P<name>[\w+=,.@-]+)"
-    r"|arn:aws:sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+|[A-Z0-9]{16,128}",
+    r"|arn:(?P<of_session>[a-z-]+):sts::\d{12}:(assumed-role/[\w+=,.@-]+|federated-user)/[\w+=,.@-]+|[A-Z0-9]{16,128}",
     re.ASCII,
 )
 
@@ -33,7 +33,7 @@ async def checked_trust(reader: Reader, document: str) -> tuple[str, dict[str, s
 
     Raises MalformedPolicyDocument and LimitExceeded.
     """
-    checked_document(document, principal=True)
+    checked_document(reader.context, document, principal=True)
     if document_chars(document) > limits.TRUST_POLICY_CHARS_MAX:
         raise LimitExceeded(
             f"Cannot exceed quota for ACLSizePerRole: {limits.TRUST_POLICY_CHARS_MAX}"
@@ -68,7 +68,7 @@ async def shown_trust(reader: Reader, role: Role) -> str:
     """A role's trust policy as IAM shows it: who is gone stands there by his unique id."""
     gone: dict[str, str] = {}
     for arn, wanted in role.bound.items():
-        account, _, rest = arn.removeprefix("arn:aws:iam::").partition(":")
+        account, _, rest = own_part(reader, arn, "iam").partition(":")
         kind, _, path = rest.partition("/")
         entity = await named(reader, _ENTITIES[kind], account, path.rpartition("/")[2])
         if entity is None or entity.id != wanted or entity.arn != arn:
@@ -113,6 +113,10 @@ async def _resolved(reader: Reader, kind: str, principal: Any) -> str | None:
         return "" if kind in ("Federated", "CanonicalUser") else None
     found = _PRINCIPAL.fullmatch(principal)
     if found is None:
+        return None
+    of = found["of_root"] or found["of_entity"] or found["of_session"]
+    if of not in (None, reader.context.partition):
+        # The principals of one partition mean nothing in another.
         return None
     if found["name"] is None:
         return ""

@@ -16,6 +16,7 @@ from doppio.services.iam.common import (
     check_room,
     checked_name,
     checked_path,
+    entity_to_wire,
     named,
     new_tags,
     page,
@@ -30,7 +31,6 @@ from doppio.services.iam.records import (
     Group,
     LoginProfile,
     User,
-    entity_to_wire,
     tags_to_wire,
 )
 
@@ -66,6 +66,7 @@ class Users:
                 account=ctx.account, name=name, id=ctx.new_id("iam-user"), path=checked_path(req),
                 created_at=ctx.now, tags=new_tags(req),
                 boundary=await checked_boundary(tx, ctx, req.get("PermissionsBoundary")),
+                partition=ctx.partition,
             )  # fmt: skip
             tx.put(user)
             changed(tx, ctx)
@@ -235,7 +236,7 @@ async def _rename(tx: Tx, account: str, old: str, new: str) -> None:
 
 
 def _root(ctx: Context) -> dict[str, Any]:
-    arn = f"arn:aws:iam::{ctx.account}:root"
+    arn = f"arn:{ctx.partition}:iam::{ctx.account}:root"
     return {
         "Path": "/",
         "UserName": "root",

@@ -26,7 +26,7 @@ def stream_arn(ctx: Context, req: Mapping[str, Any]) -> str:
     name = req.get("StreamName")
     if name is None:
         raise InvalidArgumentException("Either StreamName or StreamARN should be provided.")
-    return f"arn:aws:kinesis:{ctx.region}:{ctx.account}:stream/{name}"
+    return f"arn:{ctx.partition}:kinesis:{ctx.region}:{ctx.account}:stream/{name}"
 
 
 async def find_stream(reader: Reader, arn: str) -> Stream | None:

@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from doppio.kernel.records import record
+from doppio.kernel.regions import partition_of
 
 
 class Shard(msgspec.Struct, frozen=True, array_like=True):
@@ -58,7 +59,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def arn(self) -> str:
         """Its ARN."""
-        return f"arn:aws:kinesis:{self.region}:{self.account}:stream/{self.name}"
+        return f"arn:{partition_of(self.region)}:kinesis:{self.region}:{self.account}:stream/{self.name}"
 
     @property
     def shards_made(self) -> int:

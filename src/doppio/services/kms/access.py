@@ -221,7 +221,7 @@ async def check_policy(ctx: Context, arn: str, document: str, *, bypass: bool) -
     keys = {"kms:calleraccount": ctx.caller.account}
     need = Need("kms:PutKeyPolicy", arn, keys, decisive=True)
     # Where the account is let in, its own policies decide, and its root can change the key's.
-    root = ctx.derive(root_of(ctx.account))
+    root = ctx.derive(root_of(ctx.account, partition=ctx.partition))
     if bypass:
         return
     for who in (root, ctx):

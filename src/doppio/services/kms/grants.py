@@ -293,7 +293,7 @@ def _told(grant: Grant) -> w.GrantListEntry:
         "GrantId": grant.id,
         "Name": grant.name,
         "CreationDate": grant.created_at,
-        "IssuingAccount": f"arn:aws:iam::{grant.issuer}:root",
+        "IssuingAccount": f"arn:{grant.key.split(':')[1]}:iam::{grant.issuer}:root",
         "Operations": grant.operations,
         _kind("Grantee", grant.grantee): grant.grantee,
     }

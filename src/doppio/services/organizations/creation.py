@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.kernel.quotas import quota
+from doppio.kernel.regions import home_of
 from doppio.services.iam.ports import make_role
 from doppio.services.organizations import limits, tree
 from doppio.services.organizations.errors import CreateAccountStatusNotFound, violation
-from doppio.services.organizations.membership import REGION, admit, told
+from doppio.services.organizations.membership import admit, told
 from doppio.services.organizations.records import (
     BY_EMAIL,
     MEMBERS,
@@ -112,7 +113,8 @@ class Creations:
 
 async def check_room(tx: Tx, organization: Organization, coming: int = 0) -> None:
     """Raise ConstraintViolation where an organisation has no room for one more account."""
-    most = await quota(tx, limits.ACCOUNTS, account=organization.master, region=REGION)
+    region = home_of(tx.context.region)
+    most = await quota(tx, limits.ACCOUNTS, account=organization.master, region=region)
     members = await tx.find(MEMBERS, (organization.id,), limit=most + 1)
     if len(members) + coming >= most:
         raise violation(

@@ -90,6 +90,7 @@ async def begin(
         id=tx.context.new_id("handshake"), organization=organization.id,
         master=organization.master, action=action, kind=party[0], party=party[1], at=now,
         expires_at=now + lasts, things=tuple(things), **{"state": OPEN, **more},
+        partition=organization.partition,
     )  # fmt: skip
     await tx.schedule(made.expires_at, TIME, made.id)
     return tx.add(made)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.quotas import quota
+from doppio.kernel.regions import home_of
 from doppio.services.organizations import handshakes, limits, migration, tree
 from doppio.services.organizations.accounts import check_may_go
 from doppio.services.organizations.creation import check_room
@@ -32,7 +33,6 @@ from doppio.services.organizations.handshakes import (
     to_wire,
 )
 from doppio.services.organizations.membership import (
-    REGION,
     admit,
     check_linked_role,
     dismiss,
@@ -174,7 +174,8 @@ async def _check_invitable(
         await check_room(tx, organization, waiting)
     except ConstraintViolation as error:
         raise hindrance("ACCOUNT_NUMBER_LIMIT_EXCEEDED", error.message) from error
-    accounts = await quota(tx, limits.ACCOUNTS, account=organization.master, region=REGION)
+    region = home_of(tx.context.region)
+    accounts = await quota(tx, limits.ACCOUNTS, account=organization.master, region=region)
     since = ctx.now - timedelta(days=1)
     today = sum(one.at > since and one.state != ACCEPTED for one in invitations)
     if today >= max(limits.INVITATIONS_A_DAY, accounts):

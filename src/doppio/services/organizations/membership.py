@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.guardrails import Place, forget_place, put_place
 from doppio.kernel.listening import tell
+from doppio.kernel.regions import home_of
 from doppio.services.iam.ports import linked_arn, make_linked_role, role_of
 from doppio.services.organizations import migration, tree
 from doppio.services.organizations.consequences import follow_account, release
@@ -18,23 +19,23 @@ from doppio.services.organizations.guarding import begin, end
 from doppio.services.organizations.records import ALL, Account, Organization
 from doppio.wire.errors import AccessDenied
 
-REGION = "us-east-1"
 KIND = "AWS Service Event via CloudTrail"
 
 
 async def told(tx: Tx, master: str, name: str, details: dict[str, Any]) -> None:
     """Tell EventBridge in the management account what has happened, as CloudTrail's event."""
+    region = home_of(tx.context.region)
     detail = {
         "eventVersion": "1.11",
         "eventSource": "organizations.amazonaws.com",
         "eventName": name,
         "eventType": "AwsServiceEvent",
-        "awsRegion": REGION,
+        "awsRegion": region,
         "eventTime": _stamp(tx.context.clock.now()),
         "recipientAccountId": master,
         "serviceEventDetails": details,
     }
-    await tell(tx, (master, REGION), "aws.organizations", KIND, detail)
+    await tell(tx, (master, region), "aws.organizations", KIND, detail)
 
 
 def _stamp(at: datetime) -> str:
@@ -46,7 +47,7 @@ async def check_linked_role(tx: Tx, ctx: Context, organization: Organization) ->
 
     It is made in every account of an organisation that has all features.
     """
-    arn = linked_arn(ctx.account, migration.LINKED, None)
+    arn = linked_arn(ctx.partition, ctx.account, migration.LINKED, None)
     if organization.features != ALL or await role_of(tx, arn) is not None:
         return
     keys = {"iam:awsservicename": migration.LINKED}

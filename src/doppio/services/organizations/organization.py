@@ -71,7 +71,7 @@ class Organizations:
                 raise AlreadyInOrganization()
             organization = Organization(
                 id=ctx.new_id("organization"), master=ctx.account, root=await _new_root(tx, ctx),
-                features=req.get("FeatureSet", ALL), created_at=ctx.now,
+                features=req.get("FeatureSet", ALL), created_at=ctx.now, partition=ctx.partition,
             )  # fmt: skip
             await check_linked_role(tx, ctx, organization)
             tx.add(organization)

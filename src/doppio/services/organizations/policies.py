@@ -31,7 +31,7 @@ def policy_arn(organization: Organization, policy: Policy) -> str:
     """The ARN of a policy; AWS's are nobody's."""
     kind = policy.type.lower()
     if policy.managed:
-        return f"arn:aws:organizations::aws:policy/{kind}/{policy.id}"
+        return f"arn:{organization.partition}:organizations::aws:policy/{kind}/{policy.id}"
     return organization.arn_of("policy", kind, policy.id)
 
 

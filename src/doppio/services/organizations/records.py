@@ -1,4 +1,4 @@
-"""What Organizations stores. It is global: nothing here has a Region.
+"""What Organizations stores. It is global in its partition: nothing here has a Region.
 
 Everything in an organisation is kept by the organisation's id. An account stands in one row, in an
 organisation or not: it keeps its name and address when it leaves.
@@ -34,7 +34,7 @@ SUSPENDED = "SUSPENDED"
 PENDING_CLOSURE = "PENDING_CLOSURE"
 
 
-@record("organizations.organization", key=("id",), indexes=(BY_ROOT,))
+@record("organizations.organization", key=("id",), indexes=(BY_ROOT,), partitioned=True)
 class Organization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An organisation with its one root. `enabled` are the policy types that its root has."""
 
@@ -45,6 +45,7 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     created_at: datetime
     enabled: tuple[str, ...] = ()
     root_tags: dict[str, str] = {}
+    partition: str = "aws"
 
     @property
     def arn(self) -> str:
@@ -53,10 +54,12 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     def arn_of(self, kind: str, *names: str) -> str:
         """The ARN of something in it."""
-        return "/".join((f"arn:aws:organizations::{self.master}:{kind}", self.id, *names))
+        return "/".join(
+            (f"arn:{self.partition}:organizations::{self.master}:{kind}", self.id, *names)
+        )
 
 
-@record("organizations.unit", key=("organization", "id"), indexes=(SUB_UNITS,))
+@record("organizations.unit", key=("organization", "id"), indexes=(SUB_UNITS,), partitioned=True)
 class Unit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An organizational unit, below the root or another unit."""
 
@@ -67,7 +70,9 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
 
 
-@record("organizations.account", key=("id",), indexes=(MEMBERS, CHILDREN, BY_EMAIL))
+@record(
+    "organizations.account", key=("id",), indexes=(MEMBERS, CHILDREN, BY_EMAIL), partitioned=True
+)
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An account that is or was in an organisation, or was made by one.
 
@@ -87,7 +92,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
 
 
-@record("organizations.creation", key=("organization", "id"), indexes=(RUNNING,))
+@record("organizations.creation", key=("organization", "id"), indexes=(RUNNING,), partitioned=True)
 class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request for an account, and what became of it. `running` is None when it is done."""
 
@@ -104,7 +109,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
 
 
-@record("organizations.policy", key=("organization", "id"), indexes=(OF_TYPE,))
+@record("organizations.policy", key=("organization", "id"), indexes=(OF_TYPE,), partitioned=True)
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A policy of an organisation's own; AWS's are in `policy_types`."""
 
@@ -119,7 +124,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     managed: bool = False
 
 
-@record("organizations.attachment", key=("organization", "target", "type", "policy"), indexes=(ON,))
+@record(
+    "organizations.attachment",
+    key=("organization", "target", "type", "policy"),
+    indexes=(ON,),
+    partitioned=True,
+)
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     """A policy on a root, unit or account."""
 
@@ -138,7 +148,12 @@ class Thing(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: tuple[Thing, ...] = ()
 
 
-@record("organizations.handshake", key=("id",), indexes=(OF_ORGANIZATION, FOR_PARTY, PARTS))
+@record(
+    "organizations.handshake",
+    key=("id",),
+    indexes=(OF_ORGANIZATION, FOR_PARTY, PARTS),
+    partitioned=True,
+)
 class Handshake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An agreement that an organisation asks for. `party` is whom, by account, address or name.
 
@@ -159,17 +174,16 @@ class Handshake(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent: str | None = None
     ended_at: datetime | None = None
     tags: dict[str, str] = {}
+    partition: str = "aws"
 
     @property
     def arn(self) -> str:
         """Its ARN: the action is part of it."""
         action = self.action.lower()
-        return (
-            f"arn:aws:organizations::{self.master}:handshake/{self.organization}/{action}/{self.id}"
-        )
+        return f"arn:{self.partition}:organizations::{self.master}:handshake/{self.organization}/{action}/{self.id}"
 
 
-@record("organizations.trusted", key=("organization", "service"))
+@record("organizations.trusted", key=("organization", "service"), partitioned=True)
 class Trusted(msgspec.Struct, frozen=True, kw_only=True):
     """A service of AWS's that may work in the whole organisation."""
 
@@ -178,7 +192,12 @@ class Trusted(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-@record("organizations.delegate", key=("organization", "account", "service"), indexes=(FOR,))
+@record(
+    "organizations.delegate",
+    key=("organization", "account", "service"),
+    indexes=(FOR,),
+    partitioned=True,
+)
 class Delegate(msgspec.Struct, frozen=True, kw_only=True):
     """An account that administers a service for the organisation."""
 
@@ -188,7 +207,7 @@ class Delegate(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-@record("organizations.resource_policy", key=("organization",))
+@record("organizations.resource_policy", key=("organization",), partitioned=True)
 class ResourcePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the management account lets members do in the organisation."""
 
@@ -198,7 +217,7 @@ class ResourcePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     tags: dict[str, str] = {}
 
 
-@record("organizations.transfer", key=("id",), indexes=(INBOUND, OUTBOUND))
+@record("organizations.transfer", key=("id",), indexes=(INBOUND, OUTBOUND), partitioned=True)
 class Transfer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An agreement that one organisation's bills are another's business.
 

@@ -19,8 +19,8 @@ from doppio.services.organizations.records import Organization
 from doppio.services.organizations.who import DELEGATED
 
 _PRINCIPAL = re.compile(
-    r"\d{12}|arn:aws:iam::\d{12}:(root|(user|role)/[\x21-\x7e]+)"
-    r"|arn:aws:sts::\d{12}:assumed-role/[\x21-\x7e]+",
+    r"\d{12}|arn:(?P<iam>[a-z-]+):iam::\d{12}:(root|(user|role)/[\x21-\x7e]+)"
+    r"|arn:(?P<sts>[a-z-]+):sts::\d{12}:assumed-role/[\x21-\x7e]+",
     re.ASCII,
 )
 
@@ -38,6 +38,12 @@ def check_document(content: str, organization: Organization) -> None:
         _check_statement(statement, organization)
 
 
+def _can_be(named: Any, partition: str) -> bool:
+    """Whether this can name a principal in a partition."""
+    found = _PRINCIPAL.fullmatch(named) if isinstance(named, str) else None
+    return found is not None and (found["iam"] or found["sts"]) in (None, partition)
+
+
 def _check_statement(statement: Mapping[str, Any], organization: Organization) -> None:
     principal = statement.get("Principal")
     named = _list(principal.get("AWS", [])) if isinstance(principal, Mapping) else []
@@ -45,7 +51,7 @@ def _check_statement(statement: Mapping[str, Any], organization: Organization) -
         raise invalid(
             "INVALID_PRINCIPAL", "You specified an invalid principal element in the policy."
         )
-    if not all(isinstance(one, str) and _PRINCIPAL.fullmatch(one) for one in named):
+    if not all(_can_be(one, organization.partition) for one in named):
         raise invalid(
             "INVALID_PRINCIPAL", "You specified an invalid principal element in the policy."
         )
@@ -57,8 +63,9 @@ def _check_statement(statement: Mapping[str, Any], organization: Organization) -
                 "You specified an action that is not supported in a resource policy.",
             )
     for resource in _list(statement.get("Resource", "*")):
-        own = f"arn:aws:organizations::{organization.master}:"
-        if resource != "*" and not resource.startswith((own, "arn:aws:organizations::aws:")):
+        begin = f"arn:{organization.partition}:organizations::"
+        owned = (f"{begin}{organization.master}:", f"{begin}aws:")
+        if resource != "*" and not resource.startswith(owned):
             raise invalid(
                 "UNSUPPORTED_RESOURCE_IN_RESOURCE_POLICY",
                 "You specified a resource that is not supported in a resource policy.",

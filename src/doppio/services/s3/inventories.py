@@ -72,7 +72,7 @@ class Inventories:
         """Set an inventory; its first report is made at the next midnight (or Sunday)."""
         document = cast("dict[str, Any]", req["InventoryConfiguration"])
         check_id(req, document)
-        check(document)
+        check(document, ctx.partition)
         async with ctx.write() as tx:
             bucket = await put_configuration(tx, req, KIND, document)
             name = _job_key(bucket, req["Id"])

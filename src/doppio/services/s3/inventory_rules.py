@@ -60,7 +60,7 @@ class Plan(NamedTuple):
     owner: str
 
 
-def check(document: Mapping[str, Any]) -> None:
+def check(document: Mapping[str, Any], partition: str) -> None:
     """Raise MalformedXML for a configuration that cannot be, and 501 for what is not here."""
     destination = document["Destination"]["S3BucketDestination"]
     if destination["Format"] not in FORMATS:
@@ -72,7 +72,7 @@ def check(document: Mapping[str, Any]) -> None:
     fields = document.get("OptionalFields") or []
     if len(set(fields)) < len(fields):
         raise MalformedXML
-    if not destination["Bucket"].startswith(("arn:aws:s3:::", "arn:aws-cn:s3:::")):
+    if not destination["Bucket"].startswith(f"arn:{partition}:s3:::"):
         raise InvalidS3DestinationBucket
     encryption = destination.get("Encryption") or {}
     if "SSES3" in encryption and "SSEKMS" in encryption:

@@ -108,7 +108,7 @@ async def drop(ctx: Context, bucket: Bucket, key: str, version: str) -> None:
                     bucket=bucket.id, key=key, sequence=sequence_of(version) or 0, id=version,
                     modified=row.since, marker=row.marker, size=row.size,
                 )  # fmt: skip
-                told = _detail(row.rule, row.destination, gone)
+                told = _detail(bucket, row.rule, row.destination, gone)
                 happened(tx, bucket, gone, "Replication:OperationNotTracked", told)
 
     await ctx.transact(commit)
@@ -128,20 +128,20 @@ def measure(home: Context, bucket: Bucket, rule: Rule, since: datetime, *, faile
 
 def tell_failed(tx: Tx, bucket: Bucket, version: Version, rule: Rule, reason: str) -> None:
     """Say that a rule will not replicate a version, and why."""
-    told = _detail(rule.id, rule.bucket, version) | {"failureReason": reason}
+    told = _detail(bucket, rule.id, rule.bucket, version) | {"failureReason": reason}
     happened(tx, bucket, version, "Replication:OperationFailedReplication", told)
 
 
 def _tell(tx: Tx, bucket: Bucket, version: Version, rule: Rule, name: str, since: datetime) -> None:
-    told = _detail(rule.id, rule.bucket, version) | {"threshold": str(rule.minutes)}
+    told = _detail(bucket, rule.id, rule.bucket, version) | {"threshold": str(rule.minutes)}
     happened(tx, bucket, version, name, told)
 
 
-def _detail(rule: str, bucket: str, version: Version) -> dict[str, str]:
+def _detail(source: Bucket, rule: str, bucket: str, version: Version) -> dict[str, str]:
     """What S3's message says beside the version."""
     return {
         "replicationRuleId": rule,
-        "destinationBucket": f"arn:aws:s3:::{bucket}",
+        "destinationBucket": f"arn:{source.partition}:s3:::{bucket}",
         "s3Operation": "OBJECT_DELETE_MARKER" if version.marker else "OBJECT_PUT",
         "requestTime": version.modified.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
     }

@@ -45,9 +45,9 @@ class Statement(NamedTuple):
     sample_rate: int
     bucket: str
 
-    def concerns(self, principal: str, account: str) -> bool:
+    def concerns(self, principal: str, account: str, partition: str) -> bool:
         """Whether a principal is one of those of whom the statement speaks."""
-        names = {principal, account, f"arn:aws:iam::{account}:root", "*"}
+        names = {principal, account, f"arn:{partition}:iam::{account}:root", "*"}
         return bool(names & self.principals) and not (names - {"*"}) & self.but_not
 
 
@@ -212,11 +212,13 @@ def delivered(
     """What each subscriber may have of a message; who may have nothing is left out."""
     groups: dict[str, tuple[Message, list[Subscription]]] = {}
     for subscription in wanting:
-        principal = subscription.subscriber or f"arn:aws:iam::{subscription.account}:root"
+        root = f"arn:{topic.partition}:iam::{subscription.account}:root"
+        principal = subscription.subscriber or root
         statements = [
             one
             for one in statements_of(topic.data_protection or "")
-            if one.direction == _OUTBOUND and one.concerns(principal, subscription.account)
+            if one.direction == _OUTBOUND
+            and one.concerns(principal, subscription.account, topic.partition)
         ]
         changed = _protected(message, statements)
         if changed is not None:
@@ -234,7 +236,8 @@ def _of(topic: Topic, direction: str, caller: Caller) -> list[Statement]:
     return [
         one
         for one in statements_of(topic.data_protection or "")
-        if one.direction == direction and one.concerns(principal_arn(caller), caller.account)
+        if one.direction == direction
+        and one.concerns(principal_arn(caller), caller.account, topic.partition)
     ]
 
 

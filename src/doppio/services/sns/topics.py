@@ -158,7 +158,9 @@ class Topics:
             policy = json.loads(await resource_policy(tx, topic.arn) or "")
             if any(one.get("Sid") == req["Label"] for one in policy["Statement"]):
                 raise InvalidParameter("Statement already exists")
-            principals = [f"arn:aws:iam::{account}:root" for account in req["AWSAccountId"]]
+            principals = [
+                f"arn:{ctx.partition}:iam::{account}:root" for account in req["AWSAccountId"]
+            ]
             actions = [f"SNS:{action}" for action in req["ActionName"]]
             policy["Statement"].append(
                 {

@@ -220,7 +220,9 @@ class Queues:
                     f"{len(policy['Statement']) + 1} policy statements were found, maximum allowed "
                     f"is {limits.POLICY_STATEMENTS_MAX}."
                 )
-            principals = [f"arn:aws:iam::{account}:root" for account in req["AWSAccountIds"]]
+            principals = [
+                f"arn:{ctx.partition}:iam::{account}:root" for account in req["AWSAccountIds"]
+            ]
             actions = [f"SQS:{action}" for action in req["Actions"]]
             policy["Statement"].append(
                 {

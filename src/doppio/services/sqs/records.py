@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from doppio.kernel.records import Index, record
+from doppio.kernel.regions import partition_of
 
 BY_DEAD_LETTER: Index[Queue] = Index("dead_letter", ("dead_letter_arn",))
 READY: Index[Group] = Index("ready", ("queue", "ready_at"))
@@ -219,4 +220,4 @@ class MoveTask(msgspec.Struct, frozen=True, kw_only=True):
 
 def queue_arn(account: str, region: str, name: str) -> str:
     """The ARN of a queue."""
-    return f"arn:aws:sqs:{region}:{account}:{name}"
+    return f"arn:{partition_of(region)}:sqs:{region}:{account}:{name}"

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need
-from doppio.services.iam.ports import ROOT_TASK, TASKS, Session, may_assume_root
+from doppio.services.iam.ports import ROOT_TASK, Session, is_task, may_assume_root
 from doppio.services.sts import grants, limits
 from doppio.services.sts.errors import ValidationError
 
 if TYPE_CHECKING:
     from doppio._stubs import sts as w
 
-_TARGET = re.compile(r"(?P<id>\d{12})|arn:aws:iam::(?P<account>\d{12}):root", re.ASCII)
+_TARGET = re.compile(
+    r"(?P<id>\d{12})|arn:(?P<partition>[a-z-]+):iam::(?P<account>\d{12}):root", re.ASCII
+)
 
 
 class AssumingRoot:
@@ -25,13 +27,13 @@ class AssumingRoot:
     async def assume_root(self, ctx: Context, req: w.AssumeRootRequest) -> w.AssumeRootResponse:
         """A member's root user, held to what the task's policy does not deny."""
         grants.check_not_root(ctx)
-        target, task = target_of(req), req["TaskPolicyArn"].get("arn", "")
+        target, task = target_of(ctx, req), req["TaskPolicyArn"].get("arn", "")
         if not target:
             raise ValidationError(f"{req['TargetPrincipal']} is invalid")
-        if task not in TASKS:
+        if not is_task(task, ctx.partition):
             raise ValidationError(f"The task policy {task} cannot be used to assume root.")
         if not await may_assume_root(ctx, target, task):
-            raise grants.refused(ctx, root_arn(target), "sts:AssumeRoot")
+            raise grants.refused(ctx, root_arn(ctx, target), "sts:AssumeRoot")
         seconds = req.get("DurationSeconds", limits.ROOT_TASK_SECONDS_MAX)
         source = grants.source_identity(ctx, {})
         session = Session(
@@ -48,16 +50,18 @@ class AssumingRoot:
 def root_needs(ctx: Context, req: Mapping[str, Any]) -> tuple[Need, ...]:
     """The caller's own policies must allow it; a member's root user has none that could."""
     keys = {"sts:taskpolicyarn": req["TaskPolicyArn"].get("arn")}
-    arn = root_arn(target_of(req) or "*")
+    arn = root_arn(ctx, target_of(ctx, req) or "*")
     return (Need("sts:AssumeRoot", arn, keys, policy="*"),)
 
 
-def target_of(req: Mapping[str, Any]) -> str:
+def target_of(ctx: Context, req: Mapping[str, Any]) -> str:
     """The account whose root user is meant; empty where none can be."""
     found = _TARGET.fullmatch(req["TargetPrincipal"])
-    return "" if found is None else found["id"] or found["account"]
+    if found is None or found["partition"] not in (None, ctx.partition):
+        return ""
+    return found["id"] or found["account"]
 
 
-def root_arn(account: str) -> str:
+def root_arn(ctx: Context, account: str) -> str:
     """The ARN of an account's root user."""
-    return f"arn:aws:iam::{account}:root"
+    return f"arn:{ctx.partition}:iam::{account}:root"

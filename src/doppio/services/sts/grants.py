@@ -137,13 +137,13 @@ def own_duration(ctx: Context, req: Mapping[str, Any]) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def session_policies(req: Mapping[str, Any]) -> tuple[str, ...]:
+def session_policies(ctx: Context, req: Mapping[str, Any]) -> tuple[str, ...]:
     """The session policy of a request, if there is one. Raises MalformedPolicyDocument."""
     document = req.get("Policy")
     if document is None:
         return ()
     try:
-        check_given(document)
+        check_given(document, partition=ctx.partition)
     except MalformedPolicy as error:
         raise MalformedPolicyDocument(str(error)) from error
     return (document,)
@@ -156,8 +156,9 @@ async def session_policy_arns(
     arns = [one["arn"] for one in req.get("PolicyArns", ())]
     if len(arns) > limits.SESSION_POLICY_ARNS_MAX:
         raise ValidationError("You can pass at most 10 managed policy ARNs")
+    begin = f"arn:{ctx.partition}:iam::"
     for arn in arns:
-        own = arn.startswith((f"arn:aws:iam::{account}:policy/", "arn:aws:iam::aws:policy/"))
+        own = arn.startswith((f"{begin}{account}:policy/", f"{begin}aws:policy/"))
         if not own or await managed_policy(ctx.read(), arn) is None:
             raise ValidationError(f"The specified managed policy {arn} does not exist")
     return tuple(arns)

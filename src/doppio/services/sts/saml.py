@@ -106,7 +106,7 @@ class SamlIdentities:
         session = Session(
             kind="role", account=role.account, role=role.name, owner=role.id, name=name,
             issued_at=ctx.now, expires_at=ctx.now + _duration(ctx, role, assertion, asked),
-            policies=grants.session_policies(req),
+            policies=grants.session_policies(ctx, req),
             policy_arns=await grants.session_policy_arns(ctx, req, role.account),
             tags=session_tags, transitive=transitive,
             source_identity=asked.get("SourceIdentity", ""),
@@ -116,7 +116,7 @@ class SamlIdentities:
             **await grants.given(ctx, req, session),
             "AssumedRoleUser": {
                 "AssumedRoleId": f"{role.id}:{name}",
-                "Arn": f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{name}",
+                "Arn": f"arn:{ctx.partition}:sts::{role.account}:assumed-role/{role.name}/{name}",
             },
             "Subject": assertion.subject,
             "SubjectType": assertion.subject_type,

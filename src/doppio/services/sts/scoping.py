@@ -35,7 +35,7 @@ class Scoping:
         session = await session_of(ctx)
         if session is None or ctx.caller.kind == "root":
             raise InvalidSubjectCredentials()
-        narrowed = narrower(session, grants.session_policies(req))
+        narrowed = narrower(session, grants.session_policies(ctx, req))
         ends = session.expires_at
         if "DurationSeconds" in req:
             ends = ctx.now + timedelta(seconds=req["DurationSeconds"])

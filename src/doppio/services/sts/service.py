@@ -30,7 +30,7 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if operation in _BY_NAME:
         return (Need(f"sts:{operation}"),)
     if operation == "GetFederationToken":
-        arn = f"arn:aws:sts::{ctx.account}:federated-user/{req['Name']}"
+        arn = f"arn:{ctx.partition}:sts::{ctx.account}:federated-user/{req['Name']}"
         keys = tag_conditions(req)
         need = Need("sts:GetFederationToken", arn, keys)
         return (need, Need("sts:TagSession", arn, keys)) if keys else (need,)

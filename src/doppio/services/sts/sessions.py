@@ -15,7 +15,7 @@ from doppio.wire.errors import NotImplementedByDoppio
 if TYPE_CHECKING:
     from doppio._stubs import sts as w
 
-_ROLE_ARN = re.compile(r"arn:aws:iam::\d{12}:role/[\x21-\x7e]+", re.ASCII)
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\x21-\x7e]+", re.ASCII)
 
 
 class Sessions:
@@ -59,11 +59,11 @@ class Sessions:
         session = Session(
             kind="role", account=role.account, role=role.name, owner=role.id, name=name,
             issued_at=ctx.now, expires_at=ctx.now + grants.role_duration(ctx, req, role),
-            policies=grants.session_policies(req),
+            policies=grants.session_policies(ctx, req),
             policy_arns=await grants.session_policy_arns(ctx, req, role.account),
             tags=tags, transitive=transitive, source_identity=grants.source_identity(ctx, req), mfa=mfa,
         )  # fmt: skip
-        user_arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{name}"
+        user_arn = f"arn:{ctx.partition}:sts::{role.account}:assumed-role/{role.name}/{name}"
         shown: dict[str, Any] = {
             **await grants.given(ctx, req, session),
             "AssumedRoleUser": {"AssumedRoleId": f"{role.id}:{name}", "Arn": user_arn},
@@ -99,14 +99,14 @@ class Sessions:
         session = Session(
             kind="federated", account=ctx.caller.account, name=req["Name"], user=user,
             owner=owner, issued_at=ctx.now, expires_at=ctx.now + grants.own_duration(ctx, req),
-            policies=grants.session_policies(req),
+            policies=grants.session_policies(ctx, req),
             policy_arns=await grants.session_policy_arns(ctx, req, ctx.caller.account), tags=tags,
         )  # fmt: skip
         shown: dict[str, Any] = {
             **await grants.given(ctx, req, session),
             "FederatedUser": {
                 "FederatedUserId": f"{session.account}:{session.name}",
-                "Arn": f"arn:aws:sts::{session.account}:federated-user/{session.name}",
+                "Arn": f"arn:{ctx.partition}:sts::{session.account}:federated-user/{session.name}",
             },
         }
         if packed:

@@ -68,7 +68,7 @@ def signed(key: TokenKey, claims: dict[str, Any]) -> str:
 async def issuer_page(ctx: Context, path: str) -> tuple[bytes, str] | None:
     """What an issuer shows to everybody: who it is, and its keys."""
     issuer, _, name = path.partition("/")
-    federation = await issuer_of(ctx.read(), issuer)
+    federation = await issuer_of(ctx, issuer)
     if federation is None:
         return None
     if name == _DISCOVERY:

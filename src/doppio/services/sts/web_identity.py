@@ -68,7 +68,7 @@ class WebIdentities:
         session = Session(
             kind="role", account=role.account, role=role.name, owner=role.id, name=name,
             issued_at=ctx.now, expires_at=ctx.now + grants.role_duration(ctx, req, role),
-            policies=grants.session_policies(req),
+            policies=grants.session_policies(ctx, req),
             policy_arns=await grants.session_policy_arns(ctx, req, role.account),
             tags=session_tags, transitive=transitive,
             source_identity=asked.get("SourceIdentity", ""),
@@ -79,7 +79,7 @@ class WebIdentities:
             "SubjectFromWebIdentityToken": claims["sub"],
             "AssumedRoleUser": {
                 "AssumedRoleId": f"{role.id}:{name}",
-                "Arn": f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{name}",
+                "Arn": f"arn:{ctx.partition}:sts::{role.account}:assumed-role/{role.name}/{name}",
             },
             "Provider": provider,
             "Audience": keys[f"{_host(claims)}:aud"],
@@ -104,7 +104,7 @@ async def verified(ctx: Context, account: str, token: str) -> tuple[OidcProvider
     issuer, subject = claimed.get("iss"), claimed.get("sub")
     if not isinstance(issuer, str) or not isinstance(subject, str):
         raise InvalidIdentityToken("Missing a required claim: iss, sub")
-    provider = await provider_of(ctx.read(), account, provider_arn(account, issuer))
+    provider = await provider_of(ctx.read(), account, provider_arn(ctx.partition, account, issuer))
     if provider is None:
         raise InvalidIdentityToken(f"No OpenIDConnect provider found in your account for {issuer}")
     key = await _key(ctx, provider, head.get("kid"))
