@@ -146,9 +146,11 @@ def _is_own(caller: Caller, arn: str, facts: _Facts | None, partition: str) -> b
         return False
     if facts is None:
         return arn == "*"
-    if facts.policy is not None or not facts.is_in(partition):
-        return False
-    return facts.account in {"", caller.account}
+    return (
+        facts.policy is None
+        and facts.account in {"", caller.account}
+        and (facts.partition == partition or not facts.partition)
+    )
 
 
 def _unlocked(caller: Caller, need: Need, facts: _Facts) -> bool:

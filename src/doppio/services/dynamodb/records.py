@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -398,7 +399,13 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 def table_arn(account: str, region: str, name: str) -> str:
     """The ARN of a table."""
-    return f"arn:{partition_of(region)}:dynamodb:{region}:{account}:table/{name}"
+    return f"{_within(region)}{account}:table/{name}"
+
+
+@lru_cache(maxsize=256)
+def _within(region: str) -> str:
+    """What the ARNs of a Region begin with."""
+    return f"arn:{partition_of(region)}:dynamodb:{region}:"
 
 
 @record("dynamodb.contributors", key=("account", "region", "rule", "minute"))

@@ -12,6 +12,7 @@ its head may be received next, and is gone when the group is empty.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -220,4 +221,10 @@ class MoveTask(msgspec.Struct, frozen=True, kw_only=True):
 
 def queue_arn(account: str, region: str, name: str) -> str:
     """The ARN of a queue."""
-    return f"arn:{partition_of(region)}:sqs:{region}:{account}:{name}"
+    return f"{_within(region)}{account}:{name}"
+
+
+@lru_cache(maxsize=256)
+def _within(region: str) -> str:
+    """What the ARNs of a Region begin with."""
+    return f"arn:{partition_of(region)}:sqs:{region}:"
