@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, row_key
 from doppio.kernel.quotas import quota
-from doppio.services.s3tables.errors import BadRequest, Conflict
+from doppio.services.s3tables.errors import BadRequest, NotEmpty, Taken
 from doppio.services.s3tables.limits import LISTED_MAX, TABLE_BUCKETS
 from doppio.services.s3tables.lookup import bucket_of
 from doppio.services.s3tables.pages import position, token_for
@@ -36,9 +36,7 @@ class Buckets:
         storage_class = checked_storage_class(req.get("storageClassConfiguration"))
         async with ctx.write() as tx:
             if await tx.get(TableBucket, ctx.account, ctx.region, name) is not None:
-                raise Conflict(
-                    "The bucket that you tried to create already exists, and you own it."
-                )
+                raise Taken("The bucket that you tried to create already exists, and you own it.")
             most = await quota(tx, TABLE_BUCKETS)
             there = await tx.list(TableBucket, (ctx.account, ctx.region), limit=LISTED_MAX)
             if not manager and sum(one.type == CUSTOMER for one in there) >= most:
@@ -92,7 +90,7 @@ class Buckets:
             tables = await tx.find(NAMES, (bucket.id,), limit=1)
             namespaces = await tx.list(Namespace, (bucket.id,), limit=1)
             if tables or namespaces:
-                raise Conflict("The bucket that you tried to delete is not empty.")
+                raise NotEmpty("The bucket that you tried to delete is not empty.")
             tx.delete(bucket)
             forget_resource(tx, bucket.arn)
 

@@ -14,6 +14,14 @@ class Conflict(AwsError):
     status = 409
 
 
+class Taken(Conflict):
+    """A name that something else has."""
+
+
+class NotEmpty(Conflict):
+    """What is to be deleted holds something."""
+
+
 class Forbidden(AwsError):
     code = "ForbiddenException"
     status = 403

@@ -13,3 +13,4 @@ POLICY_BYTES_MAX = 20 * 1024
 METADATA_BYTES_MAX = 50 * 1024 * 1024
 # Ours: how much of a warehouse one commit clears away.
 ROWS_A_COMMIT = 100
+COMMIT_TRIES_MAX = 5

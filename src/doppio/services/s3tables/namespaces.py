@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, row_key
-from doppio.services.s3tables.errors import BadRequest, Conflict
+from doppio.services.s3tables.errors import BadRequest, NotEmpty, Taken
 from doppio.services.s3tables.limits import LISTED_MAX, NAMESPACES_MAX
 from doppio.services.s3tables.lookup import bucket_of, namespace_of
 from doppio.services.s3tables.pages import position, token_for
@@ -29,7 +29,7 @@ class Namespaces:
             if not namespace_is_allowed(name, of_aws=bool(bucket.manager)):
                 raise BadRequest("The specified namespace name is not valid.")
             if await tx.get(Namespace, bucket.id, name) is not None:
-                raise Conflict("A namespace with an identical name already exists in the bucket.")
+                raise Taken("A namespace with an identical name already exists in the bucket.")
             there = await tx.list(Namespace, (bucket.id,), limit=NAMESPACES_MAX)
             if len(there) >= NAMESPACES_MAX:
                 raise BadRequest("The bucket has the maximum number of namespaces.")
@@ -77,7 +77,7 @@ class Namespaces:
             bucket = await bucket_of(tx, req["tableBucketARN"])
             found = await namespace_of(tx, bucket, req["namespace"])
             if await tx.find(NAMES, (bucket.id, found.name), limit=1):
-                raise Conflict("The namespace that you tried to delete is not empty.")
+                raise NotEmpty("The namespace that you tried to delete is not empty.")
             tx.delete(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from doppio.kernel.service import Service
 from doppio.services.s3tables.buckets import Buckets
+from doppio.services.s3tables.catalog import Catalog
 from doppio.services.s3tables.locations import Locations
 from doppio.services.s3tables.lookup import readdress
 from doppio.services.s3tables.namespaces import Namespaces
@@ -21,4 +22,5 @@ SERVICE = Service(
     needs=needs,
     readdress=readdress,
     jobs={CLEAR: clear},
+    catalog=Catalog(),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from doppio.kernel.context import Context, Tx, index_row_key
 from doppio.kernel.jobs import Job
 from doppio.services.s3 import ports as s3
 from doppio.services.s3tables import iceberg
-from doppio.services.s3tables.errors import BadRequest, Conflict
+from doppio.services.s3tables.errors import BadRequest, Conflict, Taken
 from doppio.services.s3tables.files import write_metadata
 from doppio.services.s3tables.limits import LISTED_MAX, ROWS_A_COMMIT, TABLES_MAX
 from doppio.services.s3tables.lookup import (
@@ -223,7 +223,7 @@ async def give_name(ctx: Context, table: Table, location: str) -> Table:
 
 async def _check_free(tx: Tx, bucket: TableBucket, namespace: str, name: str) -> None:
     if await find_table(tx, bucket, namespace, name) is not None:
-        raise Conflict("A table with an identical name already exists in the namespace.")
+        raise Taken("A table with an identical name already exists in the namespace.")
 
 
 async def clear(ctx: Context, job: Job) -> None:
