@@ -116,6 +116,31 @@ async def test_a_policy_counts_from_its_commit_on_and_is_forgotten_with_its_reso
 
 
 @told
+async def test_what_lies_in_a_resource_is_bound_by_its_policy_too(world: World) -> None:
+    shelf = Need("s3:GetObject", MENU)
+    stranger = user(policy(allow()), account=OTHER, name="stranger")
+
+    async def tell(above: str | None, own_policy: str | None = None) -> None:
+        await own(world, above)
+        async with world.cloud.root_context().write() as tx:
+            put_resource(tx, MENU, ACCOUNT, own_policy, under=CAFE)
+
+    await tell(None)
+    assert await may(world, root_of(ACCOUNT), shelf)
+    assert not await may(world, stranger, shelf)
+    opened = policy(allow(Principal={"AWS": stranger.arn}))
+    await own(world, opened)
+    assert await may(world, stranger, shelf), "what was known of it is forgotten, too"
+    closed = policy({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"})
+    await tell(opened, closed)
+    assert not await may(world, stranger, shelf)
+    await tell(closed, opened)
+    assert not await may(world, stranger, shelf), "either may deny"
+    await tell(None, opened)
+    assert await may(world, stranger, shelf), "either may allow"
+
+
+@told
 async def test_a_service_is_let_in_for_the_resource_it_acts_for(world: World) -> None:
     topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:news"
     await own(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
-from doppio.gateway import crossorigin, digests, forms, internal, websites, wrongregion
+from doppio.gateway import catalogs, crossorigin, digests, forms, internal, websites, wrongregion
 from doppio.gateway.authenticate import (
     GLOBAL_STS,
     AnySignature,
@@ -35,6 +35,8 @@ _log = logging.getLogger("doppio.gateway")
 # DynamoDB's BatchWriteItem takes 16 MB, the most of all operations whose body is not a stream;
 # in JSON, binary values grow by a third.
 BODY_BYTES_MAX = 32 * 1024 * 1024
+# What lies below these is asked for without a service's protocol.
+_OTHER_PATHS = ("/_doppio/", "/_localstack/", "/_aws/", catalogs.PREFIX)
 
 
 class RequestTooLarge(AwsError):
@@ -73,8 +75,11 @@ class Gateway:
     def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Answer one request; never raises but for cancellation."""
         path = request.path
-        if path.startswith(("/_doppio/", "/_localstack/", "/_aws/")):
-            return self.internal.answer(request)
+        if path.startswith(_OTHER_PATHS):
+            if not path.startswith(catalogs.PREFIX):
+                return self.internal.answer(request)
+            if catalogs.is_catalog(request):
+                return self._catalog(request)
         if request.method == "OPTIONS":
             return self._preflight(request)
         if websites.is_website(request):
@@ -250,6 +255,23 @@ class Gateway:
             response = self._error(request, target, InternalFailure(), request_id)
         if "origin" in request.headers:
             await self._add_origin(request, target, response, request_id)
+        self._log.write(line, response.status)
+        return response
+
+    async def _catalog(self, request: Request) -> Response:
+        request_id = self._cloud.ids.request_id()
+        line = self._log.line(request, request_id)
+        try:
+            request.body = body = await gathered(request.body)
+            assert body.whole is not None, "it is gathered"
+            response = await catalogs.answer(self._cloud, request, body.whole, request_id, line)
+        except AwsError as error:
+            line.error = error.code
+            response = self._error(request, None, error, request_id)
+        except Exception:
+            _log.exception("request %s crashed", request_id)
+            line.error = InternalFailure.code
+            response = self._error(request, None, InternalFailure(), request_id)
         self._log.write(line, response.status)
         return response
 

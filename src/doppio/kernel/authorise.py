@@ -7,6 +7,7 @@ forgotten when their topic rings.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ from doppio.kernel.policy import (
     denial_message,
     evaluate,
 )
-from doppio.kernel.policy.document import check
+from doppio.kernel.policy.document import check, many
 from doppio.kernel.policy.explain import explanation
 from doppio.kernel.records import record
 from doppio.kernel.regions import HOMES
@@ -52,11 +53,15 @@ _TRACKED = frozenset({"user", "assumed-role"})
 
 @record("kernel.resource", key=("arn",))
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose a resource is, where its ARN does not say so, and the policy that hangs on it."""
+    """Whose a resource is, where its ARN does not say so, and the policy that hangs on it.
+
+    `under` is the resource in which it lies, where that one's policy counts for it, too.
+    """
 
     arn: str
     account: str
     document: str | None = None
+    under: str | None = None
 
 
 # The condition keys that follow from the caller alone.
@@ -102,9 +107,11 @@ class _Facts(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
-def put_resource(tx: Tx, arn: str, account: str, document: str | None = None) -> None:
-    """Say whose a resource is and which policy hangs on it; counts from the commit on."""
-    tx.put(Resource(arn=arn, account=account, document=document))
+def put_resource(
+    tx: Tx, arn: str, account: str, document: str | None = None, under: str | None = None
+) -> None:
+    """Say whose a resource is and which policies count for it; counts from the commit on."""
+    tx.put(Resource(arn=arn, account=account, document=document, under=under))
     tx.wake(f"resource/{arn}")
 
 
@@ -166,6 +173,8 @@ class Authoriser:
         self._standings = guardrails.known
         self._free = guardrails.free
         self._facts: dict[str, _Facts] = {}
+        # What is known of resources that lie in others, by those.
+        self._within: dict[str, set[str]] = {}
         self._changes = 0
 
     def heard(self, topic: str) -> None:
@@ -173,8 +182,15 @@ class Authoriser:
         # What is being read just now may be from before the change: it is not kept.
         self._changes += 1
         if topic == MISSED:
-            self._facts.clear()
-        self._facts.pop(topic.partition("/")[2], None)
+            self._forget()
+        arn = topic.partition("/")[2]
+        self._facts.pop(arn, None)
+        for one in self._within.pop(arn, ()):
+            self._facts.pop(one, None)
+
+    def _forget(self) -> None:
+        self._facts.clear()
+        self._within.clear()
 
     async def check(self, ctx: Context, needs: Sequence[Need]) -> None:
         """Raise AccessDenied unless every need is granted."""
@@ -268,7 +284,7 @@ class Authoriser:
             owner = parts[4] if len(parts) == 6 and parts[4] != "aws" else ""
             facts = _Facts(owner, None, partition=partition)
         else:
-            document = resource.document
+            document = await _whole_policy(ctx.read(), resource)
             facts = _Facts(
                 resource.account,
                 compile_policy(document) if document is not None else None,
@@ -276,12 +292,28 @@ class Authoriser:
             )
         if changes == self._changes:
             if len(self._facts) >= CACHED_MAX:
-                self._facts.clear()
+                self._forget()
             self._facts[arn] = facts
+            if resource is not None and resource.under is not None:
+                self._within.setdefault(resource.under, set()).add(arn)
         return facts
 
     def _denied(self, ctx: Context, need: Need, decision: Decision) -> AccessDenied:
         return AccessDenied(keep_denial(ctx, need, decision))
+
+
+async def _whole_policy(reader: Reader, resource: Resource) -> str | Mapping[str, Any] | None:
+    """What counts for a resource: its own policy, and that of the resource in which it lies."""
+    above = None if resource.under is None else await reader.get(Resource, resource.under)
+    if above is None or above.document is None:
+        return resource.document
+    if resource.document is None:
+        return above.document
+    own, other = (json.loads(document) for document in (resource.document, above.document))
+    # A document's version says how variables are read: of two, the newer one reads both.
+    version = max(own.get("Version", ""), other.get("Version", ""))
+    statements = [*many(own["Statement"]), *many(other["Statement"])]
+    return {**({"Version": version} if version else {}), "Statement": statements}
 
 
 class _NotRead(Exception):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from doppio.kernel.context import Context
     from doppio.kernel.controller import Controller
     from doppio.kernel.identity import Identities
-    from doppio.kernel.web import Web
+    from doppio.kernel.web import Catalog, Web
     from doppio.kernel.witness import Witness
 
 Operation = Callable[["Context", Any], Awaitable[Mapping[str, Any] | None]]
@@ -111,7 +111,7 @@ class Service:
     `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
     `posts` are what who holds the cloud's token may ask there.
     `cross_origin` answers browsers that ask for pages of other sites; `web` is what browsers may
-    ask without speaking the service's protocol. `witness` makes what keeps a cloud's access logs.
+    ask without speaking the service's protocol, `catalog` what clients of one do. `witness` makes what keeps a cloud's access logs.
     `readdress` finds what a request means by a name that leads to another resource.
     `refused` hears of each call that is refused or fails, for the metrics of errors.
     `sampling` sees to it that a resource which was measured is looked at (`kernel.metrics`).
@@ -133,6 +133,7 @@ class Service:
         posts: Mapping[str, Post] | None = None,
         cross_origin: CrossOrigins | None = None,
         web: Web | None = None,
+        catalog: Catalog | None = None,
         witness: Callable[[Any], Witness] | None = None,
         sampling: Sampling | None = None,
         readdress: Readdress | None = None,
@@ -151,6 +152,7 @@ class Service:
         self.posts = dict(posts or {})
         self.cross_origin = cross_origin
         self.web = web
+        self.catalog = catalog
         self.witness = witness
         self.sampling = sampling
         self.readdress = readdress

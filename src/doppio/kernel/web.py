@@ -1,7 +1,7 @@
-"""What browsers ask of a service without speaking its protocol: pages of websites, and forms.
+"""What is asked of a service without speaking its protocol: pages of websites, forms, catalogs.
 
 The gateway finds out which service is meant, reads what was sent, and writes what is to be shown;
-what that is, the service decides. S3 has both.
+what that is, the service decides. S3 has the first two, S3 Tables the last.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from doppio.kernel.context import Context
+    from doppio.wire.errors import AwsError
     from doppio.wire.http import ByteStream
 
 
@@ -42,6 +43,36 @@ class Shown(NamedTuple):
     body: bytes = b""
     operation: str = ""
     result: Mapping[str, Any] | None = None
+
+
+class Asked(NamedTuple):
+    """A request to a catalog: its path below the catalog's own and its query as sent, and its body."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+
+
+class Told(NamedTuple):
+    """What a catalog answers; `error` is the kind of error, empty where it is none."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+    error: str = ""
+
+
+class Catalog(Protocol):
+    """A service's answers to clients of a catalog, in a protocol that is not AWS's."""
+
+    async def ask(self, ctx: Context, asked: Asked) -> Told:
+        """The answer to a request. Raises AwsError."""
+        ...
+
+    def refuse(self, error: AwsError) -> Told:
+        """An error in the form of the protocol."""
+        ...
 
 
 class Form(NamedTuple):

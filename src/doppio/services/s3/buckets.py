@@ -186,6 +186,7 @@ class Buckets:
                 if bucket.partition == ctx.partition
                 and region in {None, bucket.region}
                 and not bucket.zone
+                and not bucket.table
             ]
             if len(rows) <= at_most or len(matching) < len(rows):
                 break

@@ -30,6 +30,7 @@ from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.payers import charged, telling
 from doppio.services.s3.records import Bucket
 from doppio.services.s3.rules import copy_source
+from doppio.services.s3.warehouses import in_warehouse, is_warehouse
 from doppio.wire.errors import NotImplementedByDoppio
 
 Operation = Callable[[Context, Any], Awaitable[Mapping[str, Any] | None]]
@@ -80,9 +81,9 @@ _ONLY_HERE = frozenset({"RenameObject", "CreateSession"})
 
 
 def directing(operations: Mapping[str, Operation]) -> dict[str, Operation]:
-    """The operations on a bucket, each with its way to directory buckets, and to who pays.
+    """The operations on a bucket, each with its way to buckets of other kinds, and to who pays.
 
-    Both are asked in one step, which makes no coroutine of its own: a request to another bucket,
+    All are asked in one step, which makes no coroutine of its own: a request to another bucket,
     that says nothing of paying, waits for nothing here.
     """
     payable = telling()
@@ -97,8 +98,8 @@ def directing(operations: Mapping[str, Operation]) -> dict[str, Operation]:
 
 def _payable(run: Operation) -> Operation:
     def asked(ctx: Context, req: Any) -> Awaitable[Mapping[str, Any] | None]:
-        if req["Bucket"][-6:] == "--x-s3":
-            return _directed(run, ctx, req)
+        if req["Bucket"][-3:] == "-s3" and (other := _elsewhere(run, ctx, req)) is not None:
+            return other
         return charged(run, ctx, req) if "RequestPayer" in req else run(ctx, req)
 
     return asked
@@ -106,16 +107,27 @@ def _payable(run: Operation) -> Operation:
 
 def _free(run: Operation) -> Operation:
     def asked(ctx: Context, req: Any) -> Awaitable[Mapping[str, Any] | None]:
-        if req["Bucket"][-6:] == "--x-s3":
-            return _directed(run, ctx, req)
+        if req["Bucket"][-3:] == "-s3" and (other := _elsewhere(run, ctx, req)) is not None:
+            return other
         return run(ctx, req)
 
     return asked
 
 
+def _elsewhere(
+    run: Operation, ctx: Context, req: Any
+) -> Awaitable[Mapping[str, Any] | None] | None:
+    """The way to a directory bucket or a table's warehouse; None for a bucket like others."""
+    if is_directory(req["Bucket"]):
+        return _directed(run, ctx, req)
+    return in_warehouse(run, ctx, req) if is_warehouse(req["Bucket"]) else None
+
+
 def _copying(run: Operation) -> Operation:
     async def copied(ctx: Context, req: Any) -> Mapping[str, Any] | None:
         named = copy_source(req["CopySource"])
+        if named is not None and is_warehouse(named[0]):
+            raise MethodNotAllowed(Method=ctx.operation, ResourceType="BUCKET")
         if named is not None and is_directory(named[0]):
             asked = {
                 "Bucket": named[0],

@@ -233,7 +233,7 @@ async def no_such_key(reader: Reader, bucket: Bucket, key: str) -> NoSuchKey:
 
     Who may not list the bucket may not learn that either: this raises AccessDenied then.
     """
-    if not bucket.zone:
+    if not bucket.zone and not bucket.table:
         await points.authorise(reader.context, Need("s3:ListBucket", bucket.arn))
     headers = {}
     if bucket.versioning:

@@ -17,6 +17,7 @@ from doppio.services.s3 import points
 from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.directory_names import is_directory
 from doppio.services.s3.rules import copy_source, header_tags
+from doppio.services.s3.warehouse_names import is_warehouse
 
 # Operation -> action, where the name differs.
 _ON_BUCKET = {
@@ -168,8 +169,8 @@ def _needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Nee
             arn = f"arn:{ctx.partition}:s3express:{ctx.region}:{ctx.account}:*"
             return (Need("s3express:ListAllMyDirectoryBuckets", arn, policy="*"),)
         return (Need(f"s3:{_ON_ACCOUNT.get(operation, operation)}"),)
-    if bucket[-6:] == "--x-s3":
-        # Whose a directory bucket is its ARN must say: `directory` asks once that is known.
+    if bucket[-3:] == "-s3" and (is_directory(bucket) or is_warehouse(bucket)):
+        # What is asked of a directory bucket, or of a table, is known once that is found.
         return _of_source(ctx, req) if "CopySource" in req else ()
     bucket_arn = f"arn:{ctx.partition}:s3:::{bucket}"
     action = _object_actions.get(operation)
@@ -245,7 +246,7 @@ def _of_source(ctx: Context, req: Mapping[str, Any]) -> Sequence[Need]:
     if named is None:
         return ()
     bucket, key, version = named
-    if is_directory(bucket):
+    if is_directory(bucket) or is_warehouse(bucket):
         return ()
     action = "s3:GetObject" if version is None else "s3:GetObjectVersion"
     arn = f"arn:{ctx.partition}:s3:::{bucket}"

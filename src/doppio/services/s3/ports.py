@@ -1,4 +1,4 @@
-"""Doors to S3 where AWS has no public operation: what S3 Control needs to act in S3."""
+"""Doors to S3 where AWS has no public operation: what S3 Control and S3 Tables need to act in S3."""
 
 from __future__ import annotations
 
@@ -30,11 +30,23 @@ from doppio.services.s3.records import (
     PointsHeld,
     Route,
 )
+from doppio.services.s3.warehouses import (
+    SUFFIX as WAREHOUSE_END,
+)
+from doppio.services.s3.warehouses import (
+    Lying,
+    close,
+    lying,
+    open_warehouse,
+    remove_hidden,
+    set_aside,
+)
 
 __all__ = [
     "ALIAS_END", "MULTI_REGION_END", "MULTI_REGION_POINTS_MAX", "POINTS_OF", "READY", "RECORDS", "SETTINGS",
-    "AccessPoint", "Bucket", "Entry", "Holds", "MultiRegionPoint", "Owned", "PointsHeld", "Route",
-    "account_block", "block_account", "bucket_id", "checked_policy", "entries", "hold_block",
-    "owned",
-    "point_is_public", "point_named", "replicate", "sums_of", "tell_point", "wide_point_named",
+    "WAREHOUSE_END",
+    "AccessPoint", "Bucket", "Entry", "Holds", "Lying", "MultiRegionPoint", "Owned", "PointsHeld", "Route",
+    "account_block", "block_account", "bucket_id", "checked_policy", "close", "entries", "hold_block",
+    "lying", "open_warehouse", "owned",
+    "point_is_public", "point_named", "remove_hidden", "replicate", "set_aside", "sums_of", "tell_point", "wide_point_named",
 ]  # fmt: skip

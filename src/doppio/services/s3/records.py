@@ -53,7 +53,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     its list of access once one was put, and `abac` lets its tags count in policies. `account_block`
     is a copy of what its account blocks (`AccountBlock`), so that a request reads it nowhere else.
     `zone` is the id of the one zone in which a directory bucket lies, `kms_key` the only key of KMS
-    that such a bucket has ever had.
+    that such a bucket has ever had. `table` is the ARN of the table of S3 Tables whose warehouse the
+    bucket is.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mfa_delete: str = ""
     zone: str = ""
     kms_key: str = ""
+    table: str = ""
 
     @property
     def arn(self) -> str:

@@ -1,0 +1,92 @@
+"""Namespaces: groups of tables in a bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from doppio.kernel.context import Context, row_key
+from doppio.services.s3tables.errors import BadRequest, NotEmpty, Taken
+from doppio.services.s3tables.limits import LISTED_MAX, NAMESPACES_MAX
+from doppio.services.s3tables.lookup import bucket_of, namespace_of
+from doppio.services.s3tables.pages import position, token_for
+from doppio.services.s3tables.records import NAMES, Namespace, TableBucket
+from doppio.services.s3tables.rules import namespace_is_allowed
+
+if TYPE_CHECKING:
+    from doppio._stubs import s3tables as w
+
+
+class Namespaces:
+    """The operations on namespaces."""
+
+    async def create_namespace(
+        self, ctx: Context, req: w.CreateNamespaceRequest
+    ) -> w.CreateNamespaceResponse:
+        """Make a namespace. It has one level."""
+        name = req["namespace"][0]
+        async with ctx.write() as tx:
+            bucket = await bucket_of(tx, req["tableBucketARN"])
+            if not namespace_is_allowed(name, of_aws=bool(bucket.manager)):
+                raise BadRequest("The specified namespace name is not valid.")
+            if await tx.get(Namespace, bucket.id, name) is not None:
+                raise Taken("A namespace with an identical name already exists in the bucket.")
+            there = await tx.list(Namespace, (bucket.id,), limit=NAMESPACES_MAX)
+            if len(there) >= NAMESPACES_MAX:
+                raise BadRequest("The bucket has the maximum number of namespaces.")
+            tx.put(
+                Namespace(
+                    bucket=bucket.id,
+                    name=name,
+                    id=ctx.new_id(),
+                    account=bucket.account,
+                    created_at=ctx.now,
+                    created_by=ctx.account,
+                )
+            )
+        return {"tableBucketARN": bucket.arn, "namespace": [name]}
+
+    async def get_namespace(
+        self, ctx: Context, req: w.GetNamespaceRequest
+    ) -> w.GetNamespaceResponse:
+        """A namespace."""
+        reader = ctx.read()
+        bucket = await bucket_of(reader, req["tableBucketARN"])
+        found = await namespace_of(reader, bucket, req["namespace"])
+        return _shown(bucket, found)  # type: ignore[return-value]
+
+    async def list_namespaces(
+        self, ctx: Context, req: w.ListNamespacesRequest
+    ) -> w.ListNamespacesResponse:
+        """A bucket's namespaces, by name."""
+        reader = ctx.read()
+        bucket = await bucket_of(reader, req["tableBucketARN"])
+        prefix, room = req.get("prefix", ""), req.get("maxNamespaces", LISTED_MAX)
+        scope = f"namespaces/{bucket.id}/{prefix}"
+        rows = await reader.list(
+            Namespace, (bucket.id,), since=prefix, after=position(req, scope), limit=room + 1
+        )
+        found = [one for one in rows if one.name.startswith(prefix)]
+        result: dict[str, Any] = {"namespaces": [_shown(bucket, one) for one in found[:room]]}
+        if len(found) > room:
+            result["continuationToken"] = token_for(row_key(found[room - 1]), scope)
+        return result  # type: ignore[return-value]
+
+    async def delete_namespace(self, ctx: Context, req: w.DeleteNamespaceRequest) -> None:
+        """Delete a namespace in which there are no tables."""
+        async with ctx.write() as tx:
+            bucket = await bucket_of(tx, req["tableBucketARN"])
+            found = await namespace_of(tx, bucket, req["namespace"])
+            if await tx.find(NAMES, (bucket.id, found.name), limit=1):
+                raise NotEmpty("The namespace that you tried to delete is not empty.")
+            tx.delete(found)
+
+
+def _shown(bucket: TableBucket, namespace: Namespace) -> dict[str, Any]:
+    return {
+        "namespace": [namespace.name],
+        "createdAt": namespace.created_at,
+        "createdBy": namespace.created_by,
+        "ownerAccountId": namespace.account,
+        "namespaceId": namespace.id,
+        "tableBucketId": bucket.id,
+    }
