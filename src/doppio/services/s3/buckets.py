@@ -19,8 +19,10 @@ from doppio.kernel.regions import regions
 from doppio.services.s3 import (
     access_logs,
     acl_rules,
+    analyses,
     directory_buckets,
     locks,
+    metadata,
     points,
     request_metrics,
     stock,
@@ -224,6 +226,8 @@ class Buckets:
                 raise BucketHasAccessPointsAttached(BucketName=bucket.name)
             access_logs.forget(tx, bucket)
             request_metrics.forget(tx, bucket)
+            analyses.forget(tx, bucket)
+            await metadata.forget(tx, bucket)
             await drop_settings(tx, bucket)
             await tx.unschedule(RUN, bucket.id)
             await tx.unschedule(stock.MEASURE, bucket.id)
