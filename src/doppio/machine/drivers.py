@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Machine:
     """All drivers; each is made when it is first used. `smtp_server` takes mails, if there is one.
 
     Services that listen do so at `hosts`, with the certificate that `tls` brings. `outside` are
-    hosts outside that are really somewhere else, by their names.
+    hosts outside that are really somewhere else, by their names. `folder` is for what drivers and
+    services keep on this machine and can make again: it may be removed while the cloud is off.
     """
 
     def __init__(
@@ -32,7 +34,9 @@ class Machine:
         hosts: Sequence[str] = ("127.0.0.1",),
         tls: Callable[[], ssl.SSLContext] = _no_tls,
         outside: Mapping[str, str] | None = None,
+        folder: Path = Path("/nonexistent"),
     ) -> None:
+        self.folder = folder
         self._outside = outside
         self._smtp_server = smtp_server
         self._hosts = hosts
