@@ -35,6 +35,8 @@ _log = logging.getLogger("doppio.gateway")
 # DynamoDB's BatchWriteItem takes 16 MB, the most of all operations whose body is not a stream;
 # in JSON, binary values grow by a third.
 BODY_BYTES_MAX = 32 * 1024 * 1024
+# Lambda takes packages of 50 MB within a request.
+LARGE_BODY_BYTES_MAX = {"lambda": 70_167_211}
 
 
 class RequestTooLarge(AwsError):
@@ -42,7 +44,6 @@ class RequestTooLarge(AwsError):
 
     code = "RequestEntityTooLarge"
     status = 413
-    text = f"The request body is larger than {BODY_BYTES_MAX} bytes."
 
 
 class Cloud(Kernel, Protocol):
@@ -284,7 +285,8 @@ class Gateway:
         operation = target.operation
         streaming = operation.streaming_input is not None
         if not streaming and request.body.whole is None:
-            request.body = await gathered(request.body)
+            most = LARGE_BODY_BYTES_MAX.get(target.service, BODY_BYTES_MAX)
+            request.body = await gathered(request.body, most)
         line.service, line.operation = target.service, operation.name
         caller, request.body = await authenticate(
             request,
@@ -372,15 +374,15 @@ def guess(request: Request) -> tuple[str, str]:
     return "s3", "rest-xml"
 
 
-async def gathered(body: ByteStream) -> Whole:
+async def gathered(body: ByteStream, most: int = BODY_BYTES_MAX) -> Whole:
     """A body in memory. Raises RequestTooLarge before it would be too much."""
-    if body.length is not None and body.length > BODY_BYTES_MAX:
-        raise RequestTooLarge
+    if body.length is not None and body.length > most:
+        raise RequestTooLarge(f"The request body is larger than {most} bytes.")
     parts: list[bytes] = []
     size = 0
     async for chunk in body:
         size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise RequestTooLarge
+        if size > most:
+            raise RequestTooLarge(f"The request body is larger than {most} bytes.")
         parts.append(bytes(chunk))
     return Whole(b"".join(parts))

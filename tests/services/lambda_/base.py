@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 from tests.services.world import World
@@ -56,3 +58,18 @@ async def make_function(world: World, name: str = "f", /, **more: Any) -> dict[s
 async def _has_role(world: World) -> bool:
     roles = await world.call("iam", "list_roles")
     return any(role["RoleName"] == "runner" for role in roles["Roles"])
+
+
+def packages(world: World) -> list[str]:
+    """The packages that lie among the blobs."""
+    return [one for one in world.cloud.blobs.ids() if one.startswith("lambda_")]
+
+
+async def until(world: World, true: Callable[[], bool]) -> None:
+    """Let background work that waits for a thread finish; it fails after ten seconds."""
+    for _ in range(1_000):
+        if true():
+            return
+        await world.settle()
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come about")

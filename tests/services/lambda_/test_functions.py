@@ -7,7 +7,7 @@ import hashlib
 
 from doppio.services.lambda_.service import SERVICE
 from doppio.wire import model
-from tests.services.lambda_.base import ROLE, make_function, zipped
+from tests.services.lambda_.base import ROLE, make_function, packages, until, zipped
 from tests.services.world import World, refused, told
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
@@ -54,6 +54,6 @@ async def test_a_function_is_deleted_with_its_package(world: World) -> None:
         "ResourceNotFoundException",
         f"Function not found: {ARN}",
     )
-    assert len([one for one in world.cloud.blobs.ids() if one.startswith("lambda_")]) == 1
+    assert len(packages(world)) == 1
     await world.advance(hours=2)
-    assert [one for one in world.cloud.blobs.ids() if one.startswith("lambda_")] == []
+    await until(world, lambda: packages(world) == [])

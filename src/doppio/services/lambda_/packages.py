@@ -15,9 +15,11 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
@@ -25,8 +27,17 @@ from doppio.services.lambda_ import limits
 from doppio.services.lambda_.errors import InvalidParameterValue
 from doppio.services.lambda_.records import USED, Package
 
+T = TypeVar("T")
+
 FORGET = "lambda.forget_package"
 _COPY_BYTES = 256 * 1024
+_LINK_BYTES_MAX = 4_096
+_NO_ZIP = "Could not unzip uploaded file. Please check your file, then try to upload again."
+# What a file raises that is no zip file, or one of a kind that cannot be read; an entry that is
+# there twice, or lies below a file, cannot be written.
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 class Code(NamedTuple):
@@ -57,6 +68,9 @@ async def keep(ctx: Context, content: bytes) -> Code:
         await tx.schedule(ctx.now + limits.UNUSED_FOR, FORGET, package.id)
 
     await ctx.transact(announce)
+    # What cannot be unpacked is refused now, and what can lies ready.
+    folder: Path = ctx.machine.folder / "code" / package.id
+    await _in_thread(unpack, content, folder, ctx.new_id("hex16"))
     writer = ctx.blobs.writer(package.id)
     try:
         await asyncio.get_running_loop().run_in_executor(None, writer.write, content)
@@ -69,9 +83,12 @@ async def keep(ctx: Context, content: bytes) -> Code:
 
 async def examine(content: bytes) -> Code:
     """What would be kept of a zip file. Raises InvalidParameterValueException."""
-    loop = asyncio.get_running_loop()
+    return await _in_thread(_examined, content)
+
+
+async def _in_thread(work: Callable[..., T], *given: Any) -> T:
     try:
-        return await loop.run_in_executor(None, _examined, content)
+        return await asyncio.get_running_loop().run_in_executor(None, partial(work, *given))
     except BadZip as error:
         raise InvalidParameterValue(str(error)) from error
 
@@ -114,7 +131,10 @@ def unpack(content: bytes, folder: Path, unique: str) -> None:
     try:
         with _opened(content) as archive:
             for entry in _checked(archive):
-                _extract(archive, entry, rough)
+                try:
+                    _extract(archive, entry, rough)
+                except _UNREADABLE as error:
+                    raise BadZip(_NO_ZIP) from error
         try:
             rough.rename(folder)
         except OSError:
@@ -128,10 +148,8 @@ def unpack(content: bytes, folder: Path, unique: str) -> None:
 def _opened(content: bytes) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(io.BytesIO(content))
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        raise BadZip(
-            "Could not unzip uploaded file. Please check your file, then try to upload again."
-        ) from error
+    except _UNREADABLE as error:
+        raise BadZip(_NO_ZIP) from error
 
 
 def _checked(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -145,46 +163,49 @@ def _checked(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     for entry in entries:
         path = PurePosixPath(entry.filename)
         if path.is_absolute() or ".." in path.parts or "\0" in entry.filename:
-            raise BadZip(
-                "Could not unzip uploaded file. Please check your file, then try to upload again."
-            )
+            raise BadZip(_NO_ZIP)
+        if _is_link(entry):
+            to = PurePosixPath(_link(archive, entry))
+            if to.is_absolute() or os.path.normpath(path.parent / to).startswith(".."):
+                raise BadZip(_NO_ZIP)
     return entries
 
 
-def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, root: Path) -> None:
-    """One entry. What it says of its size is held to, and a link is not followed, but kept a file.
+def _is_link(entry: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(entry.external_attr >> 16)
 
-    A symbolic link in a package may point within it alone.
-    """
+
+def _link(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
+    """Where a link leads: it is a file whose content says it."""
+    if entry.file_size > _LINK_BYTES_MAX:
+        raise BadZip(_NO_ZIP)
+    try:
+        return archive.read(entry).decode()
+    except _UNREADABLE as error:
+        raise BadZip(_NO_ZIP) from error
+
+
+def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, root: Path) -> None:
+    """One entry; what it says of its size is held to."""
     target = root / entry.filename
     if entry.is_dir():
         target.mkdir(parents=True, exist_ok=True, mode=0o755)
         return
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    mode = entry.external_attr >> 16
-    if stat.S_ISLNK(mode):
-        _link(archive.read(entry).decode(errors="replace"), target, root)
+    if not target.parent.resolve().is_relative_to(root.resolve()):
+        # Through a link of its own that a later one has turned.
+        raise BadZip(_NO_ZIP)
+    if _is_link(entry):
+        target.symlink_to(_link(archive, entry))
         return
     left = entry.file_size
-    try:
-        with archive.open(entry) as source, target.open("xb") as file:
-            while chunk := source.read(_COPY_BYTES):
-                left -= len(chunk)
-                if left < 0:
-                    raise BadZip("Could not unzip uploaded file.")
-                file.write(chunk)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BadZip(
-            "Could not unzip uploaded file. Please check your file, then try to upload again."
-        ) from error
-    target.chmod(0o755 if mode & 0o111 else 0o644)
-
-
-def _link(to: str, target: Path, root: Path) -> None:
-    where = os.path.normpath(target.parent.relative_to(root) / to)
-    if to.startswith("/") or where == ".." or where.startswith("../"):
-        raise BadZip("Could not unzip uploaded file: a link leads out of it.")
-    target.symlink_to(to)
+    with archive.open(entry) as source, target.open("xb") as file:
+        while chunk := source.read(_COPY_BYTES):
+            left -= len(chunk)
+            if left < 0:
+                raise BadZip(_NO_ZIP)
+            file.write(chunk)
+    target.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
 
 
 async def released(tx: Tx, package: str) -> None:

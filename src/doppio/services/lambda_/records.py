@@ -8,6 +8,7 @@ import msgspec
 
 from doppio.kernel.records import Index, record
 
+# The qualifier of the version that can be changed.
 LATEST = "$LATEST"
 
 
@@ -51,8 +52,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Function(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A function. `id` tells it from another that has had its name.
 
-    `published` is the revision of `$LATEST` from which `newest`, the last version, was made: what has not changed
-    since is not published twice. `reserved` is its reserved concurrency.
+    `newest` is the number of the last version, also when that is deleted; `reserved` its reserved
+    concurrency.
     """
 
     account: str
@@ -129,10 +130,22 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     region: str
     function: str
     name: str
+    partition: str
     number: int
     revision: str
     description: str = ""
     weights: dict[str, float] = {}
+
+    @property
+    def arn(self) -> str:
+        """Its ARN: the function's, and its name as the qualifier."""
+        where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
+        return f"{where}:function:{self.function}:{self.name}"
+
+    @property
+    def version(self) -> str:
+        """The qualifier of its version."""
+        return str(self.number) if self.number else LATEST
 
 
 @record("lambda.package", key=("id",))
@@ -161,3 +174,14 @@ class EventInvoke(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     age_seconds: int | None = None
     on_success: str | None = None
     on_failure: str | None = None
+
+
+@record("lambda.holdings", key=("account", "region"))
+class Holdings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an account has in a Region: bytes of code, functions, and executions that are reserved."""
+
+    account: str
+    region: str
+    code_bytes: int = 0
+    functions: int = 0
+    reserved: int = 0

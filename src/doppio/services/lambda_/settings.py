@@ -40,6 +40,11 @@ _ABSENT = (
     "KMSKeyArn",
 )  # fmt: skip
 
+_OF_STATE = (
+    "State", "StateReason", "StateReasonCode", "LastUpdateStatus", "LastUpdateStatusReason",
+    "LastUpdateStatusReasonCode",
+)  # fmt: skip
+
 
 def configured(old: Config, req: Mapping[str, Any]) -> Config:
     """A configuration with what a request says of it; what is not given stays."""
@@ -220,6 +225,14 @@ def shown(
         "LastUpdateStatusReasonCode": version.update_code,
     }
     return told | _said(reasons)
+
+
+def listed(version: Version, *, qualified: bool = True) -> dict[str, Any]:
+    """A version as lists show it: without its state."""
+    told = shown(version, qualified=qualified)
+    for member in _OF_STATE:
+        told.pop(member, None)
+    return told
 
 
 def _said(members: Mapping[str, Any]) -> dict[str, Any]:
