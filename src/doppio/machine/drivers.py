@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ssl
 
+    from doppio.machine.environments import Environments
     from doppio.machine.http_client import HttpClient
     from doppio.machine.smtp_client import SmtpClient
     from doppio.machine.tcp_server import TcpServer
@@ -66,10 +67,19 @@ class Machine:
 
         return TcpServer(self._hosts, self._tls)
 
+    @cached_property
+    def environments(self) -> Environments:
+        """Processes that run other people's code."""
+        from doppio.machine.environments import Environments
+
+        return Environments(self.folder / "environments")
+
     async def quiet(self) -> None:
-        """Let no service listen any more."""
+        """Let no service listen any more, and no code of others run."""
         if "tcp" in self.__dict__:
             await self.tcp.quiet_all("")
+        if "environments" in self.__dict__:
+            await self.environments.close()
 
     def close(self) -> None:
         """Let go of what was used."""

@@ -77,3 +77,23 @@ class Validation(AwsError):
     """A number beyond what a function may have."""
 
     code = "ValidationException"
+
+
+class InvalidRuntime(AwsError):
+    """A runtime that does not run here."""
+
+    code = "InvalidRuntimeException"
+    status = 502
+
+
+class ServiceException(AwsError):
+    """What is the machine's fault."""
+
+    code = "ServiceException"
+    status = 500
+
+
+class InvalidRequestContent(AwsError):
+    """An event that is no JSON."""
+
+    code = "InvalidRequestContentException"

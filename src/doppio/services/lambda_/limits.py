@@ -37,3 +37,29 @@ POLICY_BYTES_MAX = 20_480
 UNUSED_FOR = timedelta(hours=1)
 # Ours: files in a package, so that what unpacks it is bounded.
 FILES_MAX = 100_000
+
+EVENT_BYTES_MAX = 6 * 1024 * 1024
+ASYNC_EVENT_BYTES_MAX = 1024 * 1024
+RESPONSE_BYTES_MAX = 6 * 1024 * 1024 + 100
+INIT_SECONDS = 10
+LOG_TAIL_BYTES = 4_096
+LOG_LINE_BYTES_MAX = 262_118
+# Of a call of PutLogEvents.
+LOG_BATCH_BYTES = 1_048_576
+LOG_BATCH_EVENTS = 10_000
+LOG_OVERHEAD_BYTES = 26
+# Ours: an environment that nobody has used for so long, of host time, goes.
+IDLE_SECONDS = 300.0
+# Ours: a session that ends so soon after an invocation is not given to it.
+SESSION_REST = timedelta(minutes=1)
+
+RETRIES_DEFAULT = 2
+EVENT_AGE_DEFAULT = timedelta(hours=6)
+# "Lambda waits one minute before the first retry, and two minutes before the second."
+RETRY_PAUSES = (timedelta(minutes=1), timedelta(minutes=2))
+# "The retry interval increases exponentially from 1 second after the first attempt to 5 minutes."
+THROTTLE_PAUSE_FIRST = timedelta(seconds=1)
+THROTTLE_PAUSE_MAX = timedelta(minutes=5)
+# Ours: so many asynchronous events run at a time; the others wait.
+ASYNC_AT_ONCE_MAX = 500
+DEAD_LETTER_MESSAGE_CHARS = 1_024

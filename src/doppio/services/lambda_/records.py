@@ -185,3 +185,25 @@ class Holdings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code_bytes: int = 0
     functions: int = 0
     reserved: int = 0
+
+
+@record("lambda.queued", key=("id",))
+class Queued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An asynchronous event that was accepted and is not over; `id` is its request's.
+
+    `account` is the function's; `arn` is what was called, with its qualifier. `attempts` are the
+    invocations that failed, `throttles` those that could not begin.
+    """
+
+    id: str
+    account: str
+    region: str
+    function: str
+    arn: str
+    qualifier: str | None
+    payload: bytes
+    received_at: datetime
+    due_at: datetime
+    client_context: str = ""
+    attempts: int = 0
+    throttles: int = 0
