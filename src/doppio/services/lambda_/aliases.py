@@ -16,6 +16,7 @@ from doppio.services.lambda_.errors import (
 )
 from doppio.services.lambda_.names import Named, alias_of, function_of, named, version_of
 from doppio.services.lambda_.pages import page
+from doppio.services.lambda_.policies import forget_policies
 from doppio.services.lambda_.records import Alias, EventInvoke
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Aliases:
             await function_of(tx, which)
             alias = await alias_of(tx, which, req["Name"])
             if alias is not None:
-                await forget(tx, alias)
+                await _forget(tx, alias)
+                await forget_policies(tx, which._replace(qualifier=alias.name))
 
     async def list_aliases(self, ctx: Context, req: w.ListAliasesRequest) -> w.ListAliasesResponse:
         """A function's aliases, or those of one version."""
@@ -93,7 +95,7 @@ async def existing(reader: Any, which: Named, name: str) -> Alias:
     return alias
 
 
-async def forget(tx: Tx, alias: Alias) -> None:
+async def _forget(tx: Tx, alias: Alias) -> None:
     """Remove an alias, and what hangs on it."""
     tx.delete(alias)
     place = (alias.account, alias.region, alias.function, alias.name)

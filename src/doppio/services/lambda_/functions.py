@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel import tags
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.lambda_ import limits
@@ -17,9 +15,11 @@ from doppio.services.lambda_.holdings import hold
 from doppio.services.lambda_.names import Named, function_of, named, number_of, version_of
 from doppio.services.lambda_.packages import released
 from doppio.services.lambda_.pages import page
+from doppio.services.lambda_.policies import forget_policies
 from doppio.services.lambda_.records import Alias, Config, EventInvoke, Function, Version
 from doppio.services.lambda_.roles import check_role
 from doppio.services.lambda_.settings import configured, listed, shown
+from doppio.services.lambda_.tagging import merged
 from doppio.services.lambda_.versions import published, settles
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Functions:
         if which.qualifier is not None or which.account != ctx.account:
             raise InvalidParameterValue(f"Invalid function name: {req['FunctionName']}")
         config = configured(Config(role=req["Role"]), req)
-        given = _merged({}, req.get("Tags") or {})
+        given = merged({}, req.get("Tags") or {})
         await check_role(ctx, config, which.arn)
         # Before anything is kept: it is the answer in most cases where this is asked twice.
         await _check_free(ctx.read(), which)
@@ -119,6 +119,7 @@ class Functions:
                 await _delete_version(tx, function, which.qualifier)
             else:
                 await _delete(tx, function)
+            await forget_policies(tx, which)
         return {"StatusCode": 204}
 
 
@@ -163,6 +164,9 @@ async def _delete_version(tx: Tx, function: Function, qualifier: str) -> None:
             f"[{', '.join(using)}]"
         )
     await _remove(tx, version)
+    row = await tx.get(EventInvoke, *place, qualifier)
+    if row is not None:
+        tx.delete(row)
 
 
 async def _delete(tx: Tx, function: Function) -> None:
@@ -182,10 +186,3 @@ async def _remove(tx: Tx, version: Version) -> None:
     tx.delete(version)
     await released(tx, version.package)
     await hold(tx, version.account, version.region, code_bytes=-version.config.code_bytes)
-
-
-def _merged(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    try:
-        return tags.merged(old, new)
-    except tags.BadTags as error:
-        raise InvalidParameterValue(str(error)) from error

@@ -42,6 +42,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if operation in _OF_ACCOUNTS:
         return (Need(action),)
     keys = _keys(req)
+    if "Resource" in req:
+        return (Need(action, req["Resource"], keys, beyond=_TAGS),)
     which = named(ctx, req)
     arn = which.qualified if operation in _QUALIFIED else which.arn
     found = [Need(action, arn, keys, beyond=_TAGS)]
@@ -66,6 +68,10 @@ def _keys(req: Mapping[str, Any]) -> dict[str, Any]:
         keys[f"aws:requesttag/{key.lower()}"] = value
     if given or req.get("TagKeys"):
         keys["aws:tagkeys"] = [*given, *req.get("TagKeys", ())]
+    if req.get("Principal"):
+        keys["lambda:principal"] = req["Principal"]
+    if req.get("FunctionUrlAuthType"):
+        keys["lambda:functionurlauthtype"] = req["FunctionUrlAuthType"]
     if req.get("Layers"):
         keys["lambda:layer"] = list(req["Layers"])
     return keys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -207,3 +208,15 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_context: str = ""
     attempts: int = 0
     throttles: int = 0
+
+
+@record("lambda.policy", key=("account", "region", "function", "qualifier"))
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The resource policy of a function, or of a version or alias; `qualifier` is empty or theirs."""
+
+    account: str
+    region: str
+    function: str
+    qualifier: str
+    revision: str
+    statements: tuple[dict[str, Any], ...]
