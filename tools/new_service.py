@@ -5,10 +5,10 @@ What it writes passes `make check` as it is, and has no operation yet: the door 
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
+from doppio.catalog import package_name
 from doppio.wire import model
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +79,7 @@ def write(name: str, root: Path = ROOT) -> list[Path]:
         title = model.load(name).name
     except KeyError as error:
         raise ValueError(f"botocore has no service model named {name!r}") from error
-    package = re.sub(r"\W", "_", name)
+    package = package_name(name)
     folder = root / "src" / "doppio" / "services" / package
     if folder.exists():
         raise ValueError(f"{folder} exists already")

@@ -92,15 +92,16 @@ class Cloud:
         self.throttles = settings.realistic_throughput
         self.clock = Clock(settings.host_clock)
         self.wakers = Wakers()
+        self._throw_away: str | None = None
+        self.data = settings.data or self._temporary()
         self.machine = Machine(
             settings.smtp_server,
             hosts=settings.hosts,
             tls=self.server_tls,
             outside=settings.outside,
+            folder=self.data / "machine",
         )
         self.endpoint = f"http://localhost:{settings.port}"
-        self._throw_away: str | None = None
-        self.data = settings.data or self._temporary()
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._started = False
         self._runners: list[ControllerRunner] = []

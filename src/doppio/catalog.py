@@ -8,7 +8,9 @@ left something in the store: then it may have work to do.
 from __future__ import annotations
 
 import importlib
+import keyword
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import doppio.services as home
@@ -63,6 +65,12 @@ class Catalog(Mapping[str, Service]):
 def model_name(package: str) -> str:
     """The model that a package serves: `lambda_` is `lambda`, `cognito_idp` is `cognito-idp`."""
     return package.rstrip("_").replace("_", "-")
+
+
+def package_name(model: str) -> str:
+    """The package that serves a model: a word of Python's gets an underscore behind it."""
+    package = re.sub(r"\W", "_", model)
+    return f"{package}_" if keyword.iskeyword(package) else package
 
 
 def service_of(module: str) -> str | None:

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.lambda_.base import zipped
+
 from .conftest import Account
 from .terraform_courier import COURIER
 from .terraform_credentials import CREDENTIALS
 from .terraform_dax import DAX
 from .terraform_events import EVENTS
 from .terraform_keys import KEYS
+from .terraform_lambda import FUNCTIONS
 from .terraform_replicas import REPLICAS
 from .terraform_s3 import S3
 from .terraform_trust import TRUST
@@ -401,6 +404,7 @@ SLOW_STACKS = {
     "news": NEWS,
     "s3": S3,
     "dax": DAX,
+    "lambda": FUNCTIONS,
     "replicas": REPLICAS,
     "watch": WATCH,
     "trust": TRUST,
@@ -423,6 +427,7 @@ def test_a_stack_is_applied_needs_nothing_more_and_is_destroyed(
 ) -> None:
     (tmp_path / "settings.tf").write_text(SETTINGS)
     (tmp_path / "stack.tf").write_text(stack.replace("ACCOUNT", account.number))
+    (tmp_path / "code.zip").write_bytes(zipped())
     (tmp_path / "cli.tfrc").write_text(
         f'provider_installation {{\n  filesystem_mirror {{ path = "{MIRROR}" }}\n}}\n'
     )

@@ -48,7 +48,7 @@ async def test_an_operation_that_is_not_there_yet_is_said_to_be(front: Front) ->
     assert "autoscaling:DescribeTags" in text
     status, _, body = await front.s3("GET", "/bucket?metadataTable")
     assert (status, b"<Code>NotImplemented</Code>" in body) == (501, True)
-    answer = await front.ask(front.signed("lambda", "GET", "/2015-03-31/functions"))
+    answer = await front.ask(front.signed("eks", "GET", "/clusters"))
     assert answer.status == 501
     headers = dict(answer.headers)
     assert headers["x-amzn-errortype"] == "NotImplemented"

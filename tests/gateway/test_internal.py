@@ -34,7 +34,7 @@ async def test_health_names_what_runs(front: Front) -> None:
 async def test_tools_that_look_for_localstack_find_what_they_need(front: Front) -> None:
     status, health = await ask(front, "/_localstack/health")
     assert (status, health["services"]["sqs"]) == (200, "running")
-    assert "lambda" not in health["services"]
+    assert "codebuild" not in health["services"]
     assert (await ask(front, "/_localstack/info"))[0] == 200
     status, init = await ask(front, "/_localstack/init")
     assert (status, init["completed"]["READY"], init["scripts"]) == (200, True, [])

@@ -34,6 +34,11 @@ def test_a_new_service_is_a_service(tmp_path: Path) -> None:
     assert vars(scope["SERVICE"])["operations"] == {}
 
 
+def test_a_word_of_python_s_becomes_a_package_that_can_be_imported(tmp_path: Path) -> None:
+    written = new_service.write("lambda", tmp_path)
+    assert {path.parent.name for path in written} == {"lambda_"}
+
+
 def test_a_service_that_aws_does_not_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no service model"):
         new_service.write("espresso", tmp_path)

@@ -37,6 +37,8 @@ _log = logging.getLogger("doppio.gateway")
 BODY_BYTES_MAX = 32 * 1024 * 1024
 # What lies below these is asked for without a service's protocol.
 _OTHER_PATHS = ("/_doppio/", "/_localstack/", "/_aws/", catalogs.PREFIX)
+# Lambda takes packages of 50 MB within a request.
+LARGE_BODY_BYTES_MAX = {"lambda": 70_167_211}
 
 
 class RequestTooLarge(AwsError):
@@ -44,7 +46,6 @@ class RequestTooLarge(AwsError):
 
     code = "RequestEntityTooLarge"
     status = 413
-    text = f"The request body is larger than {BODY_BYTES_MAX} bytes."
 
 
 class Cloud(Kernel, Protocol):
@@ -306,7 +307,8 @@ class Gateway:
         operation = target.operation
         streaming = operation.streaming_input is not None
         if not streaming and request.body.whole is None:
-            request.body = await gathered(request.body)
+            most = LARGE_BODY_BYTES_MAX.get(target.service, BODY_BYTES_MAX)
+            request.body = await gathered(request.body, most)
         line.service, line.operation = target.service, operation.name
         region = target.region or "us-east-1"
         partition = partition_of(region)
@@ -396,15 +398,15 @@ def guess(request: Request) -> tuple[str, str]:
     return "s3", "rest-xml"
 
 
-async def gathered(body: ByteStream) -> Whole:
+async def gathered(body: ByteStream, most: int = BODY_BYTES_MAX) -> Whole:
     """A body in memory. Raises RequestTooLarge before it would be too much."""
-    if body.length is not None and body.length > BODY_BYTES_MAX:
-        raise RequestTooLarge
+    if body.length is not None and body.length > most:
+        raise RequestTooLarge(f"The request body is larger than {most} bytes.")
     parts: list[bytes] = []
     size = 0
     async for chunk in body:
         size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise RequestTooLarge
+        if size > most:
+            raise RequestTooLarge(f"The request body is larger than {most} bytes.")
         parts.append(bytes(chunk))
     return Whole(b"".join(parts))

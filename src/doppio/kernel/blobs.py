@@ -21,6 +21,8 @@ from doppio.wire.http import FileRange
 
 # Where a place says whose it is: under no name that a blob can have.
 MARK = "cloud/id"
+# Who keeps blobs beside S3 has this in their ids, behind its own name, and sweeps them itself.
+OTHERS = "_"
 _ID = re.compile(r"[A-Za-z0-9_-]{4,80}")
 
 

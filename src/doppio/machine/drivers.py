@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
 
+    from doppio.machine.environments import Environments
     from doppio.machine.http_client import HttpClient
     from doppio.machine.smtp_client import SmtpClient
     from doppio.machine.tcp_server import TcpServer
@@ -22,7 +24,8 @@ class Machine:
     """All drivers; each is made when it is first used. `smtp_server` takes mails, if there is one.
 
     Services that listen do so at `hosts`, with the certificate that `tls` brings. `outside` are
-    hosts outside that are really somewhere else, by their names.
+    hosts outside that are really somewhere else, by their names. `folder` is for what drivers and
+    services keep on this machine and can make again: it may be removed while the cloud is off.
     """
 
     def __init__(
@@ -32,7 +35,9 @@ class Machine:
         hosts: Sequence[str] = ("127.0.0.1",),
         tls: Callable[[], ssl.SSLContext] = _no_tls,
         outside: Mapping[str, str] | None = None,
+        folder: Path = Path("/nonexistent"),
     ) -> None:
+        self.folder = folder
         self._outside = outside
         self._smtp_server = smtp_server
         self._hosts = hosts
@@ -62,10 +67,19 @@ class Machine:
 
         return TcpServer(self._hosts, self._tls)
 
+    @cached_property
+    def environments(self) -> Environments:
+        """Processes that run other people's code."""
+        from doppio.machine.environments import Environments
+
+        return Environments(self.folder / "environments")
+
     async def quiet(self) -> None:
-        """Let no service listen any more."""
+        """Let no service listen any more, and no code of others run."""
         if "tcp" in self.__dict__:
             await self.tcp.quiet_all("")
+        if "environments" in self.__dict__:
+            await self.environments.close()
 
     def close(self) -> None:
         """Let go of what was used."""

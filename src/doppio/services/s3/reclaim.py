@@ -14,7 +14,7 @@ from itertools import islice
 
 import msgspec
 
-from doppio.kernel.blobs import BlobStore
+from doppio.kernel.blobs import OTHERS, BlobStore
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.kernel.records import table_of
@@ -155,7 +155,7 @@ class Reclaimer:
             orphans = [
                 blob
                 for blob, row in zip(step, rows, strict=True)
-                if row is None and not self._bodies.is_written(blob)
+                if row is None and OTHERS not in blob and not self._bodies.is_written(blob)
             ]
             await loop.run_in_executor(None, _unlink_older, ctx.blobs, orphans, oldest)
         async with ctx.write() as tx:

@@ -1,0 +1,77 @@
+"""Which permissions an operation of Lambda takes.
+
+Source: "Actions, resources, and condition keys for AWS Lambda".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from doppio.kernel.context import Context, Reader
+from doppio.kernel.service import Need
+from doppio.kernel.tags import ResourceTags
+from doppio.services.lambda_.names import named
+from doppio.services.lambda_.records import Function
+
+_OF_ACCOUNTS = frozenset({"ListFunctions", "GetAccountSettings"})
+# Those for which a function with a qualifier is another resource than without.
+_QUALIFIED = frozenset({
+    "Invoke", "InvokeAsync", "InvokeWithResponseStream",
+})  # fmt: skip
+_ACTIONS = {
+    "Invoke": "lambda:InvokeFunction",
+    "InvokeWithResponseStream": "lambda:InvokeFunction",
+    "InvokeAsync": "lambda:InvokeAsync",
+}
+
+
+async def _tags(reader: Reader, arn: str) -> Mapping[str, str] | None:
+    _, _, _, region, account, _, name, *_ = arn.split(":")
+    function = await reader.get(Function, account, region, name)
+    return None if function is None else function.tags
+
+
+# A function's tags are read where a policy asks for one.
+_TAGS = ResourceTags(_tags)
+
+
+def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
+    """Each operation's own action, on what it names."""
+    action = _ACTIONS.get(operation, f"lambda:{operation}")
+    if operation in _OF_ACCOUNTS:
+        return (Need(action),)
+    keys = _keys(req)
+    if "Resource" in req:
+        return (Need(action, req["Resource"], keys, beyond=_TAGS),)
+    which = named(ctx, req)
+    arn = which.qualified if operation in _QUALIFIED else which.arn
+    found = [Need(action, arn, keys, beyond=_TAGS)]
+    if operation == "CreateFunction" and req.get("Tags"):
+        found.append(Need("lambda:TagResource", arn, keys))
+    role = req.get("Role", "")
+    # One of another account is never passed (`roles.check_role`), whatever policies say.
+    if f":{ctx.account}:" in role:
+        given = {
+            "iam:passedtoservice": "lambda.amazonaws.com",
+            "iam:associatedresourcearn": which.arn,
+        }
+        found.append(Need("iam:PassRole", role, given))
+    return found
+
+
+def _keys(req: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition keys that follow from a request alone."""
+    keys: dict[str, Any] = {}
+    given = req.get("Tags") or {}
+    for key, value in given.items():
+        keys[f"aws:requesttag/{key.lower()}"] = value
+    if given or req.get("TagKeys"):
+        keys["aws:tagkeys"] = [*given, *req.get("TagKeys", ())]
+    if req.get("Principal"):
+        keys["lambda:principal"] = req["Principal"]
+    if req.get("FunctionUrlAuthType"):
+        keys["lambda:functionurlauthtype"] = req["FunctionUrlAuthType"]
+    if req.get("Layers"):
+        keys["lambda:layer"] = list(req["Layers"])
+    return keys

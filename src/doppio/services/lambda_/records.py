@@ -1,0 +1,222 @@
+"""What Lambda stores: functions, their versions and aliases, and the packages of their code."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from doppio.kernel.records import Index, record
+
+# The qualifier of the version that can be changed.
+LATEST = "$LATEST"
+
+
+class Logging(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a function logs, and how."""
+
+    format: str = "Text"
+    group: str | None = None
+    application_level: str | None = None
+    system_level: str | None = None
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is configured of a version: what makes two versions alike or not.
+
+    `sealed` is the environment where a customer's key protects it; `variables` is empty then.
+    """
+
+    role: str
+    runtime: str | None = None
+    handler: str | None = None
+    description: str = ""
+    timeout_seconds: int = 3
+    memory_mb: int = 128
+    ephemeral_mb: int = 512
+    variables: dict[str, str] = {}
+    sealed: bytes | None = None
+    kms_key: str | None = None
+    layers: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ("x86_64",)
+    package_type: str = "Zip"
+    logging: Logging = Logging()
+    dead_letter: str | None = None
+    tracing: str = "PassThrough"
+    package: str = ""
+    sha256: str = ""
+    code_bytes: int = 0
+
+
+@record("lambda.function", key=("account", "region", "name"))
+class Function(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A function. `id` tells it from another that has had its name.
+
+    `newest` is the number of the last version, also when that is deleted; `reserved` its reserved
+    concurrency.
+    """
+
+    account: str
+    region: str
+    name: str
+    partition: str
+    id: str
+    created_at: datetime
+    tags: dict[str, str] = {}
+    newest: int = 0
+    reserved: int | None = None
+    recursion: str = "Terminate"
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, without a qualifier."""
+        where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
+        return f"{where}:function:{self.name}"
+
+
+USED: Index[Version] = Index("used", ("package",))
+
+
+@record("lambda.version", key=("account", "region", "function", "number"), indexes=(USED,))
+class Version(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A version: number 0 is `$LATEST`, which changes; the others were published, and do not.
+
+    `revision` changes whenever anything of it does.
+    """
+
+    account: str
+    region: str
+    function: str
+    number: int
+    partition: str
+    config: Config
+    modified_at: datetime
+    revision: str
+    state: str = "Pending"
+    state_reason: str | None = None
+    state_code: str | None = None
+    update: str = "Successful"
+    update_reason: str | None = None
+    update_code: str | None = None
+    update_runtime_on: str = "Auto"
+
+    @property
+    def package(self) -> str:
+        """The package of its code, for the index of what is in use."""
+        return self.config.package
+
+    @property
+    def name(self) -> str:
+        """Its qualifier."""
+        return str(self.number) if self.number else LATEST
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, with the qualifier."""
+        return f"{self.function_arn}:{self.name}"
+
+    @property
+    def function_arn(self) -> str:
+        """Its function's ARN."""
+        where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
+        return f"{where}:function:{self.function}"
+
+
+@record("lambda.alias", key=("account", "region", "function", "name"))
+class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A name for a version; `weights` are what others get of its calls, by number."""
+
+    account: str
+    region: str
+    function: str
+    name: str
+    partition: str
+    number: int
+    revision: str
+    description: str = ""
+    weights: dict[str, float] = {}
+
+    @property
+    def arn(self) -> str:
+        """Its ARN: the function's, and its name as the qualifier."""
+        where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
+        return f"{where}:function:{self.function}:{self.name}"
+
+    @property
+    def version(self) -> str:
+        """The qualifier of its version."""
+        return str(self.number) if self.number else LATEST
+
+
+@record("lambda.package", key=("id",))
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """A zip file of code, as it was given; `id` is its blob's. It is there before its bytes are."""
+
+    id: str
+    account: str
+    region: str
+    written_at: datetime
+
+
+@record("lambda.event_invoke", key=("account", "region", "function", "qualifier"))
+class EventInvoke(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How asynchronous calls of a function, version or alias are retried, and who hears of them.
+
+    `qualifier` is `$LATEST`, a number or an alias.
+    """
+
+    account: str
+    region: str
+    function: str
+    qualifier: str
+    modified_at: datetime
+    retries: int | None = None
+    age_seconds: int | None = None
+    on_success: str | None = None
+    on_failure: str | None = None
+
+
+@record("lambda.holdings", key=("account", "region"))
+class Holdings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an account has in a Region: bytes of code, functions, and executions that are reserved."""
+
+    account: str
+    region: str
+    code_bytes: int = 0
+    functions: int = 0
+    reserved: int = 0
+
+
+@record("lambda.queued", key=("id",))
+class Queued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An asynchronous event that was accepted and is not over; `id` is its request's.
+
+    `account` is the function's; `arn` is what was called, with its qualifier. `attempts` are the
+    invocations that failed, `throttles` those that could not begin.
+    """
+
+    id: str
+    account: str
+    region: str
+    function: str
+    arn: str
+    qualifier: str | None
+    payload: bytes
+    received_at: datetime
+    due_at: datetime
+    client_context: str = ""
+    attempts: int = 0
+    throttles: int = 0
+
+
+@record("lambda.policy", key=("account", "region", "function", "qualifier"))
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The resource policy of a function, or of a version or alias; `qualifier` is empty or theirs."""
+
+    account: str
+    region: str
+    function: str
+    qualifier: str
+    revision: str
+    statements: tuple[dict[str, Any], ...]

@@ -1,0 +1,33 @@
+"""Lambda: the table of contents."""
+
+from __future__ import annotations
+
+from doppio.kernel.service import Service
+from doppio.services.lambda_.aliases import Aliases
+from doppio.services.lambda_.calls import Calls
+from doppio.services.lambda_.code import PAGE, code_page
+from doppio.services.lambda_.concurrency import Concurrency
+from doppio.services.lambda_.event_invokes import EventInvokes
+from doppio.services.lambda_.functions import Functions, settle
+from doppio.services.lambda_.holdings import Account
+from doppio.services.lambda_.packages import FORGET, forget
+from doppio.services.lambda_.permissions import needs
+from doppio.services.lambda_.policies import Policies
+from doppio.services.lambda_.queue import Runner
+from doppio.services.lambda_.signing import Signing
+from doppio.services.lambda_.tagging import Tagging
+from doppio.services.lambda_.updates import Updates
+from doppio.services.lambda_.versions import SETTLE, Versions
+
+SERVICE = Service(
+    "lambda",
+    groups=[
+        Functions(), Updates(), Versions(), Aliases(), Account(), Policies(), Tagging(),
+        Concurrency(), EventInvokes(), Signing(), Calls(),
+    ],
+    needs=needs,
+    data_events=["Invoke", "InvokeAsync", "InvokeWithResponseStream"],
+    controllers=[Runner()],
+    jobs={SETTLE: settle, FORGET: forget},
+    pages={PAGE: code_page},
+)  # fmt: skip

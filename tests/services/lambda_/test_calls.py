@@ -1,0 +1,199 @@
+"""Invoke, through the door: real processes run real code."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from tests.services.lambda_.base import make_function, zipped
+from tests.services.world import World, refused, told
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
+CODE = """
+import os, sys, time
+def handler(event, context):
+    if "raise" in event:
+        raise ValueError(event["raise"])
+    if "exit" in event:
+        sys.exit(event["exit"])
+    if "sleep" in event:
+        time.sleep(event["sleep"])
+    if "print" in event:
+        print(event["print"])
+    if "size" in event:
+        return "x" * event["size"]
+    return {
+        "event": event, "pid": os.getpid(), "id": context.aws_request_id,
+        "arn": context.invoked_function_arn, "left": context.get_remaining_time_in_millis(),
+        "variables": dict(os.environ),
+    }
+"""
+
+
+async def function(world: World, code: str = CODE, **more: Any) -> None:
+    given = {"Code": {"ZipFile": zipped(code)}, "Runtime": "python3.11", **more}
+    await make_function(world, "f", **given)
+
+
+async def call(world: World, event: Any, **more: Any) -> dict[str, Any]:
+    payload = json.dumps(event).encode()
+    answer: dict[str, Any] = await world.call(
+        "lambda", "invoke", FunctionName="f", Payload=payload, **more
+    )
+    answer["Payload"] = json.loads(answer["Payload"])
+    return answer
+
+
+@told
+async def test_a_function_answers_and_knows_where_it_is(world: World) -> None:
+    await function(world, Environment={"Variables": {"MINE": "a b", "LD_PRELOAD": "/x.so"}})
+    answer = await call(world, {"a": [1]})
+    assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
+    assert "FunctionError" not in answer
+    said = answer["Payload"]
+    assert said["event"] == {"a": [1]}
+    assert said["arn"] == ARN
+    assert 2000 < said["left"] <= 3000
+    variables = said["variables"]
+    assert variables["MINE"] == "a b"
+    assert variables["LD_PRELOAD"] == "/x.so"
+    assert variables["AWS_LAMBDA_FUNCTION_NAME"] == "f"
+    assert variables["AWS_LAMBDA_FUNCTION_VERSION"] == "$LATEST"
+    assert variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "128"
+    assert variables["AWS_REGION"] == "us-east-1"
+    assert variables["AWS_ENDPOINT_URL"] == world.cloud.endpoint
+    caller = await world.who({
+        "AccessKeyId": variables["AWS_ACCESS_KEY_ID"], "SessionToken": variables["AWS_SESSION_TOKEN"],
+    })  # fmt: skip
+    assert caller.arn == "arn:aws:sts::000000000000:assumed-role/runner/f_"
+
+
+@told
+async def test_an_environment_is_used_again_until_its_function_changes(world: World) -> None:
+    await function(world)
+    one = (await call(world, {}))["Payload"]["variables"]["AWS_LAMBDA_LOG_STREAM_NAME"]
+    two = (await call(world, {}))["Payload"]["variables"]["AWS_LAMBDA_LOG_STREAM_NAME"]
+    assert one == two
+    await world.call("lambda", "delete_function", FunctionName="f")
+    await function(world, CODE.replace('"pid"', '"new"'))
+    said = (await call(world, {}))["Payload"]
+    assert "new" in said
+    assert said["variables"]["AWS_LAMBDA_LOG_STREAM_NAME"] != one
+
+
+@told
+async def test_an_environment_goes_before_its_roles_session_ends(world: World) -> None:
+    await function(world)
+    one = (await call(world, {}))["Payload"]["variables"]["AWS_ACCESS_KEY_ID"]
+    await world.advance(minutes=50)
+    assert (await call(world, {}))["Payload"]["variables"]["AWS_ACCESS_KEY_ID"] == one
+    await world.advance(minutes=9)
+    assert (await call(world, {}))["Payload"]["variables"]["AWS_ACCESS_KEY_ID"] != one
+
+
+@told
+async def test_what_a_function_raises_is_told(world: World) -> None:
+    await function(world)
+    answer = await call(world, {"raise": "boom"})
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    said = answer["Payload"]
+    assert (said["errorType"], said["errorMessage"]) == ("ValueError", "boom")
+    assert said["requestId"]
+    assert 'app.py", line 5, in handler' in said["stackTrace"][-1]
+
+
+@told
+async def test_a_function_that_exits_is_said_to_have_exited(world: World) -> None:
+    await function(world)
+    answer = await call(world, {"exit": 3})
+    assert answer["FunctionError"] == "Unhandled"
+    assert answer["Payload"]["errorType"] == "Runtime.ExitError"
+    assert answer["Payload"]["errorMessage"].endswith(
+        "Error: Runtime exited with error: exit status 3"
+    )
+    answer = await call(world, {"exit": 0})
+    assert answer["Payload"]["errorMessage"].endswith("Runtime exited without providing a reason")
+    assert (await call(world, {"a": 1}))["Payload"]["event"] == {"a": 1}
+
+
+@told
+async def test_a_function_that_takes_too_long_is_ended(world: World) -> None:
+    await function(world, Timeout=1)
+    answer = await call(world, {"sleep": 30}, LogType="Tail")
+    assert answer["Payload"]["errorType"] == "Sandbox.Timedout"
+    assert answer["Payload"]["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
+    log = base64.b64decode(answer["LogResult"]).decode()
+    assert "Task timed out after 1.00 seconds\n" in log
+    assert "\tStatus: timeout" in log
+
+
+@told
+async def test_the_tail_of_the_log_comes_with_the_answer(world: World) -> None:
+    await function(world)
+    answer = await call(world, {"print": "hello\nworld"}, LogType="Tail")
+    lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+    request_id = answer["Payload"]["id"]
+    assert lines[0] == f"START RequestId: {request_id} Version: $LATEST"
+    assert lines[1:4] == ["hello", "world", f"END RequestId: {request_id}"]
+    assert lines[4].startswith(f"REPORT RequestId: {request_id}\tDuration: ")
+    assert "\tMemory Size: 128 MB\tMax Memory Used: " in lines[4]
+    assert "\tInit Duration: " in lines[4]
+    again = await call(world, {}, LogType="Tail")
+    assert "Init Duration" not in base64.b64decode(again["LogResult"]).decode()
+    long = await call(world, {"print": "x" * 10_000}, LogType="Tail")
+    assert len(base64.b64decode(long["LogResult"])) <= 4096
+
+
+@told
+async def test_a_handler_that_cannot_be_loaded_fails_each_call(world: World) -> None:
+    await function(world, "import nothing_like_it\n")
+    for _ in range(2):
+        answer = await call(world, {})
+        assert answer["FunctionError"] == "Unhandled"
+        assert answer["Payload"]["errorType"] == "Runtime.ImportModuleError"
+        assert answer["Payload"]["errorMessage"] == (
+            "Unable to import module 'app': No module named 'nothing_like_it'"
+        )
+
+
+@told
+async def test_answers_and_events_have_greatest_sizes(world: World) -> None:
+    await function(world, Timeout=20, MemorySize=256)
+    answer = await call(world, {"size": 6 * 2**20 + 98})
+    assert len(answer["Payload"]) == 6 * 2**20 + 98
+    answer = await call(world, {"size": 6 * 2**20 + 99})
+    assert answer["Payload"] == {
+        "errorType": "Function.ResponseSizeTooLarge",
+        "errorMessage": "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+    }
+    for kind, most in (("RequestResponse", 6 * 2**20), ("Event", 2**20)):
+        error = await refused(world.call(
+            "lambda", "invoke", FunctionName="f", Payload=b'"' + b"x" * (most - 1) + b'"',
+            InvocationType=kind,
+        ))  # fmt: skip
+        assert error.code == "RequestTooLargeException"
+        assert error.message == (
+            f"{most + 1} byte payload is too large for the {kind} invocation type (limit {most} bytes)"
+        )
+
+
+@told
+async def test_what_cannot_be_run_is_refused(world: World) -> None:
+    await function(world)
+    error = await refused(world.call("lambda", "invoke", FunctionName="f", Payload=b"{no json"))
+    assert error.code == "InvalidRequestContentException"
+    error = await refused(world.call("lambda", "invoke", FunctionName="g"))
+    assert (error.code, error.message) == (
+        "ResourceNotFoundException", f"Function not found: {ARN[:-1]}g",
+    )  # fmt: skip
+    answer = await world.call("lambda", "invoke", FunctionName="f", InvocationType="DryRun")
+    assert answer == {"StatusCode": 204}
+
+
+@told
+async def test_a_runtime_that_is_not_here_is_said_to_be_missing(world: World) -> None:
+    await function(world, Runtime="ruby3.4")
+    error = await refused(world.call("lambda", "invoke", FunctionName="f"))
+    assert error.code == "InvalidRuntimeException"
+    assert "ruby3.4 is not on this machine" in error.message
