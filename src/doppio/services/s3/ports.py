@@ -11,6 +11,7 @@ from doppio.services.s3.account_blocks import (
 )
 from doppio.services.s3.batches import Entry, entries, replicate
 from doppio.services.s3.beyond import RECORDS
+from doppio.services.s3.lambda_points import LAMBDA_END, LambdaPoint
 from doppio.services.s3.lens_sums import Holds, Owned, owned, sums_of
 from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
 from doppio.services.s3.lookup import bucket_id
@@ -32,8 +33,8 @@ from doppio.services.s3.records import (
 )
 
 __all__ = [
-    "ALIAS_END", "MULTI_REGION_END", "MULTI_REGION_POINTS_MAX", "POINTS_OF", "READY", "RECORDS", "SETTINGS",
-    "AccessPoint", "Bucket", "Entry", "Holds", "MultiRegionPoint", "Owned", "PointsHeld", "Route",
+    "ALIAS_END", "LAMBDA_END", "MULTI_REGION_END", "MULTI_REGION_POINTS_MAX", "POINTS_OF", "READY", "RECORDS", "SETTINGS",
+    "AccessPoint", "Bucket", "Entry", "Holds", "LambdaPoint", "MultiRegionPoint", "Owned", "PointsHeld", "Route",
     "account_block", "block_account", "bucket_id", "checked_policy", "entries", "hold_block",
     "owned",
     "point_is_public", "point_named", "replicate", "sums_of", "tell_point", "wide_point_named",
