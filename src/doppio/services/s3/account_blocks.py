@@ -16,6 +16,7 @@ from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Reader, Tx, index_row_key, row_key
 from doppio.kernel.policy.public import is_public
 from doppio.services.s3.errors import BlockHeld
+from doppio.services.s3.lambda_points import LambdaPoint
 from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
 from doppio.services.s3.policies import SETTINGS, restricted, tell_policy
 from doppio.services.s3.records import OWNED, AccessPoint, AccountBlock, MultiRegionPoint
@@ -79,7 +80,7 @@ async def _tell(tx: Tx, account: str, settings: dict[str, bool] | None) -> None:
         tell_point(tx, msgspec.structs.replace(wide, account_block=settings))
 
 
-def tell_point(tx: Tx, point: AccessPoint | MultiRegionPoint) -> None:
+def tell_point(tx: Tx, point: AccessPoint | MultiRegionPoint | LambdaPoint) -> None:
     """Keep an access point, and tell the authoriser what its policy grants."""
     tx.put(point)
     document = None if point.policy is None else json.loads(point.policy)
@@ -92,6 +93,8 @@ def tell_point(tx: Tx, point: AccessPoint | MultiRegionPoint) -> None:
     put_resource(tx, point.arn, point.account, None if document is None else json.dumps(document))
 
 
-def point_is_public(point: AccessPoint | MultiRegionPoint, document: Mapping[str, Any]) -> bool:
+def point_is_public(
+    point: AccessPoint | MultiRegionPoint | LambdaPoint, document: Mapping[str, Any]
+) -> bool:
     """Whether a policy lets the world in through an access point. A VPC is never the world."""
     return not point.vpc and is_public(document)

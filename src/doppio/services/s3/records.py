@@ -192,11 +192,12 @@ class MultiRegionPoint(Blocking, frozen=True, kw_only=True, omit_defaults=True):
 
 @record("s3.points_held", key=("account", "region"))
 class PointsHeld(msgspec.Struct, frozen=True, kw_only=True):
-    """How many access points an account has in a Region."""
+    """How many access points an account has in a Region, and how many of Object Lambda."""
 
     account: str
     region: str
     points: int = 0
+    lambda_points: int = 0
 
 
 @record("s3.setting", key=("bucket", "kind", "id"))

@@ -99,7 +99,7 @@ class AccessPoints:
             # Sources are file systems, and none is here.
             return {"AccessPointList": []}
         scope = f"{ctx.account}/{ctx.region}/{bucket}"
-        after = _after(req.get("NextToken"), scope)
+        after = after_token(req.get("NextToken"), scope)
         reader = ctx.read()
         where, since = (ctx.account, ctx.region), after or None
         if bucket is None:
@@ -192,15 +192,22 @@ async def _bucket_of(tx: Tx, req: w.CreateAccessPointRequest) -> Bucket:
 
 
 async def _count(tx: Tx, by: int) -> None:
-    ctx = tx.context
-    held = await tx.get(PointsHeld, ctx.account, ctx.region)
-    count = (0 if held is None else held.points) + by
+    held = await points_held(tx)
+    count = held.points + by
     if by > 0 and count > await quota(tx, POINTS):
         raise TooManyAccessPoints
-    tx.put(PointsHeld(account=ctx.account, region=ctx.region, points=count))
+    tx.put(replace(held, points=count))
 
 
-def _after(token: str | None, scope: str) -> str:
+async def points_held(tx: Tx) -> PointsHeld:
+    """How many access points the account has in this Region."""
+    ctx = tx.context
+    found = await tx.get(PointsHeld, ctx.account, ctx.region)
+    return found or PointsHeld(account=ctx.account, region=ctx.region)
+
+
+def after_token(token: str | None, scope: str) -> str:
+    """The name behind which a page begins. Raises InvalidRequest."""
     if not token:
         return ""
     try:

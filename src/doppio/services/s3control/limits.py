@@ -33,6 +33,8 @@ POINTS = Quota("s3", "L-FAABEEBA", "Access points per Region", 10_000)
 POINT_NAME_CHARS_MIN = 3
 POINT_NAME_CHARS_MAX = 50
 ALIAS_NAME_CHARS_MAX = 20  # so much of the name begins the alias
+# Source: "Amazon S3 Object Lambda" in the service quotas.
+LAMBDA_POINTS_MAX = 1_000
 # Source: "Multi-Region Access Point restrictions and limitations".
 REGIONS_A_POINT_MAX = 20
 ASYNC_REQUESTS_KEPT_DAYS = 14

@@ -28,6 +28,16 @@ _ON_POINT = frozenset(
     }
 )  # fmt: skip
 
+_ON_LAMBDA_POINT = frozenset(
+    {
+        "CreateAccessPointForObjectLambda", "GetAccessPointForObjectLambda",
+        "DeleteAccessPointForObjectLambda", "PutAccessPointConfigurationForObjectLambda",
+        "GetAccessPointConfigurationForObjectLambda", "PutAccessPointPolicyForObjectLambda",
+        "GetAccessPointPolicyForObjectLambda", "GetAccessPointPolicyStatusForObjectLambda",
+        "DeleteAccessPointPolicyForObjectLambda",
+    }
+)  # fmt: skip
+
 
 class _OfPoints:
     """Reads the tags of the access point that a need is about, where a policy asks for them."""
@@ -62,6 +72,9 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if "StorageLensGroup" in operation:
         return _on_group(ctx, operation, req)
     action = f"s3:{_ACTIONS.get(operation, operation)}"
+    if operation in _ON_LAMBDA_POINT:
+        place = f"arn:{ctx.partition}:s3-object-lambda:{ctx.region}:{ctx.account}"
+        return (Need(action, f"{place}:accesspoint/{req['Name']}"),)
     if operation in _ON_POINT:
         return _on_point(ctx, action, req)
     if operation == "CreateMultiRegionAccessPoint":

@@ -7,6 +7,7 @@ from doppio.services.s3control import lens_exports, multi_region_work, running
 from doppio.services.s3control.access_points import AccessPoints
 from doppio.services.s3control.account_blocks import AccountBlocks
 from doppio.services.s3control.jobs import Jobs
+from doppio.services.s3control.lambda_points import LambdaPoints
 from doppio.services.s3control.lens import StorageLens
 from doppio.services.s3control.lens_groups import StorageLensGroups
 from doppio.services.s3control.multi_region import MultiRegionAccessPoints
@@ -19,6 +20,7 @@ SERVICE = Service(
         AccessPoints(),
         AccountBlocks(),
         Jobs(),
+        LambdaPoints(),
         MultiRegionAccessPoints(),
         StorageLens(),
         StorageLensGroups(),
