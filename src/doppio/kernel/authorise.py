@@ -1,32 +1,30 @@
 """Authorisation: may this caller do this? Asked for every call, answered by the policy engine.
 
-Here is only what the engine cannot know: whose a resource is, which policy hangs on it, what the
-request's condition keys are. Owners and resource policies are records; what is cached of them is
+Here is only what the engine cannot know: whose a resource is and which policy hangs on it (what the
+request's condition keys are, `kernel.condition_keys` says). Owners and resource policies are records; what is cached of them is
 forgotten when their topic rings.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from doppio.kernel.audit import Denial
+from doppio.kernel.condition_keys import HANGING, Conditions, NotRead, Read
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.guardrails import (
-    PLACE_KEYS,
     UNBOUND,
     Bearing,
     Guardrails,
     Standing,
-    place_condition,
     rcps_for,
     scps_for,
-    source_account,
 )
-from doppio.kernel.identity import ISSUER, Caller, principal_arn
+from doppio.kernel.identity import ISSUER, Caller
 from doppio.kernel.policy import (
     AccessRequest,
     Decision,
@@ -40,7 +38,7 @@ from doppio.kernel.policy.document import check, many
 from doppio.kernel.policy.explain import explanation
 from doppio.kernel.records import record
 from doppio.kernel.regions import HOMES
-from doppio.kernel.service import Beyond, Need
+from doppio.kernel.service import Need
 from doppio.kernel.store import MISSED
 from doppio.wire.errors import AccessDenied
 
@@ -99,7 +97,7 @@ class _Facts(msgspec.Struct, frozen=True):
         if policy is None or policy.keys is None or need.beyond is not None:
             return None
         for key in policy.keys:
-            if key in need.context or (key in _HANGING and key not in _OF_CALLERS):
+            if key in need.context or (key in HANGING and key not in _OF_CALLERS):
                 return None
         return (
             need.action, need.resource, need.decisive, need.granted, caller.kind, caller.arn,
@@ -246,7 +244,7 @@ class Authoriser:
             policies = bearing.over(policies)
         try:
             decision = evaluate(access_request(ctx, need, owner, bearing), policies)
-        except _NotRead:
+        except NotRead:
             need = await _read(ctx, need)
             decision = evaluate(access_request(ctx, need, owner, bearing), policies)
         if name is not None and facts is not None:
@@ -316,19 +314,11 @@ async def _whole_policy(reader: Reader, resource: Resource) -> str | Mapping[str
     return {**({"Version": version} if version else {}), "Statement": statements}
 
 
-class _NotRead(Exception):
-    """A policy asks for a condition key that has not been read."""
-
-
 async def _read(ctx: Context, need: Need) -> Need:
     """The need with the condition keys that had to be read."""
     assert need.beyond is not None
     found = await need.beyond.conditions(ctx, need)
-    return need._replace(context=_Read({**found, **need.context}))
-
-
-class _Read(dict[str, Any]):
-    """Condition keys to which nothing is to be added."""
+    return need._replace(context=Read({**found, **need.context}))
 
 
 async def _by_grants(
@@ -343,7 +333,7 @@ async def _by_grants(
     if granted is None:
         return None
     policy = compile_policy(granted.document, "access control list")
-    if not isinstance(need.context, _Read):
+    if not isinstance(need.context, Read):
         need = await _read(ctx, need)
     request = access_request(ctx, need, granted.owner, bearing)
     if evaluate(request, policies).reason == "explicit-deny":
@@ -393,131 +383,3 @@ def access_request(
         decisive=need.decisive,
         granted=need.granted,
     )
-
-
-class Conditions(Mapping[str, Any]):
-    """The condition keys of a request, worked out only when a policy asks for one."""
-
-    __slots__ = ("_bearing", "_beyond", "_ctx", "_extra", "_owner")
-
-    def __init__(
-        self,
-        ctx: Context,
-        extra: Mapping[str, Any],
-        beyond: Beyond | None = None,
-        owner: str = "",
-        bearing: Bearing = UNBOUND,
-    ) -> None:
-        self._bearing = bearing
-        self._ctx = ctx
-        self._extra = extra
-        self._beyond = beyond
-        self._owner = owner
-
-    def __getitem__(self, key: str) -> Any:
-        if key in self._extra:
-            given = self._extra[key]
-            if given is None:
-                # The session has it, and this need has not.
-                raise KeyError(key)
-            return given
-        session = self._ctx.caller.session
-        if key in session:
-            return session[key]
-        known = _GLOBAL.get(key)
-        value = self._further(key) if known is None else known(self._ctx)
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def _further(self, key: str) -> Any:
-        """What does not follow from the call alone."""
-        if key in _OWNER:
-            return self._owner or None
-        if key in PLACE_KEYS:
-            return place_condition(key, self._bearing)
-        beyond = self._beyond
-        if beyond is not None and not isinstance(self._extra, _Read) and beyond.knows(key):
-            raise _NotRead
-        return None
-
-    def __iter__(self) -> Any:
-        names = {*self._extra, *self._ctx.caller.session, *_HANGING}
-        return (name for name in names if name in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __contains__(self, key: object) -> bool:
-        try:
-            self[str(key)]
-        except KeyError:
-            return False
-        return True
-
-
-def _username(ctx: Context) -> str | None:
-    caller = ctx.caller
-    return caller.arn.rpartition("/")[2] if caller.kind == "user" else None
-
-
-def _signature_age(ctx: Context) -> str | None:
-    """Milliseconds: on the host's clock, as skew is, and on the cloud's for what was presigned."""
-    signature = ctx.signature
-    if signature is None or signature.timestamp is None:
-        return None
-    now = ctx.now if signature.presigned else ctx.clock.host_now()
-    return str(max(0, round((now - signature.timestamp).total_seconds() * 1000)))
-
-
-def _auth_type(ctx: Context) -> str | None:
-    """How a signature came, in S3's words."""
-    signature = ctx.signature
-    if signature is None:
-        return None
-    if signature.posted:
-        return "POST"
-    return "REST-QUERY-STRING" if signature.presigned else "REST-HEADER"
-
-
-# Whose the resource is.
-_OWNER = frozenset({"aws:resourceaccount", "s3:resourceaccount"})
-_PRINCIPAL_TYPES: dict[str, str] = {
-    "root": "Account", "user": "User", "assumed-role": "AssumedRole",
-    "federated-user": "FederatedUser", "anonymous": "Anonymous",
-}  # fmt: skip
-
-# Sources: AWS global condition context keys. Keys are lower case.
-_GLOBAL: dict[str, Callable[[Context], Any]] = {
-    "aws:currenttime": lambda ctx: ctx.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    "aws:epochtime": lambda ctx: str(int(ctx.now.timestamp())),
-    "aws:principalaccount": lambda ctx: ctx.caller.account,
-    "aws:principalarn": lambda ctx: principal_arn(ctx.caller),
-    "aws:principalisawsservice": lambda ctx: str(ctx.caller.kind == "service").lower(),
-    "aws:principalservicename": lambda ctx: (
-        ctx.caller.arn if ctx.caller.kind == "service" else None
-    ),
-    "aws:principalservicenameslist": lambda ctx: (
-        [ctx.caller.arn] if ctx.caller.kind == "service" else None
-    ),
-    "aws:principaltype": lambda ctx: _PRINCIPAL_TYPES.get(ctx.caller.kind),
-    "aws:requestedregion": lambda ctx: ctx.region,
-    "aws:securetransport": lambda ctx: "true" if ctx.secure else "false",
-    "aws:sourceaccount": lambda ctx: ctx.caller.source and source_account(ctx.caller),
-    "aws:sourcearn": lambda ctx: ctx.caller.source,
-    "aws:sourceip": lambda ctx: None if ctx.caller.kind == "service" else ctx.source_ip,
-    "aws:useragent": lambda ctx: ctx.user_agent or None,
-    # What S3 lets policies ask of a request's signature and transport.
-    "s3:authtype": _auth_type,
-    "s3:signatureage": _signature_age,
-    "s3:signatureversion": lambda ctx: ctx.signature and ctx.signature.algorithm,
-    "s3:tlsversion": lambda ctx: ctx.secure.removeprefix("TLSv") or None,
-    "s3:x-amz-content-sha256": lambda ctx: ctx.signature and ctx.signature.content_sha256,
-    "aws:userid": lambda ctx: ctx.caller.id,
-    "aws:username": _username,
-    # A caller for whom a service speaks has it in its session (`Context.via`, `forward`).
-    "aws:viaawsservice": lambda ctx: "false",
-}
-
-# All keys that a decision may hang on though no need brings them.
-_HANGING = frozenset({*_GLOBAL, *PLACE_KEYS})
