@@ -70,3 +70,19 @@ async def until(true: Callable[[], bool | Awaitable[bool]]) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it never came true")
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all that come from it."""
+    found = [pid]
+    for one in found:
+        found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -10,12 +10,14 @@ import pytest
 
 from tests.machine.guests import (
     MEGABYTE,
+    alive,
     environments,
     needs_groups,
     needs_linux,
     needs_sandbox,
     outcome,
     plan,
+    tree,
     until,
 )
 
@@ -165,17 +167,3 @@ def test_folders_of_dead_processes_are_swept(tmp_path: Path) -> None:
             assert (tmp_path / str(os.getppid())).exists()
 
     asyncio.run(story())
-
-
-def tree(pid: int) -> list[int]:
-    found = [pid]
-    for one in found:
-        found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

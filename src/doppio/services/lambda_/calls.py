@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,7 +40,7 @@ class Calls:
         if kind == "DryRun":
             return {"StatusCode": 204}
         if kind == "Event":
-            await accept(ctx, target, payload, req.get("ClientContext", ""))
+            await accept(ctx, target, payload, _client_context(req))
             return {"StatusCode": 202, "Payload": b""}
         spec = await spec_of(ctx, target.function, target.version)
         outcome = await invoked(ctx, spec, _asked(ctx, req, target, payload))
@@ -125,7 +127,21 @@ def _error_type(outcome: Outcome) -> str:
 
 
 def _asked(ctx: Context, req: Mapping[str, Any], target: Target, payload: bytes) -> Asked:
-    return Asked(ctx.request_id, payload, target.arn, req.get("ClientContext", ""))
+    return Asked(ctx.request_id, payload, target.arn, _client_context(req))
+
+
+def _client_context(req: Mapping[str, Any]) -> str:
+    """What a mobile app says of itself, as a header bears it."""
+    given = req.get("ClientContext")
+    if not given:
+        return ""
+    try:
+        said = msgspec.json.decode(base64.b64decode(given, validate=True), type=dict)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise InvalidRequestContent(
+            "Client context must be a valid Base64-encoded JSON object."
+        ) from error
+    return json.dumps(said)
 
 
 def _payload(req: Mapping[str, Any], kind: str) -> bytes:

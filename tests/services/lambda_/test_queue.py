@@ -1,0 +1,285 @@
+"""Asynchronous events: run, tried again, given up, and told of; real code on the simulated clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from doppio.services.lambda_.records import EventInvoke, Function, Queued
+from doppio.wire.errors import AwsError
+from tests.services.lambda_.base import make_function, make_role, zipped
+from tests.services.world import ACCOUNT, REGION, World, told
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
+# Each run leaves a line in the log, so that they can be counted.
+CODE = """
+def handler(event, context):
+    print("RUN", context.aws_request_id, event)
+    if event.get("fail"):
+        raise ValueError("boom")
+    return {"did": event}
+"""
+ALL = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+
+
+async def function(world: World, **more: Any) -> None:
+    """A function whose role may do everything."""
+    given = {"Code": {"ZipFile": zipped(CODE)}, "Runtime": "python3.11", "Timeout": 20, **more}
+    await make_role(world)
+    await world.call(
+        "iam", "put_role_policy", RoleName="runner", PolicyName="all",
+        PolicyDocument=json.dumps(ALL),
+    )  # fmt: skip
+    await make_function(world, "f", **given)
+
+
+async def configure(world: World, **given: Any) -> None:
+    """As PutFunctionEventInvokeConfig leaves it."""
+    async with world.cloud.root_context().write() as tx:
+        tx.put(
+            EventInvoke(
+                account=ACCOUNT, region=REGION, function="f", qualifier="$LATEST",
+                modified_at=world.now, **given,
+            )
+        )  # fmt: skip
+
+
+async def reserve(world: World, reserved: int | None) -> None:
+    """As PutFunctionConcurrency leaves it, or DeleteFunctionConcurrency."""
+    async with world.cloud.root_context().write() as tx:
+        found = await tx.get(Function, ACCOUNT, REGION, "f")
+        assert found is not None
+        tx.put(replace(found, reserved=reserved))
+
+
+async def send(world: World, event: Any) -> None:
+    answer = await world.call(
+        "lambda", "invoke", FunctionName="f", InvocationType="Event",
+        Payload=json.dumps(event).encode(),
+    )  # fmt: skip
+    assert answer["StatusCode"] == 202
+
+
+async def until(world: World, found: Callable[[], Any]) -> Any:
+    """Wait, in the machine's time, until something is found."""
+    for _ in range(1000):
+        result = await found()
+        if result:
+            return result
+        await world.settle()
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+async def queued(world: World) -> list[Queued]:
+    return await world.cloud.root_context().read().list(Queued, limit=10)
+
+
+async def runs(world: World, count: int) -> list[str]:
+    """The lines of runs, once there are so many."""
+
+    async def found() -> list[str]:
+        try:
+            answer = await world.call("logs", "filter_log_events", logGroupName="/aws/lambda/f")
+        except AwsError as error:
+            if "group does not exist" not in error.message:
+                raise
+            return []
+        lines = [one["message"] for one in answer["events"] if one["message"].startswith("RUN")]
+        return lines if len(lines) >= count else []
+
+    lines: list[str] = await until(world, found)
+    assert len(lines) == count
+    return lines
+
+
+async def idle(world: World) -> None:
+    """Wait until no event is left."""
+
+    async def none() -> bool:
+        return not await queued(world)
+
+    await until(world, none)
+
+
+async def tried(world: World, attempts: int) -> Queued:
+    """Wait until an event has been tried so often."""
+
+    async def found() -> Queued | None:
+        rows = await queued(world)
+        return rows[0] if rows and rows[0].attempts == attempts else None
+
+    row: Queued = await until(world, found)
+    return row
+
+
+async def received(world: World, queue: str) -> list[dict[str, Any]]:
+    answer = await world.call(
+        "sqs", "receive_message", QueueUrl=queue, MessageAttributeNames=["All"],
+        MaxNumberOfMessages=10,
+    )  # fmt: skip
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages
+
+
+async def queue(world: World, name: str) -> tuple[str, str]:
+    made = await world.call("sqs", "create_queue", QueueName=name)
+    return made["QueueUrl"], f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
+@told
+async def test_an_event_is_run_once_where_that_succeeds(world: World) -> None:
+    await function(world)
+    await send(world, {"a": 1})
+    assert "{'a': 1}" in (await runs(world, 1))[0]
+    await idle(world)
+
+
+@told
+async def test_an_event_that_fails_is_tried_after_one_minute_and_after_two_more(
+    world: World,
+) -> None:
+    url, arn = await queue(world, "dead")
+    await function(world, DeadLetterConfig={"TargetArn": arn})
+    await send(world, {"fail": True})
+    row = await tried(world, 1)
+    assert row.due_at - world.now == timedelta(minutes=1)
+    await world.advance(59)
+    assert (await queued(world))[0].attempts == 1
+    await world.advance(1)
+    row = await tried(world, 2)
+    assert row.due_at - world.now == timedelta(minutes=2)
+    await world.advance(120)
+    await idle(world)
+    lines = await runs(world, 3)
+    assert len({line.split()[1] for line in lines}) == 1, "one id for all tries"
+    (message,) = await received(world, url)
+    assert json.loads(message["Body"]) == {"fail": True}
+    told = {name: one["StringValue"] for name, one in message["MessageAttributes"].items()}
+    assert told == {"RequestID": lines[0].split()[1], "ErrorCode": "200", "ErrorMessage": "boom"}
+
+
+@told
+async def test_destinations_hear_of_success_and_of_failure(world: World) -> None:
+    good, good_arn = await queue(world, "good")
+    bad, bad_arn = await queue(world, "bad")
+    await function(world)
+    await configure(world, retries=0, on_success=good_arn, on_failure=bad_arn)
+    await send(world, {"a": 1})
+    await idle(world)
+    (message,) = await received(world, good)
+    told = json.loads(message["Body"])
+    assert told["version"] == "1.0"
+    assert told["requestContext"]["condition"] == "Success"
+    assert told["requestContext"]["functionArn"] == f"{ARN}:$LATEST"
+    assert told["requestContext"]["approximateInvokeCount"] == 1
+    assert told["requestPayload"] == {"a": 1}
+    assert told["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST"}
+    assert told["responsePayload"] == {"did": {"a": 1}}
+    await send(world, {"fail": True})
+    await idle(world)
+    (message,) = await received(world, bad)
+    told = json.loads(message["Body"])
+    assert told["requestContext"]["condition"] == "RetriesExhausted"
+    assert told["responseContext"]["functionError"] == "Unhandled"
+    assert told["responsePayload"]["errorMessage"] == "boom"
+
+
+@told
+async def test_other_destinations_hear_too(world: World) -> None:
+    await function(world)
+    await world.call("s3", "create_bucket", Bucket="records")
+    await configure(world, retries=0, on_failure="arn:aws:s3:::records")
+    await send(world, {"fail": 1})
+    await idle(world)
+    listed = await world.call("s3", "list_objects_v2", Bucket="records")
+    (key,) = [entry["Key"] for entry in listed["Contents"]]
+    assert key.startswith("aws/lambda/async/f/2030/01/01/2030-01-01T00.00.00-")
+    url, arn = await queue(world, "of-bus")
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    await configure(world, retries=0, on_success=bus)
+    await world.call(
+        "events", "put_rule", Name="r",
+        EventPattern=json.dumps({"source": ["lambda"]}),
+    )  # fmt: skip
+    await world.call("events", "put_targets", Rule="r", Targets=[{"Id": "q", "Arn": arn}])
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage", "Resource": arn,
+        }],
+    }  # fmt: skip
+    await world.call(
+        "sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": json.dumps(policy)}
+    )
+    await send(world, {"b": 1})
+    await idle(world)
+
+    async def came() -> list[dict[str, Any]]:
+        return await received(world, url)
+
+    (message,) = await until(world, came)
+    event = json.loads(message["Body"])
+    assert event["detail-type"] == "Lambda Function Invocation Result - Success"
+    assert event["detail"]["requestPayload"] == {"b": 1}
+    assert event["resources"] == [bus, f"{ARN}:$LATEST"]
+
+
+@told
+async def test_an_event_that_is_too_old_is_given_up(world: World) -> None:
+    url, arn = await queue(world, "old")
+    await function(world)
+    await configure(world, age_seconds=60, on_failure=arn)
+    await send(world, {"fail": True})
+    await idle(world)
+    (message,) = await received(world, url)
+    told = json.loads(message["Body"])
+    assert told["requestContext"]["condition"] == "EventAgeExceeded"
+    await runs(world, 1)
+
+
+@told
+async def test_a_throttled_event_waits_and_loses_no_try(world: World) -> None:
+    await function(world)
+    await reserve(world, 0)
+    await send(world, {"a": 1})
+
+    async def throttled(times: int) -> bool:
+        return (await queued(world))[0].throttles == times
+
+    await until(world, partial(throttled, 1))
+    await world.advance(1)
+    await until(world, partial(throttled, 2))
+    (row,) = await queued(world)
+    assert row.attempts == 0
+    assert row.due_at - world.now == timedelta(seconds=2)
+    await reserve(world, None)
+    await world.advance(2)
+    await runs(world, 1)
+    await idle(world)
+
+
+@told
+async def test_an_event_outlives_a_crash_and_goes_with_its_function(world: World) -> None:
+    await function(world)
+    await send(world, {"fail": True})
+    await tried(world, 1)
+    again = world.again()
+    await again.start()
+    try:
+        assert (await queued(again))[0].attempts == 1
+        await again.call("lambda", "delete_function", FunctionName="f")
+        await again.advance(60)
+        await idle(again)
+    finally:
+        await again.close()
