@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.services.s3tables import iceberg
-from doppio.services.s3tables.errors import BadRequest, Conflict, no_table
+from doppio.services.s3tables.errors import BadRequest, Stale, no_table
 from doppio.services.s3tables.files import as_maintenance, read_metadata, write_metadata
 from doppio.services.s3tables.limits import COMMIT_TRIES_MAX
 from doppio.services.s3tables.lookup import table_by_arn, table_of, warehouse_of
@@ -76,16 +76,9 @@ async def commit(ctx: Context, named: Mapping[str, Any], body: Mapping[str, Any]
     for tries in range(COMMIT_TRIES_MAX):
         table = await _committable(ctx, named)
         raw = await _metadata(ctx, table)
-        now_ms = int(ctx.now.timestamp() * 1000)
-        text = await iceberg.beside(
-            iceberg.changed, raw, requirements, updates, table.location, now_ms
-        )
-        _check_location(text, table)
-        location = await write_metadata(ctx, table, _number(table) + 1, text)
-        asked = {**named, "versionToken": table.token, "metadataLocation": location}
         try:
-            await ctx.call("s3tables", "update_table_metadata_location", asked)
-        except Conflict:
+            location, text = await apply(ctx, table, raw, requirements, updates)
+        except Stale:
             if tries + 1 == COMMIT_TRIES_MAX:
                 raise
             continue
@@ -93,10 +86,47 @@ async def commit(ctx: Context, named: Mapping[str, Any], body: Mapping[str, Any]
     raise AssertionError("unreachable")
 
 
+async def apply(
+    ctx: Context,
+    table: Table,
+    raw: bytes,
+    requirements: Sequence[Mapping[str, Any]],
+    updates: Sequence[Mapping[str, Any]],
+    *,
+    stamped: bool = False,
+) -> tuple[str, bytes]:
+    """Change a table whose metadata is `raw`: where its new metadata is, and that itself.
+
+    With `stamped`, new snapshots are of the cloud's time: a client's bear the client's. Raises
+    ConflictException where a requirement does not hold, and `Stale` where another commit was first.
+    """
+    now_ms = int(ctx.now.timestamp() * 1000)
+    if stamped:
+        updates = [_stamped(one, now_ms) for one in updates]
+    text = await iceberg.beside(iceberg.changed, raw, requirements, updates, table.location, now_ms)
+    _check_location(text, table)
+    location = await write_metadata(ctx, table, _number(table) + 1, text)
+    asked = {
+        "tableBucketARN": table.bucket_arn,
+        "namespace": table.namespace,
+        "name": table.name,
+        "versionToken": table.token,
+        "metadataLocation": location,
+    }
+    await ctx.call("s3tables", "update_table_metadata_location", asked)
+    return location, text
+
+
+def _stamped(update: Mapping[str, Any], now_ms: int) -> Mapping[str, Any]:
+    if update["action"] != "add-snapshot":
+        return update
+    return {**update, "snapshot": {**update["snapshot"], "timestamp-ms": now_ms}}
+
+
 async def _committable(ctx: Context, named: Mapping[str, Any]) -> Table:
     """The table to be changed, for who may move its pointer: nothing is said of it to others."""
     _, table = await table_of(ctx.read(), named)
-    await ctx.kernel.authorise(ctx, on_table("UpdateTableMetadataLocation", table, {}))
+    await ctx.kernel.authorise(ctx, on_table(ctx, "UpdateTableMetadataLocation", table))
     return table
 
 

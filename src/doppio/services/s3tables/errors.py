@@ -18,6 +18,10 @@ class Taken(Conflict):
     """A name that something else has."""
 
 
+class Stale(Conflict):
+    """A change that rests on another version of a table than there is."""
+
+
 class NotEmpty(Conflict):
     """What is to be deleted holds something."""
 

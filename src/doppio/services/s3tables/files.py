@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doppio.kernel.bodies import pieces
 from doppio.kernel.context import Context
 from doppio.kernel.identity import service_caller
 from doppio.services.s3tables.errors import BadRequest
@@ -39,10 +40,9 @@ async def read_metadata(ctx: Context, table: Table) -> bytes:
     found = await ctx.call(
         "s3", "get_object", {"Bucket": warehouse, "Key": key_of(table.location, warehouse)}
     )
-    body = found["Body"]
     if found["ContentLength"] > METADATA_BYTES_MAX:
         raise BadRequest("The metadata of the table is too large.")
-    return body if isinstance(body, bytes) else b"".join([bytes(part) async for part in body])
+    return b"".join([part async for part in pieces(found["Body"])])
 
 
 async def check_there(ctx: Context, table: Table, location: str) -> None:

@@ -60,10 +60,10 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         table = req.table
         if table is None:
             return _of_missing(operation, req, keys)
-        return [
-            on_table(action, table, keys if action == operation else {})
-            for action in (operation, *_beside_table(operation, req))
-        ]
+        found = [on_table(ctx, operation, table, keys)]
+        if operation == "PutTableMaintenanceConfiguration" and _sorts(req):
+            found.append(on_table(ctx, "GetTableData", table))
+        return found
     arn = req.get("tableBucketARN") or req.get("resourceArn")
     if arn is None:
         if operation != "CreateTableBucket":
@@ -89,14 +89,21 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     return needed
 
 
-def on_table(action: str, table: Table, keys: Mapping[str, Any]) -> Need:
-    """An action on a table, for which the policies of the table and of its bucket count."""
+def on_table(
+    ctx: Context, action: str, table: Table, keys: Mapping[str, Any] | None = None
+) -> Need:
+    """An action on a table, for which the policies of the table and of its bucket count.
+
+    S3 Tables keeps tables in order, whatever policies grant; what they deny, they deny to it, too.
+    """
+    caller = ctx.caller
+    own = caller.kind == "service" and caller.arn == MAINTENANCE and caller.account == table.account
     named = {
-        **keys,
+        **(keys or {}),
         "s3tables:namespace": table.namespace,
         "s3tables:tablename": table.name or table.wanted,
     }
-    return Need(f"s3tables:{action}", table.arn, named, beyond=TAGS)
+    return Need(f"s3tables:{action}", table.arn, named, granted=own, beyond=TAGS)
 
 
 def _of_missing(operation: str, req: Mapping[str, Any], keys: dict[str, Any]) -> Sequence[Need]:
@@ -113,8 +120,11 @@ def _of_missing(operation: str, req: Mapping[str, Any], keys: dict[str, Any]) ->
     return (Need(f"s3tables:{operation}", f"{arn}/table/*", keys, arn),)
 
 
-def _beside_table(operation: str, req: Mapping[str, Any]) -> Sequence[str]:
-    return ()
+def _sorts(req: Mapping[str, Any]) -> bool:
+    """Whether compaction is to look at the data, and not only at the sizes of files."""
+    settings = req["value"].get("settings") or {}
+    strategy = (settings.get("icebergCompaction") or {}).get("strategy")
+    return strategy in {"sort", "z-order"}
 
 
 def _beside_new(put: str, req: Mapping[str, Any]) -> list[str]:

@@ -94,3 +94,36 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def type(self) -> str:
         return AWS if self.manager else CUSTOMER
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a job of maintenance did last. Without a `failure` it has done what there was to do."""
+
+    at: datetime
+    failure: str = ""
+    disabled: bool = False
+
+    def shown(self) -> dict[str, Any]:
+        """As on the wire."""
+        status = "Failed" if self.failure else "Disabled" if self.disabled else "Successful"
+        found: dict[str, Any] = {"status": status, "lastRunTimestamp": self.at}
+        if self.failure:
+            found["failureMessage"] = self.failure
+        return found
+
+
+@record("s3tables.upkept", key=("table",))
+class Upkept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was done last to keep a table (by its id) in order, by kind of job."""
+
+    table: str
+    jobs: dict[str, Ran] = {}
+
+
+@record("s3tables.aside", key=("table", "key"))
+class Aside(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a table that is non-current since some time, and waits to be deleted."""
+
+    table: str
+    key: str
+    since: datetime

@@ -17,7 +17,7 @@ from doppio.kernel.context import Context, Tx, index_row_key
 from doppio.kernel.jobs import Job
 from doppio.services.s3 import ports as s3
 from doppio.services.s3tables import iceberg
-from doppio.services.s3tables.errors import BadRequest, Conflict, Taken
+from doppio.services.s3tables.errors import BadRequest, Stale, Taken
 from doppio.services.s3tables.files import write_metadata
 from doppio.services.s3tables.limits import LISTED_MAX, ROWS_A_COMMIT, TABLES_MAX
 from doppio.services.s3tables.lookup import (
@@ -29,7 +29,7 @@ from doppio.services.s3tables.lookup import (
 )
 from doppio.services.s3tables.pages import position, token_for
 from doppio.services.s3tables.policies import tell_table
-from doppio.services.s3tables.records import NAMES, Table, TableBucket
+from doppio.services.s3tables.records import NAMES, Aside, Table, TableBucket, Upkept
 from doppio.services.s3tables.rules import table_name_is_allowed
 from doppio.services.s3tables.settings import (
     checked_encryption,
@@ -37,6 +37,7 @@ from doppio.services.s3tables.settings import (
     default_of_warehouse,
 )
 from doppio.services.s3tables.tags import checked_tags
+from doppio.services.s3tables.upkeep import UPKEEP, keep_up
 from doppio.wire.errors import AwsError
 
 if TYPE_CHECKING:
@@ -161,13 +162,14 @@ class Tables:
             check_token(table, req)
             tx.put(replace(table, name=None, wanted=str(table.name), gone=True))
             forget_resource(tx, table.arn)
+            await tx.unschedule(UPKEEP, table.id)
             await tx.schedule(ctx.now, CLEAR, table.id)
 
 
 def check_token(table: Table, req: Mapping[str, Any]) -> None:
     """Raise ConflictException where a request rests on another version of the table."""
     if "versionToken" in req and req["versionToken"] != table.token:
-        raise Conflict("Provided version token does not match the table version token.")
+        raise Stale("Provided version token does not match the table version token.")
 
 
 async def _begin(tx: Tx, req: w.CreateTableRequest, table_id: str, *, named: bool) -> Table:
@@ -202,7 +204,9 @@ async def _begin(tx: Tx, req: w.CreateTableRequest, table_id: str, *, named: boo
     await s3.open_warehouse(
         tx, warehouse_of(table), table.arn, encryption=default_of_warehouse(table.encryption)
     )
-    if not named:
+    if named:
+        await keep_up(tx, table)
+    else:
         await tx.schedule(ctx.now + _GIVEN_UP, CLEAR, table.id)
     return table
 
@@ -216,6 +220,7 @@ async def give_name(ctx: Context, table: Table, location: str) -> Table:
         await _check_free(tx, bucket, table.namespace, table.wanted)
         await tx.get(Table, table.id)
         await tx.unschedule(CLEAR, table.id)
+        await keep_up(tx, table)
         return tx.put(replace(table, name=table.wanted, location=location))
 
     return await ctx.transact(name)
@@ -235,6 +240,12 @@ async def clear(ctx: Context, job: Job) -> None:
             return False
         if await s3.close(tx, warehouse_of(table), limit=ROWS_A_COMMIT):
             return True
+        aside = await tx.list(Aside, (table.id,), limit=ROWS_A_COMMIT)
+        for one in aside:
+            tx.delete(one)
+        if aside:
+            return True
+        tx.delete(Upkept(table=table.id))
         tx.delete(table)
         forget_resource(tx, table.arn)
         return False
