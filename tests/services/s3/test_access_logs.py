@@ -212,27 +212,6 @@ def test_a_bucket_with_dots_cannot_be_accelerated(s3: Any) -> None:
     assert refused.value.response["Error"]["Code"] == "InvalidRequest"
 
 
-def test_analytics_are_kept_and_exports_refused(s3: Any) -> None:
-    s3.create_bucket(Bucket="analysed")
-    document: dict[str, Any] = {"Id": "a", "Filter": {"Prefix": "x"}, "StorageClassAnalysis": {}}
-    where = {"Bucket": "analysed", "Id": "a"}
-    s3.put_bucket_analytics_configuration(**where, AnalyticsConfiguration=document)
-    found = s3.get_bucket_analytics_configuration(**where)["AnalyticsConfiguration"]
-    assert found["Filter"] == {"Prefix": "x"}
-    listed = s3.list_bucket_analytics_configurations(Bucket="analysed")
-    assert [one["Id"] for one in listed["AnalyticsConfigurationList"]] == ["a"]
-    target = {"Bucket": "arn:aws:s3:::analysed", "Format": "CSV"}
-    export = {"OutputSchemaVersion": "V_1", "Destination": {"S3BucketDestination": target}}
-    document["StorageClassAnalysis"] = {"DataExport": export}
-    with pytest.raises(s3.exceptions.ClientError) as refused:
-        s3.put_bucket_analytics_configuration(**where, AnalyticsConfiguration=document)
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
-    s3.delete_bucket_analytics_configuration(**where)
-    with pytest.raises(s3.exceptions.ClientError) as refused:
-        s3.get_bucket_analytics_configuration(**where)
-    assert refused.value.response["Error"]["Code"] == "NoSuchConfiguration"
-
-
 def test_a_request_through_an_access_point_is_the_buckets_and_says_so(
     cloud: Cloud, s3: Any, here: None
 ) -> None:

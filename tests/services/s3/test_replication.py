@@ -323,7 +323,7 @@ async def test_a_configuration_that_cannot_be_is_refused(world: World) -> None:
         (rule(Destination={"StorageClass": "ICE"}), "MalformedXML"),
         (rule(SourceSelectionCriteria={"SseKmsEncryptedObjects": on}), "InvalidRequest"),
         (rule(Destination={"ReplicationTime": {**on, "Time": {"Minutes": 5}}}), "InvalidRequest"),
-        (rule(ExistingObjectReplication=on), "NotImplemented"),
+        (rule(ExistingObjectReplication=on), "MalformedXML"),
     ):
         given = {name: value for name, value in wrong.items() if value is not None}
         assert (await refusal(replicate(world, given)))[0] == code, wrong

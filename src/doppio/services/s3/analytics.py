@@ -1,7 +1,6 @@
 """Analytics: which objects a bucket's storage class analysis is to look at.
 
-An analysis that is not exported shows only in S3's console. One that is exported would need to know
-how often objects of each age are read: it is refused.
+An analysis that is not exported shows only in S3's console; `analyses` makes those that are.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context
+from doppio.services.s3 import analyses, analysis_rules
+from doppio.services.s3.analyses import KIND
 from doppio.services.s3.configurations import (
     check_id,
     delete_configuration,
@@ -18,12 +19,9 @@ from doppio.services.s3.configurations import (
     put_configuration,
 )
 from doppio.services.s3.errors import MalformedXML
-from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
-
-KIND = "analytics"
 
 
 class Analytics:
@@ -37,7 +35,11 @@ class Analytics:
         check_id(req, document)
         _check(document)
         async with ctx.write() as tx:
-            await put_configuration(tx, req, KIND, document)
+            bucket = await put_configuration(tx, req, KIND, document)
+            if analysis_rules.export_of(document) is None:
+                await analyses.end(tx, bucket, req["Id"])
+            else:
+                await analyses.begin(tx, bucket, document)
 
     async def get_bucket_analytics_configuration(
         self, ctx: Context, req: w.GetBucketAnalyticsConfigurationRequest
@@ -58,15 +60,12 @@ class Analytics:
     ) -> None:
         """Forget a configuration."""
         async with ctx.write() as tx:
-            await delete_configuration(tx, req, KIND)
+            bucket = await delete_configuration(tx, req, KIND)
+            await analyses.end(tx, bucket, req["Id"])
 
 
 def _check(document: Mapping[str, Any]) -> None:
     given = document.get("Filter")
     if given is not None and len(given) != 1:
         raise MalformedXML
-    export = (document.get("StorageClassAnalysis") or {}).get("DataExport")
-    if export is not None:
-        raise NotImplementedByDoppio(
-            "Exports of the storage class analysis exist in AWS and not yet here"
-        )
+    analysis_rules.check_export(document)

@@ -19,6 +19,7 @@ from doppio.kernel.regions import regions
 from doppio.services.s3 import (
     access_logs,
     acl_rules,
+    analyses,
     directory_buckets,
     locks,
     points,
@@ -224,6 +225,7 @@ class Buckets:
                 raise BucketHasAccessPointsAttached(BucketName=bucket.name)
             access_logs.forget(tx, bucket)
             request_metrics.forget(tx, bucket)
+            analyses.forget(tx, bucket)
             await drop_settings(tx, bucket)
             await tx.unschedule(RUN, bucket.id)
             await tx.unschedule(stock.MEASURE, bucket.id)

@@ -81,6 +81,8 @@ REPORT_FILE_BYTES = 4 * MIB
 # Access logs are written so often, or when so many lines are in hand for one bucket.
 LOG_EVERY = timedelta(seconds=60)
 LOG_LINES_MAX = 20_000
+# So many days are told of in the export of a storage class analysis.
+ANALYSED_DAYS_KEPT = 400
 
 # Source: "How S3 Intelligent-Tiering works": objects below do not move, and are not monitored.
 TIERED_BYTES_MIN = 128 * 1024

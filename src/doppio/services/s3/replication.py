@@ -19,7 +19,6 @@ from doppio.services.s3.replication_rules import KIND, filter_of
 from doppio.services.s3.rules import STORAGE_CLASSES
 from doppio.services.s3.settings import drop_setting, put_setting, setting
 from doppio.services.s3.versions import ENABLED
-from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -108,10 +107,9 @@ def _check_rule(rule: Mapping[str, Any]) -> None:
         raise InvalidArgument("The ID of a rule must not be longer than 255 characters")
     if rule["Status"] not in _STATUS or ("Prefix" in rule and "Filter" in rule):
         raise MalformedXML
-    if ((rule.get("ExistingObjectReplication")) or {}).get("Status") == "Enabled":
-        raise NotImplementedByDoppio(
-            "s3: replication of existing objects exists in AWS and not yet here"
-        )
+    if "ExistingObjectReplication" in rule:
+        # S3 has given it up for its batch jobs: "this parameter is no longer supported".
+        raise MalformedXML
     if "Filter" in rule:
         for member in ("Priority", "DeleteMarkerReplication"):
             if member not in rule:

@@ -27,7 +27,7 @@ from doppio.services.s3.configurations import (
     put_configuration,
 )
 from doppio.services.s3.lookup import bucket_id, numbered
-from doppio.services.s3.records import Bucket, Current
+from doppio.services.s3.records import Bucket, Current, Version
 from doppio.services.s3.request_metrics_rules import Filter, check, filter_of, measured
 from doppio.services.s3.settings import settings
 from doppio.wire.errors import AwsError
@@ -173,15 +173,19 @@ class Counter:
 
 
 async def _tags_of(ctx: Context, bucket: Bucket, exchange: Exchange) -> Mapping[str, str]:
-    """The tags of the object that a request was about, as they are after it."""
+    version = await version_meant(ctx, bucket, exchange)
+    return {} if version is None else version.tags
+
+
+async def version_meant(ctx: Context, bucket: Bucket, exchange: Exchange) -> Version | None:
+    """The version of an object that a request was about, as it is after it."""
     reader = ctx.read()
     key = exchange.labels["Key"]
     current = await reader.get(Current, bucket.id, key)
     wanted = parse_qs(exchange.request.query).get("versionId", [""])[0]
     if not wanted:
-        return {} if current is None else current.tags
+        return current
     try:
-        version = await numbered(reader, bucket, key, wanted, current)
+        return await numbered(reader, bucket, key, wanted, current)
     except AwsError:
-        return {}
-    return {} if version is None else version.tags
+        return None

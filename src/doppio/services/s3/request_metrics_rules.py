@@ -106,7 +106,7 @@ def measured(exchange: Exchange) -> list[tuple[Measure, float]]:
     kind = _kind(exchange)
     if kind is not None:
         values.append((kind, 1.0))
-    sent = _length(exchange)
+    sent = sent_bytes(exchange)
     if sent:
         values.append((DOWNLOADED, float(sent)))
     headers = exchange.request.headers
@@ -130,7 +130,7 @@ def _kind(exchange: Exchange) -> Measure | None:
     return None
 
 
-def _length(exchange: Exchange) -> int:
+def sent_bytes(exchange: Exchange) -> int:
     """How long the body of the answer is, where that is known before it is sent."""
     if exchange.request.method == "HEAD":
         return 0

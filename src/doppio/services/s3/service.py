@@ -6,6 +6,7 @@ from doppio.kernel.service import Service
 from doppio.services.s3 import (
     acceleration,
     access_logs,
+    analyses,
     analytics,
     archives,
     inventories,
@@ -96,6 +97,7 @@ SERVICE = Service(
         **Keeper().jobs(),
         **archives.jobs(),
         **inventories.jobs(),
+        **analyses.jobs(),
         **storage_metrics.jobs(),
         **tiering.jobs(),
         **REPLICAS.jobs(),

@@ -1,4 +1,5 @@
-"""Who in S3 is told of requests: access logs and request metrics, each of those to its own buckets."""
+"""Who in S3 is told of requests: access logs, request metrics and analyses, each
+of those to its own buckets."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from doppio.kernel.kernel import Kernel
 from doppio.kernel.witness import Exchange
 from doppio.services.s3 import points
 from doppio.services.s3.access_logs import AccessLog
+from doppio.services.s3.analyses import Analyst
 from doppio.services.s3.request_metrics import Counter
 from doppio.services.s3.rules import copy_source
 from doppio.wire.http import Request
@@ -22,22 +24,24 @@ class Witness:
     def __init__(self, kernel: Kernel) -> None:
         self._log = AccessLog(kernel)
         self._counter = Counter(kernel)
-        self._of: tuple[frozenset[str] | None, frozenset[str] | None] = (None, None)
+        self._analyst = Analyst(kernel)
+        self._of: tuple[frozenset[str] | None, ...] = ()
         self._together = frozenset[str]()
 
     @property
     def watched(self) -> frozenset[str] | None:
-        """The buckets that either is about; None where one has to look first."""
-        log, counter = self._log.watched, self._counter.watched
-        if log is None or counter is None:
+        """The buckets that any is about; None where one has to look first."""
+        log, counter, analyst = self._log.watched, self._counter.watched, self._analyst.watched
+        if log is None or counter is None or analyst is None:
             return None
-        if self._of[0] is not log or self._of[1] is not counter:
-            self._of, self._together = (log, counter), log | counter
+        of = self._of
+        if not of or of[0] is not log or of[1] is not counter or of[2] is not analyst:
+            self._of, self._together = (log, counter, analyst), log | counter | analyst
         return self._together
 
     async def look(self, ctx: Context) -> None:
         """Find out what is watched."""
-        for one in (self._log, self._counter):
+        for one in (self._log, self._counter, self._analyst):
             if one.watched is None:
                 await one.look(ctx)
 
@@ -67,11 +71,13 @@ class Witness:
     def saw(self, ctx: Context, exchange: Exchange) -> None:
         """Tell of an exchange who watches its bucket; parts of one are no requests to be counted."""
         name = exchange.labels["Bucket"]
-        for one in (self._log,) if exchange.part else (self._log, self._counter):
+        whole = (self._log, self._counter, self._analyst)
+        for one in (self._log,) if exchange.part else whole:
             if one.watched and name in one.watched:
                 one.saw(ctx, exchange)
 
     async def close(self) -> None:
         """Put away what is in hand."""
         await self._counter.close()
+        await self._analyst.close()
         await self._log.close()
