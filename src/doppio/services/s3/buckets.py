@@ -22,6 +22,7 @@ from doppio.services.s3 import (
     analyses,
     directory_buckets,
     locks,
+    metadata,
     points,
     request_metrics,
     stock,
@@ -226,6 +227,7 @@ class Buckets:
             access_logs.forget(tx, bucket)
             request_metrics.forget(tx, bucket)
             analyses.forget(tx, bucket)
+            await metadata.forget(tx, bucket)
             await drop_settings(tx, bucket)
             await tx.unschedule(RUN, bucket.id)
             await tx.unschedule(stock.MEASURE, bucket.id)

@@ -275,6 +275,18 @@ class MetadataTooLarge(AwsError):
     text = "Your metadata headers exceed the maximum allowed metadata size"
 
 
+class MetadataConfigurationAlreadyExists(AwsError):
+    code = "MetadataConfigurationAlreadyExists"
+    status = 409
+    text = "A metadata configuration already exists for this bucket."
+
+
+class MetadataConfigurationNotFound(AwsError):
+    code = "MetadataConfigurationNotFound"
+    status = 404
+    text = "The specified metadata configuration does not exist."
+
+
 class MethodNotAllowed(AwsError):
     code = "MethodNotAllowed"
     status = 405

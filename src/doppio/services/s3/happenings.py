@@ -10,6 +10,7 @@ from datetime import datetime
 
 from doppio.kernel.context import Tx
 from doppio.kernel.events import Event
+from doppio.services.s3 import metadata_records
 from doppio.services.s3.records import Bucket, Version
 
 # The kinds of settings that follow what happens in a bucket.
@@ -39,7 +40,12 @@ def happened(
     tx: Tx, bucket: Bucket, version: Version, name: str, detail: dict[str, str] | None = None
 ) -> None:
     """Say that something happened to a version, where the bucket's settings follow it."""
-    if not bucket.kinds or FOLLOWING.isdisjoint(bucket.kinds):
+    kinds = bucket.kinds
+    if not kinds:
+        return
+    if metadata_records.KIND in kinds:
+        metadata_records.note(tx, bucket, version, name)
+    if FOLLOWING.isdisjoint(kinds):
         return
     context = tx.context
     tx.emit(

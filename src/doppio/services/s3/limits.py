@@ -89,3 +89,12 @@ TIERED_BYTES_MIN = 128 * 1024
 # After how many days an archive tier can be due: at least, at most.
 ARCHIVE_DAYS = (90, 730)
 DEEP_ARCHIVE_DAYS = (180, 730)
+
+# Source: "JournalTableConfiguration".
+JOURNAL_DAYS_MIN = 7
+JOURNAL_DAYS_MAX = 2**31 - 1
+# Ours: how soon the journal tells, and the inventory, of which AWS says "within one hour".
+JOURNAL_EVERY = timedelta(minutes=1)
+INVENTORY_EVERY = timedelta(minutes=30)
+TABLE_ROWS_A_COMMIT = 10_000
+INVENTORY_KEYS_A_COMMIT = 1_000

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.s3 import annotation_copies, locks
+from doppio.services.s3 import annotation_copies, locks, metadata_records
 from doppio.services.s3.annotations import annotated_of
 from doppio.services.s3.bodies import Bodies, Expected, Received
 from doppio.services.s3.encryption import AES256, KMS, Sealing, rewrapped, under_kms
@@ -77,7 +77,7 @@ class Reencryption:
             _check_same(version, again)
             _check(ctx, bucket, again, wanted)
             more = msgspec.structs.replace(again.more or More(), sealed=changed)
-            tx.put(msgspec.structs.replace(again, more=more))
+            _tell(tx, bucket, tx.put(msgspec.structs.replace(again, more=more)))
             tx.meter("Requests-Tier1")
         return {}
 
@@ -107,7 +107,8 @@ class Reencryption:
                 more = msgspec.structs.replace(
                     more, annotated=annotation_copies.kept(tx, bucket, texts, moved.texts)
                 )
-            tx.put(msgspec.structs.replace(again, body=body, content=home, more=more))
+            made = msgspec.structs.replace(again, body=body, content=home, more=more)
+            _tell(tx, bucket, tx.put(made))
             tx.meter("Requests-Tier1")
 
         files = [*moved.received, *(one.received for one in moved.texts)]
@@ -227,3 +228,9 @@ def _kept(
         pieces.append(Piece(piece.number, piece.size, one.blob or "", piece.checksum))
     tx.add(Content(id=home, pieces=pieces))
     return None, home
+
+
+def _tell(tx: Tx, bucket: Bucket, version: Version) -> None:
+    """S3 Metadata tells of it, and no event does."""
+    if metadata_records.KIND in bucket.kinds:
+        metadata_records.note(tx, bucket, version, "ObjectEncryption:Put")

@@ -95,7 +95,7 @@ def _tag_set(tags: Mapping[str, str]) -> list[w.Tag]:
 
 async def _tag(tx: Tx, req: Mapping[str, Any], tags: dict[str, str], name: str) -> _Id:
     bucket, version = await version_of(tx, req)
-    tx.put(msgspec.structs.replace(version, tags=tags))
+    version = tx.put(msgspec.structs.replace(version, tags=tags))
     happened(tx, bucket, version, name)
     tx.meter("Requests-Tier1")
     return _id(bucket, version)

@@ -26,7 +26,9 @@ class Namespaces:
         name = req["namespace"][0]
         async with ctx.write() as tx:
             bucket = await bucket_of(tx, req["tableBucketARN"])
-            if not namespace_is_allowed(name, of_aws=bool(bucket.manager)):
+            # What a service of AWS's asks for on a caller's behalf has a name of AWS's.
+            of_aws = bool(bucket.manager or ctx.caller.session.get("aws:viaawsservice"))
+            if not namespace_is_allowed(name, of_aws=of_aws):
                 raise BadRequest("The specified namespace name is not valid.")
             if await tx.get(Namespace, bucket.id, name) is not None:
                 raise Taken("A namespace with an identical name already exists in the bucket.")

@@ -72,7 +72,9 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
         arn = f"{place}:bucket/{req['name']}"
         # There is no policy yet, and another bucket's of this name is not asked.
         actions = ("CreateTableBucket", *_beside_new("PutTableBucket", req))
-        return [Need(f"s3tables:{action}", arn, keys, "*") for action in actions]
+        # A service of AWS's makes buckets of its own, in the account for which it acts.
+        own = ctx.caller.kind == "service" and ctx.caller.account == ctx.account
+        return [Need(f"s3tables:{action}", arn, keys, "*", granted=own) for action in actions]
     namespace = req.get("namespace")
     if isinstance(namespace, str):
         keys["s3tables:namespace"] = namespace

@@ -1,13 +1,15 @@
-"""Doors to S3 Tables where AWS has no public operation: what S3 asks of a table's data."""
+"""Doors to S3 Tables where AWS has no public operation: what S3 asks of a table's
+data and metadata."""
 
 from __future__ import annotations
 
 from doppio.kernel.context import Context
+from doppio.services.s3tables.iceberg import beside, check_library, new_metadata
 from doppio.services.s3tables.lookup import table_by_arn
 from doppio.services.s3tables.permissions import on_table
 from doppio.wire.errors import AccessDenied
 
-__all__ = ["authorise_data"]
+__all__ = ["authorise_data", "beside", "check_library", "new_metadata"]
 
 
 async def authorise_data(ctx: Context, action: str, arn: str) -> str | None:
