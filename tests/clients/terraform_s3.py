@@ -121,6 +121,13 @@ resource "aws_s3_bucket_analytics_configuration" "shop" {
     prefix = "documents/"
     tags   = { priority = "high", class = "blue" }
   }
+  storage_class_analysis {
+    data_export {
+      destination {
+        s3_bucket_destination { bucket_arn = aws_s3_bucket.shop.arn }
+      }
+    }
+  }
 }
 resource "aws_s3_bucket_metric" "shop" {
   bucket = aws_s3_bucket.shop.id

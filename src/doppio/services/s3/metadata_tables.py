@@ -251,7 +251,7 @@ class Pointer:
             tuple(_at(one, now) for one in updates),
             metadata_location=table.metadata_location,
         ).model_copy(update={"last_updated_ms": now})
-        number = int(table.metadata_location.rpartition("/")[2].partition("-")[0]) + 1
+        number = _number(table.metadata_location) + 1
         name = f"metadata/{number:05d}-{ctx.new_id()}.metadata.json"
         location = f"{table.metadata.location}/{name}"
         ToOutputFile.table_metadata(made, table.io.new_output(location))
@@ -331,6 +331,12 @@ def _bytes_of(body: FileRange) -> bytes:
     with body.path.open("rb") as file:
         file.seek(body.offset)
         return file.read(body.length)
+
+
+def _number(location: str) -> int:
+    """Which version of its table metadata is, as its name says; other clients name it otherwise."""
+    number = location.rpartition("/")[2].partition("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def _place(location: str) -> dict[str, str]:

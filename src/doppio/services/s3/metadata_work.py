@@ -238,9 +238,13 @@ class _Work:
         return [(position, decode(raw)) for position, raw in found]
 
     async def _position(self, kind: str) -> int:
-        """Up to where a table tells: its own metadata knows."""
-        home = self._home(kind)
-        return await tables.work(self._as_s3, home, lambda one: int(one.properties[rules.POSITION]))
+        """Up to where a table tells: its own metadata knows, unless its owner has changed that."""
+        told = str(self._table(kind).told)
+        return await tables.work(
+            self._as_s3,
+            self._home(kind),
+            lambda one: int(one.properties.get(rules.POSITION, told)),
+        )
 
     async def _journal(self) -> None:
         told = self.found.journal.told
