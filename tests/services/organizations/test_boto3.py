@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from doppio.testing import Account, Cloud
 
@@ -114,3 +115,42 @@ def test_a_closed_account_lets_nobody_in(master: Account) -> None:
     with pytest.raises(sqs.exceptions.ClientError) as refused:
         keys_in(master, member)
     assert refused.value.response["Error"]["Code"] == "AccessDenied"
+
+
+def test_an_account_in_govcloud_is_made_entered_and_used(cloud: Cloud) -> None:
+    master, region = cloud.account(), "us-gov-west-1"
+    organizations = master.client("organizations")
+    organizations.create_organization()
+    asked = organizations.create_gov_cloud_account(AccountName="safe", Email="safe@example.com")
+    status = asked["CreateAccountStatus"]
+    for _ in range(100):
+        if status["State"] != "IN_PROGRESS":
+            break
+        time.sleep(0.05)
+        status = organizations.describe_create_account_status(CreateAccountRequestId=status["Id"])[
+            "CreateAccountStatus"
+        ]
+    gov = status["GovCloudAccountId"]
+    iam = master.client("iam", region_name=region)
+    iam.create_user(UserName="keeper")
+    policy = "arn:aws-us-gov:iam::aws:policy/AdministratorAccess"
+    iam.attach_user_policy(UserName="keeper", PolicyArn=policy)
+    key = iam.create_access_key(UserName="keeper")["AccessKey"]
+    sts = master.client(
+        "sts", region_name=region, aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )  # fmt: skip
+    role = f"arn:aws-us-gov:iam::{gov}:role/OrganizationAccountAccessRole"
+    got = sts.assume_role(RoleArn=role, RoleSessionName="visit")["Credentials"]
+    session = {
+        "aws_access_key_id": got["AccessKeyId"],
+        "aws_secret_access_key": got["SecretAccessKey"],
+        "aws_session_token": got["SessionToken"],
+    }
+    s3 = master.client("s3", region_name=region, **session)
+    s3.create_bucket(Bucket="govsafe", CreateBucketConfiguration={"LocationConstraint": region})
+    topic = master.client("sns", region_name=region, **session).create_topic(Name="alarms")
+    assert topic["TopicArn"] == f"arn:aws-us-gov:sns:{region}:{gov}:alarms"
+    with pytest.raises(ClientError) as refused:
+        master.client("sns", **session).list_topics()
+    assert refused.value.response["Error"]["Code"] == "InvalidClientTokenId"

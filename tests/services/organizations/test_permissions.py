@@ -27,6 +27,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "CancelHandshake": {"HandshakeId": HANDSHAKE},
     "CloseAccount": {"AccountId": OTHER},
     "CreateAccount": {"AccountName": "x", "Email": "x@example.com"},
+    "CreateGovCloudAccount": {"AccountName": "x", "Email": "x@example.com"},
     "CreateOrganizationalUnit": {"ParentId": UNIT, "Name": "x"},
     "CreatePolicy": {"Name": "n", "Description": "", "Type": SCP, "Content": deny("sqs:*")},
     "DeclineHandshake": {"HandshakeId": HANDSHAKE},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Reader, Tx, index_row_key
 from doppio.kernel.jobs import Job
 from doppio.services.iam.ports import close_account as close_identities
-from doppio.services.organizations import limits, tree
+from doppio.services.organizations import govcloud, limits, tree
 from doppio.services.organizations.errors import (
     AccountAlreadyClosed,
     Conflict,
@@ -128,7 +129,11 @@ class Accounts:
             await dismiss(tx, organization, account, "LEFT")
 
     async def close_account(self, ctx: Context, req: w.CloseAccountRequest) -> None:
-        """Close a member account: nobody in it may do anything, and in 90 days it is gone."""
+        """Close a member account: nobody in it may do anything, and in 90 days it is gone.
+
+        The account in GovCloud that was made with it is closed with it, and only so.
+        """
+        govcloud.check_not_govcloud(ctx.partition)
         async with ctx.write() as tx:
             organization = await tree.own(tx, ctx)
             account = await tree.member(tx, organization, req["AccountId"])
@@ -196,9 +201,9 @@ async def close(ctx: Context, job: Job) -> None:
         account = await tx.get(Account, job.key)
         if account is None or account.status != PENDING_CLOSURE or account.closed_at is None:
             return
-        tx.put(replace(account, status=SUSPENDED))
-        await close_identities(tx, account.id)
-        await tx.schedule(account.closed_at + limits.CLOSED_FOR, VANISH, account.id)
+        await _suspend(tx, account, account.closed_at)
+        if (paired := await govcloud.paired(tx, account.id)) is not None:
+            await _suspend(*paired, account.closed_at)
         status = {
             "accountId": account.id, "state": "SUCCEEDED", "requestedTimestamp": str(job.at),
             "completedTimestamp": str(ctx.now),
@@ -206,11 +211,21 @@ async def close(ctx: Context, job: Job) -> None:
         await told(tx, ctx.account, "CloseAccountResult", {"closeAccountStatus": status})
 
 
+async def _suspend(tx: Tx, account: Account, at: datetime) -> None:
+    """Let nobody in an account do anything any more; it was closed at that time."""
+    tx.put(replace(account, status=SUSPENDED, closed_at=at))
+    await close_identities(tx, account.id)
+    await tx.schedule(at + limits.CLOSED_FOR, VANISH, account.id)
+
+
 async def vanish(ctx: Context, job: Job) -> None:
     """The 90 days are over: the account leaves its organisation for good."""
     async with ctx.write() as tx:
         account, organization = await tree.membership(tx, job.key)
         if account is None or organization is None or account.status != SUSPENDED:
+            return
+        if organization.master == account.id:
+            # Of an organisation in GovCloud: it stays as long as that does.
             return
         if ctx.clock.now() < (account.closed_at or ctx.now) + limits.CLOSED_FOR:
             return

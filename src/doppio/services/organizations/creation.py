@@ -16,7 +16,7 @@ from doppio.kernel.jobs import Job
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import home_of
 from doppio.services.iam.ports import make_role
-from doppio.services.organizations import limits, tree
+from doppio.services.organizations import govcloud, limits, tree
 from doppio.services.organizations.errors import CreateAccountStatusNotFound, violation
 from doppio.services.organizations.membership import admit, told
 from doppio.services.organizations.records import (
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 MAKE = "organizations.make"
 ROLE = "OrganizationAccountAccessRole"
-_ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
 def to_wire(creation: Creation) -> dict[str, Any]:
@@ -50,6 +49,8 @@ def to_wire(creation: Creation) -> dict[str, Any]:
         shown["State"] = "SUCCEEDED" if creation.failure is None else "FAILED"
         if creation.failure is None:
             shown["AccountId"] = creation.account
+            if creation.govcloud is not None:
+                shown["GovCloudAccountId"] = creation.govcloud
         else:
             shown["FailureReason"] = creation.failure
     return shown
@@ -62,27 +63,23 @@ class Creations:
         self, ctx: Context, req: w.CreateAccountRequest
     ) -> w.CreateAccountResponse:
         """Ask for an account; it is made soon after, and its status tells when."""
+        govcloud.check_not_govcloud(ctx.partition)
+        async with ctx.write() as tx:
+            creation = await _asked(tx, await tree.own(tx, ctx), req)
+        return {"CreateAccountStatus": to_wire(creation)}  # type: ignore[typeddict-item]
+
+    async def create_gov_cloud_account(
+        self, ctx: Context, req: w.CreateGovCloudAccountRequest
+    ) -> w.CreateGovCloudAccountResponse:
+        """Ask for two accounts: a member of the organisation, and a standalone one in GovCloud.
+
+        Who may assume the role in GovCloud is the management account's account there.
+        """
+        govcloud.check_commercial(ctx.partition)
         async with ctx.write() as tx:
             organization = await tree.own(tx, ctx)
-            running = await tx.find(
-                RUNNING, (organization.id, True), limit=limits.CREATIONS_AT_ONCE_MAX
-            )
-            if len(running) >= limits.CREATIONS_AT_ONCE_MAX:
-                raise violation(
-                    "ACCOUNT_CREATION_RATE_LIMIT_EXCEEDED",
-                    "You have exceeded the number of account creations that can be in progress at "
-                    "one time.",
-                )
-            await check_room(tx, organization, len(running))
-            creation = tx.add(
-                Creation(
-                    organization=organization.id, id=ctx.new_id("create-account"),
-                    account=await _new_account(tx, ctx), name=req["AccountName"],
-                    email=req["Email"], role=req.get("RoleName") or ROLE, at=ctx.now,
-                    tags=new_tags(req.get("Tags", ())),
-                )
-            )  # fmt: skip
-            await tx.schedule(ctx.now, MAKE, f"{organization.id}/{creation.id}")
+            await govcloud.checked_govcloud_of(tx, organization)
+            creation = await _asked(tx, organization, req, paired=True)
         return {"CreateAccountStatus": to_wire(creation)}  # type: ignore[typeddict-item]
 
     async def describe_create_account_status(
@@ -111,6 +108,34 @@ class Creations:
         return tree.page(req, shown, "CreateAccountStatuses", scope)  # type: ignore[return-value]
 
 
+async def _asked(
+    tx: Tx,
+    organization: Organization,
+    req: w.CreateAccountRequest | w.CreateGovCloudAccountRequest,
+    *,
+    paired: bool = False,
+) -> Creation:
+    """Keep what was asked for, and have it made."""
+    ctx = tx.context
+    running = await tx.find(RUNNING, (organization.id, True), limit=limits.CREATIONS_AT_ONCE_MAX)
+    if len(running) >= limits.CREATIONS_AT_ONCE_MAX:
+        raise violation(
+            "ACCOUNT_CREATION_RATE_LIMIT_EXCEEDED",
+            "You have exceeded the number of account creations that can be in progress at one time.",
+        )
+    await check_room(tx, organization, len(running))
+    creation = tx.add(
+        Creation(
+            organization=organization.id, id=ctx.new_id("create-account"),
+            account=await _new_account(tx), name=req["AccountName"], email=req["Email"],
+            role=req.get("RoleName") or ROLE, at=ctx.now, tags=new_tags(req.get("Tags", ())),
+            govcloud=await _new_account(govcloud.in_govcloud(tx)) if paired else None,
+        )
+    )  # fmt: skip
+    await tx.schedule(ctx.now, MAKE, f"{organization.id}/{creation.id}")
+    return creation
+
+
 async def check_room(tx: Tx, organization: Organization, coming: int = 0) -> None:
     """Raise ConstraintViolation where an organisation has no room for one more account."""
     region = home_of(tx.context.region)
@@ -123,10 +148,10 @@ async def check_room(tx: Tx, organization: Organization, coming: int = 0) -> Non
         )
 
 
-async def _new_account(tx: Tx, ctx: Context) -> str:
+async def _new_account(tx: Tx) -> str:
     """The id of an account that nobody has made yet."""
     while True:
-        name = ctx.new_id("account")
+        name = tx.context.new_id("account")
         if not name.startswith("0") and await tx.get(Account, name) is None:
             return name
 
@@ -143,15 +168,24 @@ async def make(ctx: Context, job: Job) -> None:
             return
         organization = await tx.get(Organization, creation.organization)
         assert organization is not None, "its requests go with it"
-        failure = None
-        if await tx.find(BY_EMAIL, (creation.email,), limit=1):
-            failure = "EMAIL_ALREADY_EXISTS"
+        failure = await _hindrance(tx, creation)
         done = tx.put(replace(creation, running=None, done_at=ctx.now, failure=failure))
         if failure is None:
             await _make(tx, organization, creation)
         status = {"id": done.id, "accountName": done.name, "state": to_wire(done)["State"]}
         status |= {"accountId": done.account} if failure is None else {"failureReason": failure}
+        if failure is None and done.govcloud is not None:
+            status["govCloudAccountId"] = done.govcloud
         await told(tx, organization.master, "CreateAccountResult", {"createAccountStatus": status})
+
+
+async def _hindrance(tx: Tx, creation: Creation) -> str | None:
+    """Why an account cannot be made; None where it can."""
+    if await tx.find(BY_EMAIL, (creation.email,), limit=1):
+        return "EMAIL_ALREADY_EXISTS"
+    if creation.govcloud is not None and await govcloud.is_taken(tx, creation.email):
+        return "GOVCLOUD_ACCOUNT_ALREADY_EXISTS"
+    return None
 
 
 async def _make(tx: Tx, organization: Organization, creation: Creation) -> None:
@@ -160,11 +194,22 @@ async def _make(tx: Tx, organization: Organization, creation: Creation) -> None:
         created_at=tx.context.now, tags=creation.tags,
     )  # fmt: skip
     await admit(tx, organization, account)
-    principal = f"arn:aws:iam::{organization.master}:root"
+    await _let_in(tx, account.id, creation.role, organization.master)
+    if creation.govcloud is not None:
+        there = await govcloud.pair(tx, account, creation.govcloud)
+        master = await govcloud.checked_govcloud_of(tx, organization)
+        await _let_in(there, creation.govcloud, creation.role, master)
+
+
+async def _let_in(tx: Tx, account: str, role: str, master: str) -> None:
+    """Make the role in an account by which another one's users get in, and may do everything."""
+    partition = tx.context.partition
+    principal = f"arn:{partition}:iam::{master}:root"
     trust = {
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
         ],
     }
-    await make_role(tx, account.id, creation.role, json.dumps(trust), (_ADMINISTRATOR,))
+    administrator = f"arn:{partition}:iam::aws:policy/AdministratorAccess"
+    await make_role(tx, account, role, json.dumps(trust), (administrator,))

@@ -100,6 +100,11 @@ class TargetNotFound(AwsError):
     text = "You specified a target that doesn't exist."
 
 
+class UnsupportedEndpoint(AwsError):
+    code = "UnsupportedAPIEndpointException"
+    text = "This action isn't available in the current AWS Region."
+
+
 class ConstraintViolation(AwsError):
     """A limit; `Reason` says which."""
 

@@ -92,9 +92,20 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
 
 
+@record("organizations.pair", key=("account",))
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A commercial account and the one in GovCloud that was made with it."""
+
+    account: str
+    govcloud: str
+
+
 @record("organizations.creation", key=("organization", "id"), indexes=(RUNNING,), partitioned=True)
 class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A request for an account, and what became of it. `running` is None when it is done."""
+    """A request for an account, and what became of it. `running` is None when it is done.
+
+    `govcloud` is the account in GovCloud that is made with it.
+    """
 
     organization: str
     id: str
@@ -107,6 +118,7 @@ class Creation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     done_at: datetime | None = None
     failure: str | None = None
     tags: dict[str, str] = {}
+    govcloud: str | None = None
 
 
 @record("organizations.policy", key=("organization", "id"), indexes=(OF_TYPE,), partitioned=True)
