@@ -177,7 +177,9 @@ class Environments:
         if not self._swept:
             self._swept = True
             for left in self._root.glob("*"):
-                if left.name.isdigit() and not is_alive(int(left.name)):
+                # The number of a process comes again, in containers it is always the same.
+                dead = left.name.isdigit() and not is_alive(int(left.name))
+                if dead or left == self._own:
                     shutil.rmtree(left, ignore_errors=True)
         path = self._own / name
         path.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ Source: "Using the Lambda runtime API for custom runtimes".
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -237,8 +238,10 @@ class _Connection(asyncio.Protocol):
 
     def _said(self, *, failed: bool) -> Said:
         most = self._api.response_bytes_max
+        # A stream that breaks off says why in its trailers.
+        why = self._headers.get("lambda-runtime-function-error-body", "")
         return Said(
-            b"".join(self._body),
+            base64.b64decode(why) if why else b"".join(self._body),
             failed,
             self._headers.get("lambda-runtime-function-error-type", ""),
             self._headers.get("content-type", ""),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import zipfile
 from typing import Any
 
 from tests.services.lambda_.base import make_function, zipped
@@ -197,3 +199,49 @@ async def test_a_runtime_that_is_not_here_is_said_to_be_missing(world: World) ->
     error = await refused(world.call("lambda", "invoke", FunctionName="f"))
     assert error.code == "InvalidRuntimeException"
     assert "ruby3.4 is not on this machine" in error.message
+
+
+BOOTSTRAP = """#!/bin/bash
+printf 'begun\\n'
+while true; do
+  exec 3<>/dev/tcp/${AWS_LAMBDA_RUNTIME_API/://}
+  printf 'GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' >&3
+  while IFS= read -r line <&3; do
+    line=${line%$'\\r'}
+    [ -z "$line" ] && break
+    case $line in
+      Lambda-Runtime-Aws-Request-Id:*) id=${line#*: } ;;
+      Content-Length:*) length=${line#*: } ;;
+    esac
+  done
+  IFS= read -r -N "$length" event <&3
+  body="{\\"handler\\":\\"$_HANDLER\\",\\"event\\":$event,\\"layer\\":\\"$(cat /opt/said 2>&1)\\"}"
+  printf 'POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: %d\\r\\n\\r\\n%s' "$id" "${#body}" "$body" >&3
+  IFS= read -r line <&3
+  exec 3>&-
+done
+"""
+
+
+@told
+async def test_a_program_of_ones_own_may_serve(world: World) -> None:
+    info = zipfile.ZipInfo("bootstrap")
+    info.external_attr = 0o755 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(info, BOOTSTRAP)
+    given = {"Code": {"ZipFile": buffer.getvalue()}, "Runtime": "provided.al2023"}
+    await make_function(world, "f", **given, Handler="my.handler")
+    for number in range(2):
+        said = (await call(world, number))["Payload"]
+        assert (said["handler"], said["event"]) == ("my.handler", number)
+
+
+@told
+async def test_a_package_without_a_program_is_said_to_have_none(world: World) -> None:
+    await function(world, Runtime="provided.al2023")
+    answer = await call(world, {})
+    assert answer["Payload"]["errorType"] == "Runtime.InvalidEntrypoint"
+    assert answer["Payload"]["errorMessage"].endswith(
+        "Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
+    )

@@ -149,7 +149,8 @@ def _payload(req: Mapping[str, Any], kind: str) -> bytes:
     for member in ("TenantId", "DurableExecutionName"):
         if req.get(member):
             raise NotImplementedByDoppio(f"lambda: {member} exists in AWS and not in this cloud")
-    payload = bytes(req.get("Payload") or b"")
+    given = req.get("Payload") or b""
+    payload = given.encode() if isinstance(given, str) else bytes(given)
     most = limits.ASYNC_EVENT_BYTES_MAX if kind == "Event" else limits.EVENT_BYTES_MAX
     if len(payload) > most:
         raise RequestTooLarge(
