@@ -31,6 +31,13 @@ async def test_health_names_what_runs(front: Front) -> None:
 
 
 @fronted
+async def test_how_code_is_kept_apart_is_said(front: Front) -> None:
+    status, said = await ask(front, "/_doppio/isolation")
+    assert (status, said["isolation"]) == (200, front.world.cloud.machine.environments.isolation)
+    assert "memory bounded by " in said["isolation"]
+
+
+@fronted
 async def test_tools_that_look_for_localstack_find_what_they_need(front: Front) -> None:
     status, health = await ask(front, "/_localstack/health")
     assert (status, health["services"]["sqs"]) == (200, "running")

@@ -25,4 +25,5 @@ def command(data: Path | None) -> None:
     click.echo(f"Pid        {state.pid}")
     click.echo(f"Data       {folder}")
     click.echo(f"Cloud time {health['clock']}")
+    click.echo(f"Isolation  {ask(folder, 'GET', '/_doppio/isolation')['isolation']}")
     click.echo(f"Services   {', '.join(health['services'])}")

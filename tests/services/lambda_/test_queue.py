@@ -9,9 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from msgspec.structs import replace
-
-from doppio.services.lambda_.records import EventInvoke, Function, Queued
+from doppio.services.lambda_.records import Queued
+from doppio.services.lambda_.workers import Workers
 from doppio.wire.errors import AwsError
 from tests.services.lambda_.base import make_function, make_role, zipped
 from tests.services.world import ACCOUNT, REGION, World, told
@@ -19,8 +18,10 @@ from tests.services.world import ACCOUNT, REGION, World, told
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 # Each run leaves a line in the log, so that they can be counted.
 CODE = """
+import time
 def handler(event, context):
     print("RUN", context.aws_request_id, event)
+    time.sleep(event.get("sleep", 0))
     if event.get("fail"):
         raise ValueError("boom")
     return {"did": event}
@@ -42,23 +43,18 @@ async def function(world: World, **more: Any) -> None:
     await make_function(world, "f", **given)
 
 
-async def configure(world: World, **given: Any) -> None:
-    """As PutFunctionEventInvokeConfig leaves it."""
-    async with world.cloud.root_context().write() as tx:
-        tx.put(
-            EventInvoke(
-                account=ACCOUNT, region=REGION, function="f", qualifier="$LATEST",
-                modified_at=world.now, **given,
-            )
-        )  # fmt: skip
-
-
-async def reserve(world: World, reserved: int | None) -> None:
-    """As PutFunctionConcurrency leaves it, or DeleteFunctionConcurrency."""
-    async with world.cloud.root_context().write() as tx:
-        found = await tx.get(Function, ACCOUNT, REGION, "f")
-        assert found is not None
-        tx.put(replace(found, reserved=reserved))
+async def configure(
+    world: World, *, retries: int = 2, age: int = 21_600, success: str = "", failure: str = ""
+) -> None:
+    """Say what becomes of the function's events."""
+    destinations = {"OnSuccess": success, "OnFailure": failure}
+    await world.call(
+        "lambda", "put_function_event_invoke_config", FunctionName="f",
+        MaximumRetryAttempts=retries, MaximumEventAgeInSeconds=age,
+        DestinationConfig={
+            name: {"Destination": arn} for name, arn in destinations.items() if arn
+        },
+    )  # fmt: skip
 
 
 async def send(world: World, event: Any) -> None:
@@ -173,7 +169,7 @@ async def test_destinations_hear_of_success_and_of_failure(world: World) -> None
     good, good_arn = await queue(world, "good")
     bad, bad_arn = await queue(world, "bad")
     await function(world)
-    await configure(world, retries=0, on_success=good_arn, on_failure=bad_arn)
+    await configure(world, retries=0, success=good_arn, failure=bad_arn)
     await send(world, {"a": 1})
     await idle(world)
     (message,) = await received(world, good)
@@ -198,7 +194,7 @@ async def test_destinations_hear_of_success_and_of_failure(world: World) -> None
 async def test_other_destinations_hear_too(world: World) -> None:
     await function(world)
     await world.call("s3", "create_bucket", Bucket="records")
-    await configure(world, retries=0, on_failure="arn:aws:s3:::records")
+    await configure(world, retries=0, failure="arn:aws:s3:::records")
     await send(world, {"fail": 1})
     await idle(world)
     listed = await world.call("s3", "list_objects_v2", Bucket="records")
@@ -206,7 +202,7 @@ async def test_other_destinations_hear_too(world: World) -> None:
     assert key.startswith("aws/lambda/async/f/2030/01/01/2030-01-01T00.00.00-")
     url, arn = await queue(world, "of-bus")
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
-    await configure(world, retries=0, on_success=bus)
+    await configure(world, retries=0, success=bus)
     await world.call(
         "events", "put_rule", Name="r",
         EventPattern=json.dumps({"source": ["lambda"]}),
@@ -239,7 +235,7 @@ async def test_other_destinations_hear_too(world: World) -> None:
 async def test_an_event_that_is_too_old_is_given_up(world: World) -> None:
     url, arn = await queue(world, "old")
     await function(world)
-    await configure(world, age_seconds=60, on_failure=arn)
+    await configure(world, age=60, failure=arn)
     await send(world, {"fail": True})
     await idle(world)
     (message,) = await received(world, url)
@@ -251,7 +247,17 @@ async def test_an_event_that_is_too_old_is_given_up(world: World) -> None:
 @told
 async def test_a_throttled_event_waits_and_loses_no_try(world: World) -> None:
     await function(world)
-    await reserve(world, 0)
+    await world.call(
+        "lambda", "put_function_concurrency", FunctionName="f", ReservedConcurrentExecutions=1
+    )
+    slow = asyncio.ensure_future(
+        world.call("lambda", "invoke", FunctionName="f", Payload=b'{"sleep": 3}')
+    )
+
+    async def begun() -> bool:
+        return bool(Workers.of(world.cloud.root_context())._busy)
+
+    await until(world, begun)
     await send(world, {"a": 1})
 
     async def throttled(times: int) -> bool:
@@ -262,11 +268,47 @@ async def test_a_throttled_event_waits_and_loses_no_try(world: World) -> None:
     await until(world, partial(throttled, 2))
     (row,) = await queued(world)
     assert row.attempts == 0
-    assert row.due_at - world.now == timedelta(seconds=2)
-    await reserve(world, None)
+    await slow
     await world.advance(2)
-    await runs(world, 1)
+    await runs(world, 2)
     await idle(world)
+
+
+@told
+async def test_where_nothing_is_reserved_events_are_given_up_at_once(world: World) -> None:
+    url, arn = await queue(world, "dead")
+    await function(world, DeadLetterConfig={"TargetArn": arn})
+    await world.call(
+        "lambda", "put_function_concurrency", FunctionName="f", ReservedConcurrentExecutions=0
+    )
+    await send(world, {"a": 1})
+    await idle(world)
+    (message,) = await received(world, url)
+    assert json.loads(message["Body"]) == {"a": 1}
+
+
+@told
+async def test_what_happens_is_measured_and_metered(world: World) -> None:
+    await function(world, MemorySize=1024)
+    await configure(world, retries=0)
+    await send(world, {"a": 1})
+    await send(world, {"fail": True})
+    await idle(world)
+    await world.cloud.metrics.flush()
+    sums = {}
+    for name in ("Invocations", "Errors", "AsyncEventsReceived", "AsyncEventsDropped", "Throttles"):
+        answer = await world.call(
+            "cloudwatch", "get_metric_statistics", Namespace="AWS/Lambda", MetricName=name,
+            Dimensions=[{"Name": "FunctionName", "Value": "f"}], Period=60, Statistics=["Sum"],
+            StartTime=world.now - timedelta(hours=1), EndTime=world.now + timedelta(hours=1),
+        )  # fmt: skip
+        sums[name] = sum(point["Sum"] for point in answer["Datapoints"])
+    assert sums == {
+        "Invocations": 2, "Errors": 1, "AsyncEventsReceived": 2, "AsyncEventsDropped": 1,
+        "Throttles": 0,
+    }  # fmt: skip
+    assert await world.used("Request") == 2
+    assert 0.001 < await world.used("Lambda-GB-Second") < 30
 
 
 @told

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from doppio.services.lambda_.records import Function
 from doppio.testing import Account, Cloud
 from tests.crash.servers import Server
 from tests.machine.guests import alive, needs_linux, needs_sandbox
@@ -111,9 +109,9 @@ def test_two_invocations_at_once_run_in_two_environments(account: Account) -> No
     assert call(awslambda)["stream"] in (quick, slow.result()["stream"])
 
 
-def test_more_than_a_reservation_at_once_is_throttled(account: Account, cloud: Cloud) -> None:
+def test_more_than_a_reservation_at_once_is_throttled(account: Account) -> None:
     awslambda = make(account.client)
-    reserve(cloud, account.account_id, 1)
+    awslambda.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
     with ThreadPoolExecutor(1) as threads:
         slow = threads.submit(call, awslambda, sleep=1.5)
         time.sleep(0.5)
@@ -125,20 +123,6 @@ def test_more_than_a_reservation_at_once_is_throttled(account: Account, cloud: C
         assert answer["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
         slow.result()
     assert call(awslambda)["stream"]
-
-
-def reserve(cloud: Cloud, account: str, reserved: int) -> None:
-    """As PutFunctionConcurrency leaves it."""
-
-    async def put() -> None:
-        assert cloud._thread.running is not None
-        context = cloud._thread.running.cloud.root_context(account)
-        async with context.write() as tx:
-            found = await tx.get(Function, account, "us-east-1", "f")
-            assert found is not None
-            tx.put(replace(found, reserved=reserved))
-
-    cloud._thread.call(put())
 
 
 def no_retries(account: Account) -> Any:
@@ -203,6 +187,13 @@ def test_the_client_context_arrives(account: Account) -> None:
     given = base64.b64encode(json.dumps({"custom": {"k": "v"}}).encode()).decode()
     answer = awslambda.invoke(FunctionName="f", ClientContext=given)
     assert "{'k': 'v'}" in json.loads(answer["Payload"].read())["context"]
+
+
+def test_events_are_taken_in_the_old_way_too(account: Account) -> None:
+    awslambda = make(account.client)
+    answer = awslambda.invoke_async(FunctionName="f", InvokeArgs=b"{}")
+    assert answer["Status"] == 202
+    until(lambda: any(one.startswith("ran") for one in lines(account.client)))
 
 
 def test_an_answer_may_come_as_a_stream(account: Account) -> None:

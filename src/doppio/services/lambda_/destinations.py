@@ -137,7 +137,7 @@ class NotTaken(AwsError):
 
 async def _bury(ctx: Context, ended: Ended, arn: str) -> None:
     queued, outcome = ended.queued, ended.outcome
-    why = "Event age exceeded" if outcome is None else outcome.payload.decode(errors="replace")
+    why = ended.condition if outcome is None else outcome.payload.decode(errors="replace")
     told = _json(outcome.payload) if outcome is not None else None
     if isinstance(told, dict) and told.get("errorMessage"):
         why = str(told["errorMessage"])

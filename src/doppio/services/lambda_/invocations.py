@@ -75,7 +75,9 @@ async def _run(
     """Give the event to an environment; what it said, and what is billed beside its time."""
     worker, failed = started
     init_ms = worker.init_ms or 0.0
-    worker.journal.begin()
+    if failed is None:
+        # Else what it said of its start belongs to this.
+        worker.journal.begin()
     worker.journal.say(
         f"START RequestId: {asked.request_id} Version: {spec.version}",
         "platform.start",

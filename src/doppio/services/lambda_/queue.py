@@ -87,6 +87,9 @@ class Runner(Controller[Queued]):
         rules = await rules_of(ctx.read(), queued)
         if now - queued.received_at >= rules.age:
             return await _given_up(ctx, queued, target, rules, None, "EventAgeExceeded")
+        if target.function.reserved == 0:
+            # "Lambda immediately sends new events to the dead-letter queue [...] without any retries."
+            return await _given_up(ctx, queued, target, rules, None, "ZeroReservedConcurrency")
         spec = await spec_of(ctx, target.function, target.version)
         measures.count(ctx, measures.ASYNC_AGE, spec, (now - queued.received_at) / _MILLISECOND)
         asked = Asked(queued.id, queued.payload, queued.arn, queued.client_context)
