@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -60,3 +62,55 @@ def test_a_package_of_fifty_megabytes_comes_within_a_request_and_no_larger_one()
         with pytest.raises(ClientError) as error:
             client.create_function(FunctionName="g", Code={"ZipFile": b"\0" * 52_626_000}, **made)
         assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+SENDS = """
+import boto3, os
+def handler(event, context):
+    for record in event["Records"]:
+        boto3.client("sqs").send_message(QueueUrl=os.environ["TO"], MessageBody=record["body"])
+"""
+
+
+def test_a_queue_s_messages_go_through_a_function_also_after_a_restart(tmp_path: Path) -> None:
+    with Cloud(data=tmp_path) as cloud:
+        iam, sqs, client = (cloud.client(name) for name in ("iam", "sqs", "lambda"))
+        role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+        iam.attach_role_policy(
+            RoleName="r", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSFullAccess"
+        )
+        arns = {}
+        for name in ("orders", "served"):
+            url = sqs.create_queue(QueueName=name)["QueueUrl"]
+            told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+            arns[name] = told["Attributes"]["QueueArn"]
+        client.create_function(
+            FunctionName="f", Runtime="python3.11", Handler="app.handler", Role=role, Timeout=20,
+            Code={"ZipFile": zipped(SENDS)}, Environment={"Variables": {"TO": url}},
+        )  # fmt: skip
+        client.get_waiter("function_active_v2").wait(FunctionName="f")
+        client.create_event_source_mapping(
+            EventSourceArn=arns["orders"], FunctionName="f", BatchSize=1
+        )
+        sqs.send_message(QueueUrl=url.replace("served", "orders"), MessageBody="espresso")
+        assert _received(sqs, url) == "espresso"
+    with Cloud(data=tmp_path) as cloud:
+        sqs = cloud.client("sqs")
+        orders, served = (
+            sqs.get_queue_url(QueueName=name)["QueueUrl"] for name in ("orders", "served")
+        )
+        cloud.client("lambda").update_function_configuration(
+            FunctionName="f", Environment={"Variables": {"TO": served}}
+        )
+        cloud.client("lambda").get_waiter("function_updated_v2").wait(FunctionName="f")
+        sqs.send_message(QueueUrl=orders, MessageBody="tea")
+        assert _received(sqs, served) == "tea"
+
+
+def _received(sqs: Any, url: str) -> str:
+    for _ in range(3):
+        answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)
+        for one in answer.get("Messages", []):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+            return str(one["Body"])
+    raise AssertionError("nothing has come")

@@ -63,3 +63,11 @@ THROTTLE_PAUSE_MAX = timedelta(minutes=5)
 # Ours: so many asynchronous events run at a time; the others wait.
 ASYNC_AT_ONCE_MAX = 500
 DEAD_LETTER_MESSAGE_CHARS = 1_024
+
+QUEUE_BATCH_DEFAULT = 10
+FILTERS_MAX = 10
+# Ours: mappings that flow at once in a process, the batches of each that do, and the pause after
+# something went wrong.
+MAPPINGS_AT_ONCE = 256
+BATCHES_AT_ONCE = 16
+PAUSE = timedelta(seconds=5)

@@ -13,8 +13,10 @@ from doppio.kernel.service import Need
 from doppio.kernel.tags import ResourceTags
 from doppio.services.lambda_.names import named
 from doppio.services.lambda_.records import Function
+from doppio.services.lambda_.records import Mapping as EventSource
 
-_OF_ACCOUNTS = frozenset({"ListFunctions", "GetAccountSettings"})
+_OF_ACCOUNTS = frozenset({"ListFunctions", "GetAccountSettings", "ListEventSourceMappings"})
+_FUNCTION_ARN = "lambda:functionarn"
 # Those for which a function with a qualifier is another resource than without.
 _QUALIFIED = frozenset({
     "Invoke", "InvokeAsync", "InvokeWithResponseStream",
@@ -27,13 +29,32 @@ _ACTIONS = {
 
 
 async def _tags(reader: Reader, arn: str) -> Mapping[str, str] | None:
-    _, _, _, region, account, _, name, *_ = arn.split(":")
+    _, _, _, region, account, kind, name, *_ = arn.split(":")
+    if kind == "event-source-mapping":
+        mapping = await reader.get(EventSource, account, region, name)
+        return None if mapping is None else mapping.tags
     function = await reader.get(Function, account, region, name)
     return None if function is None else function.tags
 
 
-# A function's tags are read where a policy asks for one.
+class _OfMappings(ResourceTags):
+    """A mapping's tags, and which function it calls."""
+
+    def knows(self, key: str) -> bool:
+        """Whether a condition key is one of these."""
+        return key == _FUNCTION_ARN or super().knows(key)
+
+    async def conditions(self, ctx: Context, need: Need) -> Mapping[str, Any]:
+        """The keys that have to be read."""
+        _, _, _, region, account, _, name = need.resource.split(":")
+        mapping = await ctx.read().get(EventSource, account, region, name)
+        function = {} if mapping is None else {_FUNCTION_ARN: mapping.function_arn}
+        return {**function, **await super().conditions(ctx, need)}
+
+
+# Tags are read where a policy asks for one.
 _TAGS = ResourceTags(_tags)
+_OF_MAPPINGS = _OfMappings(_tags)
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
@@ -44,7 +65,13 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     keys = _keys(req)
     if "Resource" in req:
         return (Need(action, req["Resource"], keys, beyond=_TAGS),)
+    if "UUID" in req:
+        where = f"arn:{ctx.partition}:lambda:{ctx.region}:{ctx.account}"
+        arn = f"{where}:event-source-mapping:{req['UUID']}"
+        return (Need(action, arn, keys, beyond=_OF_MAPPINGS),)
     which = named(ctx, req)
+    if operation == "CreateEventSourceMapping":
+        return (Need(action, "*", {**keys, _FUNCTION_ARN: which.qualified}),)
     arn = which.qualified if operation in _QUALIFIED else which.arn
     found = [Need(action, arn, keys, beyond=_TAGS)]
     if operation == "CreateFunction" and req.get("Tags"):

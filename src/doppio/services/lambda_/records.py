@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from doppio.kernel.events import Event
 from doppio.kernel.records import Index, record
 
 # The qualifier of the version that can be changed.
@@ -220,3 +221,44 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     qualifier: str
     revision: str
     statements: tuple[dict[str, Any], ...]
+
+
+class MappingChanged(Event, frozen=True, kw_only=True):
+    """A user wants something else of an event source mapping."""
+
+
+@record("lambda.mapping", key=("account", "region", "id"))
+class Mapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What brings the records of an event source to a function.
+
+    `given` is how, as on the wire; `state` is what it does, `wanted` what its user wants: Enabled,
+    Disabled or Deleted.
+    """
+
+    account: str
+    region: str
+    id: str
+    partition: str
+    source: str
+    function: str
+    qualifier: str | None
+    modified_at: datetime
+    given: dict[str, Any]
+    wanted: str = "Enabled"
+    state: str = "Creating"
+    reason: str = "USER_INITIATED"
+    result: str = ""
+    tags: dict[str, str] = {}
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
+        return f"{where}:event-source-mapping:{self.id}"
+
+    @property
+    def function_arn(self) -> str:
+        """The ARN of what it calls, with the qualifier if there is one."""
+        where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
+        arn = f"{where}:function:{self.function}"
+        return arn if self.qualifier is None else f"{arn}:{self.qualifier}"

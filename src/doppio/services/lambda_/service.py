@@ -10,9 +10,11 @@ from doppio.services.lambda_.concurrency import Concurrency
 from doppio.services.lambda_.event_invokes import EventInvokes
 from doppio.services.lambda_.functions import Functions, settle
 from doppio.services.lambda_.holdings import Account
+from doppio.services.lambda_.mappings import Mappings
 from doppio.services.lambda_.packages import FORGET, forget
 from doppio.services.lambda_.permissions import needs
 from doppio.services.lambda_.policies import Policies
+from doppio.services.lambda_.polling import Polling
 from doppio.services.lambda_.queue import Runner
 from doppio.services.lambda_.signing import Signing
 from doppio.services.lambda_.tagging import Tagging
@@ -23,11 +25,11 @@ SERVICE = Service(
     "lambda",
     groups=[
         Functions(), Updates(), Versions(), Aliases(), Account(), Policies(), Tagging(),
-        Concurrency(), EventInvokes(), Signing(), Calls(),
+        Concurrency(), EventInvokes(), Signing(), Mappings(), Calls(),
     ],
     needs=needs,
     data_events=["Invoke", "InvokeAsync", "InvokeWithResponseStream"],
-    controllers=[Runner()],
+    controllers=[Runner(), Polling()],
     jobs={SETTLE: settle, FORGET: forget},
     pages={PAGE: code_page},
 )  # fmt: skip

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader
-from doppio.services.lambda_.errors import InvalidParameterValue
+from doppio.services.lambda_.errors import InvalidParameterValue, ResourceNotFound
 from doppio.services.lambda_.names import function_of, named
 from doppio.services.lambda_.records import Function
+from doppio.services.lambda_.records import Mapping as EventSource
 
 if TYPE_CHECKING:
     from doppio._stubs import lambda_ as w
@@ -37,7 +38,14 @@ class Tagging:
         return {"Tags": (await _tagged(ctx.read(), ctx, req["Resource"])).tags}
 
 
-async def _tagged(reader: Reader, ctx: Context, arn: str) -> Function:
+async def _tagged(reader: Reader, ctx: Context, arn: str) -> Function | EventSource:
+    if ":event-source-mapping:" in arn:
+        mapping = await reader.get(
+            EventSource, ctx.account, ctx.region, arn.rsplit(":", maxsplit=1)[-1]
+        )
+        if mapping is None or mapping.arn != arn:
+            raise ResourceNotFound("The resource you requested does not exist.")
+        return mapping
     which = named(ctx, {"FunctionName": arn})
     if which.qualifier is not None:
         raise InvalidParameterValue(

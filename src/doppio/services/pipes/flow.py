@@ -20,6 +20,7 @@ from doppio.services.pipes import limits, stream_flow
 from doppio.services.pipes.delivery import acting_for, bring
 from doppio.services.pipes.events import event_of, passes
 from doppio.services.pipes.records import Checkpoint, Pipe, PipeChanged
+from doppio.services.sqs.ports import delete, received
 from doppio.wire.errors import AwsError
 
 _SETTLED = {"RUNNING": "RUNNING", "STOPPED": "STOPPED"}
@@ -101,7 +102,7 @@ def _is_stream(pipe: Pipe) -> bool:
 
 
 async def _gone(ctx: Context, pipe: Pipe) -> None:
-    async def delete(tx: Tx) -> None:
+    async def remove(tx: Tx) -> None:
         now = await tx.get(Pipe, pipe.account, pipe.region, pipe.name)
         if now is None or now.desired != "DELETED":
             return
@@ -110,7 +111,7 @@ async def _gone(ctx: Context, pipe: Pipe) -> None:
         for checkpoint in await tx.list(Checkpoint, key, limit=limits.SHARDS_MAX):
             tx.delete(checkpoint)
 
-    await ctx.transact(delete)
+    await ctx.transact(remove)
 
 
 async def _flow(ctx: Context, pipe: Pipe) -> timedelta | None:
@@ -120,51 +121,21 @@ async def _flow(ctx: Context, pipe: Pipe) -> timedelta | None:
         return await stream_flow.flow(ctx, pipe)
     try:
         acting = await acting_for(ctx, pipe, source)
-        url = _url(ctx, source)
-        messages = await _received(acting, pipe, url)
+        given = (pipe.given.get("SourceParameters") or {}).get("SqsQueueParameters") or {}
+        size = given.get("BatchSize", limits.BATCH_DEFAULT)
+        window = timedelta(seconds=given.get("MaximumBatchingWindowInSeconds", 0))
+        messages = await received(acting, source, size, window)
         if not messages:
             return None
         done, wanted = _sorted(messages, pipe)
         if wanted:
             failed = await bring(ctx, pipe, [event for event, _ in wanted])
             done += [handle for at, (_, handle) in enumerate(wanted) if at not in failed]
-        await _delete(acting, url, done)
+        await delete(acting, source, done)
     except AwsError:
         # The queue is gone, or the role may not any more: look again in a while.
         return limits.PAUSE
     return None
-
-
-async def _received(acting: Context, pipe: Pipe, url: str) -> list[Mapping[str, Any]]:
-    given = (pipe.given.get("SourceParameters") or {}).get("SqsQueueParameters") or {}
-    size = given.get("BatchSize", limits.BATCH_DEFAULT)
-    window = timedelta(seconds=given.get("MaximumBatchingWindowInSeconds", 0))
-    found: list[Mapping[str, Any]] = []
-    until = None
-    while len(found) < size:
-        now = acting.clock.now()
-        wait = limits.POLL_SECONDS
-        if until is not None:
-            wait = min(wait, int((until - now).total_seconds()))
-            if wait <= 0 and now >= until:
-                break
-        answer = await acting.call(
-            "sqs",
-            "receive_message",
-            {
-                "QueueUrl": url,
-                "MaxNumberOfMessages": min(limits.RECEIVE_COUNT_MAX, size - len(found)),
-                "WaitTimeSeconds": max(wait, 0),
-                "MessageAttributeNames": ["All"],
-                "MessageSystemAttributeNames": ["All"],
-            },
-        )
-        page = answer.get("Messages", [])
-        found += page
-        if not window or (not page and until is None) or wait <= 0:
-            break
-        until = until or acting.clock.now() + window
-    return found
 
 
 def _sorted(
@@ -180,15 +151,3 @@ def _sorted(
         else:
             done.append(message["ReceiptHandle"])
     return done, wanted
-
-
-async def _delete(acting: Context, url: str, handles: Sequence[str]) -> None:
-    for first in range(0, len(handles), limits.RECEIVE_COUNT_MAX):
-        part = handles[first : first + limits.RECEIVE_COUNT_MAX]
-        entries = [{"Id": str(at), "ReceiptHandle": one} for at, one in enumerate(part)]
-        await acting.call("sqs", "delete_message_batch", {"QueueUrl": url, "Entries": entries})
-
-
-def _url(ctx: Context, arn: str) -> str:
-    parts = arn.split(":")
-    return f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"

@@ -11,12 +11,10 @@ FILTERS_MAX = 5
 BATCH_DEFAULT = 10
 # Of a FIFO queue, and where nobody waits for more, a batch is what one receipt gives.
 BATCH_WITHOUT_WINDOW_MAX = 10
-RECEIVE_COUNT_MAX = 10
 TARGET_BATCH_MAX = 10
 # Ours: so that ten messages, and what goes with them, fit into the least of the targets' requests.
 TARGET_BATCH_BYTES_MAX = 192 * 1024
 PUT_EVENTS_ENTRIES_MAX = 10
-POLL_SECONDS = 20
 # Ours: so many servers are called at once for a batch.
 CALLS_AT_ONCE = 4
 # Ours: pipes that run at once in a process, and the pause after something went wrong.

@@ -1,0 +1,66 @@
+"""How other services take messages from a queue for their users: in batches, by SQS's operations.
+
+Who asks does so as a role of its user's, through the door. A message is deleted by its handle once it
+has arrived where it was to go; what is not appears again after its visibility timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from doppio.kernel.context import Context
+
+RECEIVE_COUNT_MAX = 10
+POLL_SECONDS = 20
+
+
+def url_of(ctx: Context, arn: str) -> str:
+    """A queue's URL, by its ARN."""
+    parts = arn.split(":")
+    return f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"
+
+
+async def received(
+    acting: Context, arn: str, size: int, window: timedelta
+) -> list[Mapping[str, Any]]:
+    """A batch of a queue's messages: it ends when it is full, or `window` after its first message.
+
+    Where none comes within a long poll, it is empty. Without a window it is what one receipt gives.
+    """
+    found: list[Mapping[str, Any]] = []
+    until = None
+    while len(found) < size:
+        now = acting.clock.now()
+        wait = POLL_SECONDS
+        if until is not None:
+            wait = min(wait, int((until - now).total_seconds()))
+            if wait <= 0 and now >= until:
+                break
+        answer = await acting.call(
+            "sqs",
+            "receive_message",
+            {
+                "QueueUrl": url_of(acting, arn),
+                "MaxNumberOfMessages": min(RECEIVE_COUNT_MAX, size - len(found)),
+                "WaitTimeSeconds": max(wait, 0),
+                "MessageAttributeNames": ["All"],
+                "MessageSystemAttributeNames": ["All"],
+            },
+        )
+        page = answer.get("Messages", [])
+        found += page
+        if not window or (not page and until is None) or wait <= 0:
+            break
+        until = until or acting.clock.now() + window
+    return found
+
+
+async def delete(acting: Context, arn: str, handles: Sequence[str]) -> None:
+    """Delete messages by their handles."""
+    for first in range(0, len(handles), RECEIVE_COUNT_MAX):
+        part = handles[first : first + RECEIVE_COUNT_MAX]
+        entries = [{"Id": str(at), "ReceiptHandle": one} for at, one in enumerate(part)]
+        req = {"QueueUrl": url_of(acting, arn), "Entries": entries}
+        await acting.call("sqs", "delete_message_batch", req)
