@@ -183,3 +183,28 @@ def test_hosts_name_access_points() -> None:
         assert is_special(host)
     assert not is_special("photos.localhost:4566")
     assert is_special("photos.s3-accelerate.amazonaws.com")
+
+
+def test_hosts_of_object_lambda_lead_to_its_access_points_and_where_answers_go() -> None:
+    arn = "arn:aws:s3-object-lambda:eu-west-1:000000000000:accesspoint:roaster"
+    for host in (
+        "roaster-000000000000.s3-object-lambda.eu-west-1.amazonaws.com",
+        "roaster-000000000000.localhost:4566",
+    ):
+        asked = request("GET", "/a/b", host=host, authorization=signed("s3-object-lambda"))
+        target = route(asked, b"")
+        assert (target.operation.name, target.region) == ("GetObject", "eu-west-1")
+        assert dict(target.uri) == {"Bucket": arn, "Key": "a/b"}
+    for host in (
+        "io-cell001.s3-object-lambda.eu-west-1.amazonaws.com", "io-cell001.localhost:4566",
+        "localhost:4566",
+    ):  # fmt: skip
+        asked = request(
+            "POST", "/WriteGetObjectResponse", host=host, authorization=signed("s3-object-lambda")
+        )
+        assert found(asked) == ("s3", "rest-xml", "WriteGetObjectResponse", "eu-west-1")
+    # Signed for S3, the same name may be a bucket's.
+    asked = request(
+        "GET", "/a/b", host="roaster-000000000000.localhost", authorization=signed("s3")
+    )
+    assert dict(route(asked, b"").uri) == {"Bucket": "roaster-000000000000", "Key": "a/b"}

@@ -345,6 +345,7 @@ class Gateway:
             secure=request.secure,
             signature=signature,
         )
+        context.request = request
         if target.service == "s3" and is_special(host := request.headers.get("host", "")):
             web = self._cloud.services["s3"].web
             assert web is not None, "S3 answers browsers, too"

@@ -103,6 +103,11 @@ _POINT_HOST = re.compile(
     r"^(.+)-(\d{12})\.s3-accesspoint(?:-fips)?(?:\.dualstack)?"
     r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$"
 )
+_LAMBDA_HOST = re.compile(
+    r"^(.+)-(\d{12})\.s3-object-lambda(?:-fips)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$"
+)
+_OBJECT_LAMBDA = "s3-object-lambda"
+_SHORT_POINT = re.compile(r"^(.+)-(\d{12})$")
 _WIDE_POINT_HOST = re.compile(r"^([a-z0-9]+\.mrap)\.accesspoint\.s3-global\.amazonaws\.com$")
 # How clients write an access point before the host of an endpoint of one's own; buckets may be
 # called so, too.
@@ -184,7 +189,10 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
         # A link in a message, followed without a signature.
         name = _service_of_action(request, body)
     if (not name or name == "s3") and not _is_form(request, body):
-        path = f"/{host.bucket}{request.path}" if host.bucket else request.path
+        bucket = host.bucket
+        if scope.service == _OBJECT_LAMBDA:
+            bucket = _lambda_bucket(request, bucket, region)
+        path = f"/{bucket}{request.path}" if bucket else request.path
         found = _rest_target(candidates or _S3_ALONE, request, path, request.query, region)
         if path == "/" and found.operation.name == "ListBuckets" and _is_express(request, scope):
             # Both ask for the same page: here of another host, or for another service.
@@ -201,6 +209,17 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
     if protocols[0].startswith("rest"):
         return _rest_target(candidates or [name], request, request.path, request.query, region)
     raise UnknownOperation(f"The request names no operation of {name}.")
+
+
+def _lambda_bucket(request: Request, bucket: str, region: str) -> str:
+    """What a host means to S3 Object Lambda: one of its access points, or where an answer goes."""
+    if request.method == "POST" and request.path == "/WriteGetObjectResponse":
+        return ""
+    like = _SHORT_POINT.fullmatch(bucket)
+    if like is None:
+        return bucket
+    name, account = like.groups()
+    return f"arn:{partition_of(region)}:{_OBJECT_LAMBDA}:{region}:{account}:accesspoint:{name}"
 
 
 def _is_express(request: Request, scope: Scoped) -> bool:
@@ -346,6 +365,10 @@ def _host_bucket(host: str) -> str:
         # With a colon: a slash would end the bucket in a path.
         name, account, region = point.groups()
         return f"arn:{partition_of(region)}:s3:{region}:{account}:accesspoint:{name}"
+    front = _LAMBDA_HOST.match(host)
+    if front:
+        name, account, region = front.groups()
+        return f"arn:{partition_of(region)}:{_OBJECT_LAMBDA}:{region}:{account}:accesspoint:{name}"
     wide = _WIDE_POINT_HOST.match(host)
     if wide:
         return wide[1]
@@ -364,7 +387,7 @@ def is_control(request: Request) -> bool:
 def region_of_host(header: str) -> str:
     """The Region that a Host header names; empty where it names none."""
     name = header.rpartition(":")[0] or header
-    for pattern, group in ((_POINT_HOST, 3), (_S3_HOST, 2), (_AWS_HOST, 3)):
+    for pattern, group in ((_POINT_HOST, 3), (_LAMBDA_HOST, 3), (_S3_HOST, 2), (_AWS_HOST, 3)):
         found = pattern.match(name)
         if found and found[group]:
             return str(found[group])

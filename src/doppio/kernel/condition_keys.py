@@ -148,6 +148,9 @@ _GLOBAL: dict[str, Callable[[Context], Any]] = {
     "s3:signatureversion": lambda ctx: ctx.signature and ctx.signature.algorithm,
     "s3:tlsversion": lambda ctx: ctx.secure.removeprefix("TLSv") or None,
     "s3:x-amz-content-sha256": lambda ctx: ctx.signature and ctx.signature.content_sha256,
+    "s3-object-lambda:authtype": _auth_type,
+    "s3-object-lambda:signatureage": _signature_age,
+    "s3-object-lambda:tlsversion": lambda ctx: ctx.secure.removeprefix("TLSv") or None,
     "aws:userid": lambda ctx: ctx.caller.id,
     "aws:username": _username,
     # A caller for whom a service speaks has it in its session (`Context.via`, `forward`).

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from doppio.kernel.kernel import Kernel
     from doppio.kernel.metrics import Measure
     from doppio.kernel.trail import Trail
+    from doppio.wire.http import Request
 
 T = TypeVar("T")
 
@@ -296,7 +297,7 @@ class Context:
 
     __slots__ = (
         "account", "audited", "caller", "kernel", "now", "operation", "partition", "payer",
-        "region", "request_id", "secure", "service", "signature", "source_ip", "trail", "user_agent",
+        "region", "request", "request_id", "secure", "service", "signature", "source_ip", "trail", "user_agent",
     )  # fmt: skip
 
     def __init__(
@@ -333,6 +334,8 @@ class Context:
         self.audited = False
         # What EventBridge is told of this call (kernel use).
         self.trail: Trail | None = None
+        # The request as it came by HTTP, where this very call did: for who must tell of it.
+        self.request: Request | None = None
         # Whose usage it is, where that is not `account`: a resource's owner pays for its visitors.
         self.payer: str | None = None
 

@@ -21,18 +21,10 @@ Kept = dict[str, Any]
 def keep(caller: Caller, service: str) -> Kept:
     """A caller for whom `service` goes on, as plain values that a record can hold."""
     policies: PolicySet | None = caller.policies
-    name = f"{service}.amazonaws.com"
-    called = [*caller.session.get("aws:calledvia", ()), name]
     kept: Kept = {
         "account": caller.account, "arn": caller.arn, "id": caller.id, "kind": caller.kind,
         "source": caller.source,
-        "session": {
-            **caller.session,
-            "aws:viaawsservice": "true",
-            "aws:calledvia": called,
-            "aws:calledviafirst": called[0],
-            "aws:calledvialast": name,
-        },
+        "session": {**caller.session, **called_via(caller, service)},
     }  # fmt: skip
     if policies is not None:
         kept["policies"] = {
@@ -42,6 +34,18 @@ def keep(caller: Caller, service: str) -> Kept:
             "narrowed": _documents(policies.narrowed),
         }
     return kept
+
+
+def called_via(caller: Caller, service: str) -> dict[str, Any]:
+    """The condition keys by which policies know that a service calls for a caller."""
+    name = f"{service}.amazonaws.com"
+    called = [*caller.session.get("aws:calledvia", ()), name]
+    return {
+        "aws:viaawsservice": "true",
+        "aws:calledvia": called,
+        "aws:calledviafirst": called[0],
+        "aws:calledvialast": name,
+    }
 
 
 def again(ctx: Context, kept: Mapping[str, Any]) -> Context:

@@ -362,10 +362,11 @@ def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None)
             f"Signature {word}: {signature.when} is now {'earlier' if sign == '<' else 'still later'}"
             f" than {edge} ({now.strftime('%Y%m%dT%H%M%SZ')} {'-' if sign == '<' else '+'} 15 min.)"
         )
-    if signed_at - now > SKEW:
-        raise RequestExpired("Request is not valid yet")
-    # A client signs by the host's clock. The cloud's may have run ahead since: that counts too.
+    # A client signs by the host's clock. The cloud's may have run ahead since: that counts too, and
+    # what the cloud signs itself is signed by the later of both.
     reference = max(now, cloud_now) if cloud_now is not None else now
+    if signed_at - reference > SKEW:
+        raise RequestExpired("Request is not valid yet")
     expires_at = signed_at + timedelta(seconds=signature.expires)
     if reference > expires_at:
         raise RequestExpired(

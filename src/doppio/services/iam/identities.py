@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context, Reader
+from doppio.kernel.forward import called_via
 from doppio.kernel.identity import (
     DEFAULT_REGIONS_ALONE,
     EXPRESS,
@@ -206,6 +207,8 @@ class Identities:
             caller = await self._federated(reader, session, access_key)
         elif session.kind == "express":
             return await self._express(reader, session, access_key, secret)
+        elif session.kind == "forward":
+            return await self._forward(reader, session, access_key, secret)
         elif session.user:
             caller = await self._user(reader, session.account, session.user, access_key, session)
         else:
@@ -234,6 +237,18 @@ class Identities:
         )
         bound = {**parent.caller.session, EXPRESS: session.express}
         caller = replace(parent.caller, access_key=access_key, session=bound)
+        ends = [session.expires_at, *([parent.expires_at] if parent.expires_at else [])]
+        return Credential(access_key, secret, caller, min(ends))
+
+    async def _forward(
+        self, reader: Reader, session: Session, access_key: str, secret: str
+    ) -> Credential:
+        """Whoever a service calls for, with what policies may ask of that."""
+        parent = await self.credential(
+            session.parent[0], session.parent[1] or None, reader.context.partition
+        )
+        keys = {**parent.caller.session, **called_via(parent.caller, session.name)}
+        caller = replace(parent.caller, access_key=access_key, session=keys)
         ends = [session.expires_at, *([parent.expires_at] if parent.expires_at else [])]
         return Credential(access_key, secret, caller, min(ends))
 

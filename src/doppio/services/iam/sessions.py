@@ -24,9 +24,9 @@ NONCE_BYTES = 12
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a session token says.
 
-    `kind` is `role` (of `role`, as `name`), `user` (GetSessionToken), `federated` (`name`) or
+    `kind` is `role` (of `role`, as `name`), `user` (GetSessionToken), `federated` (`name`),
     `express`: a session with a directory bucket of S3, of whoever `parent` (an access key and its
-    token) is, bound to what `express` says.
+    token) is, bound to what `express` says; or `forward`: a service, `name`, calls for its parent.
     `owner` is the unique id of the role or user: one that is made anew under the same name is
     another. The root user's sessions have no `user` and no `owner`.
     `claims` are the condition keys by which an identity provider has vouched for the session.

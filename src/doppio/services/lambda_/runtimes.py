@@ -165,6 +165,8 @@ def _variables(
         "TZ": ":UTC",
         "LD_LIBRARY_PATH": f"{place(_TASK)}:{place(_TASK)}/lib:{place(_LAYERS)}/lib",
         "AWS_ENDPOINT_URL": here.endpoint,
+        # Names below the endpoint's (`ROUTE.localhost`) need not resolve, and are not needed.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
     }
     if here.authority is not None:
         found["AWS_CA_BUNDLE"] = found["NODE_EXTRA_CA_CERTS"] = place(_AUTHORITY)

@@ -26,6 +26,7 @@ from doppio.services.s3.directory_rules import (
     checked_write,
 )
 from doppio.services.s3.errors import AccessDenied, MethodNotAllowed, ZoneUnavailable
+from doppio.services.s3.lambda_points import LAMBDA_END
 from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.payers import charged, telling
 from doppio.services.s3.records import Bucket
@@ -80,8 +81,9 @@ _OF_NO_BUCKET = frozenset({"list_buckets", "list_directory_buckets", "write_get_
 _ONLY_HERE = frozenset({"RenameObject", "CreateSession"})
 
 
-def directing(operations: Mapping[str, Operation]) -> dict[str, Operation]:
-    """The operations on a bucket, each with its way to buckets of other kinds, and to who pays.
+def directing(operations: Mapping[str, Operation], functions: Operation) -> dict[str, Operation]:
+    """The operations on a bucket, each with its way to buckets of other kinds, to the functions of
+    Object Lambda (`functions`), and to who pays.
 
     All are asked in one step, which makes no coroutine of its own: a request to another bucket,
     that says nothing of paying, waits for nothing here.
@@ -92,22 +94,28 @@ def directing(operations: Mapping[str, Operation]) -> dict[str, Operation]:
         if name in _OF_NO_BUCKET:
             continue
         way = _copying(run) if name in {"copy_object", "upload_part_copy"} else run
-        found[name] = _payable(way) if name in payable else _free(way)
+        found[name] = (_payable if name in payable else _free)(way, functions)
     return found
 
 
-def _payable(run: Operation) -> Operation:
+def _payable(run: Operation, functions: Operation) -> Operation:
     def asked(ctx: Context, req: Any) -> Awaitable[Mapping[str, Any] | None]:
-        if req["Bucket"][-3:] == "-s3" and (other := _elsewhere(run, ctx, req)) is not None:
+        if (
+            req["Bucket"][-3:] == "-s3"
+            and (other := _elsewhere(run, functions, ctx, req)) is not None
+        ):
             return other
         return charged(run, ctx, req) if "RequestPayer" in req else run(ctx, req)
 
     return asked
 
 
-def _free(run: Operation) -> Operation:
+def _free(run: Operation, functions: Operation) -> Operation:
     def asked(ctx: Context, req: Any) -> Awaitable[Mapping[str, Any] | None]:
-        if req["Bucket"][-3:] == "-s3" and (other := _elsewhere(run, ctx, req)) is not None:
+        if (
+            req["Bucket"][-3:] == "-s3"
+            and (other := _elsewhere(run, functions, ctx, req)) is not None
+        ):
             return other
         return run(ctx, req)
 
@@ -115,11 +123,13 @@ def _free(run: Operation) -> Operation:
 
 
 def _elsewhere(
-    run: Operation, ctx: Context, req: Any
+    run: Operation, functions: Operation, ctx: Context, req: Any
 ) -> Awaitable[Mapping[str, Any] | None] | None:
-    """The way to a directory bucket or a table's warehouse; None for a bucket like others."""
+    """The way to a directory bucket, a table's warehouse or a function; None for other buckets."""
     if is_directory(req["Bucket"]):
         return _directed(run, ctx, req)
+    if req["Bucket"].endswith(LAMBDA_END):
+        return functions(ctx, req)
     return in_warehouse(run, ctx, req) if is_warehouse(req["Bucket"]) else None
 
 

@@ -33,6 +33,9 @@ LISTED_PARTS_MAX = 1000
 LISTED_BUCKETS_MAX = 10_000
 DELETED_KEYS_MAX = 1000
 MULTI_REGION_POINTS_MAX = 100
+# Source: "Working with Range and partNumber headers", "Writing Lambda functions for S3 Object Lambda
+# Access Points": so long a function may take. Links to what it works on count a second longer.
+FUNCTION_SECONDS_MAX = 60
 POLICY_BYTES_MAX = 20 * KIB
 GRANTS_MAX = 100
 ANNOTATIONS_MAX = 1000  # of a version, and of a page

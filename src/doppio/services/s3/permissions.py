@@ -171,6 +171,9 @@ def _needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Nee
         if operation == "ListDirectoryBuckets":
             arn = f"arn:{ctx.partition}:s3express:{ctx.region}:{ctx.account}:*"
             return (Need("s3express:ListAllMyDirectoryBuckets", arn, policy="*"),)
+        if operation == "WriteGetObjectResponse":
+            # Its token tells which access point it is about: there it is asked for.
+            return ()
         return (Need(f"s3:{_ON_ACCOUNT.get(operation, operation)}"),)
     if bucket[-3:] == "-s3" and (is_directory(bucket) or is_warehouse(bucket)):
         # What is asked of a directory bucket, or of a table, is known once that is found.

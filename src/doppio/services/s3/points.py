@@ -26,6 +26,8 @@ from doppio.services.s3.errors import (
     NoSuchBucket,
     NoSuchMultiRegionAccessPoint,
 )
+from doppio.services.s3.fronts import OPERATIONS, Front, before, front_named, is_front
+from doppio.services.s3.lambda_points import LAMBDA_END
 from doppio.services.s3.places import distance
 from doppio.services.s3.records import (
     MULTI_REGION_ALIASES,
@@ -39,7 +41,7 @@ from doppio.wire.errors import ServiceUnavailable
 
 ALIAS_END = "-s3alias"
 MULTI_REGION_END = ".mrap"
-_ENDS = (ALIAS_END, MULTI_REGION_END)
+_ENDS = (ALIAS_END, MULTI_REGION_END, LAMBDA_END)
 # What callers bear, beside the condition keys of their session.
 _WAY, _SOURCE_WAY = "doppio:way", "doppio:source-way"
 _POINT_ARN, _POINT_ACCOUNT = "s3:dataaccesspointarn", "s3:dataaccesspointaccount"
@@ -79,11 +81,15 @@ READY = "READY"
 
 
 class Way(NamedTuple):
-    """How a request comes to its bucket: through which access point. `bucket` is an ARN."""
+    """How a request comes to its bucket: through which access point. `bucket` is an ARN.
+
+    `front` is the Object Lambda access point by which it comes to that, if any.
+    """
 
     point: AccessPoint | MultiRegionPoint
     bucket: str
     bucket_name: str
+    front: Front | None = None
 
     def there(self, resource: str) -> str | None:
         """A bucket or an object in it, as the access point names it; None where it is elsewhere."""
@@ -147,7 +153,13 @@ def readdress(
 async def _followed(ctx: Context, operation: str, req: Mapping[str, Any]) -> Mapping[str, Any]:
     meant = dict(req)
     borne: dict[str, Any] = {}
-    if is_point(req["Bucket"]):
+    if is_front(req["Bucket"]):
+        way = await _found_front(ctx, operation, req["Bucket"])
+        assert way.front is not None
+        # What a function answers never comes to the bucket.
+        meant["Bucket"] = way.front.point.alias if way.front.function else way.bucket_name
+        borne = {_WAY: way, **way.keys()}
+    elif is_point(req["Bucket"]):
         wide = req["Bucket"].endswith(MULTI_REGION_END)
         if operation not in (_WIDE_OPERATIONS if wide else _OPERATIONS):
             raise MethodNotAllowed(Method=operation, ResourceType="ACCESSPOINT")
@@ -178,6 +190,23 @@ async def _found(ctx: Context, name: str) -> Way:
     if point.vpc:
         raise AccessDenied
     return Way(point, f"arn:{point.partition}:s3:::{point.bucket_name}", point.bucket_name)
+
+
+async def _found_front(ctx: Context, operation: str, name: str) -> Way:
+    """The access point behind an Object Lambda access point. Nobody comes there unsigned."""
+    if operation not in OPERATIONS:
+        raise MethodNotAllowed(Method=operation, ResourceType="ACCESSPOINT")
+    point = await front_named(ctx, name)
+    if point is None:
+        if name.startswith("arn:"):
+            raise NoSuchAccessPoint(AccessPoint=name)
+        raise NoSuchBucket(BucketName=name)
+    if ctx.caller.kind == "anonymous":
+        raise AccessDenied
+    if point.region != ctx.region:
+        raise InvalidRequest("The Object Lambda access point is in another Region")
+    way = await _found(ctx, point.configuration["SupportingAccessPoint"])
+    return way._replace(front=before(ctx, point))
 
 
 async def _found_wide(ctx: Context, name: str) -> Way:
@@ -262,8 +291,17 @@ def through(ctx: Context, needs: Sequence[Need], sources: int = 0) -> Sequence[N
 
 
 def _both(need: Need, way: Way | None) -> Sequence[Need]:
-    resource = None if way is None else way.there(need.resource)
-    if way is None or resource is None:
+    if way is None:
+        return (need,)
+    front = way.front
+    if front is not None:
+        asked = front.need(need, _DIRECT)
+        if front.function:
+            return (asked,)
+        behind = _both(front.behind(need), way._replace(front=None))
+        return (asked, *behind)
+    resource = way.there(need.resource)
+    if resource is None:
         return (need,)
     beyond = _Through(way, need.beyond)
     return (need._replace(resource=resource, policy=way.point.arn, beyond=beyond), need)

@@ -27,6 +27,7 @@ from doppio.services.s3.cors import cross_origin
 from doppio.services.s3.deletion import Deletion
 from doppio.services.s3.directory import directing
 from doppio.services.s3.directory_buckets import DirectoryBuckets
+from doppio.services.s3.lambda_answers import Answers, WriteAnswers
 from doppio.services.s3.lifecycle import Keeper, Lifecycle
 from doppio.services.s3.listing import Listing
 from doppio.services.s3.locks import Locks
@@ -53,6 +54,7 @@ from doppio.services.s3.website import Website
 from doppio.services.s3.witness import Witness
 
 _bodies = Bodies()
+_answers = Answers()
 REPLICAS = Replicas(_bodies)
 
 SERVICE = Service(
@@ -90,6 +92,7 @@ SERVICE = Service(
         Torrents(),
         Annotations(_bodies),
         Reencryption(_bodies),
+        WriteAnswers(_answers),
     ],
     needs=needs,
     readdress=points.readdress,
@@ -113,4 +116,4 @@ SERVICE = Service(
     web=Browsers(),
     witness=Witness,
 )
-SERVICE.operations.update(directing(SERVICE.operations))
+SERVICE.operations.update(directing(SERVICE.operations, _answers.answered))
