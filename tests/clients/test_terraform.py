@@ -23,6 +23,7 @@ from .terraform_keys import KEYS
 from .terraform_lambda import FUNCTIONS
 from .terraform_replicas import REPLICAS
 from .terraform_s3 import S3
+from .terraform_tables import TABLES
 from .terraform_trust import TRUST
 
 TERRAFORM = shutil.which("terraform")
@@ -403,6 +404,7 @@ SLOW_STACKS = {
     "keys": KEYS,
     "news": NEWS,
     "s3": S3,
+    "tables": TABLES,
     "dax": DAX,
     "lambda": FUNCTIONS,
     "replicas": REPLICAS,

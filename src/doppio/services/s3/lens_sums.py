@@ -50,6 +50,8 @@ async def owned(ctx: Context, account: str) -> AsyncIterator[Owned]:
             OWNED, (account,), since=after or None, limit=CENSUS_KEYS_A_STEP
         )
         for one in rows:
+            if one.table:
+                continue
             yield Owned(one.name, one.arn, one.region, one.id)
         if len(rows) < CENSUS_KEYS_A_STEP:
             return

@@ -32,7 +32,8 @@ async def _measure(ctx: Context, job: Job) -> None:
     async with ctx.derive(ctx.caller, region=bucket.region).write() as tx:
         await stock.measure(tx, bucket)
         await stock.keep_measuring(tx, bucket)
-    await _tell(ctx, bucket)
+    if not bucket.table:
+        await _tell(ctx, bucket)
 
 
 async def _tell(ctx: Context, bucket: Bucket) -> None:

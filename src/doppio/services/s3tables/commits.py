@@ -133,15 +133,15 @@ async def _committable(ctx: Context, named: Mapping[str, Any]) -> Table:
 async def _metadata(ctx: Context, table: Table) -> bytes:
     if table.location is None:
         raise BadRequest("The table has no metadata.")
-    return iceberg.plain(await read_metadata(ctx, table))
+    return await read_metadata(ctx, table)
 
 
 def _shown(table: Table, raw: bytes) -> dict[str, Any]:
-    return {
-        "metadata-location": table.location,
-        "metadata": json.loads(iceberg.plain(raw)),
-        "config": {},
-    }
+    try:
+        metadata = json.loads(iceberg.plain(raw))
+    except ValueError as error:
+        raise BadRequest("The metadata of the table is not valid.") from error
+    return {"metadata-location": table.location, "metadata": metadata, "config": {}}
 
 
 def _check_location(text: bytes, table: Table) -> None:

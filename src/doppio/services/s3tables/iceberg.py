@@ -7,7 +7,6 @@ and ids are given in: what PyIceberg would take from the wall clock and from cha
 from __future__ import annotations
 
 import asyncio
-import gzip
 import importlib.util
 import json
 import zlib
@@ -107,7 +106,10 @@ def changed(
     from pyiceberg.table.metadata import TableMetadataUtil
     from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
 
-    base = TableMetadataUtil.parse_raw(plain(raw).decode())
+    try:
+        base = TableMetadataUtil.parse_raw(plain(raw).decode())
+    except (ValidationError, ValueError, exceptions.ValidationError) as error:
+        raise BadRequest(f"The metadata of the table is not valid: {_said(error)}") from error
     try:
         asked = TypeAdapter(tuple[TableRequirement, ...]).validate_python(requirements)
         wanted = TypeAdapter(tuple[TableUpdate, ...]).validate_python(updates)
@@ -120,38 +122,23 @@ def changed(
         raise Conflict(str(error)) from error
     try:
         made = update_table_metadata(base, wanted, metadata_location=location)
-    except (exceptions.ValidationError, ValueError, NotImplementedError) as error:
+    except (exceptions.ValidationError, ValueError, LookupError, NotImplementedError) as error:
         raise BadRequest(f"The specified commit is not valid: {_said(error)}") from error
     return _written(made.model_copy(update={"last_updated_ms": now_ms}))
 
 
-def problem_of(raw: bytes) -> str | None:
-    """What is wrong with metadata; None if a table may have it."""
-    from pydantic import ValidationError
-    from pyiceberg.exceptions import ValidationError as Invalid
-    from pyiceberg.table.metadata import TableMetadataUtil
-
-    try:
-        TableMetadataUtil.parse_raw(plain(raw).decode())
-    except (ValidationError, Invalid, ValueError, OSError, EOFError, zlib.error) as error:
-        return _said(error)
-    return None
-
-
 def plain(raw: bytes) -> bytes:
-    """Metadata as JSON, which may come under gzip. Raises ValueError where it would be too large."""
+    """Metadata as JSON, which may come under gzip. Raises ValueError where it is neither."""
     if raw[:2] != b"\x1f\x8b":
         return raw
     opened = zlib.decompressobj(31)
-    text = opened.decompress(raw, METADATA_BYTES_MAX)
+    try:
+        text = opened.decompress(raw, METADATA_BYTES_MAX)
+    except zlib.error as error:
+        raise ValueError("the metadata is no gzip file") from error
     if opened.unconsumed_tail:
         raise ValueError("the metadata is too large")
     return text
-
-
-def packed(text: bytes) -> bytes:
-    """JSON under gzip."""
-    return gzip.compress(text, mtime=0)
 
 
 def _fields(given: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, row_key
+from doppio.services.s3tables.counting import NAMESPACES, check_room, count
 from doppio.services.s3tables.errors import BadRequest, NotEmpty, Taken
-from doppio.services.s3tables.limits import LISTED_MAX, NAMESPACES_MAX
+from doppio.services.s3tables.limits import LISTED_MAX
 from doppio.services.s3tables.lookup import bucket_of, namespace_of
 from doppio.services.s3tables.pages import position, token_for
 from doppio.services.s3tables.records import NAMES, Namespace, TableBucket
@@ -32,9 +33,8 @@ class Namespaces:
                 raise BadRequest("The specified namespace name is not valid.")
             if await tx.get(Namespace, bucket.id, name) is not None:
                 raise Taken("A namespace with an identical name already exists in the bucket.")
-            there = await tx.list(Namespace, (bucket.id,), limit=NAMESPACES_MAX)
-            if len(there) >= NAMESPACES_MAX:
-                raise BadRequest("The bucket has the maximum number of namespaces.")
+            await check_room(tx, NAMESPACES, bucket.id)
+            count(tx, NAMESPACES, bucket.id, 1)
             tx.put(
                 Namespace(
                     bucket=bucket.id,
@@ -81,6 +81,7 @@ class Namespaces:
             if await tx.find(NAMES, (bucket.id, found.name), limit=1):
                 raise NotEmpty("The namespace that you tried to delete is not empty.")
             tx.delete(found)
+            count(tx, NAMESPACES, bucket.id, -1)
 
 
 def _shown(bucket: TableBucket, namespace: Namespace) -> dict[str, Any]:

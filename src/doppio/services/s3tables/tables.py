@@ -17,9 +17,10 @@ from doppio.kernel.context import Context, Tx, index_row_key
 from doppio.kernel.jobs import Job
 from doppio.services.s3 import ports as s3
 from doppio.services.s3tables import iceberg
+from doppio.services.s3tables.counting import TABLES, check_room, count
 from doppio.services.s3tables.errors import BadRequest, Stale, Taken
 from doppio.services.s3tables.files import write_metadata
-from doppio.services.s3tables.limits import LISTED_MAX, ROWS_A_COMMIT, TABLES_MAX
+from doppio.services.s3tables.limits import LISTED_MAX, ROWS_A_COMMIT
 from doppio.services.s3tables.lookup import (
     bucket_of,
     find_table,
@@ -162,6 +163,7 @@ class Tables:
             check_token(table, req)
             tx.put(replace(table, name=None, wanted=str(table.name), gone=True))
             forget_resource(tx, table.arn)
+            count(tx, TABLES, table.bucket, -1)
             await tx.unschedule(UPKEEP, table.id)
             await tx.schedule(ctx.now, CLEAR, table.id)
 
@@ -177,9 +179,9 @@ async def _begin(tx: Tx, req: w.CreateTableRequest, table_id: str, *, named: boo
     bucket = await bucket_of(tx, req["tableBucketARN"])
     namespace = await namespace_of(tx, bucket, req["namespace"])
     await _check_free(tx, bucket, namespace.name, req["name"])
-    there = await tx.find(NAMES, (bucket.id,), limit=TABLES_MAX)
-    if len(there) >= TABLES_MAX:
-        raise BadRequest("The bucket has the maximum number of tables.")
+    await check_room(tx, TABLES, bucket.id)
+    if named:
+        count(tx, TABLES, bucket.id, 1)
     await tx.get(Table, table_id)
     table = Table(
         id=table_id,
@@ -218,6 +220,8 @@ async def give_name(ctx: Context, table: Table, location: str) -> Table:
         bucket = await bucket_of(tx, table.bucket_arn)
         await namespace_of(tx, bucket, table.namespace)
         await _check_free(tx, bucket, table.namespace, table.wanted)
+        await check_room(tx, TABLES, bucket.id)
+        count(tx, TABLES, bucket.id, 1)
         await tx.get(Table, table.id)
         await tx.unschedule(CLEAR, table.id)
         await keep_up(tx, table)
