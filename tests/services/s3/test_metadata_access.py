@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from doppio.kernel.identity import service_caller
+from doppio.kernel.identity import root_of, service_caller
 from doppio.services.s3 import metadata_tables as tables
 from doppio.services.s3 import metadata_work
 from doppio.services.s3.metadata_records import log_of
@@ -16,7 +16,7 @@ from doppio.services.s3.metadata_tables import Home
 from doppio.wire.errors import AwsError
 from tests.services.crashes import Told, crash_everywhere
 from tests.services.kms.helpers import allow, key, key_policy, user
-from tests.services.world import ACCOUNT, REGION, World, refusal, told
+from tests.services.world import ACCOUNT, REGION, World, finished, refusal, told
 
 from .test_metadata import MANAGED, OFF, begin, configuration, minutes, rows, s3, shown, worked
 
@@ -219,6 +219,30 @@ async def test_what_is_told_takes_no_more_room_in_the_log(world: World) -> None:
     # The last piece stays, so that positions go on rising.
     assert len(await world.cloud.store.view().log(log_of("shop"), 0, limit=100)) == 1
     assert len(await rows(world)) == 30
+
+
+@told
+async def test_maintenance_changes_no_row_and_not_how_far_a_table_tells(world: World) -> None:
+    await s3(world, "create_bucket", Bucket="shop")
+    await begin(world)
+    keys = [f"k{number}" for number in range(8)]
+    for name in keys:
+        await s3(world, "put_object", Bucket="shop", Key=name, Body=b"1")
+        await minutes(world, 1)
+    ctx = world.cloud.context(root_of(ACCOUNT), account=ACCOUNT, region=REGION, request_id="x")
+    home = Home(MANAGED, "b_shop", "journal")
+    assert await finished(world, tables.work(ctx, home, _files)) == 8
+    await world.advance(hours=7)
+    await worked(world)
+    assert await finished(world, tables.work(ctx, home, _files)) == 1
+    await s3(world, "delete_object", Bucket="shop", Key="k0")
+    await minutes(world, 31)
+    assert [one["key"] for one in await rows(world)] == ["k0", *keys]
+    assert [one["key"] for one in await rows(world, "inventory")] == keys[1:]
+
+
+def _files(table: Any) -> int:
+    return len(list(table.scan().plan_files()))
 
 
 def test_a_crash_at_any_commit_tells_of_everything_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,23 +8,20 @@ step is handed to the event loop, which never waits for PyIceberg. Times are the
 from __future__ import annotations
 
 import asyncio
-import io
-import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
-from types import TracebackType
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from doppio.kernel.context import Context
-from doppio.wire.errors import AwsError
-from doppio.wire.http import FileRange
 
 if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
-    from pyiceberg.io import FileIO
     from pyiceberg.table import Table
+
+    from doppio.services.s3tables.file_io import Warehouse
 
 T = TypeVar("T")
 _SETTINGS = {
@@ -48,10 +45,6 @@ class Home(NamedTuple):
         """The members by which requests name it."""
         bucket, namespace, name = self
         return {"tableBucketARN": bucket, "namespace": namespace, "name": name}
-
-
-class Stopped(Exception):
-    """Who waits for the work has gone."""
 
 
 async def furnish(
@@ -82,155 +75,42 @@ async def work(ctx: Context, home: Home, do: Callable[[Table], T]) -> T:
 
     Raises ConflictException where somebody else has changed the table meanwhile.
     """
+    from doppio.services.s3tables import ports
+
     located = await ctx.call("s3tables", "get_table_metadata_location", home.asked)
-    bridge = Bridge(ctx, asyncio.get_running_loop())
+    # PyIceberg takes its time to be imported, too.
+    await ports.beside(importlib.import_module, "pyiceberg.io.pyarrow")
+    files = ports.warehouse(ctx, located["warehouseLocation"].removeprefix("s3://"))
+    # It waits for calls: in threads that others wait for, too, they would wait for each other.
+    pool = ThreadPoolExecutor(1, thread_name_prefix="s3.metadata")
     try:
-        return await asyncio.get_running_loop().run_in_executor(
-            None, _in_thread, bridge, home, located, do
-        )
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(pool, _in_thread, ctx, files, home, located, do)
     except asyncio.CancelledError:
-        bridge.stop()
+        files.stop()
         raise
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _in_thread(
-    bridge: Bridge, home: Home, located: Mapping[str, str], do: Callable[[Table], T]
+    ctx: Context, files: Warehouse, home: Home, located: Mapping[str, str], do: Callable[[Table], T]
 ) -> T:
     from pyiceberg.serializers import FromInputFile
     from pyiceberg.table import Table
 
-    files = bridge.files()
     location = located["metadataLocation"]
     metadata = FromInputFile.table_metadata(files.new_input(location))
-    catalog: Any = Pointer(bridge, home, located["versionToken"])
-    identifier = (home.namespace, home.name)
-    return do(Table(identifier, metadata, location, files, catalog))
-
-
-class Bridge:
-    """From a thread to the event loop: calls are made there, and waited for here."""
-
-    def __init__(self, ctx: Context, loop: asyncio.AbstractEventLoop) -> None:
-        self.ctx = ctx
-        self._loop = loop
-        self._lock = threading.Lock()
-        self._waiting = set[Future[Any]]()
-        self._is_over = False
-
-    def stop(self) -> None:
-        """Let nobody wait any more: the loop may be about to end."""
-        with self._lock:
-            self._is_over = True
-            waiting = list(self._waiting)
-        for one in waiting:
-            one.cancel()
-
-    def call(self, service: str, method: str, req: Mapping[str, Any]) -> Any:
-        """Call an operation, and wait for what it answers."""
-        return self._wait(self.ctx.call(service, method, req))
-
-    def read(self, location: str) -> bytes:
-        """All of a file."""
-        return self._wait(self._read(location))
-
-    async def _read(self, location: str) -> bytes:
-        body = (await self.ctx.call("s3", "get_object", _place(location)))["Body"]
-        if isinstance(body, FileRange):
-            return await asyncio.get_running_loop().run_in_executor(None, _bytes_of, body)
-        return body if isinstance(body, bytes) else b"".join([bytes(one) async for one in body])
-
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        with self._lock:
-            if self._is_over:
-                work.close()
-                raise Stopped
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
-            self._waiting.add(future)
-        try:
-            return future.result()
-        finally:
-            with self._lock:
-                self._waiting.discard(future)
-
-    def files(self) -> FileIO:
-        """The files of a warehouse, as PyIceberg wants them."""
-        from pyiceberg.io import FileIO, InputFile, OutputFile
-
-        bridge = self
-
-        class _Input(InputFile):
-            def __len__(self) -> int:
-                head = bridge.call("s3", "head_object", _place(self.location))
-                return int(head["ContentLength"])
-
-            def exists(self) -> bool:
-                try:
-                    bridge.call("s3", "head_object", _place(self.location))
-                except AwsError as error:
-                    if error.status == 404:
-                        return False
-                    raise
-                return True
-
-            def open(self, seekable: bool = True) -> Any:
-                return io.BytesIO(bridge.read(self.location))
-
-        class _Output(OutputFile):
-            def __len__(self) -> int:
-                return len(_Input(self.location))
-
-            def exists(self) -> bool:
-                return _Input(self.location).exists()
-
-            def to_input_file(self) -> InputFile:
-                return _Input(self.location)
-
-            def create(self, overwrite: bool = False) -> Any:
-                return _Writing(bridge, self.location)
-
-        class _Files(FileIO):
-            def new_input(self, location: str) -> InputFile:
-                return _Input(location)
-
-            def new_output(self, location: str) -> OutputFile:
-                return _Output(location)
-
-            def delete(self, location: str | InputFile | OutputFile) -> None:
-                """Nothing: what no metadata names any more, the table's maintenance removes."""
-
-        return _Files({})
-
-
-class _Writing(io.BytesIO):
-    """A file on its way, which is put when it is closed; not where its writing has failed."""
-
-    def __init__(self, bridge: Bridge, location: str) -> None:
-        super().__init__()
-        self._bridge = bridge
-        self._location = location
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            super().close()
-        self.close()
-
-    def close(self) -> None:
-        if not self.closed:
-            body = self.getvalue()
-            super().close()
-            self._bridge.call("s3", "put_object", {**_place(self._location), "Body": body})
+    catalog: Any = Pointer(ctx, files, home, located["versionToken"])
+    return do(Table((home.namespace, home.name), metadata, location, files, catalog))
 
 
 class Pointer:
     """What PyIceberg takes for the catalog: all that it does with it is to commit."""
 
-    def __init__(self, bridge: Bridge, home: Home, token: str) -> None:
-        self._bridge = bridge
+    def __init__(self, ctx: Context, files: Warehouse, home: Home, token: str) -> None:
+        self._ctx = ctx
+        self._files = files
         self._home = home
         self._token = token
 
@@ -244,7 +124,7 @@ class Pointer:
 
         for one in requirements:
             one.validate(table.metadata)
-        ctx = self._bridge.ctx
+        ctx = self._ctx
         now = max(_millis(ctx), table.metadata.last_updated_ms)
         made = update_table_metadata(
             table.metadata,
@@ -256,8 +136,8 @@ class Pointer:
         location = f"{table.metadata.location}/{name}"
         ToOutputFile.table_metadata(made, table.io.new_output(location))
         moved = {"versionToken": self._token, "metadataLocation": location}
-        answer = self._bridge.call(
-            "s3tables", "update_table_metadata_location", {**self._home.asked, **moved}
+        answer = self._files.wait(
+            ctx.call("s3tables", "update_table_metadata_location", {**self._home.asked, **moved})
         )
         self._token = answer["versionToken"]
         return CommitTableResponse.model_construct(metadata=made, metadata_location=location)
@@ -325,12 +205,6 @@ def _of_keys(keys: Sequence[str]) -> BooleanExpression:
     from pyiceberg.expressions.literals import literal
 
     return In(term=Reference("key"), values={literal(one) for one in keys})
-
-
-def _bytes_of(body: FileRange) -> bytes:
-    with body.path.open("rb") as file:
-        file.seek(body.offset)
-        return file.read(body.length)
 
 
 def _number(location: str) -> int:

@@ -1,4 +1,4 @@
-"""A table's files as PyIceberg reads and writes them: through S3, as S3 Tables' own maintenance.
+"""A table's files as PyIceberg reads and writes them: through S3, as who works on them.
 
 PyIceberg works in threads, and calls are made in the event loop: each read or write waits there for its
 call. This module imports PyIceberg, so it is imported where that is needed, and not before.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Mapping
+import threading
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import CancelledError, Future
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
@@ -19,6 +21,7 @@ from doppio.kernel.context import Context
 from doppio.services.s3tables.rules import key_of
 from doppio.wire.errors import AwsError
 
+T = TypeVar("T")
 # A call of S3 that takes longer has met a cloud that is closing.
 CALL_SECONDS_MAX = 600
 # Larger files are read by ranges of this size.
@@ -33,6 +36,31 @@ class Warehouse(FileIO):
         self.name = name
         self._ctx = ctx
         self._loop = loop
+        self._lock = threading.Lock()
+        self._waiting = set[Future[Any]]()
+        self._is_over = False
+
+    def stop(self) -> None:
+        """Let no thread wait any more: the loop may be about to end."""
+        with self._lock:
+            self._is_over = True
+            waiting = list(self._waiting)
+        for one in waiting:
+            one.cancel()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Let the loop do something, and wait for it in a thread."""
+        with self._lock:
+            if self._is_over:
+                work.close()
+                raise CancelledError
+            asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._waiting.add(asked)
+        try:
+            return asked.result(CALL_SECONDS_MAX)
+        finally:
+            with self._lock:
+                self._waiting.discard(asked)
 
     def new_input(self, location: str) -> InputFile:
         """A file to be read."""
@@ -48,9 +76,8 @@ class Warehouse(FileIO):
     def ask(self, method: str, location: str, more: Mapping[str, Any]) -> Any:
         """Call S3 about a file, from a thread. Raises FileNotFoundError."""
         req = {"Bucket": self.name, "Key": key_of(location, self.name), **more}
-        asked = asyncio.run_coroutine_threadsafe(self._call(method, req), self._loop)
         try:
-            return asked.result(CALL_SECONDS_MAX)
+            return self.wait(self._call(method, req))
         except AwsError as error:
             if error.code in {"NoSuchKey", "NotFound", "404"}:
                 raise FileNotFoundError(location) from error

@@ -3,13 +3,26 @@ data and metadata."""
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 from doppio.kernel.context import Context
 from doppio.services.s3tables.iceberg import beside, check_library, new_metadata
 from doppio.services.s3tables.lookup import table_by_arn
 from doppio.services.s3tables.permissions import on_table
 from doppio.wire.errors import AccessDenied
 
-__all__ = ["authorise_data", "beside", "check_library", "new_metadata"]
+if TYPE_CHECKING:
+    from doppio.services.s3tables.file_io import Warehouse
+
+__all__ = ["authorise_data", "beside", "check_library", "new_metadata", "warehouse"]
+
+
+def warehouse(ctx: Context, name: str) -> Warehouse:
+    """The files of a table as PyIceberg wants them, for a thread; it is imported here."""
+    from doppio.services.s3tables.file_io import Warehouse
+
+    return Warehouse(ctx, name, asyncio.get_running_loop())
 
 
 async def authorise_data(ctx: Context, action: str, arn: str) -> str | None:
