@@ -299,6 +299,9 @@ def merge(
         stored = scan(lo, hi, wanted, reverse)
         merged: dict[bytes, bytes | None] = dict(stored)
         merged.update(changes)
+        if len(merged) == len(stored) and wanted == limit:
+            # Other values for rows that are there already, and no deletions: all are in their places.
+            return list(merged.items())  # type: ignore[arg-type]
         keys = sorted(merged, reverse=reverse)
         if len(stored) == wanted:
             # Beyond the last row fetched, changes alone do not tell what comes next.
