@@ -9,7 +9,6 @@ Counters and logs are rows too, under prefixes that no packed key has.
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from bisect import bisect_left
 from collections import deque
@@ -17,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from doppio.kernel.landing import Landing
 from doppio.kernel.store import Conflict, StoreClosed, StoreError
 
 COUNTER = b"\x00c"
@@ -50,7 +50,7 @@ class Group:
         self.rows: Rows = {}
         self.adds: dict[bytes, float] = {}
         self.appends: dict[str, list[bytes]] = {}
-        self.commits: list[asyncio.Future[None]] = []
+        self.commits: list[Landing] = []
         self.topics: dict[str, None] = {}
         self.size = 0
         self._sorted: list[bytes] = []
@@ -141,7 +141,7 @@ class LocalStore:
 
     # Commit.
 
-    def _queue(self, tx: LocalTx) -> asyncio.Future[None] | None:
+    def _queue(self, tx: LocalTx) -> Landing | None:
         """Check a transaction and queue it; None where there is nothing to wait for."""
         if self._closed is not None:
             raise StoreClosed(self._closed)
@@ -163,11 +163,11 @@ class LocalStore:
             group.appends.setdefault(log, []).extend(entries)
         if tx.topics:
             group.topics.update(dict.fromkeys(tx.topics))
-        done = asyncio.get_running_loop().create_future()
-        group.commits.append(done)
+        landing = Landing()
+        group.commits.append(landing)
         if self._under_way is None:
             self._wake()
-        return done
+        return landing
 
     def _check(self, tx: LocalTx) -> None:
         start = tx.start
@@ -206,14 +206,14 @@ class LocalStore:
                 if last_write.get(key) == seq:
                     del last_write[key]
 
-    def _settled(self) -> asyncio.Future[None] | None:
-        """A future for the moment at which all that is pending now is durable."""
+    def _settled(self) -> Landing | None:
+        """The moment at which all that is pending now is durable."""
         last = self._group if self._group.commits else self._under_way
         if last is None:
             return None
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        last.commits.append(done)
-        return done
+        landing = Landing()
+        last.commits.append(landing)
+        return landing
 
     def _load(self, tx: LocalTx) -> None:
         """Know the counters and the ends of the logs that a transaction adds to."""
@@ -256,13 +256,13 @@ class LocalStore:
             return
         if len(self._counters) > CACHED_COUNTERS_MAX and not self._group.adds:
             self._counters.clear()
-        for done in group.commits:
-            if not done.done():
-                done.set_result(None)
+        # Caches forget what has changed before anybody is told that it has.
         for topic in group.topics:
             self._heard(topic)
         if self._group.commits:
             self._wake()
+        for landing in group.commits:
+            landing.land()
 
     def _failed(self, group: Group, error: StoreError) -> None:
         # What is queued behind may have been built on what was lost: it is lost, too. Whoever has
@@ -276,12 +276,9 @@ class LocalStore:
         self._forgotten = self._seq = self._seq + 1
         if isinstance(error, StoreClosed):
             self._closed = str(error)
-        for done in (*group.commits, *behind.commits):
-            if not done.done():
-                # One error each: a raised error gathers a traceback. Looking at it says that it
-                # is nobody's fault if its waiter is gone.
-                done.set_exception(type(error)(*error.args))
-                done.exception()
+        for landing in (*group.commits, *behind.commits):
+            # One error each: a raised error gathers a traceback.
+            landing.land(type(error)(*error.args))
 
 
 def merge(
@@ -302,6 +299,9 @@ def merge(
         stored = scan(lo, hi, wanted, reverse)
         merged: dict[bytes, bytes | None] = dict(stored)
         merged.update(changes)
+        if len(merged) == len(stored) and wanted == limit:
+            # Other values for rows that are there already, and no deletions: all are in their places.
+            return list(merged.items())  # type: ignore[arg-type]
         keys = sorted(merged, reverse=reverse)
         if len(stored) == wanted:
             # Beyond the last row fetched, changes alone do not tell what comes next.
@@ -479,9 +479,9 @@ class LocalTx(LocalView):
 
     async def commit(self) -> None:
         """Make it durable; without writes, wait until all that was read is."""
-        done = self._store._queue(self)
-        if done is not None:
-            await done
+        landing = self._store._queue(self)
+        if landing is not None:
+            await landing
 
     async def abandon(self) -> None:
         """Keep nothing; return once all that was read is durable, raise Conflict if it changed."""

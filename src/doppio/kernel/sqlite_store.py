@@ -1,7 +1,7 @@
 """The store on one machine: a redo log for durability, SQLite for everything else.
 
 A commit is durable once its group's record is in the redo log: one write, one sync, in a thread of
-its own. Its rows stay in memory, where reads look first, until another thread takes some hundreds
+its own. Its rows stay in memory, where reads look first, until another thread takes some thousand
 of them to SQLite in one transaction. So a row that changes often, a counter say, costs SQLite
 little, and a message that is soon gone nothing.
 
@@ -44,9 +44,9 @@ _GET = "SELECT v FROM kv WHERE k=?"
 _SCAN = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k LIMIT ?"
 _SCAN_BACK = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k DESC LIMIT ?"
 # Rows in memory go to the database when there are so many, or after so long.
-BATCH_ROWS = 512
-BATCH_BYTES = 1024 * 1024
-BATCH_SECONDS = 0.1
+BATCH_ROWS = 2_048
+BATCH_BYTES = 4 * 1024 * 1024
+BATCH_SECONDS = 0.4
 # Small rows read lately are kept: most operations read the same definitions again and again.
 CACHED_ROWS_MAX = 4_096
 FORGOTTEN_ROWS = 256
