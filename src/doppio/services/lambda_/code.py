@@ -87,7 +87,23 @@ async def _from_s3(ctx: Context, given: Mapping[str, Any]) -> bytes:
 
 def with_code(config: Config, code: Code) -> Config:
     """A configuration with other code."""
-    return replace(config, package=code.package, sha256=code.sha256, code_bytes=code.size)
+    return fitting(
+        replace(
+            config, package=code.package, sha256=code.sha256, code_bytes=code.size,
+            unzipped_bytes=code.unzipped,
+        )
+    )  # fmt: skip
+
+
+def fitting(config: Config) -> Config:
+    """A configuration whose code and layers fit together. Raises InvalidParameterValueException."""
+    size = config.unzipped_bytes + sum(layer.unzipped_bytes for layer in config.layers)
+    if size > limits.UNZIPPED_BYTES_MAX:
+        raise InvalidParameterValue(
+            "Function code combined with layers exceeds the maximum allowed size of "
+            f"{limits.UNZIPPED_BYTES_MAX} bytes. The actual size is {size} bytes."
+        )
+    return config
 
 
 async def location_of(ctx: Context, package: str, size: int) -> str:

@@ -12,6 +12,7 @@ from doppio.services.lambda_ import limits
 from doppio.services.lambda_.code import code_location, code_of, with_code
 from doppio.services.lambda_.errors import InvalidParameterValue, ResourceConflict
 from doppio.services.lambda_.holdings import hold
+from doppio.services.lambda_.layering import layered, leave_layers, use_layers
 from doppio.services.lambda_.names import Named, function_of, named, number_of, version_of
 from doppio.services.lambda_.packages import released
 from doppio.services.lambda_.pages import page
@@ -39,6 +40,7 @@ class Functions:
         config = configured(Config(role=req["Role"]), req)
         given = merged({}, req.get("Tags") or {})
         await check_role(ctx, config, which.arn)
+        config = await layered(ctx, config, req)
         # Before anything is kept: it is the answer in most cases where this is asked twice.
         await _check_free(ctx.read(), which)
         code = await code_of(ctx, req["Code"])
@@ -58,6 +60,7 @@ class Functions:
                 state_reason="The function is being created.", state_code="Creating",
             )  # fmt: skip
             tx.add(version)
+            use_layers(tx, version)
             await hold(tx, ctx.account, ctx.region, code_bytes=code.size, functions=1)
             await settles(tx, function, version)
             return await published(tx, function, version) if req.get("Publish") else version
@@ -184,5 +187,6 @@ async def _delete(tx: Tx, function: Function) -> None:
 
 async def _remove(tx: Tx, version: Version) -> None:
     tx.delete(version)
+    await leave_layers(tx, version)
     await released(tx, version.package)
     await hold(tx, version.account, version.region, code_bytes=-version.config.code_bytes)

@@ -112,3 +112,37 @@ def number_of(qualifier: str | None) -> int | None:
         return 0
     # Zero is no version's number: `$LATEST` bears it here alone.
     return int(qualifier) or -1 if qualifier.isdecimal() else None
+
+
+class NamedLayer(NamedTuple):
+    """What a request means: a layer, and the number of a version if there is one."""
+
+    partition: str
+    region: str
+    account: str
+    name: str
+    number: int | None
+
+    @property
+    def arn(self) -> str:
+        """The layer's ARN."""
+        return f"arn:{self.partition}:lambda:{self.region}:{self.account}:layer:{self.name}"
+
+    @property
+    def version_arn(self) -> str:
+        """The version's ARN."""
+        return f"{self.arn}:{self.number}"
+
+
+def layer_named(ctx: Context, req: Mapping[str, Any]) -> NamedLayer:
+    """The layer that a request names, by name or ARN, or the version by its ARN."""
+    given = req.get("LayerName") or req["Arn"]
+    number = req.get("VersionNumber")
+    if not given.startswith("arn:"):
+        return NamedLayer(ctx.partition, ctx.region, ctx.account, given, number)
+    parts = given.split(":")
+    if len(parts) < 7 or parts[5] != "layer":
+        raise InvalidParameterValue(f"Invalid layer name: {given}")
+    if len(parts) == 8:
+        number = int(parts[7])
+    return NamedLayer(parts[1], parts[3], parts[4], parts[6], number)

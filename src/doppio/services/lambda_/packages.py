@@ -25,7 +25,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.lambda_ import limits
 from doppio.services.lambda_.errors import InvalidParameterValue
-from doppio.services.lambda_.records import USED, Package
+from doppio.services.lambda_.records import HELD, USED, LayerUse, Package
 
 T = TypeVar("T")
 
@@ -41,11 +41,12 @@ _UNREADABLE = (
 
 
 class Code(NamedTuple):
-    """Code that was given: its package, what it weighs zipped, and AWS's word for its content."""
+    """Code that was given: its package, what it weighs, and AWS's word for its content."""
 
     package: str
     size: int
     sha256: str
+    unzipped: int
 
 
 class BadZip(Exception):
@@ -95,9 +96,9 @@ async def _in_thread(work: Callable[..., T], *given: Any) -> T:
 
 def _examined(content: bytes) -> Code:
     with _opened(content) as archive:
-        _checked(archive)
+        unzipped = sum(entry.file_size for entry in _checked(archive))
     digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
-    return Code("", len(content), digest)
+    return Code("", len(content), digest, unzipped)
 
 
 async def read(ctx: Context, package: str, size: int) -> bytes:
@@ -233,4 +234,9 @@ async def forget(ctx: Context, job: Job) -> None:
 
 
 async def _is_used(ctx: Context, package: str) -> bool:
-    return bool(await ctx.read().find(USED, (package,), limit=1))
+    reader = ctx.read()
+    return bool(
+        await reader.find(USED, (package,), limit=1)
+        or await reader.find(HELD, (package,), limit=1)
+        or await reader.list(LayerUse, (package,), limit=1)
+    )

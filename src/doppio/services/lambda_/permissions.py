@@ -11,11 +11,19 @@ from typing import Any
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.service import Need
 from doppio.kernel.tags import ResourceTags
-from doppio.services.lambda_.names import named
+from doppio.services.lambda_.names import layer_named, named
 from doppio.services.lambda_.records import Function
 from doppio.services.lambda_.records import Mapping as EventSource
 
-_OF_ACCOUNTS = frozenset({"ListFunctions", "GetAccountSettings", "ListEventSourceMappings"})
+_OF_ACCOUNTS = frozenset(
+    {
+        "ListFunctions",
+        "GetAccountSettings",
+        "ListEventSourceMappings",
+        "ListLayers",
+        "ListLayerVersions",
+    }
+)
 _FUNCTION_ARN = "lambda:functionarn"
 # Those for which a function with a qualifier is another resource than without.
 _QUALIFIED = frozenset({
@@ -65,6 +73,12 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     keys = _keys(req)
     if "Resource" in req:
         return (Need(action, req["Resource"], keys, beyond=_TAGS),)
+    if "LayerName" in req or operation == "GetLayerVersionByArn":
+        # By whichever name, it is one action: AWS has none for the other operation.
+        action = "lambda:GetLayerVersion" if operation == "GetLayerVersionByArn" else action
+        layer = layer_named(ctx, req)
+        on = layer.arn if layer.number is None else layer.version_arn
+        return (Need(action, on, keys),)
     if "UUID" in req:
         where = f"arn:{ctx.partition}:lambda:{ctx.region}:{ctx.account}"
         arn = f"{where}:event-source-mapping:{req['UUID']}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -55,20 +55,7 @@ class Policies:
         statement = _statement(which, req)
         async with ctx.write() as tx:
             await _check_there(tx, which)
-            policy = await _policy_of(tx, which)
-            if policy is None:
-                policy = Policy(
-                    account=which.account, region=which.region, function=which.name,
-                    qualifier=which.qualifier or "", revision="", statements=(),
-                )  # fmt: skip
-            elif req.get("RevisionId") not in (None, policy.revision):
-                raise PreconditionFailed
-            if any(one["Sid"] == req["StatementId"] for one in policy.statements):
-                raise ResourceConflict(
-                    f"The statement id ({req['StatementId']}) provided already exists. Please "
-                    "provide a new statement id, or remove the existing statement."
-                )
-            _put(tx, which, replace(policy, statements=(*policy.statements, statement)))
+            await add_statement(tx, _place(which), statement, req.get("RevisionId"))
         return {"Statement": json.dumps(statement, separators=(",", ":"))}
 
     async def remove_permission(self, ctx: Context, req: w.RemovePermissionRequest) -> None:
@@ -76,30 +63,17 @@ class Policies:
         which = named(ctx, req)
         async with ctx.write() as tx:
             await _check_there(tx, which)
-            policy = await _policy_of(tx, which)
-            if policy is None:
-                raise ResourceNotFound("No policy is associated with the given resource.")
-            if req.get("RevisionId") not in (None, policy.revision):
-                raise PreconditionFailed
-            left = tuple(one for one in policy.statements if one["Sid"] != req["StatementId"])
-            if len(left) == len(policy.statements):
-                raise ResourceNotFound(
-                    f"Statement {req['StatementId']} is not found in resource policy."
-                )
-            if left:
-                _put(tx, which, replace(policy, statements=left))
-            else:
-                forget_policy(tx, which, policy)
+            await remove_statement(tx, _place(which), req["StatementId"], req.get("RevisionId"))
 
     async def get_policy(self, ctx: Context, req: w.GetPolicyRequest) -> w.GetPolicyResponse:
         """The policy of a function, a version or an alias."""
         which = named(ctx, req)
         reader = ctx.read()
         await _check_there(reader, which)
-        policy = await _policy_of(reader, which)
+        policy = await policy_at(reader, _place(which))
         if policy is None:
             raise ResourceNotFound("The resource you requested does not exist.")
-        return {"Policy": _document(policy), "RevisionId": policy.revision}
+        return {"Policy": document_of(policy), "RevisionId": policy.revision}
 
 
 async def _check_there(reader: Reader, which: Named) -> None:
@@ -110,14 +84,64 @@ async def _check_there(reader: Reader, which: Named) -> None:
         await version_of(reader, which, which.qualifier)
 
 
-async def _policy_of(reader: Reader, which: Named) -> Policy | None:
-    place = (which.account, which.region, which.name, which.qualifier or "")
-    return await reader.get(Policy, *place)
+class Place(NamedTuple):
+    """Where a policy hangs: its row's key, and the ARN of what it lets into."""
+
+    account: str
+    region: str
+    name: str
+    qualifier: str
+    arn: str
 
 
-def _put(tx: Tx, which: Named, policy: Policy) -> None:
+def _place(which: Named) -> Place:
+    return Place(which.account, which.region, which.name, which.qualifier or "", which.qualified)
+
+
+async def policy_at(reader: Reader, place: Place) -> Policy | None:
+    """The policy that hangs there."""
+    return await reader.get(Policy, *place[:4])
+
+
+async def add_statement(
+    tx: Tx, place: Place, statement: dict[str, Any], revision: str | None
+) -> Policy:
+    """Put a statement into the policy that hangs there, or into a new one."""
+    policy = await policy_at(tx, place)
+    if policy is None:
+        policy = Policy(
+            account=place.account, region=place.region, function=place.name,
+            qualifier=place.qualifier, revision="", statements=(),
+        )  # fmt: skip
+    elif revision not in (None, policy.revision):
+        raise PreconditionFailed
+    if any(one["Sid"] == statement["Sid"] for one in policy.statements):
+        raise ResourceConflict(
+            f"The statement id ({statement['Sid']}) provided already exists. Please provide a new "
+            "statement id, or remove the existing statement."
+        )
+    return _put(tx, place, replace(policy, statements=(*policy.statements, statement)))
+
+
+async def remove_statement(tx: Tx, place: Place, sid: str, revision: str | None) -> None:
+    """Take a statement out of the policy that hangs there."""
+    policy = await policy_at(tx, place)
+    if policy is None:
+        raise ResourceNotFound("No policy is associated with the given resource.")
+    if revision not in (None, policy.revision):
+        raise PreconditionFailed
+    left = tuple(one for one in policy.statements if one["Sid"] != sid)
+    if len(left) == len(policy.statements):
+        raise ResourceNotFound(f"Statement {sid} is not found in resource policy.")
+    if left:
+        _put(tx, place, replace(policy, statements=left))
+    else:
+        forget_policy(tx, place.arn, policy)
+
+
+def _put(tx: Tx, place: Place, policy: Policy) -> Policy:
     policy = replace(policy, revision=tx.context.new_id())
-    document = _document(policy)
+    document = document_of(policy)
     if len(document) > limits.POLICY_BYTES_MAX:
         raise PolicyLengthExceeded(
             f"The final policy size ({len(document)}) is bigger than the limit "
@@ -127,39 +151,39 @@ def _put(tx: Tx, which: Named, policy: Policy) -> None:
         check_policy_document(document, needs_principal=True)
     except ValueError as error:
         raise InvalidParameterValue(str(error)) from error
-    tx.put(policy)
-    put_resource(tx, which.qualified, which.account, document)
+    put_resource(tx, place.arn, place.account, document)
+    return tx.put(policy)
 
 
-def forget_policy(tx: Tx, which: Named, policy: Policy) -> None:
+def forget_policy(tx: Tx, arn: str, policy: Policy) -> None:
     """Remove a policy that was read in this transaction."""
     tx.delete(policy)
-    forget_resource(tx, which.qualified)
+    forget_resource(tx, arn)
 
 
 async def forget_policies(tx: Tx, which: Named) -> None:
     """Remove the policy of a qualifier, or all of a function where there is none."""
-    place: tuple[str, ...] = (which.account, which.region, which.name)
     if which.qualifier is not None:
-        policy = await _policy_of(tx, which)
+        policy = await policy_at(tx, _place(which))
         rows = [] if policy is None else [policy]
     else:
+        place = (which.account, which.region, which.name)
         rows = await tx.list(Policy, place, limit=limits.LISTED_ANY_MAX)
     for row in rows:
-        forget_policy(tx, which._replace(qualifier=row.qualifier or None), row)
+        forget_policy(tx, which._replace(qualifier=row.qualifier or None).qualified, row)
 
 
-def _document(policy: Policy) -> str:
+def document_of(policy: Policy) -> str:
+    """A policy as the engine reads it."""
     document = {"Version": "2012-10-17", "Id": "default", "Statement": policy.statements}
     return json.dumps(document, separators=(",", ":"))
 
 
 def _statement(which: Named, req: Mapping[str, Any]) -> dict[str, Any]:
-    principal = req["Principal"]
     statement: dict[str, Any] = {
         "Sid": req["StatementId"],
         "Effect": "Allow",
-        "Principal": _principal(which, principal),
+        "Principal": principal_of(which.partition, req["Principal"]),
         "Action": req["Action"],
         "Resource": which.qualified,
     }
@@ -181,11 +205,12 @@ def _statement(which: Named, req: Mapping[str, Any]) -> dict[str, Any]:
     return statement
 
 
-def _principal(which: Named, given: str) -> Any:
+def principal_of(partition: str, given: str) -> Any:
+    """Whom a statement lets in. Raises InvalidParameterValueException."""
     if given == "*":
         return "*"
     if _ACCOUNT.fullmatch(given):
-        return {"AWS": f"arn:{which.partition}:iam::{given}:root"}
+        return {"AWS": f"arn:{partition}:iam::{given}:root"}
     if _IDENTITY.fullmatch(given):
         return {"AWS": given}
     if _SERVICE.fullmatch(given):

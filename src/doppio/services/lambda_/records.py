@@ -23,6 +23,15 @@ class Logging(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     system_level: str | None = None
 
 
+class Layered(msgspec.Struct, frozen=True, kw_only=True):
+    """A layer that a function has, and the package of its content: it stays when the layer goes."""
+
+    arn: str
+    package: str
+    code_bytes: int
+    unzipped_bytes: int
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is configured of a version: what makes two versions alike or not.
 
@@ -39,7 +48,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     variables: dict[str, str] = {}
     sealed: bytes | None = None
     kms_key: str | None = None
-    layers: tuple[str, ...] = ()
+    layers: tuple[Layered, ...] = ()
     architectures: tuple[str, ...] = ("x86_64",)
     package_type: str = "Zip"
     logging: Logging = Logging()
@@ -48,6 +57,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     package: str = ""
     sha256: str = ""
     code_bytes: int = 0
+    unzipped_bytes: int = 0
 
 
 @record("lambda.function", key=("account", "region", "name"))
@@ -148,6 +158,61 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def version(self) -> str:
         """The qualifier of its version."""
         return str(self.number) if self.number else LATEST
+
+
+@record("lambda.layer", key=("account", "region", "name"))
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """A layer; `newest` is the number of its last version, also when that is deleted."""
+
+    account: str
+    region: str
+    name: str
+    newest: int = 0
+
+
+HELD: Index[LayerVersion] = Index("held", ("package",))
+
+
+@record("lambda.layer_version", key=("account", "region", "layer", "number"), indexes=(HELD,))
+class LayerVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A version of a layer."""
+
+    account: str
+    region: str
+    layer: str
+    number: int
+    partition: str
+    created_at: datetime
+    package: str
+    sha256: str
+    code_bytes: int
+    unzipped_bytes: int
+    description: str = ""
+    license: str | None = None
+    runtimes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+
+    @property
+    def layer_arn(self) -> str:
+        """Its layer's ARN."""
+        where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
+        return f"{where}:layer:{self.layer}"
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, with the number."""
+        return f"{self.layer_arn}:{self.number}"
+
+
+@record("lambda.layer_use", key=("package", "account", "region", "function", "number"))
+class LayerUse(msgspec.Struct, frozen=True, kw_only=True):
+    """That a version has a layer's package, which stays for as long."""
+
+    package: str
+    account: str
+    region: str
+    function: str
+    number: int
 
 
 @record("lambda.package", key=("id",))

@@ -10,6 +10,8 @@ from doppio.services.lambda_.concurrency import Concurrency
 from doppio.services.lambda_.event_invokes import EventInvokes
 from doppio.services.lambda_.functions import Functions, settle
 from doppio.services.lambda_.holdings import Account
+from doppio.services.lambda_.layer_policies import LayerPolicies
+from doppio.services.lambda_.layers import Layers
 from doppio.services.lambda_.mappings import Mappings
 from doppio.services.lambda_.packages import FORGET, forget
 from doppio.services.lambda_.permissions import needs
@@ -25,7 +27,7 @@ SERVICE = Service(
     "lambda",
     groups=[
         Functions(), Updates(), Versions(), Aliases(), Account(), Policies(), Tagging(),
-        Concurrency(), EventInvokes(), Signing(), Mappings(), Calls(),
+        Concurrency(), EventInvokes(), Signing(), Mappings(), Layers(), LayerPolicies(), Calls(),
     ],
     needs=needs,
     data_events=["Invoke", "InvokeAsync", "InvokeWithResponseStream"],

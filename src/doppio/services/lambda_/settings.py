@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
@@ -172,13 +173,8 @@ def log_group(version: Version) -> str:
     return version.config.logging.group or f"/aws/lambda/{version.function}"
 
 
-def shown(
-    version: Version, *, qualified: bool = True, layers: Mapping[str, int] = {}
-) -> dict[str, Any]:
-    """A version as FunctionConfiguration. `$LATEST` bears its qualifier where one was asked for.
-
-    `layers` are the sizes of its layers.
-    """
+def shown(version: Version, *, qualified: bool = True) -> dict[str, Any]:
+    """A version as FunctionConfiguration. `$LATEST` bears its qualifier where one was asked for."""
     config = version.config
     logging = config.logging
     told: dict[str, Any] = {
@@ -191,8 +187,7 @@ def shown(
         "Description": config.description,
         "Timeout": config.timeout_seconds,
         "MemorySize": config.memory_mb,
-        "LastModified": version.modified_at.strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{version.modified_at.microsecond // 1000:03d}+0000",
+        "LastModified": stamp(version.modified_at),
         "CodeSha256": config.sha256,
         "Version": version.name,
         "TracingConfig": {"Mode": config.tracing},
@@ -212,7 +207,9 @@ def shown(
     if config.dead_letter is not None:
         told["DeadLetterConfig"] = {"TargetArn": config.dead_letter}
     if config.layers:
-        told["Layers"] = [{"Arn": arn, "CodeSize": layers.get(arn, 0)} for arn in config.layers]
+        told["Layers"] = [
+            {"Arn": layer.arn, "CodeSize": layer.code_bytes} for layer in config.layers
+        ]
     levels = {
         "ApplicationLogLevel": logging.application_level,
         "SystemLogLevel": logging.system_level,
@@ -225,6 +222,11 @@ def shown(
         "LastUpdateStatusReasonCode": version.update_code,
     }
     return told | _said(reasons)
+
+
+def stamp(moment: datetime) -> str:
+    """A time as Lambda writes it in its answers."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
 
 
 def listed(version: Version, *, qualified: bool = True) -> dict[str, Any]:

@@ -99,6 +99,9 @@ async def spec_of(ctx: Context, function: Function, version: Version) -> Spec:
         runtime=config.runtime,
         handler=config.handler,
         code=await unpacked(ctx, config.package, config.code_bytes),
+        layers=tuple(
+            [await unpacked(ctx, layer.package, layer.code_bytes) for layer in config.layers]
+        ),
         revision=revision_of(function, version),
         environment=dict(config.variables),
         memory_mb=config.memory_mb,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
-from doppio.services.lambda_.code import code_of, with_code
+from doppio.services.lambda_.code import code_of, fitting, with_code
 from doppio.services.lambda_.holdings import hold
+from doppio.services.lambda_.layering import layered, leave_layers, use_layers
 from doppio.services.lambda_.names import function_of, named, version_of
 from doppio.services.lambda_.packages import released
 from doppio.services.lambda_.records import Config, Function, Version
@@ -65,10 +66,17 @@ class Updates:
         config = configured(seen.config, req)
         if "Role" in req or "DeadLetterConfig" in req:
             await check_role(ctx, config, which.arn)
+        layers = (await layered(ctx, config, req)).layers
 
         async with ctx.write() as tx:
             function, latest = await changeable(tx, which, req.get("RevisionId"))
-            changed = await _changed(tx, function, latest, configured(latest.config, req))
+            config = configured(latest.config, req)
+            if "Layers" in req:
+                config = replace(config, layers=layers)
+                await leave_layers(tx, latest)
+            changed = await _changed(tx, function, latest, fitting(config))
+            if "Layers" in req:
+                use_layers(tx, changed)
         return shown(changed, qualified=False)  # type: ignore[return-value]
 
 

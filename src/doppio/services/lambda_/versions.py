@@ -13,6 +13,7 @@ from doppio.services.lambda_.errors import (
     ResourceConflict,
 )
 from doppio.services.lambda_.holdings import hold
+from doppio.services.lambda_.layering import use_layers
 from doppio.services.lambda_.names import Named, function_of, named, version_of
 from doppio.services.lambda_.pages import page
 from doppio.services.lambda_.records import Function, Version
@@ -100,6 +101,7 @@ async def published(
         modified_at=tx.context.now,
     )  # fmt: skip
     tx.add(version)
+    use_layers(tx, version)
     await hold(tx, version.account, version.region, code_bytes=config.code_bytes)
     if version.state == "Pending":
         await settles(tx, function, version)
