@@ -31,6 +31,28 @@ def test_a_client_that_trusts_the_authority_speaks_tls(tmp_path: Path) -> None:
     run(story())
 
 
+def test_a_request_in_many_records_that_come_at_once_is_read_whole(tmp_path: Path) -> None:
+    authority = tls.ensure_ca(tmp_path / "ca", NOW)
+    trusting = ssl.create_default_context(cafile=str(authority.certificate))
+
+    async def story() -> None:
+        async with listening(echo, tls=tls.server_context(authority)) as here:
+            peer = await here.connect(ssl=trusting, server_hostname="localhost")
+            for _ in range(3):
+                head, body = (
+                    b"PUT /k HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n",
+                    b"b" * 500,
+                )
+                # Each write is a record; nothing lets the server read in between.
+                for part in (head[:10], head[10:], body[:1], body[1:]):
+                    peer.writer.write(part)
+                await peer.send(b"")
+                status, _, said = await peer.answer()
+                assert (status, said) == (200, b"PUT /k? " + body)
+
+    run(story())
+
+
 def test_a_client_that_does_not_is_safe_from_us(tmp_path: Path) -> None:
     authority = tls.ensure_ca(tmp_path / "ca", NOW)
 

@@ -108,13 +108,16 @@ class Connection(asyncio.BufferedProtocol):
 
     # Bytes in.
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        """Where the next bytes go: shared by all connections, or this body's own."""
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go: shared by all connections, or this body's own.
+
+        A view, since asyncio's TLS reads record by record into slices of it: those of bytes are copies.
+        """
         if self._raw_left == 0:
-            return self._server.buffer
+            return self._server.view
         if self._buffer is None:
             self._buffer = bytearray(READ_BYTES)
-        return self._buffer
+        return memoryview(self._buffer)
 
     def buffer_updated(self, count: int) -> None:
         """Bytes have come."""

@@ -37,6 +37,7 @@ class Server:
         self.heads = Heads(SERVER_NAME, host_seconds)
         # A read is parsed before the next one begins, so one buffer serves every connection.
         self.buffer = bytearray(READ_BYTES)
+        self.view = memoryview(self.buffer)
         self.port = 0
         self.now = asyncio.get_running_loop().time
         self._connections: set[Connection] = set()
