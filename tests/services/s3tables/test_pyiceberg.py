@@ -144,3 +144,26 @@ def test_boto3_sees_the_same_tables() -> None:
         with pytest.raises(s3.exceptions.ClientError) as caught:
             s3.list_objects_v2(Bucket=name)
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 405
+
+
+def test_a_file_comes_in_parts() -> None:
+    with Cloud() as cloud:
+        tables, s3 = cloud.client("s3tables"), cloud.client("s3")
+        bucket = tables.create_table_bucket(name="lake")["arn"]
+        lake = catalog(cloud, bucket)
+        lake.create_namespace("ns")
+        name = lake.create_table("ns.t", SCHEMA).location().removeprefix("s3://")
+        here = {"Bucket": name, "Key": "data/large.parquet"}
+        upload = s3.create_multipart_upload(**here)["UploadId"]
+        parts = []
+        for number, content in enumerate((b"a" * 5 * 1024 * 1024, b"b"), 1):
+            part = s3.upload_part(**here, UploadId=upload, PartNumber=number, Body=content)
+            parts.append({"PartNumber": number, "ETag": part["ETag"]})
+        assert len(s3.list_parts(**here, UploadId=upload)["Parts"]) == 2
+        s3.complete_multipart_upload(**here, UploadId=upload, MultipartUpload={"Parts": parts})
+        found = s3.get_object(**here, Range="bytes=5242879-")["Body"].read()
+        assert found == b"ab"
+        other = s3.create_multipart_upload(**here)["UploadId"]
+        s3.abort_multipart_upload(**here, UploadId=other)
+        with pytest.raises(s3.exceptions.ClientError, match="MethodNotAllowed"):
+            s3.list_multipart_uploads(Bucket=name)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pyiceberg.table import Table
+from pyiceberg.transforms import IdentityTransform
 
 from doppio.testing import Cloud
 from tests.services.s3tables.test_pyiceberg import SCHEMA, catalog, rows
@@ -98,6 +99,69 @@ def test_small_files_become_one_and_no_row_is_lost() -> None:
         before = table.metadata_location
         lake.advance("6h")
         assert lake.table.metadata_location == before, "there was nothing more to do"
+
+
+def test_large_files_are_read_by_ranges_and_rows_come_in_the_tables_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from doppio.services.s3tables import file_io
+
+    monkeypatch.setattr(file_io, "RANGE_BYTES", 200)
+    with Cloud() as cloud:
+        lake = Lake(cloud)
+        with lake.table.update_sort_order() as order:
+            order.desc("id", IdentityTransform())
+        for number in range(5):
+            lake.table.append(rows(number, 10 - number))
+        jobs = lake.advance("6h")
+        assert jobs[COMPACTION]["status"] == "Successful", jobs
+        assert len(list(lake.table.scan().plan_files())) == 1
+        found = lake.table.scan().to_arrow()["id"].to_pylist()
+        assert found == sorted([*range(5), *range(6, 11)], reverse=True)
+
+
+def test_a_partitions_files_stay_in_it() -> None:
+    with Cloud() as cloud:
+        lake = Lake(cloud)
+        with lake.table.update_spec() as spec:
+            spec.add_identity("said")
+        for _ in range(5):
+            lake.table.append(rows(1, 2))
+        assert len(list(lake.table.scan().plan_files())) == 10
+        jobs = lake.advance("6h")
+        assert jobs[COMPACTION]["status"] == "Successful", jobs
+        files = list(lake.table.scan().plan_files())
+        assert len(files) == 2
+        assert {task.file.partition[0] for task in files} == {"row 1", "row 2"}
+        assert sorted(lake.table.scan().to_arrow()["id"].to_pylist()) == [1] * 5 + [2] * 5
+
+
+def test_a_table_that_says_itself_what_it_keeps_is_left_alone() -> None:
+    with Cloud() as cloud:
+        lake = Lake(cloud)
+        lake.configure(SNAPSHOTS, minSnapshotsToKeep=1, maxSnapshotAgeHours=1)
+        with lake.table.transaction() as change:
+            change.set_properties({"history.expire.min-snapshots-to-keep": "9"})
+        for number in range(3):
+            lake.table.append(rows(number))
+        jobs = lake.advance("2d")
+        assert jobs[SNAPSHOTS]["status"] == "Disabled", jobs
+        assert len(lake.table.snapshots()) == 3
+
+
+def test_a_table_whose_files_are_gone_is_said_to_fail() -> None:
+    with Cloud() as cloud:
+        lake = Lake(cloud)
+        lake.table.append(rows(1))
+        snapshot = lake.table.current_snapshot()
+        assert snapshot is not None
+        bucket, _, key = snapshot.manifest_list.removeprefix("s3://").partition("/")
+        lake.s3.put_object(Bucket=bucket, Key=key, Body=b"no manifest")
+        jobs = lake.advance("4d")
+        for kind in (COMPACTION, REMOVAL):
+            assert jobs[kind]["status"] == "Failed", jobs
+            assert jobs[kind]["failureMessage"].startswith("The table's files cannot be read")
+        assert lake.is_there(lake.table.metadata_location), "nothing is removed in doubt"
 
 
 def test_a_job_that_is_off_does_nothing() -> None:

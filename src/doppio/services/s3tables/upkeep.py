@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
+from doppio.kernel.store import StoreClosed
 from doppio.services.s3 import ports as s3
 from doppio.services.s3tables import commits, iceberg, limits
 from doppio.services.s3tables.files import as_maintenance, read_metadata
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
     from doppio.services.s3tables.compaction import Commit
     from doppio.services.s3tables.file_io import Warehouse
 
+_log = logging.getLogger("doppio.s3tables")
 T = TypeVar("T")
+MESSAGE_CHARS_MAX = 500
 UPKEEP = "s3tables.upkeep"
 _MB = 1024 * 1024
 
@@ -235,16 +239,19 @@ async def _in_thread(ctx: Context, table: Table, work: Callable[[Warehouse], T])
     pool = ThreadPoolExecutor(1, thread_name_prefix="s3tables")
 
     def begin() -> T:
-        from pyiceberg.exceptions import ValidationError, ValidationException
-
         from doppio.services.s3tables.file_io import Warehouse
 
-        try:
-            return work(Warehouse(ctx, warehouse_of(table), loop))
-        except (FileNotFoundError, ValidationError, ValidationException, ValueError) as error:
-            raise Unreadable(f"The table's files cannot be read: {error}") from error
+        return work(Warehouse(ctx, warehouse_of(table), loop))
 
+    working = loop.run_in_executor(pool, begin)
     try:
-        return await loop.run_in_executor(pool, begin)
+        await asyncio.wait([working])
     finally:
         pool.shutdown(wait=False)
+    error = working.exception()
+    if error is None or isinstance(error, AwsError | Disabled | Unreadable | StoreClosed):
+        return working.result()
+    # Clients write these files: what is raised where they are none is not for us to know.
+    _log.info("files of %s cannot be read", table.arn, exc_info=error)
+    said = " ".join(str(error).split())[:MESSAGE_CHARS_MAX]
+    raise Unreadable(f"The table's files cannot be read: {said or type(error).__name__}")
