@@ -46,8 +46,9 @@ async def test_an_operation_that_is_not_there_yet_is_said_to_be(front: Front) ->
     assert status == 501
     assert "<Code>NotImplemented</Code>" in text
     assert "autoscaling:DescribeTags" in text
-    status, _, body = await front.s3("GET", "/bucket?metadataTable")
-    assert (status, b"<Code>NotImplemented</Code>" in body) == (501, True)
+    answer = await front.ask(front.signed("cloudfront", "GET", "/2020-05-31/distribution"))
+    assert isinstance(answer.body, bytes)
+    assert (answer.status, b"<Code>NotImplemented</Code>" in answer.body) == (501, True)
     answer = await front.ask(front.signed("eks", "GET", "/clusters"))
     assert answer.status == 501
     headers = dict(answer.headers)
