@@ -208,6 +208,7 @@ async def test_a_report_shows_the_state_of_passwords_keys_and_certificates(world
     ]  # fmt: skip
     assert (root["user"], root["arn"]) == ("<root_account>", f"arn:aws:iam::{ACCOUNT}:root")
     assert (root["password_enabled"], root["mfa_active"]) == ("not_supported", "false")
+    assert root["user_creation_time"] == start
 
 
 def test_a_crash_while_a_report_is_made_loses_none_that_was_promised() -> None:
@@ -225,3 +226,41 @@ def test_a_crash_while_a_report_is_made_loses_none_that_was_promised() -> None:
             assert again in {"STARTED", "COMPLETE"}
 
     assert crash_everywhere(prepare, work, check) >= 2
+
+
+@told
+async def test_roots_are_as_old_as_their_accounts(world: World) -> None:
+    await world.advance(days=3)
+    assert (await iam(world, "get_user"))["User"]["CreateDate"] == START
+    await world.call("organizations", "create_organization")
+    made = await world.call(
+        "organizations", "create_account", AccountName="till", Email="till@example.com"
+    )
+    await world.settle()
+    status = await world.call(
+        "organizations", "describe_create_account_status",
+        CreateAccountRequestId=made["CreateAccountStatus"]["Id"],
+    )  # fmt: skip
+    number = status["CreateAccountStatus"]["AccountId"]
+    await world.advance(hours=1)
+    root = (await world.call("iam", "get_user", account=number))["User"]
+    assert root["CreateDate"] == START + timedelta(days=3)
+    again = world.again()
+    await again.start()
+    try:
+        assert (await iam(again, "get_user"))["User"]["CreateDate"] == START
+    finally:
+        await again.close()
+
+
+@told
+async def test_dates_are_told_to_the_second(world: World) -> None:
+    await world.advance(seconds=0.75)
+    made = (await iam(world, "create_user", UserName="alice"))["User"]
+    assert made["CreateDate"] == START
+    listed = (await iam(world, "list_users"))["Users"]
+    assert [one["CreateDate"] for one in listed] == [START]
+    key = (await iam(world, "create_access_key", UserName="alice"))["AccessKey"]
+    assert key["CreateDate"] == START
+    got = await world.call("sts", "get_session_token", caller=await world.who(key))
+    assert got["Credentials"]["Expiration"] == START + timedelta(hours=12)

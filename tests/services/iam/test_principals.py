@@ -260,3 +260,16 @@ async def test_everything_is_there_after_a_crash(world: World) -> None:
     assert (await again.who(key)).arn == f"arn:aws:iam::{ACCOUNT}:user/alice"
     assert (await iam(again, "get_role", RoleName="brewing"))["Role"]["RoleName"] == "brewing"
     await again.close()
+
+
+@told
+async def test_how_long_sign_ins_with_a_role_last_is_refused_since_nobody_signs_in_so(
+    world: World,
+) -> None:
+    await role(world, "brewing")
+    for method in ("update_role", "create_role"):
+        more = {"AssumeRolePolicyDocument": trust({"AWS": ACCOUNT})} if "create" in method else {}
+        asked = iam(world, method, RoleName="brewing", MaxSigninSessionDuration=3_600, **more)
+        assert (await refused(asked)).code == "NotImplemented"
+    # What is unset may be cleared.
+    await iam(world, "update_role", RoleName="brewing", ResetMaxSigninSessionDuration=True)

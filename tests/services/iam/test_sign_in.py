@@ -181,3 +181,51 @@ def test_a_crash_while_somebody_signs_in_leaves_a_password_that_works() -> None:
         assert await entered(world, password="Long enough 2")
 
     assert crash_everywhere(prepare, work, check) >= 2
+
+
+@told
+async def test_a_sign_in_lasts_as_long_as_the_users_profile_says(world: World) -> None:
+    await alice(world, MaxSigninSessionDuration=3_600)
+    short = await enter(world)
+    assert short["Expiration"] == (world.now + timedelta(hours=1)).isoformat()
+    shown = await iam(world, "get_login_profile", UserName="alice")
+    assert shown["LoginProfile"]["MaxSigninSessionDuration"] == 3_600
+    # Ninety days, for sessions from now on; the password and the rest stay as they are.
+    await iam(world, "update_login_profile", UserName="alice", MaxSigninSessionDuration=7_776_000)
+    long = await enter(world)
+    await world.advance(hours=2)
+    assert (await refused(world.who(short))).code == "ExpiredToken"
+    await world.advance(days=80)
+    assert (await world.who(long)).kind == "user"
+    both = iam(
+        world, "update_login_profile", UserName="alice", MaxSigninSessionDuration=3_600,
+        ResetMaxSigninSessionDuration=True,
+    )  # fmt: skip
+    code, text = await refusal(both)
+    assert code == "InvalidInput"
+    assert text.startswith("You cannot specify MaxSigninSessionDuration and set Reset")
+    await iam(world, "update_login_profile", UserName="alice", ResetMaxSigninSessionDuration=True)
+    shown = await iam(world, "get_login_profile", UserName="alice")
+    assert "MaxSigninSessionDuration" not in shown["LoginProfile"]
+    assert (await enter(world))["Expiration"] == (world.now + timedelta(hours=12)).isoformat()
+    for seconds in (3_599, 7_776_001):
+        asked = iam(
+            world, "update_login_profile", UserName="alice", MaxSigninSessionDuration=seconds
+        )
+        assert (await refused(asked)).code == "ValidationException"
+
+
+@told
+async def test_who_signs_in_to_govcloud_is_another_there(world: World) -> None:
+    region = "us-gov-west-1"
+    await alice(world)
+    asked = {"account": ACCOUNT, "user": "alice", "password": PASSWORD, "region": region}
+    assert (await refusal(enter(world, **asked))) == WRONG
+    await world.call("iam", "create_user", region=region, UserName="alice")
+    await world.call(
+        "iam", "create_login_profile", region=region, UserName="alice", Password="Another long 2"
+    )
+    got = await enter(world, **{**asked, "password": "Another long 2"})
+    assert got["Arn"] == f"arn:aws-us-gov:iam::{ACCOUNT}:user/alice"
+    assert (await world.who(got, "aws-us-gov")).arn == got["Arn"]
+    assert (await refused(world.who(got))).code == "InvalidClientTokenId"

@@ -10,6 +10,7 @@ from doppio.services.iam import limits
 from doppio.services.iam.attachments import attached_to, boundary_to_wire, inline_of
 from doppio.services.iam.aws_managed import AwsManaged, aws_managed
 from doppio.services.iam.common import (
+    document_to_wire,
     entity_to_wire,
     page,
 )
@@ -26,7 +27,6 @@ from doppio.services.iam.records import (
     ManagedPolicy,
     Role,
     User,
-    document_to_wire,
     tags_to_wire,
 )
 from doppio.services.iam.trust import shown_trust

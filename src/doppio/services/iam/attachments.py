@@ -15,6 +15,7 @@ from doppio.services.iam.common import (
     checked_document,
     checked_name,
     document_chars,
+    document_to_wire,
     named,
     page,
 )
@@ -34,7 +35,6 @@ from doppio.services.iam.records import (
     ManagedPolicy,
     Role,
     User,
-    document_to_wire,
 )
 from doppio.wire.errors import AccessDenied
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from doppio.kernel import tags
 from doppio.kernel.context import Context, Reader, Tx
@@ -19,7 +21,7 @@ from doppio.services.iam.errors import (
     ValidationError,
     missing,
 )
-from doppio.services.iam.records import Closed, Named, Role, User
+from doppio.services.iam.records import Closed, Founded, Named, Role, SealingKey, User
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Named)
@@ -48,6 +50,17 @@ async def named(reader: Reader, cls: type[N], account: str, name: str) -> N | No
     return found if found is not None and found.name == name else None
 
 
+async def founded_at(reader: Reader, account: str) -> datetime:
+    """Since when there is an account, and its root user: if nobody made it, since the first start."""
+    founded = await reader.get(Founded, account)
+    if founded is not None:
+        return founded.at
+    key = await reader.get(SealingKey, "sessions")
+    assert key is not None, "made at the first start"
+    assert key.made_at is not None, "filled in at each start"
+    return key.made_at
+
+
 def own_part(reader: Reader, arn: str, service: str) -> str:
     """Account and resource of an ARN of the reader's partition; any other text as it is."""
     return arn.removeprefix(f"arn:{reader.context.partition}:{service}::")
@@ -62,6 +75,11 @@ async def role_of(reader: Reader, arn: str) -> Role | None:
     return role
 
 
+def document_to_wire(document: str) -> str:
+    """A policy document as IAM shows it: percent-encoded (RFC 3986)."""
+    return quote(document, safe="-_.~")
+
+
 def entity_to_wire(kind: str, entity: Any) -> dict[str, Any]:
     """The members that users, groups, roles and instance profiles share: `UserName`, `UserId`, …"""
     return {
@@ -71,6 +89,21 @@ def entity_to_wire(kind: str, entity: Any) -> dict[str, Any]:
         "Arn": entity.arn,
         "CreateDate": entity.created_at,
     }
+
+
+# Of reports, which are the only things that are told to the millisecond.
+_EXACT = frozenset({"JobCreationDate", "JobCompletionDate"})
+
+
+def whole_seconds(shown: Any) -> Any:
+    """An answer as IAM gives it: what it keeps has dates to the second."""
+    if isinstance(shown, dict):
+        return {
+            name: value if name in _EXACT else whole_seconds(value) for name, value in shown.items()
+        }
+    if isinstance(shown, list):
+        return [whole_seconds(one) for one in shown]
+    return shown.replace(microsecond=0) if isinstance(shown, datetime) else shown
 
 
 async def check_room(tx: Tx, account: str, cls: type[Named], quota: str, most: int) -> None:

@@ -16,6 +16,7 @@ from doppio.kernel.context import Context, Reader
 from doppio.kernel.jobs import Job
 from doppio.kernel.uses import KeyUse
 from doppio.services.iam import limits
+from doppio.services.iam.common import founded_at
 from doppio.services.iam.errors import (
     CredentialReportExpired,
     CredentialReportNotPresent,
@@ -103,8 +104,9 @@ async def _written(reader: Reader, account: str) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     policy = await policy_of(reader, account)
+    arn = f"arn:{reader.context.partition}:iam::{account}:root"
     writer.writerow([
-        "<root_account>", f"arn:{reader.context.partition}:iam::{account}:root", UNKNOWN, "not_supported", UNKNOWN,
+        "<root_account>", arn, _time(await founded_at(reader, account)), "not_supported", UNKNOWN,
         "not_supported", "not_supported", *await _rest(reader, account, ""),
     ])  # fmt: skip
     for user in await reader.list(User, (account,), limit=limits.USERS_MAX):

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace as with_fields
+
 from doppio.kernel.authorise import judge
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.forward import called_via
@@ -80,7 +82,9 @@ class Identities:
         async def key(tx: Any) -> bytes:
             found = await tx.get(SealingKey, _SEALING)
             if found is None:
-                found = tx.put(SealingKey(name=_SEALING, key=self._cloud.ids.bytes(32)))
+                found = SealingKey(name=_SEALING, key=self._cloud.ids.bytes(32))
+            if found.made_at is None:
+                found = tx.put(with_fields(found, made_at=ctx.now))
             made: bytes = found.key
             return made
 

@@ -9,7 +9,7 @@ SSH_KEYS_A_USER_MAX = 5
 CERTIFICATES_A_USER_MAX = 2
 SERVICE_CREDENTIALS_A_USER_MAX = 2
 # How long the console's session lasts, and how often a use of a password is noted.
-SIGN_IN_HOURS = 12
+SIGN_IN_SECONDS = 12 * 3_600
 PASSWORD_USE_MINUTES = 5
 # The default password policy; one of the account's own that leaves the length out asks for less.
 PASSWORD_CHARS_MIN = 8

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.iam import limits
 from doppio.services.iam.common import acting_user
 from doppio.services.iam.errors import (
+    InvalidInput,
     InvalidUserType,
     NoSuchEntity,
     PasswordPolicyViolation,
@@ -55,6 +57,7 @@ class LoginProfiles:
                     account=ctx.account, user=user, created_at=ctx.now, salt=salt,
                     hash=_scrypt(req["Password"], salt), set_at=ctx.now,
                     reset_required=req.get("PasswordResetRequired", False),
+                    sign_in_seconds=req.get("MaxSigninSessionDuration"),
                 )
             )  # fmt: skip
         return {"LoginProfile": _to_wire(profile)}  # type: ignore[typeddict-item]
@@ -68,13 +71,22 @@ class LoginProfiles:
         return {"LoginProfile": _to_wire(profile)}  # type: ignore[typeddict-item]
 
     async def update_login_profile(self, ctx: Context, req: w.UpdateLoginProfileRequest) -> None:
-        """Change a user's password, or whether the user must."""
+        """Change a user's password, whether the user must, or how long a sign-in lasts from now on."""
+        seconds, reset = req.get("MaxSigninSessionDuration"), _resets_sign_in(req)
         async with ctx.write() as tx:
             profile = await _existing(tx, ctx, await _user(tx, ctx, req))
             if "Password" in req:
                 profile = await _with_password(tx, ctx, profile, req["Password"])
-            required = req.get("PasswordResetRequired", profile.reset_required)
-            tx.put(replace(profile, reset_required=required))
+            if not profile.user:
+                _check_not_roots(req)
+            kept = None if reset else profile.sign_in_seconds
+            tx.put(
+                replace(
+                    profile,
+                    reset_required=req.get("PasswordResetRequired", profile.reset_required),
+                    sign_in_seconds=kept if seconds is None else seconds,
+                )
+            )
 
     async def delete_login_profile(self, ctx: Context, req: w.DeleteLoginProfileRequest) -> None:
         """Take a user's password away; access keys go on."""
@@ -109,11 +121,28 @@ async def _recoverable(tx: Tx, ctx: Context, req: Any) -> LoginProfile:
     """Root's profile without a password: from now on its owner may choose one."""
     if "Password" in req:
         raise ValidationError("The Password parameter must be omitted for a root user.")
+    _check_not_roots(req)
     if await tx.get(LoginProfile, ctx.account, "") is not None:
         raise taken("Login Profile for User", "root")
     return tx.put(
         LoginProfile(account=ctx.account, user="", created_at=ctx.now, salt=b"", hash=b"")
     )
+
+
+def _check_not_roots(req: Mapping[str, Any]) -> None:
+    if "MaxSigninSessionDuration" in req or req.get("ResetMaxSigninSessionDuration"):
+        raise InvalidInput("MaxSigninSessionDuration is not supported for the root user.")
+
+
+def _resets_sign_in(req: Mapping[str, Any]) -> bool:
+    """Whether the length of sign-ins goes back to the default. Raises InvalidInput."""
+    reset = bool(req.get("ResetMaxSigninSessionDuration"))
+    if reset and "MaxSigninSessionDuration" in req:
+        raise InvalidInput(
+            "You cannot specify MaxSigninSessionDuration and set ResetMaxSigninSessionDuration to "
+            "true in the same request."
+        )
+    return reset
 
 
 async def _existing(reader: Reader, ctx: Context, user: str) -> LoginProfile:
@@ -143,8 +172,11 @@ def _scrypt(password: str, salt: bytes) -> bytes:
 
 
 def _to_wire(profile: LoginProfile) -> dict[str, Any]:
-    return {
+    shown: dict[str, Any] = {
         "UserName": profile.user or "root",
         "CreateDate": profile.created_at,
         "PasswordResetRequired": profile.reset_required,
     }
+    if profile.sign_in_seconds is not None:
+        shown["MaxSigninSessionDuration"] = profile.sign_in_seconds
+    return shown

@@ -16,7 +16,7 @@ from doppio.kernel.identity import SIGNED_IN
 from doppio.kernel.policy import PolicySet
 from doppio.kernel.service import Need, Operation
 from doppio.services.iam.attachments import managed
-from doppio.services.iam.common import named
+from doppio.services.iam.common import named, whole_seconds
 from doppio.services.iam.delegation_work import DELEGATED
 from doppio.services.iam.delegations import request_of
 from doppio.services.iam.errors import InvalidClientTokenId
@@ -109,7 +109,8 @@ def guarded(operation: Operation) -> Operation:
         asking = await _asking(ctx) if ctx.operation in _PASSWORD_OWN else ctx
         for need in await needs(ctx, req):
             await asking.authorise(need.action, need.resource, need.context, granted=need.granted)
-        return await operation(ctx, req)
+        answer: Mapping[str, Any] | None = whole_seconds(await operation(ctx, req))
+        return answer
 
     return run
 

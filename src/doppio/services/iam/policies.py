@@ -19,6 +19,7 @@ from doppio.services.iam.common import (
     checked_name,
     checked_path,
     document_chars,
+    document_to_wire,
     named,
     new_tags,
     page,
@@ -37,7 +38,6 @@ from doppio.services.iam.records import (
     Attachment,
     ManagedPolicy,
     Version,
-    document_to_wire,
     tags_to_wire,
 )
 

@@ -32,6 +32,7 @@ from doppio.services.iam.records import (
     AccessKey,
     Attachment,
     Closed,
+    Founded,
     OidcProvider,
     Role,
     SamlProvider,
@@ -47,7 +48,7 @@ from doppio.services.iam.trust import trusted_policy
 __all__ = [
     "ISSUERS_PAGE", "ROOT_TASK", "TRANSITIVE", "AccessKey", "BadMetadata", "BadXml",
     "OidcProvider", "Role", "SamlProvider", "Session", "account_of", "close_account", "code_counts",
-    "compile_policy", "credentials", "delegated", "federation_of", "is_task", "issuer_of", "issuer_url",
+    "compile_policy", "credentials", "delegated", "federation_of", "found_account", "is_task", "issuer_of", "issuer_url",
     "key_hash", "linked_arn", "make_linked_role", "make_role", "managed_policy",
     "may_assume_root", "opened_saml_keys", "parsed_time", "parsed_xml", "principal_of",
     "propagated", "propagated_to_wire", "provider_arn", "provider_of", "role_of",
@@ -63,7 +64,9 @@ async def credentials(
     assert found is not None, "made at the first start"
     access_key = new_key_id(ctx.kernel.ids, TEMPORARY, session.account)
     nonce = ctx.kernel.ids.bytes(NONCE_BYTES)
-    session = replace(session, partition=ctx.partition)
+    # STS tells when they end to the second, and that is when they do.
+    ends = session.expires_at.replace(microsecond=0)
+    session = replace(session, partition=ctx.partition, expires_at=ends)
     if BY_GLOBAL_ENDPOINT in ctx.caller.session:
         version = await token_version(ctx.read(), session.account)
         session = replace(session, default_regions=version == 1)
@@ -116,6 +119,11 @@ async def make_role(tx: Tx, account: str, name: str, trust: str, policies: Seque
         await tx.get(Attachment, account, "Role", name, policy)
         tx.put(Attachment(account=account, kind="Role", holder=name, policy=policy))
     tx.wake(f"iam/{account}")
+
+
+def found_account(tx: Tx, account: str) -> None:
+    """Say that an account was made at this moment."""
+    tx.put(Founded(account=account, at=tx.context.now))
 
 
 async def close_account(tx: Tx, account: str) -> None:

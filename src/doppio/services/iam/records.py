@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 import msgspec
 
@@ -233,6 +232,8 @@ class LoginProfile(msgspec.Struct, frozen=True, kw_only=True):
     reset_required: bool = False
     set_at: datetime | None = None
     used_at: datetime | None = None
+    # How long the sessions last that it opens, where that was said.
+    sign_in_seconds: int | None = None
     # Hashes of those before, the latest first, under the same salt.
     before: tuple[bytes, ...] = ()
 
@@ -323,15 +324,19 @@ class AccountAlias(msgspec.Struct, frozen=True, kw_only=True):
 
 @record("iam.sealing_key", key=("name",))
 class SealingKey(msgspec.Struct, frozen=True, kw_only=True):
-    """The key that seals session tokens, made at the first start."""
+    """The key that seals session tokens, made at the first start, when all accounts began to be."""
 
     name: str
     key: bytes
+    made_at: datetime | None = None
 
 
-def document_to_wire(document: str) -> str:
-    """A policy document as IAM shows it: percent-encoded (RFC 3986)."""
-    return quote(document, safe="-_.~")
+@record("iam.founded", key=("account",), partitioned=True)
+class Founded(msgspec.Struct, frozen=True, kw_only=True):
+    """When an account was made, where that was later than the cloud's first start."""
+
+    account: str
+    at: datetime
 
 
 def tags_to_wire(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ from doppio.services.iam.common import (
     check_room,
     checked_name,
     checked_path,
+    document_to_wire,
     entity_to_wire,
     new_tags,
     page,
@@ -32,10 +34,10 @@ from doppio.services.iam.records import (
     LINKED_PATH,
     InstanceProfile,
     Role,
-    document_to_wire,
     tags_to_wire,
 )
 from doppio.services.iam.trust import checked_trust, shown_trust
+from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w
@@ -71,6 +73,7 @@ class Roles:
         """Create a role that trusts the principals of its document."""
         name = checked_name(req["RoleName"], "roleName")
         path = checked_path(req)
+        _check_sign_in(req)
         if path.startswith(LINKED_PATH):
             raise InvalidInput(f"The path {LINKED_PATH} is reserved for service-linked roles.")
         async with ctx.write() as tx:
@@ -110,6 +113,7 @@ class Roles:
 
     async def update_role(self, ctx: Context, req: w.UpdateRoleRequest) -> w.UpdateRoleResponse:
         """Change a role's description and how long its sessions may last."""
+        _check_sign_in(req)
         async with ctx.write() as tx:
             role = await holder(tx, ctx, "Role", req["RoleName"])
             if "MaxSessionDuration" in req:
@@ -225,3 +229,11 @@ class Roles:
     ) -> None:
         """Take a role's boundary away."""
         await attachments.delete_boundary(ctx, "Role", req)
+
+
+def _check_sign_in(req: Mapping[str, Any]) -> None:
+    """Refuse to say how long sign-ins last: users sign in here, and nobody with a role."""
+    if "MaxSigninSessionDuration" in req:
+        raise NotImplementedByDoppio(
+            "MaxSigninSessionDuration of roles exists in AWS and not yet here"
+        )

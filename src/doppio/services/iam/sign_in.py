@@ -33,8 +33,10 @@ async def sign_in(ctx: Context, form: Mapping[str, Any]) -> dict[str, Any]:
     """Temporary credentials for a user who knows the password. Raises SignInRefused.
 
     The form has `account` (its number or alias), `user`, `password`, and where they are asked for
-    `code` and `new_password`.
+    `code` and `new_password`; `region` is one of the partition whose account it is.
     """
+    if form.get("region"):
+        ctx = ctx.derive(ctx.caller, region=str(form["region"]))
     reader = ctx.read()
     account = await _account(reader, str(form.get("account", "")))
     name, password = str(form.get("user", "")), str(form.get("password", ""))
@@ -43,10 +45,11 @@ async def sign_in(ctx: Context, form: Mapping[str, Any]) -> dict[str, Any]:
     if user is None or profile is None or not password_is(profile, password):
         raise SignInRefused()
     as_user = _as_user(ctx, account, user)
+    lasts = timedelta(seconds=profile.sign_in_seconds or limits.SIGN_IN_SECONDS)
     session = Session(
         kind="user", account=account, name=name, user=name, owner=user.id, signed_in=True,
         mfa=await _checked_mfa(as_user, reader, user, str(form.get("code", ""))),
-        issued_at=ctx.now, expires_at=ctx.now + timedelta(hours=limits.SIGN_IN_HOURS),
+        issued_at=ctx.now, expires_at=ctx.now + lasts,
     )  # fmt: skip
     granted = await credentials(as_user, session)
     await _renew(as_user, granted, profile, form)

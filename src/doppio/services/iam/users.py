@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Tx
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.uses import forget_uses
 from doppio.services.iam import attachments, limits
 from doppio.services.iam.attachments import boundary_to_wire, checked_boundary, holder
@@ -17,6 +17,7 @@ from doppio.services.iam.common import (
     checked_name,
     checked_path,
     entity_to_wire,
+    founded_at,
     named,
     new_tags,
     page,
@@ -77,7 +78,7 @@ class Users:
         name = req.get("UserName")
         if name is None:
             if ctx.caller.kind == "root":
-                return {"User": _root(ctx)}  # type: ignore[typeddict-item]
+                return {"User": await _root(ctx.read(), ctx)}  # type: ignore[typeddict-item]
             if ctx.caller.kind != "user":
                 raise ValidationError(
                     "Must specify userName when calling with non-User credentials"
@@ -235,12 +236,12 @@ async def _rename(tx: Tx, account: str, old: str, new: str) -> None:
         tx.add(replace(profile, user=new))
 
 
-def _root(ctx: Context) -> dict[str, Any]:
+async def _root(reader: Reader, ctx: Context) -> dict[str, Any]:
     arn = f"arn:{ctx.partition}:iam::{ctx.account}:root"
     return {
         "Path": "/",
         "UserName": "root",
         "UserId": ctx.account,
         "Arn": arn,
-        "CreateDate": ctx.now,
+        "CreateDate": await founded_at(reader, ctx.account),
     }

@@ -15,7 +15,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import home_of
-from doppio.services.iam.ports import make_role
+from doppio.services.iam.ports import found_account, make_role
 from doppio.services.organizations import govcloud, limits, tree
 from doppio.services.organizations.errors import CreateAccountStatusNotFound, violation
 from doppio.services.organizations.membership import admit, told
@@ -194,9 +194,11 @@ async def _make(tx: Tx, organization: Organization, creation: Creation) -> None:
         created_at=tx.context.now, tags=creation.tags,
     )  # fmt: skip
     await admit(tx, organization, account)
+    found_account(tx, account.id)
     await _let_in(tx, account.id, creation.role, organization.master)
     if creation.govcloud is not None:
         there = await govcloud.pair(tx, account, creation.govcloud)
+        found_account(there, creation.govcloud)
         master = await govcloud.checked_govcloud_of(tx, organization)
         await _let_in(there, creation.govcloud, creation.role, master)
 
