@@ -18,9 +18,12 @@ from doppio.gateway.app import Gateway
 from doppio.gateway.limits import Limits
 from doppio.gateway.listener import Server, serve
 from doppio.gateway.requestlog import RequestLog
+from doppio.kernel.regions import HOMES
 
 STATE_FILE = "cloud.json"
 CREDENTIALS_FILE = "credentials"
+# Beside the default one, of the first partition.
+PROFILES = {"govcloud": "aws-us-gov", "china": "aws-cn"}
 NEW = ".new"
 GRACE_SECONDS = 5.0
 _log = logging.getLogger("doppio.server")
@@ -92,15 +95,25 @@ async def run(settings: Settings) -> Running:
 
 
 async def _root_key(cloud: Cloud) -> tuple[str, Path] | None:
-    """The default account's root key, written in the form that SDKs read; made at first start."""
+    """The default account's root key, written in the form that SDKs read; made at first start.
+
+    Where keys alone let in, so are those of the accounts of that number in other partitions.
+    """
     if cloud.settings.data is None:
         return None
     access_key, secret = await cloud.identities.root_key(DEFAULT_ACCOUNT)
     path = cloud.data / CREDENTIALS_FILE
-    text = f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret}\n"
+    text = _profile("default", access_key, secret)
+    for name, partition in PROFILES.items() if cloud.settings.strict_auth else ():
+        keys = await cloud.identities.root_key(DEFAULT_ACCOUNT, partition)
+        text += _profile(name, *keys) + f"region = {HOMES[partition]}\n"
     if not path.exists() or path.read_text() != text:
         write_secret(path, text.encode())
     return access_key, path
+
+
+def _profile(name: str, access_key: str, secret: str) -> str:
+    return f"[{name}]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret}\n"
 
 
 def read_state(data: Path) -> State | None:

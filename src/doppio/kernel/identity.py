@@ -143,6 +143,6 @@ class Identities(Protocol):
         """Get ready, before the first request."""
         ...
 
-    async def root_key(self, account: str) -> tuple[str, str]:
+    async def root_key(self, account: str, partition: str = "aws") -> tuple[str, str]:
         """The root user's access key and secret, made if there is none."""
         ...

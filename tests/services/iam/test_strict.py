@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -85,3 +87,27 @@ def test_a_lasting_key_counts_for_nothing_beside_a_token_that_was_left_over(
         "Type": "Sender", "Code": "InvalidClientTokenId",
         "Message": "The security token included in the request is invalid.",
     }  # fmt: skip
+
+
+def test_the_keys_of_other_partitions_stand_beside_the_default_ones(tmp_path: Path) -> None:
+    thread = InThread(Settings(data=tmp_path / "data", port=0, strict_auth=True, fsync=False))
+    thread.start()
+    try:
+        assert thread.running is not None
+        file = tmp_path / "data" / "credentials"
+        profiles = configparser.ConfigParser()
+        profiles.read(file)
+        for profile, partition, region in (
+            ("default", "aws", "us-east-1"), ("govcloud", "aws-us-gov", "us-gov-west-1"),
+            ("china", "aws-cn", "cn-north-1"),
+        ):  # fmt: skip
+            keys = profiles[profile]
+            assert keys.get("region", region) == region
+            sts = boto3.client(
+                "sts", endpoint_url=thread.running.endpoint, region_name=region,
+                aws_access_key_id=keys["aws_access_key_id"],
+                aws_secret_access_key=keys["aws_secret_access_key"],
+            )  # fmt: skip
+            assert sts.get_caller_identity()["Arn"] == f"arn:{partition}:iam::000000000000:root"
+    finally:
+        thread.stop()

@@ -25,6 +25,7 @@ from doppio.kernel.identity import (
     root_of,
 )
 from doppio.kernel.policy import Policy, PolicySet, compile_policy
+from doppio.kernel.regions import HOMES
 from doppio.kernel.service import Need
 from doppio.services.iam import limits
 from doppio.services.iam.attachments import attached_to, inline_of, managed
@@ -95,9 +96,9 @@ class Identities:
         self._changes += 1
         self._known.clear()
 
-    async def root_key(self, account: str) -> tuple[str, str]:
+    async def root_key(self, account: str, partition: str = "aws") -> tuple[str, str]:
         """The root user's first access key and its secret, made if there is none."""
-        ctx: Context = self._cloud.root_context(account)
+        ctx: Context = self._cloud.root_context(account, HOMES[partition])
 
         async def make(tx: Any) -> AccessKey:
             found: list[AccessKey] = await tx.find(BY_USER, (account, ""), limit=1)

@@ -69,7 +69,7 @@ def age_of(modified: datetime, now: datetime, size: int) -> str:
     return AGES[sum(first <= days for first in _FIRST_DAYS) - 1]
 
 
-def check_export(document: Mapping[str, Any]) -> None:
+def check_export(document: Mapping[str, Any], partition: str) -> None:
     """Raise MalformedXML or InvalidS3DestinationBucket for an export that cannot be."""
     export = export_of(document)
     if export is None:
@@ -77,7 +77,7 @@ def check_export(document: Mapping[str, Any]) -> None:
     destination = export["Destination"]["S3BucketDestination"]
     if export["OutputSchemaVersion"] != "V_1" or destination["Format"] != "CSV":
         raise MalformedXML
-    if not destination["Bucket"].startswith(("arn:aws:s3:::", "arn:aws-cn:s3:::")):
+    if not destination["Bucket"].startswith(f"arn:{partition}:s3:::"):
         raise InvalidS3DestinationBucket
 
 

@@ -33,7 +33,7 @@ class Analytics:
         """Set what is to be analysed."""
         document = cast("dict[str, Any]", req["AnalyticsConfiguration"])
         check_id(req, document)
-        _check(document)
+        _check(document, ctx.partition)
         async with ctx.write() as tx:
             bucket = await put_configuration(tx, req, KIND, document)
             if analysis_rules.export_of(document) is None:
@@ -64,8 +64,8 @@ class Analytics:
             await analyses.end(tx, bucket, req["Id"])
 
 
-def _check(document: Mapping[str, Any]) -> None:
+def _check(document: Mapping[str, Any], partition: str) -> None:
     given = document.get("Filter")
     if given is not None and len(given) != 1:
         raise MalformedXML
-    analysis_rules.check_export(document)
+    analysis_rules.check_export(document, partition)
