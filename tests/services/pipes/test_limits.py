@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from doppio.services.pipes import limits
-from doppio.services.pipes.batches import after_failure, is_exhausted, lanes_of, too_old
-from doppio.services.pipes.records import Pipe, Waiting
+from doppio.services.pipes.records import Pipe
 from tests.services.pipes.test_pipes import ACTIONS, ROLE, pipe, role
 from tests.services.sqs.helpers import arn, make
 from tests.services.world import ACCOUNT, REGION, START, World, refusal, refused, run, told
@@ -139,44 +137,3 @@ async def test_pipes_that_are_not_there_or_busy_are_refused(world: World) -> Non
         "ConflictException",
         "Pipe p is CREATING and cannot be changed now.",
     )
-
-
-def test_a_batch_is_tried_as_often_and_a_record_as_old_as_the_pipe_says() -> None:
-    patient, one = row("p"), row("p", MaximumRetryAttempts=1, MaximumRecordAgeInSeconds=60)
-    for tries, ended in ((0, False), (1, False), (2, True)):
-        assert is_exhausted(Waiting(numbers=["1"], tries=tries), one) is ended
-    assert not is_exhausted(Waiting(numbers=["1"], tries=10_000), patient)
-    records = {"1": {"dynamodb": {"ApproximateCreationDateTime": START}}}
-    batch = Waiting(numbers=["1"])
-    assert too_old(batch, records, one, START + timedelta(seconds=60)) == []
-    assert too_old(batch, records, one, START + timedelta(seconds=61)) == ["1"]
-    assert too_old(batch, records, patient, START + timedelta(days=1)) == []
-
-
-def test_a_batch_is_halved_until_one_record_is_left() -> None:
-    batch = Waiting(numbers=list("abcde"), tries=3, lane=2)
-    halves = after_failure(batch, 1, bisects=True, now=START, chance=0.0)
-    assert [(one.numbers, one.tries, one.lane, one.at) for one in halves] == [
-        (["b", "c"], 3, 2, None),
-        (["d", "e"], 3, 2, None),
-    ]
-    (alone,) = after_failure(
-        Waiting(numbers=["b"], tries=3), 0, bisects=True, now=START, chance=1.0
-    )
-    assert (alone.tries, alone.at) == (4, START + limits.RETRY_PAUSE_MIN * 8)
-    (whole,) = after_failure(batch, 3, bisects=False, now=START, chance=1.0)
-    assert (whole.numbers, whole.tries) == (["d", "e"], 4)
-    (long,) = after_failure(
-        Waiting(numbers=["b"], tries=99), 0, bisects=False, now=START, chance=1.0
-    )
-    assert long.at == START + limits.RETRY_PAUSE_MAX
-
-
-def test_batches_are_as_large_as_they_may_be() -> None:
-    records = {str(n): {"dynamodb": {"Keys": {"id": {"S": str(n % 3)}}}} for n in range(10)}
-    (lane,) = lanes_of(list(records), records, 1, 4)
-    assert [one.numbers for one in lane] == [list("0123"), list("4567"), list("89")]
-    lanes = lanes_of(list(records), records, 10, 4)
-    for one in lanes:
-        numbers = [int(number) for batch in one for number in batch.numbers]
-        assert numbers == sorted(numbers)

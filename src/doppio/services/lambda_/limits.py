@@ -71,3 +71,8 @@ FILTERS_MAX = 10
 MAPPINGS_AT_ONCE = 256
 BATCHES_AT_ONCE = 16
 PAUSE = timedelta(seconds=5)
+
+STREAM_BATCH_DEFAULT = 100
+RECORD_AGE_SECONDS_MIN = 60
+# Ours: a stream's shards are looked for so often.
+SHARDS_EVERY = timedelta(seconds=10)

@@ -8,9 +8,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from doppio.services.lambda_.journal import stamp
 from doppio.services.lambda_.mapping_rules import filters_of, pattern_of
+from doppio.services.lambda_.records import Mapping as EventSource
+from doppio.services.lambda_.running import Outcome
 from doppio.wire.json_write import dumps
 
 _EMPTY_LISTS: Mapping[str, Any] = {"stringListValues": [], "binaryListValues": []}
@@ -47,8 +51,18 @@ def passes(record: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     filters = filters_of(given)
     if not filters:
         return True
-    seen = {**record, "body": _opened(record["body"])} if "body" in record else record
+    seen = _seen(record)
     return any(pattern_of(one).matches(seen) for one in filters)
+
+
+def _seen(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record as filters see it: of a stream's, its partition key and its data."""
+    if "body" in record:
+        return {**record, "body": _opened(record["body"])}
+    if "kinesis" in record:
+        data = base64.b64decode(record["kinesis"]["data"]).decode(errors="replace")
+        return {**record["kinesis"], "data": _opened(data)}
+    return record
 
 
 def _opened(text: Any) -> Any:
@@ -103,3 +117,56 @@ def failed_of(answer: bytes, ids: Sequence[str]) -> set[str]:
             return set(ids)
         found.add(str(name))
     return found
+
+
+def record_of_data(record: Mapping[str, Any], stream: str, shard: str) -> dict[str, Any]:
+    """A record of a Kinesis stream as a function is told it."""
+    number = record["SequenceNumber"]
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": record["PartitionKey"],
+            "sequenceNumber": number,
+            "data": base64.b64encode(record["Data"]).decode(),
+            "approximateArrivalTimestamp": record["ApproximateArrivalTimestamp"].timestamp(),
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"{shard}:{number}",
+        "eventName": "aws:kinesis:record",
+        "awsRegion": stream.split(":")[3],
+        "eventSourceARN": stream,
+    }
+
+
+def stream_letter(
+    mapping: EventSource, shard: str, numbers: tuple[str, str], times: tuple[datetime, datetime],
+    count: int, *, condition: str, outcome: Outcome | None, request_id: str, now: datetime,
+) -> str:  # fmt: skip
+    """What a destination hears of records that are given up: where they are, not what."""
+    told: dict[str, Any] = {
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": mapping.function_arn,
+            "condition": condition,
+            "approximateInvokeCount": mapping.given.get("MaximumRetryAttempts", 0) + 1,
+        },
+        "version": "1.0",
+        "timestamp": stamp(now),
+        "DDBStreamBatchInfo" if ":dynamodb:" in mapping.source else "KinesisBatchInfo": {
+            "shardId": shard,
+            "startSequenceNumber": numbers[0],
+            "endSequenceNumber": numbers[1],
+            "approximateArrivalOfFirstRecord": stamp(times[0]),
+            "approximateArrivalOfLastRecord": stamp(times[1]),
+            "batchSize": count,
+            "streamArn": mapping.source,
+        },
+    }
+    if outcome is not None:
+        told["responseContext"] = {
+            "statusCode": outcome.status,
+            "executedVersion": outcome.executed_version,
+            "functionError": outcome.error,
+        }
+    return dumps(told).decode()

@@ -16,7 +16,9 @@ from doppio.wire.errors import NotImplementedByDoppio
 # What a request may say of a mapping and is kept as it says it.
 GIVEN = (
     "BatchSize", "MaximumBatchingWindowInSeconds", "FilterCriteria", "FunctionResponseTypes",
-    "ScalingConfig",
+    "ScalingConfig", "StartingPosition", "StartingPositionTimestamp", "ParallelizationFactor",
+    "BisectBatchOnFunctionError", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts",
+    "DestinationConfig",
 )  # fmt: skip
 # What AWS acts on and this cloud does not.
 _ABSENT = (
@@ -33,8 +35,12 @@ _OF_STREAMS = (
 # Whom the role must be able to ask of a source, and what.
 ACTIONS = {
     "sqs": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
-}
-_NAMES = {"sqs": "SQS"}
+    "dynamodb": (
+        "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream",
+    ),
+    "kinesis": ("kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"),
+}  # fmt: skip
+_NAMES = {"sqs": "SQS", "dynamodb": "DynamoDB", "kinesis": "Kinesis"}
 
 
 def kind_of(source: str) -> str:
@@ -43,6 +49,12 @@ def kind_of(source: str) -> str:
     kind = parts[2] if len(parts) == 6 else ""
     if kind not in ACTIONS:
         raise NotImplementedByDoppio(f"Event sources of {kind or source} are not supported.")
+    if "/consumer/" in source:
+        raise NotImplementedByDoppio("Consumers of Kinesis streams are not supported as sources.")
+    if (kind == "dynamodb" and "/stream/" not in source) or (
+        kind == "kinesis" and not parts[5].startswith("stream/")
+    ):
+        raise InvalidParameterValue(f"Unrecognized event source, must be a stream: {source}")
     return kind
 
 
@@ -60,8 +72,43 @@ def checked(source: str, old: Given[str, Any], req: Given[str, Any]) -> dict[str
         pattern_of(one)
     if len(filters_of(given)) > limits.FILTERS_MAX:
         raise InvalidParameterValue(f"A mapping can have at most {limits.FILTERS_MAX} filters.")
-    _check_queue(source, req, given)
+    if kind_of(source) == "sqs":
+        _check_queue(source, req, given)
+    else:
+        _check_stream(kind_of(source), req, given)
     return given
+
+
+def _check_stream(kind: str, req: Given[str, Any], given: Given[str, Any]) -> None:
+    if req.get("ScalingConfig"):
+        raise InvalidParameterValue(
+            f"Unsupported source parameter: ScalingConfig for {_NAMES[kind]}."
+        )
+    position = given.get("StartingPosition")
+    if position is None:
+        raise InvalidParameterValue(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy "
+            "constraint: Member must not be null."
+        )
+    if position == "AT_TIMESTAMP":
+        if kind == "dynamodb":
+            raise InvalidParameterValue(
+                "Unsupported starting position for DynamoDB Streams: AT_TIMESTAMP."
+            )
+        if given.get("StartingPositionTimestamp") is None:
+            raise InvalidParameterValue(
+                "StartingPositionTimestamp must be given for the starting position AT_TIMESTAMP."
+            )
+    if 0 <= given.get("MaximumRecordAgeInSeconds", -1) < limits.RECORD_AGE_SECONDS_MIN:
+        raise InvalidParameterValue(
+            "MaximumRecordAgeInSeconds must be -1 or at least "
+            f"{limits.RECORD_AGE_SECONDS_MIN} seconds."
+        )
+    if (given.get("DestinationConfig") or {}).get("OnSuccess"):
+        raise InvalidParameterValue("OnSuccess is not supported for event source mappings.")
+    arn = ((given.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
+    if arn and arn.split(":")[2] not in ("sqs", "sns"):
+        raise NotImplementedByDoppio("Destinations of streams are queues and topics here.")
 
 
 def _check_queue(source: str, req: Given[str, Any], given: Given[str, Any]) -> None:

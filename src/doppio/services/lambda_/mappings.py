@@ -47,7 +47,7 @@ class Mappings:
         mapping = Mapping(
             account=which.account, region=which.region, id=ctx.new_id(),
             partition=which.partition, source=source, function=which.name,
-            qualifier=which.qualifier, modified_at=ctx.now, given=given,
+            qualifier=which.qualifier, modified_at=ctx.now, created_at=ctx.now, given=given,
             wanted="Enabled" if req.get("Enabled", True) else "Disabled",
             tags=merged({}, req.get("Tags") or {}),
         )  # fmt: skip
@@ -179,7 +179,8 @@ async def _check_source(ctx: Context, version: Version, source: str) -> None:
                 "The provided execution role does not have permissions to call "
                 f"{call_name(kind, action)}"
             ) from error
-    await _check_queue(acting, version, source)
+    if kind == "sqs":
+        await _check_queue(acting, version, source)
 
 
 async def _check_queue(acting: Context, version: Version, source: str) -> None:
@@ -202,18 +203,31 @@ async def _check_queue(acting: Context, version: Version, source: str) -> None:
         )
 
 
+_DEFAULTS: Given[str, Any] = {
+    "BatchSize": limits.QUEUE_BATCH_DEFAULT, "MaximumBatchingWindowInSeconds": 0,
+    "FunctionResponseTypes": [],
+}  # fmt: skip
+_STREAM_DEFAULTS: Given[str, Any] = {
+    "BatchSize": limits.STREAM_BATCH_DEFAULT, "MaximumBatchingWindowInSeconds": 0,
+    "FunctionResponseTypes": [], "ParallelizationFactor": 1, "BisectBatchOnFunctionError": False,
+    "MaximumRecordAgeInSeconds": -1, "MaximumRetryAttempts": -1, "TumblingWindowInSeconds": 0,
+    "DestinationConfig": {"OnFailure": {}},
+}  # fmt: skip
+
+
 def _shown(mapping: Mapping) -> dict[str, Any]:
-    given: Given[str, Any] = mapping.given
-    return {
-        "BatchSize": limits.QUEUE_BATCH_DEFAULT,
-        "MaximumBatchingWindowInSeconds": 0,
-        "FunctionResponseTypes": [],
-        **given,
+    streams = kind_of(mapping.source) != "sqs"
+    told = {
+        **(_STREAM_DEFAULTS if streams else _DEFAULTS),
+        **mapping.given,
         "UUID": mapping.id,
         "EventSourceMappingArn": mapping.arn,
         "EventSourceArn": mapping.source,
         "FunctionArn": mapping.function_arn,
         "LastModified": mapping.modified_at,
         "State": mapping.state,
-        "StateTransitionReason": mapping.reason,
+        "StateTransitionReason": "User action" if streams else mapping.reason,
     }
+    if streams:
+        told["LastProcessingResult"] = mapping.result or "No records processed"
+    return told

@@ -1,4 +1,4 @@
-"""What lets event source mappings flow: a controller that polls queues and calls functions.
+"""What lets event source mappings flow: a controller that polls queues, and finds shards of streams.
 
 Everything is in the queue until the function has done with it: a message is deleted when it has, or
 when no filter wants it. What failed appears again after its visibility timeout, and the queue's own
@@ -18,18 +18,17 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.controller import Again, Controller, Key
 from doppio.services.lambda_ import limits
-from doppio.services.lambda_.invocations import Asked, invoked
+from doppio.services.lambda_.following import find_shards
+from doppio.services.lambda_.mapping_calls import acting_of, call
 from doppio.services.lambda_.mapping_events import (
     events_of,
     failed_of,
     passes,
     record_of_message,
 )
-from doppio.services.lambda_.mapping_rules import reports_failures
+from doppio.services.lambda_.mapping_rules import kind_of, reports_failures
 from doppio.services.lambda_.mappings import changed
-from doppio.services.lambda_.records import Mapping, MappingChanged
-from doppio.services.lambda_.running import Outcome
-from doppio.services.lambda_.specs import spec_of, target_of
+from doppio.services.lambda_.records import Checkpoint, Mapping, MappingChanged, ShardChanged
 from doppio.services.sqs.ports import delete, received
 from doppio.wire.errors import AwsError
 
@@ -51,6 +50,8 @@ class Polling(Controller[Mapping]):
             return await _settle(ctx, mapping)
         if mapping.wanted == "Disabled":
             return None
+        if kind_of(mapping.source) != "sqs":
+            return await _find_shards(ctx, mapping)
         flow = Flow(ctx, mapping)
         polling = asyncio.ensure_future(flow.poll())
         ends = asyncio.ensure_future(ticket.wait(ctx.clock, ctx.clock.now() + timedelta(days=1)))
@@ -67,6 +68,15 @@ class Polling(Controller[Mapping]):
             await asyncio.gather(polling, ends, return_exceptions=True)
 
 
+async def _find_shards(ctx: Context, mapping: Mapping) -> Again:
+    """Look for the shards of a stream, which flow by themselves."""
+    try:
+        await find_shards(ctx, mapping)
+    except AwsError:
+        return Again(at=ctx.clock.now() + limits.PAUSE)
+    return Again(at=ctx.clock.now() + limits.SHARDS_EVERY)
+
+
 async def _settle(ctx: Context, mapping: Mapping) -> Again | None:
     """Reach the wanted state."""
 
@@ -74,10 +84,16 @@ async def _settle(ctx: Context, mapping: Mapping) -> Again | None:
         now = await tx.get(Mapping, mapping.account, mapping.region, mapping.id)
         if now is None or now != mapping:
             return
+        place = (now.account, now.region, now.id)
+        shards = await tx.list(Checkpoint, place, limit=limits.LISTED_ANY_MAX)
         if now.wanted == "Deleted":
             tx.delete(now)
-        else:
-            tx.put(replace(now, state=now.wanted))
+            for row in shards:
+                tx.delete(row)
+            return
+        tx.put(replace(now, state=now.wanted))
+        for row in shards:
+            tx.emit(ShardChanged(key=(*place, row.shard)))
 
     await ctx.transact(settle)
     return Again(at=ctx.clock.now())
@@ -105,7 +121,7 @@ class Flow:
             while True:
                 self._check()
                 # Asked anew each time: what the role may do can have changed, and its time ends.
-                acting = await _acting(self._ctx, self._mapping)
+                acting = await acting_of(self._ctx, self._mapping)
                 messages = await received(acting, self._mapping.source, self._size, self._window)
                 if messages:
                     self._begin(acting, messages)
@@ -136,15 +152,6 @@ class Flow:
     def _check(self) -> None:
         if self._failed is not None:
             raise self._failed
-
-
-async def _acting(ctx: Context, mapping: Mapping) -> Context:
-    """The role of a mapping's function, where its source is. Raises AwsError."""
-    target = await target_of(ctx.read(), ctx, {"FunctionName": mapping.function_arn})
-    return await ctx.as_role(
-        target.version.config.role, "lambda", source=target.function.arn,
-        session=mapping.function, region=mapping.source.split(":")[3],
-    )  # fmt: skip
 
 
 async def _bring(
@@ -178,10 +185,3 @@ async def _call(
     if outcome.error is not None:
         return set(ids)
     return failed_of(outcome.payload, ids) if reports_failures(mapping) else set()
-
-
-async def call(ctx: Context, mapping: Mapping, payload: bytes) -> Outcome:
-    """Run a mapping's function. Raises AwsError where it cannot run now."""
-    target = await target_of(ctx.read(), ctx, {"FunctionName": mapping.function_arn})
-    spec = await spec_of(ctx, target.function, target.version)
-    return await invoked(ctx, spec, Asked(ctx.new_id(), payload, target.arn))

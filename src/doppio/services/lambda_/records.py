@@ -9,6 +9,7 @@ import msgspec
 
 from doppio.kernel.events import Event
 from doppio.kernel.records import Index, record
+from doppio.kernel.shard_batches import Waiting
 
 # The qualifier of the version that can be changed.
 LATEST = "$LATEST"
@@ -309,6 +310,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     qualifier: str | None
     modified_at: datetime
     given: dict[str, Any]
+    created_at: datetime | None = None
     wanted: str = "Enabled"
     state: str = "Creating"
     reason: str = "USER_INITIATED"
@@ -327,3 +329,26 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
         arn = f"{where}:function:{self.function}"
         return arn if self.qualifier is None else f"{arn}:{self.qualifier}"
+
+
+class ShardChanged(Event, frozen=True, kw_only=True):
+    """A mapping has come upon a shard, or flows again."""
+
+
+@record("lambda.checkpoint", key=("account", "region", "mapping", "shard"))
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a mapping has come in a shard: all up to `after` is done with.
+
+    While batches of the records behind it are `waiting`, those `until` there have been read. `since`
+    is where it began, if not at the oldest record.
+    """
+
+    account: str
+    region: str
+    mapping: str
+    shard: str
+    after: str = ""
+    until: str = ""
+    waiting: list[Waiting] = []
+    ended: bool = False
+    since: datetime | None = None

@@ -8,6 +8,7 @@ from doppio.services.lambda_.calls import Calls
 from doppio.services.lambda_.code import PAGE, code_page
 from doppio.services.lambda_.concurrency import Concurrency
 from doppio.services.lambda_.event_invokes import EventInvokes
+from doppio.services.lambda_.following import Following
 from doppio.services.lambda_.functions import Functions, settle
 from doppio.services.lambda_.holdings import Account
 from doppio.services.lambda_.layer_policies import LayerPolicies
@@ -31,7 +32,7 @@ SERVICE = Service(
     ],
     needs=needs,
     data_events=["Invoke", "InvokeAsync", "InvokeWithResponseStream"],
-    controllers=[Runner(), Polling()],
+    controllers=[Runner(), Polling(), Following()],
     jobs={SETTLE: settle, FORGET: forget},
     pages={PAGE: code_page},
 )  # fmt: skip

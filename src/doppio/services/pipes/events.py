@@ -6,7 +6,6 @@ transformation".
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -42,25 +41,6 @@ def event_of(message: Mapping[str, Any], queue: str) -> dict[str, Any]:
         "eventSourceARN": queue,
         "awsRegion": queue.split(":")[3],
     }
-
-
-def event_of_record(record: Mapping[str, Any], stream: str) -> dict[str, Any]:
-    """A record of a DynamoDB stream as an event: times are numbers, and bytes are in Base64."""
-    event: dict[str, Any] = _plain(record)
-    if "userIdentity" in record:
-        by = record["userIdentity"]
-        event["userIdentity"] = {"principalId": by["PrincipalId"], "type": by["Type"]}
-    return {**event, "eventSourceARN": stream}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(value).decode()
-    return int(value.timestamp()) if isinstance(value, datetime) else value
 
 
 def passes(event: Mapping[str, Any], given: Mapping[str, Any]) -> bool:

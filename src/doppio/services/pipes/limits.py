@@ -22,14 +22,9 @@ RUNNING_MAX = 256
 PAUSE = timedelta(seconds=5)
 # Of streams: -1 is a pipe's word for "without end".
 STREAM_BATCH_DEFAULT = 100
-STREAM_POLL = timedelta(seconds=1)
-GET_RECORDS_MAX = 1_000
 # Ours: more shards than a stream ever has here.
 SHARDS_MAX = 1_000
 WITHOUT_END = -1
 RECORD_AGE_SECONDS_MIN = 60
-# Ours: the pauses between tries of a stream's batch double from one to the other.
-RETRY_PAUSE_MIN = timedelta(seconds=1)
-RETRY_PAUSE_MAX = timedelta(minutes=1)
 LOGGED_DATA_BYTES_MAX = 256 * 1024 - 4 * 1024
 STATE_REASON_CHARS_MAX = 512

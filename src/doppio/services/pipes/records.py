@@ -12,6 +12,7 @@ import msgspec
 
 from doppio.kernel.events import Event
 from doppio.kernel.records import record
+from doppio.kernel.shard_batches import Waiting
 
 
 class PipeChanged(Event, frozen=True, kw_only=True):
@@ -38,15 +39,6 @@ class Pipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def arn(self) -> str:
         where = f"arn:{self.partition}:pipes:{self.region}:{self.account}"
         return f"{where}:pipe/{self.name}"
-
-
-class Waiting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Records that did not arrive, by sequence number, to be tried again together at `at`."""
-
-    numbers: list[str]
-    lane: int = 0
-    tries: int = 0
-    at: datetime | None = None
 
 
 @record("pipes.checkpoint", key=("account", "region", "pipe", "shard"))

@@ -1,38 +1,45 @@
-"""From a DynamoDB stream to the target: in order, from where a checkpoint says.
-
-A window of records is read behind the checkpoint, sorted into batches, and brought to the target; then
-the checkpoint moves behind the window. What failed is kept with the checkpoint, by sequence number, and
-tried again before anything new is read, until its retries or its age end it: then the dead-letter
-queue hears where it was. So a crash at any point brings a record twice at worst.
-"""
+"""From a DynamoDB stream to the target: in order, from where a checkpoint says (`shard_steps`)."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from datetime import timedelta
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.shard_batches import WITHOUT_END, How
+from doppio.kernel.shard_steps import step
+from doppio.services.dynamodbstreams.ports import TableStream, event_of
 from doppio.services.pipes import limits
-from doppio.services.pipes.batches import (
-    Records,
-    after_failure,
-    is_exhausted,
-    lanes_left,
-    lanes_of,
-    letter_of,
-    parameters_of,
-    too_old,
-)
 from doppio.services.pipes.delivery import acting_for, bring
-from doppio.services.pipes.events import event_of_record, passes
-from doppio.services.pipes.records import Checkpoint, Pipe, Waiting
+from doppio.services.pipes.events import passes
+from doppio.services.pipes.records import Checkpoint, Pipe
+from doppio.services.sqs.ports import url_of
 from doppio.wire.errors import AwsError
 
-_TRIMMED = "TrimmedDataAccessException"
+
+def parameters_of(pipe: Pipe) -> Mapping[str, Any]:
+    """How a pipe reads its stream."""
+    found: Mapping[str, Any] = (pipe.given.get("SourceParameters") or {}).get(
+        "DynamoDBStreamParameters"
+    ) or {}
+    return found
+
+
+def how_of(pipe: Pipe) -> How:
+    """The same, with AWS's defaults."""
+    given = parameters_of(pipe)
+    return How(
+        size=given.get("BatchSize", limits.STREAM_BATCH_DEFAULT),
+        lanes=given.get("ParallelizationFactor", 1),
+        window=timedelta(seconds=given.get("MaximumBatchingWindowInSeconds", 0)),
+        retries=given.get("MaximumRetryAttempts", WITHOUT_END),
+        age_seconds=given.get("MaximumRecordAgeInSeconds", WITHOUT_END),
+        bisects="OnPartialBatchItemFailure" in given,
+    )
 
 
 async def begin(ctx: Context, pipe: Pipe) -> list[Checkpoint]:
@@ -42,17 +49,11 @@ async def begin(ctx: Context, pipe: Pipe) -> list[Checkpoint]:
     if await ctx.read().list(Checkpoint, (pipe.account, pipe.region, pipe.name), limit=1):
         return []
     acting = await acting_for(ctx, pipe, pipe.given["Source"])
+    source = TableStream(pipe.given["Source"])
     found = []
-    for shard in await _shards(acting, pipe):
-        begun = _new(pipe, shard["ShardId"])
-        iterator: str | None = await _iterator(acting, pipe, begun)
-        while iterator is not None:
-            page = await _get(acting, iterator, limits.GET_RECORDS_MAX)
-            if not page["Records"]:
-                break
-            begun = replace(begun, after=_number(page["Records"][-1]))
-            iterator = page.get("NextShardIterator")
-        found.append(begun)
+    for shard in await source.shards(acting):
+        end = await source.end(acting, shard["ShardId"])
+        found.append(replace(_new(pipe, shard["ShardId"]), after=end))
     return found
 
 
@@ -60,7 +61,7 @@ async def flow(ctx: Context, pipe: Pipe) -> timedelta | None:
     """Bring one window from the stream to the target; how long to rest before the next."""
     try:
         acting = await acting_for(ctx, pipe, pipe.given["Source"])
-        for shard in await _shards(acting, pipe):
+        for shard in await TableStream(pipe.given["Source"]).shards(acting):
             key = (pipe.account, pipe.region, pipe.name, shard["ShardId"])
             found = await ctx.read().get(Checkpoint, *key)
             checkpoint = found if found is not None else _new(pipe, shard["ShardId"])
@@ -79,95 +80,78 @@ def _new(pipe: Pipe, shard: str) -> Checkpoint:
 async def _step(
     ctx: Context, acting: Context, pipe: Pipe, checkpoint: Checkpoint
 ) -> timedelta | None:
-    records: dict[str, Mapping[str, Any]]
-    if checkpoint.waiting:
-        now = ctx.clock.now()
-        lanes = lanes_left(checkpoint)
-        nearest = min((lane[0].at for lane in lanes if lane[0].at is not None), default=now)
-        if all(lane[0].at is not None for lane in lanes) and nearest > now:
-            return nearest - now
-        records = await _again(acting, pipe, checkpoint)
-        until = checkpoint.until
-    else:
-        records, ended = await _window(acting, pipe, checkpoint)
-        if not records:
-            if ended:
-                await _keep(ctx, pipe, checkpoint, replace(checkpoint, ended=True))
-            return None if ended else limits.STREAM_POLL
-        until = next(reversed(records))
-        wanted = [
-            number
-            for number, record in records.items()
-            if passes(event_of_record(record, pipe.given["Source"]), pipe.given)
-        ]
-        given = parameters_of(pipe)
-        size = given.get("BatchSize", limits.STREAM_BATCH_DEFAULT)
-        lanes = lanes_of(wanted, records, given.get("ParallelizationFactor", 1), size)
-    left = await asyncio.gather(
-        *(_lane(ctx, pipe, checkpoint.shard, lane, records) for lane in lanes)
+    made = await step(ctx, acting, Following(ctx, pipe), checkpoint)
+    now = replace(
+        checkpoint, after=made.after, until=made.until, waiting=made.waiting, ended=made.ended
     )
-    waiting = [one for lane in left for one in lane]
-    now_at = replace(
-        checkpoint,
-        after=checkpoint.after if waiting else until,
-        until=until if waiting else "",
-        waiting=waiting,
-    )
-    await _keep(ctx, pipe, checkpoint, now_at)
-    return None
+    await _keep(ctx, pipe, checkpoint, now)
+    return made.rest
 
 
-async def _lane(
-    ctx: Context, pipe: Pipe, shard: str, lane: list[Waiting], records: Records
-) -> list[Waiting]:
-    """Bring the batches of a lane one behind the other; those that are left, from the first failed."""
-    left = list(lane)
-    bisects = "OnPartialBatchItemFailure" in parameters_of(pipe)
-    while left:
-        now = ctx.clock.now()
-        batch = left[0]
-        if batch.at is not None and batch.at > now and not is_exhausted(batch, pipe):
-            return left
-        # What the stream has forgotten meanwhile can be brought to nobody.
-        numbers = [number for number in batch.numbers if number in records]
-        batch = replace(batch, numbers=numbers)
-        old = too_old(batch, records, pipe, now)
-        if is_exhausted(batch, pipe):
-            ended, condition = numbers, "RetryAttemptsExhausted"
-        else:
-            ended, condition = old, "RecordAgeExceeded"
-        if ended:
-            gone = [records[number] for number in ended]
-            if not await _bury(ctx, pipe, shard, letter_of(pipe, shard, gone, condition, now)):
-                left[0] = replace(batch, at=now + limits.PAUSE)
-                return left
-        batch = replace(batch, numbers=[one for one in numbers if one not in set(ended)])
-        events = [event_of_record(records[one], pipe.given["Source"]) for one in batch.numbers]
-        failed = await bring(ctx, pipe, events) if events else set()
-        left[:1] = (
-            after_failure(batch, min(failed), bisects=bisects, now=now, chance=ctx.random())
-            if failed
-            else []
-        )
-    return left
+class Following:
+    """What a pipe does with the records of its stream."""
 
+    def __init__(self, ctx: Context, pipe: Pipe) -> None:
+        self._ctx = ctx
+        self._pipe = pipe
+        self.how = how_of(pipe)
+        self.source = TableStream(pipe.given["Source"])
+        self.name = pipe.arn
 
-async def _bury(ctx: Context, pipe: Pipe, shard: str, text: str) -> bool:
-    """Tell the dead-letter queue of what is given up; False: it cannot take it just now."""
-    arn = (parameters_of(pipe).get("DeadLetterConfig") or {}).get("Arn")
-    if arn is None:
+    def _event(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        return event_of(record, self._pipe.given["Source"])
+
+    def wants(self, record: Mapping[str, Any]) -> bool:
+        """Whether a filter wants a record."""
+        return passes(self._event(record), self._pipe.given)
+
+    async def bring(self, records: Sequence[Mapping[str, Any]]) -> set[int]:
+        """Bring records to the target."""
+        return await bring(self._ctx, self._pipe, [self._event(one) for one in records])
+
+    async def bury(self, shard: str, records: Sequence[Mapping[str, Any]], condition: str) -> bool:
+        """Tell the dead-letter queue of what is given up; False: it cannot take it just now."""
+        ctx, pipe = self._ctx, self._pipe
+        arn = (parameters_of(pipe).get("DeadLetterConfig") or {}).get("Arn")
+        if arn is None:
+            return True
+        text = self._letter(shard, records, condition)
+        try:
+            acting = await acting_for(ctx, pipe, arn)
+            if arn.split(":")[2] == "sns":
+                await acting.call("sns", "publish", {"TopicArn": arn, "Message": text})
+            else:
+                req = {"QueueUrl": url_of(ctx, arn), "MessageBody": text}
+                await acting.call("sqs", "send_message", req)
+        except AwsError as error:
+            return error.status < 500
         return True
-    try:
-        acting = await acting_for(ctx, pipe, arn)
-        if arn.split(":")[2] == "sns":
-            await acting.call("sns", "publish", {"TopicArn": arn, "Message": text})
-        else:
-            parts = arn.split(":")
-            url = f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"
-            await acting.call("sqs", "send_message", {"QueueUrl": url, "MessageBody": text})
-    except AwsError as error:
-        return error.status < 500
-    return True
+
+    def _letter(self, shard: str, records: Sequence[Mapping[str, Any]], condition: str) -> str:
+        """Where the records are, which are not in the letter themselves."""
+        first, last = records[0], records[-1]
+        told_at = self.source.told_at
+        return json.dumps(
+            {
+                "context": {"partnerResourceArn": self._pipe.arn, "condition": condition},
+                "version": "1.0",
+                "timestamp": _stamp(self._ctx.clock.now()),
+                "DDBStreamBatchInfo": {
+                    "shardId": shard,
+                    "startSequenceNumber": first["dynamodb"]["SequenceNumber"],
+                    "endSequenceNumber": last["dynamodb"]["SequenceNumber"],
+                    "approximateArrivalOfFirstRecord": _stamp(told_at(first)),
+                    "approximateArrivalOfLastRecord": _stamp(told_at(last)),
+                    "batchSize": len(records),
+                    "streamArn": self._pipe.given["Source"],
+                },
+            }
+        )
+
+
+def _stamp(moment: datetime) -> str:
+    text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+    return f"{text}{moment.microsecond // 1000:03d}Z"
 
 
 async def _keep(ctx: Context, pipe: Pipe, was: Checkpoint, now: Checkpoint) -> None:
@@ -183,96 +167,3 @@ async def _keep(ctx: Context, pipe: Pipe, was: Checkpoint, now: Checkpoint) -> N
 
     if was != now:
         await ctx.transact(keep)
-
-
-async def _window(
-    acting: Context, pipe: Pipe, checkpoint: Checkpoint
-) -> tuple[dict[str, Mapping[str, Any]], bool]:
-    """The records behind the checkpoint, as many as go at once; and whether no more will come.
-
-    Where a pipe waits for more, it waits from its first record on.
-    """
-    given = parameters_of(pipe)
-    factor = given.get("ParallelizationFactor", 1)
-    most = given.get("BatchSize", limits.STREAM_BATCH_DEFAULT) * factor
-    wait = timedelta(seconds=given.get("MaximumBatchingWindowInSeconds", 0))
-    found: dict[str, Mapping[str, Any]] = {}
-    iterator: str | None = await _iterator(acting, pipe, checkpoint)
-    until = None
-    while iterator is not None and len(found) < most:
-        page = await _get(acting, iterator, min(most - len(found), limits.GET_RECORDS_MAX))
-        found |= {_number(record): record for record in page["Records"]}
-        iterator = page.get("NextShardIterator")
-        now = acting.clock.now()
-        until = until or now + wait
-        if not found or len(found) >= most:
-            break
-        if page["Records"]:
-            continue
-        if now >= until:
-            break
-        nap = acting.ticket(f"pipe-naps/{pipe.arn}")
-        await nap.wait(acting.clock, min(until, now + limits.STREAM_POLL))
-    return found, iterator is None
-
-
-async def _again(
-    acting: Context, pipe: Pipe, checkpoint: Checkpoint
-) -> dict[str, Mapping[str, Any]]:
-    """The records of the window that waits, once more."""
-    wanted = {number for one in checkpoint.waiting for number in one.numbers}
-    found: dict[str, Mapping[str, Any]] = {}
-    iterator: str | None = await _iterator(acting, pipe, checkpoint)
-    while iterator is not None:
-        page = await _get(acting, iterator, limits.GET_RECORDS_MAX)
-        for record in page["Records"]:
-            if _number(record) in wanted:
-                found[_number(record)] = record
-        if not page["Records"] or _number(page["Records"][-1]) >= checkpoint.until:
-            break
-        iterator = page.get("NextShardIterator")
-    return found
-
-
-async def _shards(acting: Context, pipe: Pipe) -> list[Mapping[str, Any]]:
-    """The stream's shards, parents before their children."""
-    found: list[Mapping[str, Any]] = []
-    more: dict[str, str] = {}
-    while True:
-        req = {"StreamArn": pipe.given["Source"], **more}
-        told = (await acting.call("dynamodbstreams", "describe_stream", req))["StreamDescription"]
-        found += told["Shards"]
-        if "LastEvaluatedShardId" not in told:
-            return found
-        more = {"ExclusiveStartShardId": told["LastEvaluatedShardId"]}
-
-
-async def _iterator(acting: Context, pipe: Pipe, checkpoint: Checkpoint) -> str:
-    """Behind the checkpoint; where the stream has forgotten that, at its oldest record."""
-    req = {"StreamArn": pipe.given["Source"], "ShardId": checkpoint.shard}
-    oldest = {**req, "ShardIteratorType": "TRIM_HORIZON"}
-    if checkpoint.after:
-        behind = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": checkpoint.after}
-        try:
-            return await _ask(acting, {**req, **behind})
-        except AwsError as error:
-            if error.code != _TRIMMED:
-                raise
-    return await _ask(acting, oldest)
-
-
-async def _ask(acting: Context, req: Mapping[str, str]) -> str:
-    answer = await acting.call("dynamodbstreams", "get_shard_iterator", req)
-    iterator: str = answer["ShardIterator"]
-    return iterator
-
-
-async def _get(acting: Context, iterator: str, most: int) -> dict[str, Any]:
-    req = {"ShardIterator": iterator, "Limit": most}
-    page: dict[str, Any] = await acting.call("dynamodbstreams", "get_records", req)
-    return page
-
-
-def _number(record: Mapping[str, Any]) -> str:
-    number: str = record["dynamodb"]["SequenceNumber"]
-    return number
