@@ -10,8 +10,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.services.lambda_.base import make_function, zipped
-from tests.services.world import World, refused, told
+from doppio.services.lambda_ import limits
+from doppio.services.lambda_.invocations import Asked, invoked
+from doppio.services.lambda_.running import Spec
+from doppio.services.lambda_.workers import Workers
+from tests.services.lambda_.base import ROLE, make_function, zipped
+from tests.services.world import ACCOUNT, REGION, World, refused, told
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 CODE = """
@@ -269,3 +273,86 @@ async def test_a_package_without_a_program_is_said_to_have_none(world: World) ->
     assert answer["Payload"]["errorMessage"].endswith(
         "Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
     )
+
+
+@told
+async def test_an_environment_that_nobody_uses_goes_after_five_minutes(world: World) -> None:
+    await function(world)
+    one = (await call(world, {}))["Payload"]["variables"]["AWS_LAMBDA_LOG_STREAM_NAME"]
+    world.host.run_to(world.host.seconds() + limits.IDLE_SECONDS - 1)
+    assert (await call(world, {}))["Payload"]["variables"]["AWS_LAMBDA_LOG_STREAM_NAME"] == one
+    environments = world.cloud.machine.environments
+    assert len(environments.running) == 1
+    world.host.run_to(world.host.seconds() + limits.IDLE_SECONDS)
+    for _ in range(500):
+        if not environments.running:
+            break
+        await asyncio.sleep(0.01)
+    assert not environments.running
+    assert (await call(world, {}))["Payload"]["variables"]["AWS_LAMBDA_LOG_STREAM_NAME"] != one
+
+
+@told
+async def test_an_account_has_a_thousand_executions_at_once(world: World) -> None:
+    await function(world)
+    workers = Workers.of(world.cloud.root_context())
+    workers._unreserved[(ACCOUNT, REGION)] = 999
+    assert (await call(world, {}))["StatusCode"] == 200
+    workers._unreserved[(ACCOUNT, REGION)] = 1000
+    error = await refused(world.call("lambda", "invoke", FunctionName="f"))
+    assert (error.code, error.message) == ("TooManyRequestsException", "Rate Exceeded.")
+    assert error.fields["Reason"] == "ConcurrentInvocationLimitExceeded"
+    # What is reserved is not taken from the others, nor they from it.
+    await world.call(
+        "lambda", "put_function_concurrency", FunctionName="f", ReservedConcurrentExecutions=5
+    )
+    assert (await call(world, {}))["StatusCode"] == 200
+
+
+@told
+async def test_logs_may_be_json(world: World) -> None:
+    code = "import logging\ndef handler(event, context):\n    logging.error('odd %s', event)\n"
+    await function(world, code, LoggingConfig={"LogFormat": "JSON"})
+    answer = await call(world, 5, LogType="Tail")
+    start, own, end, report = map(
+        json.loads, base64.b64decode(answer["LogResult"]).decode().splitlines()
+    )
+    assert (start["type"], start["record"]["version"]) == ("platform.start", "$LATEST")
+    assert (own["level"], own["message"]) == ("ERROR", "odd 5")
+    assert own["requestId"] == start["record"]["requestId"]
+    assert end["type"] == "platform.end"
+    assert report["record"]["metrics"]["memorySizeMB"] == 128
+    assert report["record"]["status"] == "success"
+
+
+LAYERED = """
+import mine, os
+def handler(event, context):
+    return [mine.said, sorted(os.listdir(os.path.dirname(os.path.dirname(mine.__file__))))]
+"""
+
+
+@told
+async def test_layers_are_laid_over_each_other_in_their_order(world: World) -> None:
+    await function(world)
+    folder = world.cloud.data / "layers"
+    for name, files in {
+        "one": {"python/mine.py": "said = 'one'", "a": "1"},
+        "two": {"python/mine.py": "said = 'two'", "b": "2"},
+        "code": {"app.py": LAYERED},
+    }.items():  # fmt: skip
+        for place, text in files.items():
+            path = folder / name / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    spec = Spec(
+        account=ACCOUNT, region=REGION, partition="aws", name="f", version="$LATEST",
+        arn=f"{ARN}:$LATEST", role=ROLE, runtime="python3.11", handler="app.handler",
+        code=folder / "code", revision="r", layers=(folder / "one", folder / "two"), timeout_s=20,
+        log_group="/aws/lambda/f",
+    )  # fmt: skip
+    ctx = world.cloud.context_for(ACCOUNT, REGION)
+    outcome = await invoked(ctx, spec, Asked("r1", b"1", ARN))
+    said, names = json.loads(outcome.payload)
+    assert said == "two"
+    assert names == ["a", "b", "python"]

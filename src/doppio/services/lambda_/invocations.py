@@ -51,8 +51,15 @@ async def invoked(ctx: Context, spec: Spec, asked: Asked) -> Outcome:
         raise
     task = asyncio.create_task(_counted(ctx, workers, spec, asked))
     _under_way.add(task)
-    task.add_done_callback(_under_way.discard)
+    task.add_done_callback(_over_with)
     return await asyncio.shield(task)
+
+
+def _over_with(task: asyncio.Task[Outcome]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled():
+        # Whoever asked may have gone: then nobody else looks at it.
+        task.exception()
 
 
 async def _counted(ctx: Context, workers: Workers, spec: Spec, asked: Asked) -> Outcome:

@@ -26,7 +26,8 @@ from doppio.services.lambda_.errors import (
 from doppio.services.lambda_.invocations import Asked, invoked
 from doppio.services.lambda_.records import LATEST, EventInvoke, Queued
 from doppio.services.lambda_.running import Outcome
-from doppio.services.lambda_.specs import Target, spec_of, target_of
+from doppio.services.lambda_.specs import Target, target_of
+from doppio.services.lambda_.workers import Workers
 
 _FAMILY = "lambda.queued"
 
@@ -90,7 +91,7 @@ class Runner(Controller[Queued]):
         if target.function.reserved == 0:
             # "Lambda immediately sends new events to the dead-letter queue [...] without any retries."
             return await _given_up(ctx, queued, target, rules, None, "ZeroReservedConcurrency")
-        spec = await spec_of(ctx, target.function, target.version)
+        spec = await Workers.of(ctx).spec_of(ctx, target)
         measures.count(ctx, measures.ASYNC_AGE, spec, (now - queued.received_at) / _MILLISECOND)
         asked = Asked(queued.id, queued.payload, queued.arn, queued.client_context)
         try:
