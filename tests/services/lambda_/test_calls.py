@@ -356,3 +356,11 @@ async def test_layers_are_laid_over_each_other_in_their_order(world: World) -> N
     said, names = json.loads(outcome.payload)
     assert said == "two"
     assert names == ["a", "b", "python"]
+
+
+@told
+async def test_libraries_of_this_machine_are_not_those_of_functions(world: World) -> None:
+    await function(world, "import pip\ndef handler(event, context):\n    return pip.__file__\n")
+    answer = await call(world, {})
+    if world.cloud.machine.environments.sandbox:
+        assert answer["Payload"]["errorMessage"].endswith("No module named 'pip'")
