@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,8 @@ async def test_a_function_answers_and_knows_where_it_is(world: World) -> None:
     assert variables["AWS_LAMBDA_FUNCTION_VERSION"] == "$LATEST"
     assert variables["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "128"
     assert variables["AWS_REGION"] == "us-east-1"
+    trace = variables["_X_AMZN_TRACE_ID"]
+    assert re.fullmatch(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0", trace)
     assert variables["AWS_ENDPOINT_URL"] == world.cloud.endpoint
     caller = await world.who({
         "AccessKeyId": variables["AWS_ACCESS_KEY_ID"], "SessionToken": variables["AWS_SESSION_TOKEN"],
@@ -330,6 +333,17 @@ import mine, os
 def handler(event, context):
     return [mine.said, sorted(os.listdir(os.path.dirname(os.path.dirname(mine.__file__))))]
 """
+
+
+@told
+async def test_a_published_layer_is_found(world: World) -> None:
+    layer = await world.call(
+        "lambda", "publish_layer_version", LayerName="mine",
+        Content={"ZipFile": zipped("said = 'from a layer'", "python/mine.py")},
+    )  # fmt: skip
+    code = "import mine\ndef handler(event, context):\n    return mine.said\n"
+    await function(world, code, Layers=[layer["LayerVersionArn"]])
+    assert (await call(world, {}))["Payload"] == "from a layer"
 
 
 @told

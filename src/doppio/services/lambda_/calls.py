@@ -16,7 +16,7 @@ from doppio.services.lambda_.errors import (
     InvalidRequestContent,
     RequestTooLarge,
 )
-from doppio.services.lambda_.invocations import Asked, invoked, log_result
+from doppio.services.lambda_.invocations import Asked, invoked, log_result, request_id_of
 from doppio.services.lambda_.queue import accept
 from doppio.services.lambda_.running import Outcome, Spec
 from doppio.services.lambda_.specs import Target, target_of
@@ -128,7 +128,7 @@ def _error_type(outcome: Outcome) -> str:
 
 
 def _asked(ctx: Context, req: Mapping[str, Any], target: Target, payload: bytes) -> Asked:
-    return Asked(ctx.request_id, payload, target.arn, _client_context(req))
+    return Asked(request_id_of(ctx), payload, target.arn, _client_context(req))
 
 
 def _client_context(req: Mapping[str, Any]) -> str:
