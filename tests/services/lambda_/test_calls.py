@@ -11,12 +11,17 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from doppio.services.lambda_ import limits
 from doppio.services.lambda_.invocations import Asked, invoked
+from doppio.services.lambda_.journal import Journal
 from doppio.services.lambda_.running import Spec
+from doppio.services.lambda_.specs import target_of
 from doppio.services.lambda_.workers import Workers
+from doppio.wire.errors import AwsError
 from tests.services.lambda_.base import ROLE, make_function, zipped
-from tests.services.world import ACCOUNT, REGION, World, refused, told
+from tests.services.world import ACCOUNT, REGION, World, refused, run, told
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 CODE = """
@@ -378,3 +383,83 @@ async def test_libraries_of_this_machine_are_not_those_of_functions(world: World
     answer = await call(world, {})
     if world.cloud.machine.environments.sandbox:
         assert answer["Payload"]["errorMessage"].endswith("No module named 'pip'")
+
+
+async def logged(world: World, count: int) -> list[str]:
+    """The function's log, once it has so many lines."""
+    for _ in range(500):
+        await world.settle()
+        try:
+            found = await world.call("logs", "filter_log_events", logGroupName="/aws/lambda/f")
+        except AwsError:
+            found = {"events": []}
+        if len(found["events"]) >= count:
+            return [event["message"] for event in found["events"]]
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+async def let_log(world: World) -> None:
+    """Let the function's role write logs."""
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}],
+    }
+    await world.call(
+        "iam", "put_role_policy", RoleName="runner", PolicyName="logs",
+        PolicyDocument=json.dumps(document),
+    )  # fmt: skip
+
+
+@told
+async def test_a_function_that_writes_much_is_logged_while_it_runs(world: World) -> None:
+    code = """
+import time
+def handler(event, context):
+    print(f"{'x' * 1000}\\n" * 1200, end="", flush=True)
+    time.sleep(event)
+"""
+    await function(world, code, Timeout=30)
+    await let_log(world)
+    slow = asyncio.ensure_future(call(world, 20))
+    found = await logged(world, 1000)
+    assert not slow.done()
+    assert found[:2][1].startswith("START RequestId: ")
+    slow.cancel()
+
+
+@told
+async def test_what_cannot_be_held_of_a_log_is_lost(world: World) -> None:
+    await function(world)
+    ctx = world.cloud.context_for(ACCOUNT, REGION)
+    journal = Journal(ctx, await a_spec(world), "s")
+    journal.send = lambda: None  # type: ignore[method-assign]
+    for _ in range(40):
+        journal.heard(b"x" * (2**20 - 1) + b"\n")
+    assert len(journal._waiting) == 32
+    while journal._waiting:
+        journal._batch()
+    assert journal._held_bytes == 0
+
+
+async def a_spec(world: World) -> Spec:
+    """What runs the function."""
+    ctx = world.cloud.context_for(ACCOUNT, REGION)
+    target = await target_of(ctx.read(), ctx, {"FunctionName": "f"})
+    return await Workers.of(ctx).spec_of(ctx, target)
+
+
+def test_a_start_that_takes_too_long_is_tried_again_in_the_time_of_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "INIT_SECONDS", 0.05)
+
+    async def story(world: World) -> None:
+        await function(world, "import time\ntime.sleep(0.2)\n" + CODE, Timeout=20)
+        assert (await call(world, {"a": 1}))["Payload"]["event"] == {"a": 1}
+        await world.call("lambda", "delete_function", FunctionName="f")
+        await function(world, "import time\ntime.sleep(20)\n" + CODE, Timeout=1)
+        answer = await call(world, {})
+        assert answer["Payload"]["errorType"] == "Sandbox.Timedout"
+
+    run(story)
