@@ -76,6 +76,7 @@ def test_status_stop_and_start_again(server: Server, tmp_path: Path) -> None:
     data = tmp_path / "data"
     client(server.endpoint, "sqs").create_queue(QueueName="q")
     shown = doppio("status", data=data)
+    assert "Isolation  " in shown
     assert f"Endpoint   http://localhost:{server.port}" in shown
     assert f"Pid        {server.pid}" in shown
     assert doppio("stop", data=data) == "Stopped.\n"

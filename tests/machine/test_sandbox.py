@@ -18,13 +18,16 @@ def test_nothing_is_seen_but_what_is_named(tmp_path: Path) -> None:
     (tmp_path / "bin").symlink_to("usr/bin")
     (tmp_path / "etc" / "hosts").touch()
     (tmp_path / "etc" / "shadow").touch()
-    view = View({"/var/task": tmp_path / "code"}, 4096, "/var/task")
+    code = {"/var/task": tmp_path / "code"}
+    view = View(code, 4096, "/var/task", hidden=(Path("/usr/lib/x"),))
     said = arguments(view, ("/bin/true",), {"A": "b c"}, root=tmp_path)
     assert {inside for _, inside in pairs(said, "--ro-bind", 2)} == {
         "/usr", "/lib64", "/etc/hosts", "/var/task",
     }  # fmt: skip
     assert pairs(said, "--symlink", 2) == [("usr/bin", "/bin")]
     assert pairs(said, "--bind", 2) == []
+    assert ("/usr/lib/x",) in pairs(said, "--tmpfs", 1)
+    assert ("/usr/lib/x",) in pairs(said, "--remount-ro", 1)
     assert pairs(said, "--size", 1) == [("4096",)]
     assert pairs(said, "--setenv", 2) == [("A", "b c")]
     assert said[-2:] == ["--", "/bin/true"]

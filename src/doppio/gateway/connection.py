@@ -110,9 +110,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go: shared by all connections, or this body's own.
-
-        A view, since asyncio's TLS reads record by record into slices of it: those of bytes are copies.
-        """
+        A view, since asyncio's TLS reads into slices of it, and those of bytes are copies."""
         if self._raw_left == 0:
             return self._server.view
         if self._buffer is None:

@@ -155,7 +155,7 @@ class Environments:
         self._swept = False
         # One thread, which lives as long as this: its children die with it.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="environments")
-        self._all: set[Environment] = set()
+        self.running: set[Environment] = set()
         self._watching: set[asyncio.Task[None]] = set()
 
     @cached_property
@@ -208,7 +208,7 @@ class Environments:
         loop = asyncio.get_running_loop()
         process, group = await loop.run_in_executor(self._starter, self._spawn, plan)
         environment = Environment(plan.name, process, group)
-        self._all.add(environment)
+        self.running.add(environment)
         task = asyncio.create_task(self._watch(environment, process))
         self._watching.add(task)
         task.add_done_callback(self._watching.discard)
@@ -216,7 +216,7 @@ class Environments:
 
     async def close(self) -> None:
         """End every environment."""
-        for environment in list(self._all):
+        for environment in list(self.running):
             environment.kill()
         await asyncio.gather(*self._watching, return_exceptions=True)
         self._starter.shutdown(wait=False)
@@ -249,7 +249,7 @@ class Environments:
     async def _watch(self, environment: Environment, process: subprocess.Popen[bytes]) -> None:
         await _ending(process)
         environment.reap(process.wait())
-        self._all.discard(environment)
+        self.running.discard(environment)
         for _ in range(_REMOVE_TRIES):
             if environment.released():
                 break

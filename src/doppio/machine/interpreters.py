@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 _SECONDS_MAX = 10
 _ASK_PYTHON = (
-    "import sys; print(sys._base_executable or sys.executable); print(sys.base_prefix); "
-    "print('.'.join(map(str, sys.version_info[:3])))"
+    "import site, sys; print(sys._base_executable or sys.executable); print(sys.base_prefix); "
+    "print('.'.join(map(str, sys.version_info[:3]))); "
+    "print(*site.getsitepackages([sys.base_prefix]), sep='\\n')"
 )
 # What AWS's Python runtime brings, as far as this machine has it.
 _BROUGHT = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
@@ -23,13 +24,15 @@ _BROUGHT = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3"
 class Interpreter(NamedTuple):
     """A program that runs a language. `root` is the folder with all that belongs to it.
 
-    `exact`: whether it is of the version that was asked for.
+    `exact`: whether it is of the version that was asked for. `libraries` are the folders with what
+    was installed into it: the machine's own, and nothing that functions should find.
     """
 
     program: Path
     root: Path
     version: str
     exact: bool
+    libraries: tuple[Path, ...] = ()
 
 
 @cache
@@ -40,9 +43,12 @@ def python(version: str) -> Interpreter:
         interpreter = None if found is None else _asked(Path(found))
         if interpreter is not None and _is(interpreter.version, version):
             return interpreter._replace(exact=True)
-    own = "{}.{}.{}".format(*sys.version_info[:3])
     program = Path(getattr(sys, "_base_executable", "") or sys.executable).resolve()
-    return Interpreter(program, Path(sys.base_prefix).resolve(), own, _is(own, version))
+    own = _asked(program)
+    if own is None:
+        said = "{}.{}.{}".format(*sys.version_info[:3])
+        own = Interpreter(program, Path(sys.base_prefix).resolve(), said, exact=False)
+    return own._replace(exact=_is(own.version, version))
 
 
 @cache
@@ -75,9 +81,11 @@ def _found() -> Iterator[tuple[str, Path]]:
 def _asked(program: Path) -> Interpreter | None:
     said = _output([str(program), "-I", "-S", "-c", _ASK_PYTHON])
     lines = (said or "").splitlines()
-    if len(lines) != 3:
+    if len(lines) < 3:
         return None
-    return Interpreter(Path(lines[0]).resolve(), Path(lines[1]).resolve(), lines[2], exact=False)
+    libraries = tuple(Path(line) for line in lines[3:] if Path(line).is_dir())
+    program, root = Path(lines[0]).resolve(), Path(lines[1]).resolve()
+    return Interpreter(program, root, lines[2], exact=False, libraries=libraries)
 
 
 def _output(command: list[str]) -> str | None:

@@ -24,6 +24,7 @@ _ETC = (
 class View(NamedTuple):
     """What a program sees: files and folders of the machine by the place where it finds them.
 
+    `hidden` are folders that it sees empty.
     `scratch_bytes` is the size of /tmp, which is in memory, and of no other's. `owned` are folders
     of the machine below which the program may write.
     """
@@ -33,6 +34,7 @@ class View(NamedTuple):
     folder: str
     hostname: str = "localhost"
     owned: Mapping[str, Path] = {}
+    hidden: tuple[Path, ...] = ()
 
 
 def arguments(
@@ -63,6 +65,8 @@ def arguments(
         found += ["--ro-bind", str(path), place]
     for place, path in view.owned.items():
         found += ["--bind", str(path), place]
+    for hidden in view.hidden:
+        found += ["--tmpfs", str(hidden), "--remount-ro", str(hidden)]
     for name, value in variables.items():
         found += ["--setenv", name, value]
     # The root itself is a file system of its own that holds the mounts: nobody writes there.

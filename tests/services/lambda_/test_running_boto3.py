@@ -34,7 +34,7 @@ def handler(event, context):
             return s3.put_object(Bucket="bucket", Key=event["put"], Body=b"1")["ETag"]
         return s3.get_object(Bucket="bucket", Key=event["get"])["ETag"]
     print("ran", context.aws_request_id)
-    return {"stream": context.log_stream_name, "context": str(context.client_context)}
+    return {"id": context.aws_request_id, "stream": context.log_stream_name, "context": str(context.client_context)}
 """
 VERSION = "python{}.{}".format(*sys.version_info[:2])
 
@@ -186,7 +186,9 @@ def test_the_client_context_arrives(account: Account) -> None:
     awslambda = make(account.client)
     given = base64.b64encode(json.dumps({"custom": {"k": "v"}}).encode()).decode()
     answer = awslambda.invoke(FunctionName="f", ClientContext=given)
-    assert "{'k': 'v'}" in json.loads(answer["Payload"].read())["context"]
+    said = json.loads(answer["Payload"].read())
+    assert "{'k': 'v'}" in said["context"]
+    assert said["id"] == answer["ResponseMetadata"]["RequestId"]
 
 
 def test_events_are_taken_in_the_old_way_too(account: Account) -> None:

@@ -16,10 +16,11 @@ from doppio.services.lambda_.errors import (
     InvalidRequestContent,
     RequestTooLarge,
 )
-from doppio.services.lambda_.invocations import Asked, invoked, log_result
+from doppio.services.lambda_.invocations import Asked, invoked, log_result, request_id_of
 from doppio.services.lambda_.queue import accept
 from doppio.services.lambda_.running import Outcome, Spec
-from doppio.services.lambda_.specs import Target, spec_of, target_of
+from doppio.services.lambda_.specs import Target, target_of
+from doppio.services.lambda_.workers import Workers
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Calls:
         if kind == "Event":
             await accept(ctx, target, payload, _client_context(req))
             return {"StatusCode": 202, "Payload": b""}
-        spec = await spec_of(ctx, target.function, target.version)
+        spec = await Workers.of(ctx).spec_of(ctx, target)
         outcome = await invoked(ctx, spec, _asked(ctx, req, target, payload))
         told: dict[str, Any] = {
             "StatusCode": 200, "Payload": outcome.payload,
@@ -71,7 +72,7 @@ class Calls:
         target = await target_of(ctx.read(), ctx, req)
         if kind == "DryRun":
             return cast("w.InvokeWithResponseStreamResponse", {"StatusCode": 204})
-        spec = await spec_of(ctx, target.function, target.version)
+        spec = await Workers.of(ctx).spec_of(ctx, target)
         parts = _Parts(ctx, spec, _asked(ctx, req, target, payload))
         await parts.begin()
         told: dict[str, Any] = {
@@ -127,7 +128,7 @@ def _error_type(outcome: Outcome) -> str:
 
 
 def _asked(ctx: Context, req: Mapping[str, Any], target: Target, payload: bytes) -> Asked:
-    return Asked(ctx.request_id, payload, target.arn, _client_context(req))
+    return Asked(request_id_of(ctx), payload, target.arn, _client_context(req))
 
 
 def _client_context(req: Mapping[str, Any]) -> str:

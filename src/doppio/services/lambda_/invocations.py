@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from doppio.kernel.context import Context
+from doppio.kernel.ids import is_uuid
 from doppio.machine.guest import Reply
 from doppio.machine.runtime_api import Chunk
 from doppio.services.lambda_ import limits, measures, runtimes
-from doppio.services.lambda_.errors import InvalidRuntime, TooManyRequests
+from doppio.services.lambda_.errors import TooManyRequests
 from doppio.services.lambda_.journal import stamp
 from doppio.services.lambda_.running import Outcome, Spec
 from doppio.services.lambda_.workers import Started, Worker, Workers
@@ -51,8 +52,15 @@ async def invoked(ctx: Context, spec: Spec, asked: Asked) -> Outcome:
         raise
     task = asyncio.create_task(_counted(ctx, workers, spec, asked))
     _under_way.add(task)
-    task.add_done_callback(_under_way.discard)
+    task.add_done_callback(_over_with)
     return await asyncio.shield(task)
+
+
+def _over_with(task: asyncio.Task[Outcome]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled():
+        # Whoever asked may have gone: then nobody else looks at it.
+        task.exception()
 
 
 async def _counted(ctx: Context, workers: Workers, spec: Spec, asked: Asked) -> Outcome:
@@ -85,13 +93,23 @@ async def _run(
     )
     if failed is not None:
         return worker, failed, 0.0
-    headers = {"Lambda-Runtime-Invoked-Function-Arn": asked.arn, "Content-Type": "application/json"}
+    headers = {
+        "Lambda-Runtime-Invoked-Function-Arn": asked.arn,
+        "Lambda-Runtime-Trace-Id": _trace(ctx, asked),
+        "Content-Type": "application/json",
+    }
     if asked.client_context:
         headers["Lambda-Runtime-Client-Context"] = asked.client_context
     reply = await worker.guest.invoke(
         asked.request_id, asked.payload, headers, spec.timeout_s, asked.chunk
     )
     return worker, reply, init_ms
+
+
+def _trace(ctx: Context, asked: Asked) -> str:
+    """A trace that nobody samples: SDKs and runtimes hand it on, and some insist on it."""
+    unique = asked.request_id.replace("-", "")[-24:]
+    return f"Root=1-{int(ctx.clock.seconds()):08x}-{unique};Parent={unique[-16:]};Sampled=0"
 
 
 def _over(
@@ -221,9 +239,14 @@ async def _without(ctx: Context, spec: Spec, asked: Asked, why: str) -> Outcome:
     return Outcome(payload=dumps(told), error=UNHANDLED, executed_version=spec.version)
 
 
+def request_id_of(ctx: Context) -> str:
+    """The id of an invocation: that of the request which a client has signed, else one of its own.
+
+    Services that call functions have requests with ids of other forms, and one may call several.
+    """
+    return ctx.request_id if ctx.signature and is_uuid(ctx.request_id) else ctx.new_id()
+
+
 def log_result(outcome: Outcome) -> str:
     """The end of the log, as a header bears it."""
     return base64.b64encode(outcome.log_tail).decode()
-
-
-__all__ = ["Asked", "InvalidRuntime", "invoked", "log_result"]

@@ -35,6 +35,8 @@ class Journal:
         self._tail: list[bytes] = []
         self._tail_bytes = 0
         self._sending: asyncio.Task[None] | None = None
+        self._held_bytes = 0
+        self._timed = False
 
     def heard(self, data: bytes) -> None:
         """The function has written something."""
@@ -77,27 +79,44 @@ class Journal:
     def _add(self, text: str) -> None:
         if not text:
             return
-        at = int(self._ctx.clock.seconds() * 1000)
-        self._waiting.append((at, text))
         line = text.encode() + b"\n"
+        if self._held_bytes + len(line) <= limits.LOG_HELD_BYTES_MAX:
+            self._waiting.append((int(self._ctx.clock.seconds() * 1000), text))
+            self._held_bytes += len(line)
+        if self._held_bytes >= limits.LOG_BATCH_BYTES:
+            self.send()
+        elif not self._timed:
+            self._timed = True
+            self._ctx.clock.host.call_later(limits.LOG_SECONDS, self._send_in_time)
         self._tail.append(line)
         self._tail_bytes += len(line)
         while self._tail_bytes - len(self._tail[0]) > limits.LOG_TAIL_BYTES:
             self._tail_bytes -= len(self._tail.pop(0))
 
+    def _send_in_time(self) -> None:
+        self._timed = False
+        self.send()
+
     async def _send_all(self) -> None:
         while self._waiting:
-            size, count = 0, 0
-            for _, text in self._waiting[: limits.LOG_BATCH_EVENTS]:
-                size += len(text.encode()) + limits.LOG_OVERHEAD_BYTES
-                if size > limits.LOG_BATCH_BYTES and count:
-                    break
-                count += 1
-            some, self._waiting = self._waiting[:count], self._waiting[count:]
+            some = self._batch()
             try:
                 await self._put(some)
             except (AwsError, StoreFull, StoreClosed) as error:
                 _log.debug("what %s logged is lost: %s", self._spec.arn, error)
+
+    def _batch(self) -> list[tuple[int, str]]:
+        """What goes in one call, taken from what waits."""
+        size = count = 0
+        for _, text in self._waiting[: limits.LOG_BATCH_EVENTS]:
+            weight = len(text.encode())
+            if count and size + weight + limits.LOG_OVERHEAD_BYTES > limits.LOG_BATCH_BYTES:
+                break
+            size += weight + limits.LOG_OVERHEAD_BYTES
+            self._held_bytes -= weight + 1
+            count += 1
+        some, self._waiting = self._waiting[:count], self._waiting[count:]
+        return some
 
     async def _put(self, lines: list[tuple[int, str]]) -> None:
         spec = self._spec

@@ -48,6 +48,9 @@ LOG_LINE_BYTES_MAX = 262_118
 LOG_BATCH_BYTES = 1_048_576
 LOG_BATCH_EVENTS = 10_000
 LOG_OVERHEAD_BYTES = 26
+# Ours: what is written is sent so soon, and beyond so much that was not sent yet, it is lost.
+LOG_SECONDS = 1.0
+LOG_HELD_BYTES_MAX = 32 * 1024 * 1024
 # Ours: an environment that nobody has used for so long, of host time, goes.
 IDLE_SECONDS = 300.0
 # Ours: a session that ends so soon after an invocation is not given to it.
@@ -60,8 +63,8 @@ RETRY_PAUSES = (timedelta(minutes=1), timedelta(minutes=2))
 # "The retry interval increases exponentially from 1 second after the first attempt to 5 minutes."
 THROTTLE_PAUSE_FIRST = timedelta(seconds=1)
 THROTTLE_PAUSE_MAX = timedelta(minutes=5)
-# Ours: so many asynchronous events run at a time; the others wait.
-ASYNC_AT_ONCE_MAX = 500
+# Ours: so many asynchronous events run at a time, each in a process; the others wait.
+ASYNC_AT_ONCE_MAX = 64
 DEAD_LETTER_MESSAGE_CHARS = 1_024
 
 QUEUE_BATCH_DEFAULT = 10

@@ -23,10 +23,11 @@ from doppio.services.lambda_.errors import (
     ServiceException,
     TooManyRequests,
 )
-from doppio.services.lambda_.invocations import Asked, invoked
+from doppio.services.lambda_.invocations import Asked, invoked, request_id_of
 from doppio.services.lambda_.records import LATEST, EventInvoke, Queued
 from doppio.services.lambda_.running import Outcome
-from doppio.services.lambda_.specs import Target, spec_of, target_of
+from doppio.services.lambda_.specs import Target, target_of
+from doppio.services.lambda_.workers import Workers
 
 _FAMILY = "lambda.queued"
 
@@ -44,13 +45,13 @@ async def accept(ctx: Context, target: Target, payload: bytes, client_context: s
     """Take an event for a function; once this returns, it will be run. Its request's id."""
     function = target.function
     queued = Queued(
-        id=ctx.request_id, account=function.account, region=function.region,
+        id=request_id_of(ctx), account=function.account, region=function.region,
         function=function.name, arn=target.arn, qualifier=target.qualifier, payload=payload,
         received_at=ctx.now, due_at=ctx.now, client_context=client_context,
     )  # fmt: skip
 
     async def add(tx: Tx) -> None:
-        # The id of a caller that is itself called twice within one request.
+        # A call may cause two, which bear its id.
         known = await tx.get(Queued, queued.id)
         row = queued if known is None else replace(queued, id=ctx.new_id())
         tx.add(row)
@@ -90,7 +91,7 @@ class Runner(Controller[Queued]):
         if target.function.reserved == 0:
             # "Lambda immediately sends new events to the dead-letter queue [...] without any retries."
             return await _given_up(ctx, queued, target, rules, None, "ZeroReservedConcurrency")
-        spec = await spec_of(ctx, target.function, target.version)
+        spec = await Workers.of(ctx).spec_of(ctx, target)
         measures.count(ctx, measures.ASYNC_AGE, spec, (now - queued.received_at) / _MILLISECOND)
         asked = Asked(queued.id, queued.payload, queued.arn, queued.client_context)
         try:

@@ -98,7 +98,8 @@ def plan(
     if how.interpreter is not None and not how.interpreter.root.is_relative_to("/usr"):
         root = how.interpreter.root
         readable[str(root)] = root
-    view = View(readable, spec.ephemeral_mb * 2**20, _TASK)
+    hidden = () if how.interpreter is None else how.interpreter.libraries
+    view = View(readable, spec.ephemeral_mb * 2**20, _TASK, hidden=hidden)
 
     def place(inside: str) -> str:
         return environments.place(name, view, inside)

@@ -13,6 +13,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from doppio.services.lambda_.errors import ServiceException, TooManyRequests
 from doppio.services.lambda_.journal import Journal, function_arn
 from doppio.services.lambda_.records import Holdings
 from doppio.services.lambda_.running import Spec
+from doppio.services.lambda_.specs import Target, revision_of, spec_of
 
 _log = logging.getLogger("doppio.lambda")
 _all: WeakKeyDictionary[Any, Workers] = WeakKeyDictionary()
@@ -75,6 +77,16 @@ class Workers:
         if found is None:
             found = _all[ctx.kernel] = Workers()
         return found
+
+    async def spec_of(self, ctx: Context, target: Target) -> Spec:
+        """What it takes to run a version; nothing is looked for where an environment is warm."""
+        function, version = target.function, target.version
+        place = (version.account, version.region, version.function, version.name)
+        revision = revision_of(function, version)
+        for worker in self._idle.get(place, ()):
+            if worker.spec.revision == revision:
+                return replace(worker.spec, reserved=function.reserved)
+        return await spec_of(ctx, function, version)
 
     async def check_room(self, ctx: Context, spec: Spec) -> None:
         """Raise TooManyRequestsException if a function may not run once more just now."""
