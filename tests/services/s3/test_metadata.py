@@ -335,7 +335,7 @@ async def test_configurations_that_mean_nothing_are_refused(world: World) -> Non
         given = {**inventory, "EncryptionConfiguration": encryption}
         assert await code(InventoryTableConfiguration=given) == "InvalidRequest"
     assert await code(InventoryTableConfiguration={"ConfigurationState": "ON"}) == "MalformedXML"
-    assert await code(AnnotationTableConfiguration=inventory) == "NotImplemented"
+    assert await code(AnnotationTableConfiguration=inventory) == "InvalidRequest"
     for method in (
         "get_bucket_metadata_configuration",
         "delete_bucket_metadata_configuration",

@@ -51,15 +51,20 @@ class MetadataTables:
         wanted = {rules.JOURNAL: rules.encryption_of(journal)}
         if rules.is_enabled(inventory):
             wanted[rules.INVENTORY] = rules.encryption_of(inventory)
-        rules.check_annotations(asked.get("AnnotationTableConfiguration"))
+        annotation = asked.get("AnnotationTableConfiguration")
+        role = rules.role_of(annotation)
+        if rules.is_enabled(annotation):
+            wanted[rules.ANNOTATION] = rules.encryption_of(annotation)
         _check_library()
         bucket = await existing_bucket(ctx.read(), req)
+        await _pass(ctx, role)
         error = await _refusal(ctx, bucket, list(wanted.values()))
         tables = {name: _new(name, one, error) for name, one in wanted.items()}
 
         async def begin(tx: Tx) -> None:
             bucket = await _without(tx, req)
             since = await tx.raw.log_end(log_of(bucket.id))
+            made = {name: replace(one, told=since) for name, one in tables.items()}
             _begin(
                 tx,
                 bucket,
@@ -71,11 +76,11 @@ class MetadataTables:
                     namespace=rules.namespace_of(bucket.name),
                     created_at=ctx.now,
                     since=since,
-                    journal=replace(tables[rules.JOURNAL], told=since),
-                    inventory=replace(tables[rules.INVENTORY], told=since)
-                    if rules.INVENTORY in tables
-                    else None,
+                    journal=made[rules.JOURNAL],
+                    inventory=made.get(rules.INVENTORY),
+                    annotation=made.get(rules.ANNOTATION),
                     expiration_days=days,
+                    role=role,
                 ),
             )
             await tx.schedule(ctx.now, RUN, bucket.id)
@@ -112,22 +117,17 @@ class MetadataTables:
     ) -> None:
         """Begin an inventory, or end it; the table that there was stays."""
         asked = req["InventoryTableConfiguration"]
-        encryption = rules.encryption_of(asked)
-        wanted = rules.is_enabled(asked)
-        error = ""
-        if wanted:
-            bucket = await existing_bucket(ctx.read(), req)
-            error = await _refusal(ctx, bucket, [encryption])
-        async with ctx.write() as tx:
-            bucket, found = await _existing(tx, req, version=2)
-            there = found.inventory
-            if wanted and (there is None or not there.enabled):
-                told = await tx.raw.log_end(log_of(bucket.id))
-                made = replace(_new(rules.INVENTORY, encryption, error), told=told)
-                tx.put(replace(found, inventory=made, refreshed_at=None))
-                await tx.schedule(ctx.now, RUN, bucket.id)
-            elif not wanted and there is not None:
-                tx.put(replace(found, inventory=replace(there, enabled=False)))
+        await _turn(ctx, req, rules.INVENTORY, asked)
+
+    async def update_bucket_metadata_annotation_table_configuration(
+        self, ctx: Context, req: w.UpdateBucketMetadataAnnotationTableConfigurationRequest
+    ) -> None:
+        """Begin a table of annotations, or end it; or read annotations as another role."""
+        asked = req["AnnotationTableConfiguration"]
+        _, found = await _existing(ctx.read(), req, version=2)
+        role = rules.role_of(asked, found.role)
+        await _pass(ctx, str(asked.get("Role", "")))
+        await _turn(ctx, req, rules.ANNOTATION, asked, role=role)
 
     async def create_bucket_metadata_table_configuration(
         self, ctx: Context, req: w.CreateBucketMetadataTableConfigurationRequest
@@ -203,6 +203,35 @@ async def forget(tx: Tx, bucket: Bucket) -> None:
         if found is not None:
             tx.delete(found)
             await tx.schedule(tx.context.now, RUN, bucket.id)
+
+
+async def _turn(
+    ctx: Context, req: Mapping[str, Any], kind: str, asked: Mapping[str, Any], **more: Any
+) -> None:
+    """Turn a table on or off that follows what lies in a bucket."""
+    encryption, wanted, error = rules.encryption_of(asked), rules.is_enabled(asked), ""
+    if wanted:
+        bucket = await existing_bucket(ctx.read(), req)
+        error = await _refusal(ctx, bucket, [encryption])
+    async with ctx.write() as tx:
+        bucket, found = await _existing(tx, req, version=2)
+        there: TableState | None = getattr(found, kind)
+        found = replace(found, **more)
+        if wanted and (there is None or not there.enabled):
+            told = await tx.raw.log_end(log_of(bucket.id))
+            made = replace(_new(kind, encryption, error), told=told)
+            found = replace(found, **{kind: made})
+            await tx.schedule(ctx.now, RUN, bucket.id)
+        elif not wanted and there is not None:
+            found = replace(found, **{kind: replace(there, enabled=False)})
+        tx.put(found)
+
+
+async def _pass(ctx: Context, role: str) -> None:
+    """Raise AccessDenied unless the caller may give S3 a role."""
+    if role:
+        passed = {"iam:passedtoservice": f"{rules.PRINCIPAL}.amazonaws.com"}
+        await ctx.authorise("iam:PassRole", role, passed)
 
 
 def _check_library() -> None:

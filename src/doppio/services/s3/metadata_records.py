@@ -19,12 +19,15 @@ from doppio.services.s3.records import Bucket, Version
 
 KIND = "metadata"
 CREATE, UPDATE, DELETE = "CREATE", "UPDATE_METADATA", "DELETE"
+# Of annotations the journal does not tell, and their table does.
+ANNOTATED = ""
 
 
 class TableState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One table: how far it is (`status` is as on the wire), and S3's code where it has failed.
 
-    `told` is up to where it is known to tell; its own metadata may be further.
+    `told` is up to where it is known to tell; its own metadata may be further. `refreshed_at` is when
+    a table that follows what lies there was last brought up to date.
     """
 
     name: str
@@ -34,6 +37,7 @@ class TableState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     enabled: bool = True
     error: str = ""
     told: int = 0
+    refreshed_at: datetime | None = None
 
 
 @record("s3.metadata", key=("bucket",))
@@ -41,7 +45,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     """A bucket's configuration of S3 Metadata.
 
     `version` is of the configuration: 1 has a journal alone, in a table bucket of the customer's.
-    `since` is the end of the log when it was made.
+    `since` is the end of the log when it was made. `role` is as whom annotations are read.
     """
 
     bucket: str
@@ -55,7 +59,8 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     inventory: TableState | None = None
     expiration_days: int | None = None
     expired_at: datetime | None = None
-    refreshed_at: datetime | None = None
+    annotation: TableState | None = None
+    role: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -79,7 +84,7 @@ def log_of(bucket: str) -> str:
 
 
 def note(tx: Tx, bucket: Bucket, version: Version, name: str) -> None:
-    """Add to what happened in a bucket, if the journal tells of such things."""
+    """Add to what happened in a bucket, if a table tells of such things."""
     kind = record_type(name)
     if kind is None:
         return
@@ -97,12 +102,14 @@ def note(tx: Tx, bucket: Bucket, version: Version, name: str) -> None:
 
 
 def record_type(name: str) -> str | None:
-    """What the journal calls what happened; None where it says nothing of that."""
+    """What the journal calls what happened; None where no table tells of it."""
     kind = name.partition(":")[0]
     if kind == "ObjectCreated":
         return CREATE
     if kind in {"ObjectRemoved", "LifecycleExpiration"}:
         return DELETE
+    if kind == "ObjectAnnotation":
+        return ANNOTATED
     return UPDATE if kind in {"ObjectTagging", "LifecycleTransition", "ObjectEncryption"} else None
 
 

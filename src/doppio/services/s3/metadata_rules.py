@@ -14,14 +14,13 @@ from doppio.services.s3.errors import InvalidRequest, MalformedXML
 from doppio.services.s3.limits import JOURNAL_DAYS_MAX, JOURNAL_DAYS_MIN
 from doppio.services.s3.metadata_records import DELETE, Entry, Metadata, TableState
 from doppio.services.s3.records import Bucket, Version
-from doppio.wire.errors import NotImplementedByDoppio
 
 ENABLED, DISABLED = "ENABLED", "DISABLED"
 CREATING, BACKFILLING, ACTIVE, FAILED = "CREATING", "BACKFILLING", "ACTIVE", "FAILED"
 AWS, CUSTOMERS = "aws", "customer"
 MANAGED_BUCKET = "aws-s3"
 V1_NAMESPACE = "aws_s3_metadata"
-JOURNAL, INVENTORY = "journal", "inventory"
+JOURNAL, INVENTORY, ANNOTATION = "journal", "inventory", "annotation"
 PRINCIPAL = "metadata.s3"
 # Properties of a table: whose it is, how much of what happened it holds, and how far it is filled.
 OWNER, POSITION, PLACE = "s3.metadata.id", "s3.metadata.position", "s3.metadata.place"
@@ -44,8 +43,16 @@ COLUMNS = {
         ("request_id", "string"),
     ),
     INVENTORY: (*_NAMED, *_VERSION, *_OF_OBJECT),
+    # The columns of annotations are ours.
+    ANNOTATION: (
+        *_NAMED, ("version_id", "string"), ("annotation_name", "string"),
+        ("annotation_value", "string"), ("size", "long"), ("last_modified_date", "timestamp"),
+        ("e_tag", "string"), ("checksum_algorithm", "string"),
+    ),
 }  # fmt: skip
-_REQUIRED = frozenset({"bucket", "key", "sequence_number", "record_type", "record_timestamp"})
+_REQUIRED = frozenset(
+    {"bucket", "key", "sequence_number", "record_type", "record_timestamp", "annotation_name"}
+)
 _RECREATE = (
     "To create a new metadata table, you must delete the metadata configuration for this bucket, "
     "and then create a new metadata configuration."
@@ -87,6 +94,15 @@ _TEXTS = {
     "InventoryTableAlreadyExists": (
         "An inventory table already exists in the Amazon Web Services managed table bucket's "
         f"namespace. Delete the inventory table, and then try again. {_RECREATE}"
+    ),
+    "AnnotationTableAlreadyExists": (
+        "An annotation table already exists in the Amazon Web Services managed table bucket's "
+        f"namespace. Delete the annotation table, and then try again. {_RECREATE}"
+    ),
+    "AccessDeniedReadingAnnotations": (
+        "Unable to read annotations with the IAM role of the annotation table. Make sure that the "
+        "role trusts 'metadata.s3.amazonaws.com' and may read annotations of the bucket. "
+        f"{_RECREATE}"
     ),
     "JournalTableNotAvailable": (
         "The journal table that the inventory table relies on has a FAILED status. An inventory "
@@ -144,12 +160,12 @@ def is_enabled(given: Mapping[str, Any] | None) -> bool:
     return bool(given["ConfigurationState"] == ENABLED)
 
 
-def check_annotations(given: Mapping[str, Any] | None) -> None:
-    """Raise 501 where annotations are to be told of in a table."""
-    if is_enabled(given):
-        raise NotImplementedByDoppio(
-            "Annotation tables of S3 Metadata exist in AWS and not yet here"
-        )
+def role_of(given: Mapping[str, Any] | None, known: str = "") -> str:
+    """The role as which annotations are read. Raises InvalidRequest where there has to be one."""
+    role = str((given or {}).get("Role") or known)
+    if is_enabled(given) and not role:
+        raise InvalidRequest("A role must be specified to enable the annotation table.")
+    return role
 
 
 def namespace_of(bucket: str) -> str:
@@ -172,17 +188,18 @@ def shown(found: Metadata) -> dict[str, Any]:
             "RecordExpiration": expiration,
         },
     }
-    inventory = found.inventory
     if found.version == 2:
-        told["InventoryTableConfigurationResult"] = (
-            {"ConfigurationState": DISABLED}
-            if inventory is None
-            else {
-                "ConfigurationState": ENABLED if inventory.enabled else DISABLED,
-                **(_shown_table(inventory, 2) if inventory.enabled else {}),
-            }
-        )
+        told["InventoryTableConfigurationResult"] = _shown_follower(found.inventory)
+    if found.annotation is not None:
+        role = {"Role": found.role} if found.role else {}
+        told["AnnotationTableConfigurationResult"] = {**_shown_follower(found.annotation), **role}
     return told
+
+
+def _shown_follower(table: TableState | None) -> dict[str, Any]:
+    if table is None or not table.enabled:
+        return {"ConfigurationState": DISABLED}
+    return {"ConfigurationState": ENABLED, **_shown_table(table, 2)}
 
 
 def _shown_table(table: TableState, version: int) -> dict[str, Any]:
