@@ -18,8 +18,10 @@ import httptools
 from doppio.gateway.bodies import BadBody, IncompleteBody, RequestTimeout, StreamedBody, close_body
 from doppio.gateway.drive import Drive
 from doppio.gateway.heads import (
+    LARGE_HEAD,
     Pending,
     Refused,
+    broken,
     content_length,
     ends_of,
     head_bytes,
@@ -42,10 +44,6 @@ JOIN_BYTES_MAX = 65_536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER = float("inf")
 _shut = methodcaller("close")
-_LARGE_HEAD = (
-    "RequestHeaderSectionTooLarge",
-    "Your request header section exceeds the maximum allowed size.",
-)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -67,6 +65,8 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer: bytearray | None = None
         self.deadline = _NEVER
         self._taking = 0
+        # How long the client has for what a read leaves unfinished; 0 where it has that already.
+        self._grace = 0.0
         self._reset()
 
     # The request being read.
@@ -157,19 +157,18 @@ class Connection(asyncio.BufferedProtocol):
             # An upgrade may be ignored: the request is answered, and what follows is not read.
             self._closing = True
         except (httptools.HttpParserError, Refused) as error:
-            if isinstance(error, httptools.HttpParserCallbackError):
-                error = error.__context__ or error  # type: ignore[assignment]
-            self._on_bad(error)
-        if self._in_message and not self._headers_done and not self._closing:
+            why = broken(error)
+            self._refuse(why.status, why.code, why.text)
+        if not self._in_message:
+            # Whole, as nearly always: nobody has had to look at the time.
+            return
+        if self._grace:
+            self._expect(self._grace)
+            self._grace = 0.0
+        if not self._headers_done and not self._closing:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes_max:
-                self._refuse(431, *_LARGE_HEAD)
-
-    def _on_bad(self, error: BaseException) -> None:
-        if isinstance(error, Refused):
-            self._refuse(error.status, error.code, error.text)
-        else:
-            self._refuse(400, "BadRequest", "An error occurred when parsing the HTTP request.")
+                self._refuse(431, *LARGE_HEAD)
 
     def _take_raw(self, view: memoryview) -> None:
         stream = self._stream
@@ -197,7 +196,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reset()
         self._in_message = True
         if self._current is None:
-            self._expect(self._limits.head_seconds_max)
+            self._grace = self._limits.head_seconds_max
 
     def on_url(self, url: bytes) -> None:
         """The request target, maybe in pieces."""
@@ -221,7 +220,7 @@ class Connection(asyncio.BufferedProtocol):
         # A head is no larger than the bytes it came in; only of many must it be worked out.
         most = self._limits.head_bytes_max
         if self._head_bytes + self._taking > most and head_bytes(headers) > most:
-            raise Refused(431, *_LARGE_HEAD)
+            raise Refused(431, *LARGE_HEAD)
         length = content_length(headers)
         chunked = "transfer-encoding" in headers
         if chunked and length is not None:
@@ -234,7 +233,7 @@ class Connection(asyncio.BufferedProtocol):
             if length:
                 if "expect" in headers and self._current is None and not self._queue:
                     self._send_continue()
-                self._expect(self._limits.body_stall_seconds_max)
+                self._grace = self._limits.body_stall_seconds_max
             return
         expects = headers.get("expect", "").lower() == "100-continue"
         self._stream = StreamedBody(
@@ -245,6 +244,7 @@ class Connection(asyncio.BufferedProtocol):
         )
         if length is not None:
             self._raw_left = length
+        self._grace = 0.0
         self._expect(self._limits.body_stall_seconds_max)
         self._enqueue(self._stream)
 
@@ -264,6 +264,7 @@ class Connection(asyncio.BufferedProtocol):
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._in_message = False
+        self._grace = 0.0
         if self._stream is not None:
             self._stream.end()
         else:

@@ -6,11 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
+import httptools
+
 from doppio.wire.http import Request
 
 # Names of headers as clients write them, in lower case: there are few, and each comes all the time.
 known_names: dict[bytes, str] = {}
 NAMES_MAX = 1_000
+LARGE_HEAD = (
+    "RequestHeaderSectionTooLarge",
+    "Your request header section exceeds the maximum allowed size.",
+)
 
 
 def ends_of(transport: asyncio.Transport) -> tuple[str, str, str]:
@@ -62,6 +68,15 @@ class Refused(Exception):
     def __init__(self, status: int, code: str, text: str) -> None:
         self.status, self.code, self.text = status, code, text
         super().__init__(text)
+
+
+def broken(error: BaseException) -> Refused:
+    """What is wrong with bytes: a rule of ours that a callback has seen broken, or HTTP's own."""
+    if isinstance(error, httptools.HttpParserCallbackError):
+        error = error.__context__ or error
+    if isinstance(error, Refused):
+        return error
+    return Refused(400, "BadRequest", "An error occurred when parsing the HTTP request.")
 
 
 def content_length(headers: dict[str, str]) -> int | None:

@@ -123,8 +123,8 @@ class Tx(Reader):
     __slots__ = ("_loaded", "_tx")
 
     def __init__(self, tx: StoreTx, context: Context) -> None:
-        super().__init__(tx, context)
-        self._tx = tx
+        self._view = self._tx = tx
+        self.context = context
         # Indexed rows as last seen or written here: what their index rows are, without reading.
         self._loaded: dict[bytes, Any] = {}
 

@@ -9,9 +9,12 @@ next turn of the loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Generator
 from contextvars import Context
 from typing import Any
+
+_log = logging.getLogger("doppio.store")
 
 
 class Landing:
@@ -44,11 +47,9 @@ class Landing:
             return
         try:
             waits(self)
-        except Exception as problem:
-            # One waiter's fault, which the loop reports, is not its neighbours'.
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "what waited for a commit failed", "exception": problem}
-            )
+        except Exception:
+            # One waiter's fault is not its neighbours'.
+            _log.exception("who waited for a commit failed")
 
     # What a Task asks of a future.
 

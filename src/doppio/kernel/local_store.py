@@ -190,7 +190,9 @@ class LocalStore:
 
     def _remember(self, keys: tuple[bytes, ...]) -> None:
         self._seq = seq = self._seq + 1
-        self._last_write.update(dict.fromkeys(keys, seq))
+        last_write = self._last_write
+        for key in keys:
+            last_write[key] = seq
         self._writes.append((seq, keys))
         self._writes_count += len(keys)
         if self._writes_count > REMEMBERED_WRITES_MAX:

@@ -36,6 +36,8 @@ _OF_ITEMS = frozenset({"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query"
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The actions and the tables or indexes that an operation touches."""
     action = f"dynamodb:{operation}"
+    if operation in _OF_ITEMS:
+        return (_of_items(action, ctx, operation, req, req["TableName"], req),)
     if "TransactItems" in req:
         return [
             _of_items(f"dynamodb:{_PARTS[kind]}", ctx, operation, req, one["TableName"], one)
@@ -143,8 +145,6 @@ def statement_need(
 
 def _of_table(action: str, ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """What an operation on one table or index needs."""
-    if operation in _OF_ITEMS:
-        return (_of_items(action, ctx, operation, req, req["TableName"], req),)
     if operation == "ListContributorInsights":
         return (Need(action),)
     arn = _arn(ctx, req["TableName"])
