@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doppio.kernel.context import row_key
+from doppio.kernel.keys import pack
 from doppio.kernel.records import TABLES, Index, record, table_of
 from tests.services.world import World, told
 
@@ -35,6 +36,14 @@ class Regular(msgspec.Struct, frozen=True, kw_only=True):
     shop: str
     name: str
     cup: int
+
+
+@record("test.menu", key=("shop", "name"), extract=lambda menu: menu.title.encode())
+class Menu(msgspec.Struct, frozen=True, kw_only=True):
+    shop: str
+    name: str
+    title: str
+    pages: bytes = b""
 
 
 MOMENTS = st.integers(0, 2**33).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -117,6 +126,29 @@ async def test_an_index_follows_its_records(world: World) -> None:
         tx.delete(found)
     assert await context.read().find(BY_SIZE, ("small",), limit=5) == []
     assert [key for key in world.memory.disk if b"test.cup" in key] == []
+
+
+@told
+async def test_an_extract_stands_where_its_record_does_and_follows_it(world: World) -> None:
+    context = world.cloud.root_context()
+    table = table_of(Menu)
+
+    async def extracts() -> list[tuple[bytes, bytes]]:
+        lo = table.extract_prefix + pack("s")
+        rows = await context.read().raw.scan(lo, lo + b"\xff", limit=10)
+        return [(key[len(lo) :], value) for key, value in rows]
+
+    async with context.write() as tx:
+        for name in ("b", "a\0b", "ü"):
+            tx.add(Menu(shop="s", name=name, title=f"of {name}", pages=b"x" * 100))
+        tx.add(Menu(shop="t", name="other", title="elsewhere"))
+    assert await extracts() == [(pack(n), f"of {n}".encode()) for n in ("a\0b", "b", "ü")]
+    async with context.write() as tx:
+        tx.put(Menu(shop="s", name="b", title="new"))
+        found = await tx.get(Menu, "s", "ü")
+        tx.delete(found)
+    assert await extracts() == [(pack("a\0b"), b"of a\0b"), (pack("b"), b"new")]
+    assert [menu.name for menu in await context.read().list(Menu, ("s",), limit=9)] == ["a\0b", "b"]
 
 
 @told

@@ -148,8 +148,8 @@ class Tx(Reader):
         table = self._table(type(record))
         key = table.key(record)
         self._tx.put(key, table.encode(record))
-        if table.rings is not None:
-            self._tx.notify(table.ringing(table.rings(record)))
+        if table.beside:
+            table.take_along(self._tx, key, record)
         if table.indexes:
             self._loaded[key] = record
             for index in table.indexes:
@@ -163,8 +163,8 @@ class Tx(Reader):
         table = self._table(type(record))
         key = table.key(record)
         self._tx.put(key, table.encode(record))
-        if table.rings is not None:
-            self._tx.notify(table.ringing(table.rings(record)))
+        if table.beside:
+            table.take_along(self._tx, key, record)
         if table.indexes:
             assert key in self._loaded, f"read {table.name} in this transaction before putting it"
             self._reindex(table, key, self._loaded[key], record)
@@ -176,8 +176,8 @@ class Tx(Reader):
         table = self._table(type(record))
         key = table.key(record)
         self._tx.delete(key)
-        if table.rings is not None:
-            self._tx.notify(table.ringing(table.rings(record)))
+        if table.beside:
+            table.take_along(self._tx, key, record, gone=True)
         if table.indexes:
             assert key in self._loaded, f"read {table.name} in this transaction before deleting it"
             self._reindex(table, key, self._loaded[key], None)

@@ -16,6 +16,9 @@ that partition's calls lead (`kernel.context`): nothing of one is found from the
 
 Rows are msgpack. A new field has a default; any other change of shape is a numbered migration.
 An index row holds the key of its record; a record whose indexed field is None is not in that index.
+
+Where pages show a little of many records, `extract` makes that little of each: it is kept in a row of its
+own, in the order of the records, and such a page reads nothing else.
 """
 
 from __future__ import annotations
@@ -23,11 +26,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
 from doppio.kernel.keys import pack
+
+if TYPE_CHECKING:
+    from doppio.kernel.store import StoreTx
 
 T = TypeVar("T")
 
@@ -68,7 +74,8 @@ class Table(Generic[T]):
     """How the records of one class are kept."""
 
     __slots__ = (
-        "_known", "cls", "decode", "indexes", "key_fields", "key_values", "name", "partitioned", "prefix", "rings",
+        "_known", "beside", "cls", "decode", "extract", "extract_prefix", "indexes", "key_fields",
+        "key_values", "name", "partitioned", "prefix", "rings",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +86,9 @@ class Table(Generic[T]):
         indexes: Iterable[Index[T]],
         rings: str | None = None,
         partitioned: bool = False,
+        extract: Callable[[T], bytes] | None = None,
     ) -> None:
+        assert extract is None or not partitioned, "an extract's key says nothing of partitions"
         assert rings is None or rings in key, "a row that moves would ring for its old place only"
         self.partitioned = partitioned
         self.cls = cls
@@ -91,6 +100,10 @@ class Table(Generic[T]):
         self._known: dict[bytes, T] = {}
         self.indexes = tuple(indexes)
         self.rings = None if rings is None else attrgetter(rings)
+        self.extract = extract
+        # Whether a change of a record takes anything along but its index rows.
+        self.beside = rings is not None or extract is not None
+        self.extract_prefix = pack(f"{name}.extract")
         for index in self.indexes:
             index.attach(self)
 
@@ -101,6 +114,18 @@ class Table(Generic[T]):
     def key_of(self, parts: tuple[Any, ...]) -> bytes:
         """The row key of the record with these key fields."""
         return self.prefix + pack(*parts)
+
+    def take_along(self, tx: StoreTx, key: bytes, row: T, *, gone: bool = False) -> None:
+        """What a change of a record brings with it: its topic rings, and its extract follows."""
+        if self.rings is not None:
+            tx.notify(self.ringing(self.rings(row)))
+        if self.extract is None:
+            return
+        extract_key = self.extract_prefix + key[len(self.prefix) :]
+        if gone:
+            tx.delete(extract_key)
+        else:
+            tx.put(extract_key, self.extract(row))
 
     def ringing(self, value: str) -> str:
         """The topic that rings when a row changes whose field `rings` has this value."""
@@ -134,12 +159,14 @@ def record(
     indexes: Iterable[Index[Any]] = (),
     rings: str | None = None,
     partitioned: bool = False,
+    extract: Callable[[Any], bytes] | None = None,
 ) -> Callable[[type[T]], type[T]]:
     """Declare a struct as the record class of `table`."""
 
     def declare(cls: type[T]) -> type[T]:
         assert table not in TABLES, f"two record classes for table {table}"
-        TABLES[table] = _BY_CLASS[cls] = Table(cls, table, key, indexes, rings, partitioned)
+        made = Table(cls, table, key, indexes, rings, partitioned, extract)
+        TABLES[table] = _BY_CLASS[cls] = made
         return cls
 
     return declare

@@ -116,6 +116,7 @@ class Buckets:
                     account_block=await account_block(tx, ctx.account),
                     acl=acl,
                     tags=tags_of_set(tags, BUCKET_TAGS_MAX, "Bucket"),
+                    extracts=True,
                 )
                 await _count(tx, 1)
                 tx.put(bucket)

@@ -163,6 +163,7 @@ async def create(ctx: Context, req: w.CreateBucketRequest) -> w.CreateBucketOutp
             public_access_block=_ALL_BLOCKED,
             tags=tags_of_set(tags, BUCKET_TAGS_MAX, "Bucket"),
             zone=zone,
+            extracts=True,
         )
         await count(tx, 1)
         tell_policy(tx, bucket)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 from urllib.parse import quote_plus
 
 import msgspec
 
+from doppio.services.s3.extracts import entry_of
 from doppio.services.s3.lookup import owner_of
 from doppio.services.s3.records import Listed, ListedWhole, More
 from doppio.services.s3.rules import quoted
+from doppio.services.s3.walk import Extract
 from doppio.wire.timestamps import format_seconds_of_many
 from doppio.wire.xml_ import Written, escape
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _usual = msgspec.msgpack.Decoder(Listed).decode
 _whole = msgspec.msgpack.Decoder(ListedWhole).decode
+_BEGINNING = b"<Contents><Key>"
 # Lines are joined in such lots, so that their memory is taken again and again.
 _LINES_AT_ONCE = 100
 # What both XML and URLs hold as it is; keys of nothing else need no second look.
@@ -117,6 +120,43 @@ class Objects(Written):
         rows, shown = self._rows[start:end], self._shown
         moments = format_seconds_of_many([row.modified for row in rows])
         return zip(rows, _written(rows, shown.encoded), moments, _ends(rows, shown), strict=True)
+
+
+class Extracted(Written):
+    """`Contents` of which all was written when the objects were."""
+
+    def __init__(self, rows: Sequence[Extract], shown: Shown) -> None:
+        assert not shown.whole, "an extract says nothing of owners and restores"
+        self._rows = rows
+        self._shown = shown
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> w.Object: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[w.Object]: ...
+    def __getitem__(self, at: int | slice) -> w.Object | Sequence[w.Object]:
+        rows, text = self._rows, self._shown.text
+        if isinstance(at, slice):
+            return [entry_of(text(key.decode()), extract) for key, extract in rows[at]]
+        key, extract = rows[at]
+        return entry_of(text(key.decode()), extract)
+
+    def elements(self) -> str:
+        """All entries as XML."""
+        rows = self._rows
+        if b"".join([key for key, _ in rows]).translate(None, _PLAIN):
+            write = url_encoded if self._shown.encoded else escape
+            rows = [(write(key.decode()).encode(), extract) for key, extract in rows]
+        if not rows:
+            return ""
+        # Of a row the key and what stands behind it: all parts of all rows are joined at once.
+        parts = chain.from_iterable(
+            zip(repeat(_BEGINNING, len(rows)), *zip(*rows, strict=True), strict=True)
+        )
+        return b"".join(parts).decode()
 
 
 class Versions(Objects):

@@ -10,10 +10,17 @@ from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.records import table_of
 from doppio.services.s3.errors import InvalidArgument
 from doppio.services.s3.limits import LISTED_KEYS_MAX
-from doppio.services.s3.listed import Objects, Shown, Versions, reader_for, url_encoded
+from doppio.services.s3.listed import (
+    Extracted,
+    Objects,
+    Shown,
+    Versions,
+    reader_for,
+    url_encoded,
+)
 from doppio.services.s3.lookup import NULL, existing_bucket, numbered, owner_of, sequence_of
 from doppio.services.s3.records import SEQUENCE_MAX, Bucket, Current, Listed, Older
-from doppio.services.s3.walk import Walk, place_of, text_of
+from doppio.services.s3.walk import Extract, Extracts, Walk, place_of, text_of
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -56,11 +63,11 @@ class Listing:
         bucket = await existing_bucket(reader, req)
         how = _how(ctx, req, owner_of(bucket.account))
         found = await _objects(reader, bucket, page, marker, how)
-        shown = found[: page.room]
+        shown, contents = _shown(page, found, how)
         result = cast("w.ListObjectsOutput", _shared(req, page, found))
         result["Name"] = bucket.name
         result["Marker"] = page.text(marker)
-        result["Contents"] = cast("Any", Objects(_rows(page, shown), how))
+        result["Contents"] = cast("Any", contents)
         if result["IsTruncated"] and page.delimiter:
             result["NextMarker"] = page.text(text_of(shown[-1]))
         return result
@@ -76,11 +83,11 @@ class Listing:
         bucket = await existing_bucket(reader, req)
         how = _how(ctx, req, owner_of(bucket.account) if req.get("FetchOwner") else None)
         found = await _objects(reader, bucket, page, start, how)
-        shown = found[: page.room]
+        shown, contents = _shown(page, found, how)
         result = cast("w.ListObjectsV2Output", _shared(req, page, found))
         result["Name"] = bucket.name
         result["KeyCount"] = len(shown)
-        result["Contents"] = cast("Any", Objects(_rows(page, shown), how))
+        result["Contents"] = cast("Any", contents)
         if "StartAfter" in req:
             result["StartAfter"] = page.text(req["StartAfter"])
         if token is not None:
@@ -121,9 +128,18 @@ class Listing:
         return _versions(req, page, bucket, found[:room], seen_newest, how)
 
 
-async def _objects(reader: Reader, bucket: Bucket, page: Page, after: str, how: Shown) -> Found:
-    """What comes behind a key, and one entry more than asked for if there is one."""
-    walk = Walk(_currents, reader_for(how), bucket.id, page.prefix, page.delimiter)
+async def _objects(
+    reader: Reader, bucket: Bucket, page: Page, after: str, how: Shown
+) -> Found | Sequence[Extract | str]:
+    """What comes behind a key, and one entry more than asked for if there is one.
+
+    Extracts, where they hold all that is shown.
+    """
+    walk: Extracts | Walk[Listed] = (
+        Extracts(_currents, bucket.id, page.prefix, page.delimiter)
+        if bucket.extracts and not how.whole
+        else Walk(_currents, reader_for(how), bucket.id, page.prefix, page.delimiter)
+    )
     if after:
         walk.start_after(after)
     found = await walk.take(reader.raw, page.room + 1) if page.room else []
@@ -156,6 +172,19 @@ def merged(currents: Found, olders: Found) -> Found:
         if not (found and isinstance(entry, str) and found[-1] == entry):
             found.append(entry)
     return found
+
+
+def _shown(
+    page: Page, found: Found | Sequence[Extract | str], how: Shown
+) -> tuple[Found | Sequence[Extract | str], Objects | Extracted]:
+    """The entries of a page, and those of them that are objects as `Contents`."""
+    shown = found[: page.room]
+    rows = shown
+    if page.delimiter:
+        rows = [entry for entry in shown if not isinstance(entry, str)]
+    if rows and isinstance(rows[0], tuple):
+        return shown, Extracted(cast("Sequence[Extract]", rows), how)
+    return shown, Objects(cast("Sequence[Listed]", rows), how)
 
 
 def _rows(page: Page, shown: Found) -> Sequence[Listed]:
@@ -242,7 +271,7 @@ def _plain(text: str) -> str:
     return text
 
 
-def _shared(req: Mapping[str, Any], page: Page, found: Found) -> _Shared:
+def _shared(req: Mapping[str, Any], page: Page, found: Found | Sequence[Extract | str]) -> _Shared:
     """The members that all three answers have; `found` is one more than shown if there is one."""
     result: _Shared = {
         "Prefix": page.text(page.prefix),

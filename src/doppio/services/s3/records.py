@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from doppio.kernel.records import Index, record
+from doppio.services.s3.extracts import extract_of
 
 OWNED: Index[Bucket] = Index("owned", ("account", "name"))
 POINTS_OF: Index[AccessPoint] = Index("bucket", ("bucket", "account", "region", "name"))
@@ -54,7 +55,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is a copy of what its account blocks (`AccountBlock`), so that a request reads it nowhere else.
     `zone` is the id of the one zone in which a directory bucket lies, `kms_key` the only key of KMS
     that such a bucket has ever had. `table` is the ARN of the table of S3 Tables whose warehouse the
-    bucket is.
+    bucket is. `extracts`: all that is in it has an extract, which very old buckets cannot say.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     zone: str = ""
     kms_key: str = ""
     table: str = ""
+    extracts: bool = False
 
     @property
     def arn(self) -> str:
@@ -340,7 +342,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     more: More | None = None
 
 
-@record("s3.current", key=("bucket", "key"))
+@record("s3.current", key=("bucket", "key"), extract=extract_of)
 class Current(Version, frozen=True, kw_only=True, array_like=True, gc=False):
     """The version that a key stands for."""
 

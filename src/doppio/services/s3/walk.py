@@ -29,7 +29,10 @@ class Numbered(Keyed, Protocol):
     def sequence(self) -> int: ...
 
 
-R = TypeVar("R", bound=Keyed)
+R = TypeVar("R")
+
+Pairs = list[tuple[bytes, bytes]]
+Extract = tuple[bytes, bytes]
 
 # A scan begins small and grows while nothing is leapt over: a leap makes the rest of it useless.
 _FIRST_ROWS = 16
@@ -38,26 +41,26 @@ _ROWS_MAX = 1001
 _GROWTH = 4
 
 
-class Walk(Generic[R]):
-    """One listing of one table whose keys begin with (bucket, key).
+class Way(Generic[R]):
+    """One listing of one range whose keys begin with (bucket, key).
 
-    What it finds are records, as `decode` reads them, and common prefixes, which are texts.
+    What it finds are records, as `_read` makes them of rows, and common prefixes, which are texts.
     """
 
-    def __init__(
-        self,
-        table: Table[Any],
-        decode: Callable[[bytes], R],
-        bucket: str,
-        prefix: str,
-        delimiter: str,
-    ) -> None:
-        self._decode = decode
-        self._base = table.prefix + pack(bucket)
+    def __init__(self, table_prefix: bytes, bucket: str, prefix: str, delimiter: str) -> None:
+        self._base = table_prefix + pack(bucket)
         self._prefix = prefix
         self._delimiter = delimiter
         self._lo = self._base + opening(prefix)
         self._hi = self._lo + b"\xff"
+
+    def _read(self, rows: Pairs) -> list[R]:
+        """What rows hold."""
+        raise NotImplementedError
+
+    def _key_of(self, record: R) -> str:
+        """The object key of what was read."""
+        raise NotImplementedError
 
     def start_after(self, key: str, *more: object) -> None:
         """Begin behind a key (and further key fields), or behind all of a common prefix."""
@@ -94,12 +97,11 @@ class Walk(Generic[R]):
     async def records(self, view: View, count: int) -> list[R]:
         """The next records, at most `count`, where nothing is grouped."""
         assert not self._delimiter, "with a delimiter there are common prefixes, too"
-        decode = self._decode
         found: list[R] = []
         while len(found) < count and self._lo < self._hi:
             wanted = min(count - len(found), _ROWS_MAX)
             rows = await view.scan(self._lo, self._hi, limit=wanted)
-            found += [decode(value) for _, value in rows]
+            found += self._read(rows)
             if len(rows) < wanted:
                 break
             self._lo = rows[-1][0] + b"\x00"
@@ -107,15 +109,15 @@ class Walk(Generic[R]):
 
     def _fold(self, rows: list[tuple[bytes, bytes]], found: list[R | str], count: int) -> bool:
         """Add what rows stand for; whether the last of them was leapt over."""
-        decode = self._decode
         leapt = False
-        for row_key, value in rows:
+        for row in rows:
+            row_key = row[0]
             if row_key < self._lo:
                 continue
             if len(found) == count:
                 return False
-            record = decode(value)
-            common = self.common(record.key)
+            (record,) = self._read([row])
+            common = self.common(self._key_of(record))
             leapt = common is not None
             if common is None:
                 found.append(record)
@@ -126,8 +128,54 @@ class Walk(Generic[R]):
         return leapt
 
 
-def text_of(entry: Keyed | str) -> str:
+K = TypeVar("K", bound=Keyed)
+
+
+class Walk(Way[K]):
+    """A walk over the records of a table."""
+
+    def __init__(
+        self,
+        table: Table[Any],
+        decode: Callable[[bytes], K],
+        bucket: str,
+        prefix: str,
+        delimiter: str,
+    ) -> None:
+        super().__init__(table.prefix, bucket, prefix, delimiter)
+        self._decode = decode
+
+    def _read(self, rows: Pairs) -> list[K]:
+        decode = self._decode
+        return [decode(value) for _, value in rows]
+
+    def _key_of(self, record: K) -> str:
+        return record.key
+
+
+class Extracts(Way[Extract]):
+    """A walk over the extracts of a table: pairs of a key, in UTF-8, and what is shown of it."""
+
+    def __init__(self, table: Table[Any], bucket: str, prefix: str, delimiter: str) -> None:
+        super().__init__(table.extract_prefix, bucket, prefix, delimiter)
+        # In front of a text stands the code of its kind, behind it a zero.
+        self._opening = len(self._base) + 1
+
+    def _read(self, rows: Pairs) -> list[Extract]:
+        at = self._opening
+        read = [(key[at:-1], value) for key, value in rows]
+        if b"\0" in b"".join([key for key, _ in read]):
+            return [(key.replace(b"\0\xff", b"\0"), value) for key, value in read]
+        return read
+
+    def _key_of(self, record: Extract) -> str:
+        return record[0].decode()
+
+
+def text_of(entry: Keyed | Extract | str) -> str:
     """The key or common prefix that an entry of a walk is listed as."""
+    if isinstance(entry, tuple):
+        return entry[0].decode()
     return entry if isinstance(entry, str) else entry.key
 
 

@@ -96,6 +96,7 @@ async def open_warehouse(
         created_at=ctx.now.replace(microsecond=0),
         encryption=None if encryption is None else dict(encryption),
         table=table,
+        extracts=True,
     )
     tx.put(bucket)
     put_resource(tx, bucket.arn, account)
