@@ -179,7 +179,7 @@ def _shown(
 ) -> tuple[Found | Sequence[Extract | str], Objects | Extracted]:
     """The entries of a page, and those of them that are objects as `Contents`."""
     shown = found[: page.room]
-    rows = shown
+    rows: Sequence[Listed | Extract | str] = shown
     if page.delimiter:
         rows = [entry for entry in shown if not isinstance(entry, str)]
     if rows and isinstance(rows[0], tuple):
