@@ -10,6 +10,7 @@ import pytest
 
 from doppio.services.iam.aws_managed import aws_managed
 from doppio.services.iam.linked_services import linked_services
+from doppio.services.iam.records import DeletionTask
 from tests.services.crashes import Told, crash_everywhere
 from tests.services.dynamodb.regions import make_global
 from tests.services.iam.helpers import READ_ONLY, as_user, document, iam, role, trust, user
@@ -149,13 +150,24 @@ async def test_nobody_makes_himself_such_a_role_by_hand(world: World) -> None:
 
 
 @told
+async def test_a_deletion_that_has_not_ended_is_the_answer_to_the_next(world: World) -> None:
+    await linked(world)
+    under_way = DeletionTask(
+        account=ACCOUNT, role=NAME, id=f"task/aws-service-role/{EVENTS}/{NAME}/1",
+        started_at=world.now,
+    )  # fmt: skip
+    async with world.cloud.root_context().write() as tx:
+        tx.put(under_way)
+    again = (await iam(world, "delete_service_linked_role", RoleName=NAME))["DeletionTaskId"]
+    status = await iam(world, "get_service_linked_role_deletion_status", DeletionTaskId=again)
+    assert (again, status) == (under_way.id, {"Status": "IN_PROGRESS"})
+
+
+@told
 async def test_a_role_that_nothing_uses_is_deleted_with_its_policy(world: World) -> None:
     await linked(world)
     task = (await iam(world, "delete_service_linked_role", RoleName=NAME))["DeletionTaskId"]
     assert task.startswith(f"task/aws-service-role/{EVENTS}/{NAME}/")
-    again = (await iam(world, "delete_service_linked_role", RoleName=NAME))["DeletionTaskId"]
-    status = await iam(world, "get_service_linked_role_deletion_status", DeletionTaskId=task)
-    assert (again, status["Status"]) == (task, "IN_PROGRESS")
     await world.settle()
     status = await iam(world, "get_service_linked_role_deletion_status", DeletionTaskId=task)
     assert status == {"Status": "SUCCEEDED"}

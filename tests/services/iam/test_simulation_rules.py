@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from doppio.kernel.policy import compile_policy
@@ -47,6 +47,8 @@ _values: Any = st.recursive(
 )
 
 
+# The first text that is drawn takes a while on a busy machine.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.dictionaries(st.text(max_size=4), _values, max_size=3), min_size=1, max_size=4),
     st.sampled_from([None, 0, 2]),
