@@ -37,6 +37,7 @@ resource "aws_lambda_function" "brew" {
     system_log_level = "WARN"
   }
   tags          = { team = "bar" }
+  layers        = [aws_lambda_layer_version.beans.arn]
   depends_on    = [aws_iam_role_policy.runner]
 }
 resource "aws_lambda_alias" "live" {
@@ -57,6 +58,22 @@ resource "aws_lambda_function_event_invoke_config" "brew" {
   maximum_retry_attempts = 1
   destination_config {
     on_failure { destination = aws_sqs_queue.lost.arn }
+  }
+}
+resource "aws_lambda_layer_version" "beans" {
+  layer_name          = "beans"
+  filename            = "code.zip"
+  source_code_hash    = filebase64sha256("code.zip")
+  compatible_runtimes = ["python3.13"]
+}
+resource "aws_sqs_queue" "orders" { name = "orders" }
+resource "aws_lambda_event_source_mapping" "orders" {
+  event_source_arn        = aws_sqs_queue.orders.arn
+  function_name           = aws_lambda_alias.live.arn
+  batch_size              = 5
+  function_response_types = ["ReportBatchItemFailures"]
+  filter_criteria {
+    filter { pattern = jsonencode({ body = { size = [{ exists = true }] } }) }
   }
 }
 """

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
-from doppio.gateway import catalogs, crossorigin, digests, forms, internal, websites, wrongregion
+from doppio.gateway import (
+    catalogs,
+    crossorigin,
+    digests,
+    forms,
+    function_urls,
+    internal,
+    websites,
+    wrongregion,
+)
 from doppio.gateway.authenticate import (
     GLOBAL_STS,
     AnySignature,
@@ -39,6 +48,10 @@ BODY_BYTES_MAX = 32 * 1024 * 1024
 _OTHER_PATHS = ("/_doppio/", "/_localstack/", "/_aws/", catalogs.PREFIX)
 # Lambda takes packages of 50 MB within a request.
 LARGE_BODY_BYTES_MAX = {"lambda": 70_167_211}
+
+
+# What answers a request in a protocol that is not AWS's.
+_Answering = Callable[[Any, Request, bytes, str, Line], Coroutine[Any, Any, Response]]
 
 
 class RequestTooLarge(AwsError):
@@ -80,7 +93,9 @@ class Gateway:
             if not path.startswith(catalogs.PREFIX):
                 return self.internal.answer(request)
             if catalogs.is_catalog(request):
-                return self._catalog(request)
+                return self._outside(request, catalogs.answer)
+        if function_urls.is_function_url(request):
+            return self._outside(request, function_urls.answer)
         if request.method == "OPTIONS":
             return self._preflight(request)
         if websites.is_website(request):
@@ -259,13 +274,14 @@ class Gateway:
         self._log.write(line, response.status)
         return response
 
-    async def _catalog(self, request: Request) -> Response:
+    async def _outside(self, request: Request, answer: _Answering) -> Response:
+        """A request in a protocol that is not AWS's."""
         request_id = self._cloud.ids.request_id()
         line = self._log.line(request, request_id)
         try:
             request.body = body = await gathered(request.body)
             assert body.whole is not None, "it is gathered"
-            response = await catalogs.answer(self._cloud, request, body.whole, request_id, line)
+            response = await answer(self._cloud, request, body.whole, request_id, line)
         except AwsError as error:
             line.error = error.code
             response = self._error(request, None, error, request_id)

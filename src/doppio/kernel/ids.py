@@ -28,6 +28,7 @@ FORMS: dict[str, tuple[str, str, int]] = {
     "url32": ("", _URL, 32),
     "multi-region-alias": ("m", "abcdefghijklmnopqrstuvwxyz234567", 12),
     "point-alias": ("", _SMALL, 34),
+    "function-url": ("", _SMALL, 32),
     "host-id": ("", _URL, 56),
     "account": ("", "0123456789", 12),
     "organization": ("o-", _SMALL, 10),

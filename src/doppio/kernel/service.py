@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from doppio.kernel.context import Context
     from doppio.kernel.controller import Controller
     from doppio.kernel.identity import Identities
-    from doppio.kernel.web import Catalog, Web
+    from doppio.kernel.web import Catalog, Hosts, Web
     from doppio.kernel.witness import Witness
 
 Operation = Callable[["Context", Any], Awaitable[Mapping[str, Any] | None]]
@@ -111,7 +111,8 @@ class Service:
     `pages` are what everybody may read, by the beginning of its name below `/_aws/`.
     `posts` are what who holds the cloud's token may ask there.
     `cross_origin` answers browsers that ask for pages of other sites; `web` is what browsers may
-    ask without speaking the service's protocol, `catalog` what clients of one do. `witness` makes what keeps a cloud's access logs.
+    ask without speaking the service's protocol, `catalog` what clients of one do; `hosts` answer where a
+    host is a resource. `witness` makes what keeps a cloud's access logs.
     `readdress` finds what a request means by a name that leads to another resource.
     `refused` hears of each call that is refused or fails, for the metrics of errors.
     `sampling` sees to it that a resource which was measured is looked at (`kernel.metrics`).
@@ -134,6 +135,7 @@ class Service:
         cross_origin: CrossOrigins | None = None,
         web: Web | None = None,
         catalog: Catalog | None = None,
+        hosts: Hosts | None = None,
         witness: Callable[[Any], Witness] | None = None,
         sampling: Sampling | None = None,
         readdress: Readdress | None = None,
@@ -153,6 +155,7 @@ class Service:
         self.cross_origin = cross_origin
         self.web = web
         self.catalog = catalog
+        self.hosts = hosts
         self.witness = witness
         self.sampling = sampling
         self.readdress = readdress

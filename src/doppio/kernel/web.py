@@ -1,7 +1,7 @@
 """What is asked of a service without speaking its protocol: pages of websites, forms, catalogs.
 
 The gateway finds out which service is meant, reads what was sent, and writes what is to be shown;
-what that is, the service decides. S3 has the first two, S3 Tables the last.
+what that is, the service decides. S3 has the first two, S3 Tables the last; Lambda has hosts of functions.
 """
 
 from __future__ import annotations
@@ -72,6 +72,26 @@ class Catalog(Protocol):
 
     def refuse(self, error: AwsError) -> Told:
         """An error in the form of the protocol."""
+        ...
+
+
+class Visited(NamedTuple):
+    """A request to a host that is a resource's own. `refusal` is what is wrong with its signature."""
+
+    host: str
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    refusal: AwsError | None
+
+
+class Hosts(Protocol):
+    """A service's answers where a host is one of its resources."""
+
+    async def answer(self, ctx: Context, visited: Visited) -> Told:
+        """The answer to a request; errors are answers, too."""
         ...
 
 

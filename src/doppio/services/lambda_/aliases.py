@@ -18,6 +18,7 @@ from doppio.services.lambda_.names import Named, alias_of, function_of, named, v
 from doppio.services.lambda_.pages import page
 from doppio.services.lambda_.policies import forget_policies
 from doppio.services.lambda_.records import Alias, EventInvoke
+from doppio.services.lambda_.urls import forget_urls
 
 if TYPE_CHECKING:
     from doppio._stubs import lambda_ as w
@@ -74,6 +75,7 @@ class Aliases:
             if alias is not None:
                 await _forget(tx, alias)
                 await forget_policies(tx, which._replace(qualifier=alias.name))
+                await forget_urls(tx, which._replace(qualifier=alias.name))
 
     async def list_aliases(self, ctx: Context, req: w.ListAliasesRequest) -> w.ListAliasesResponse:
         """A function's aliases, or those of one version."""

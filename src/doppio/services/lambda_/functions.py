@@ -21,6 +21,7 @@ from doppio.services.lambda_.records import Alias, Config, EventInvoke, Function
 from doppio.services.lambda_.roles import check_role
 from doppio.services.lambda_.settings import configured, listed, shown
 from doppio.services.lambda_.tagging import merged
+from doppio.services.lambda_.urls import forget_urls
 from doppio.services.lambda_.versions import published, settles
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Functions:
             else:
                 await _delete(tx, function)
             await forget_policies(tx, which)
+            await forget_urls(tx, which)
         return {"StatusCode": 204}
 
 

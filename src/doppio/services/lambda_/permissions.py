@@ -87,6 +87,10 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if operation == "CreateEventSourceMapping":
         return (Need(action, "*", {**keys, _FUNCTION_ARN: which.qualified}),)
     arn = which.qualified if operation in _QUALIFIED else which.arn
+    if "FunctionUrlConfig" in operation:
+        keys[_FUNCTION_ARN] = which.qualified
+        if req.get("AuthType"):
+            keys["lambda:functionurlauthtype"] = req["AuthType"]
     found = [Need(action, arn, keys, beyond=_TAGS)]
     if operation == "CreateFunction" and req.get("Tags"):
         found.append(Need("lambda:TagResource", arn, keys))

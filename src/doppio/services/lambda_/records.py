@@ -352,3 +352,29 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     waiting: list[Waiting] = []
     ended: bool = False
     since: datetime | None = None
+
+
+NAMED: Index[FunctionUrl] = Index("named", ("id",))
+
+
+@record("lambda.url", key=("account", "region", "function", "qualifier"), indexes=(NAMED,))
+class FunctionUrl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A host that is a function, or an alias of it; `qualifier` is empty or the alias."""
+
+    account: str
+    region: str
+    function: str
+    qualifier: str
+    partition: str
+    id: str
+    auth: str
+    created_at: datetime
+    modified_at: datetime
+    cors: dict[str, Any] = {}
+
+    @property
+    def arn(self) -> str:
+        """The ARN of what answers."""
+        where = f"arn:{self.partition}:lambda:{self.region}:{self.account}"
+        arn = f"{where}:function:{self.function}"
+        return f"{arn}:{self.qualifier}" if self.qualifier else arn

@@ -22,17 +22,20 @@ from doppio.services.lambda_.queue import Runner
 from doppio.services.lambda_.signing import Signing
 from doppio.services.lambda_.tagging import Tagging
 from doppio.services.lambda_.updates import Updates
+from doppio.services.lambda_.url_serving import UrlHosts
+from doppio.services.lambda_.urls import FunctionUrls
 from doppio.services.lambda_.versions import SETTLE, Versions
 
 SERVICE = Service(
     "lambda",
     groups=[
         Functions(), Updates(), Versions(), Aliases(), Account(), Policies(), Tagging(),
-        Concurrency(), EventInvokes(), Signing(), Mappings(), Layers(), LayerPolicies(), Calls(),
+        Concurrency(), EventInvokes(), Signing(), Mappings(), Layers(), LayerPolicies(), FunctionUrls(), Calls(),
     ],
     needs=needs,
     data_events=["Invoke", "InvokeAsync", "InvokeWithResponseStream"],
     controllers=[Runner(), Polling(), Following()],
     jobs={SETTLE: settle, FORGET: forget},
     pages={PAGE: code_page},
+    hosts=UrlHosts(),
 )  # fmt: skip
