@@ -72,6 +72,8 @@ class LocalStore:
     `_done(group, error)`.
     """
 
+    shared = False
+
     def __init__(self) -> None:
         self._heard: Callable[[str], None] = lambda topic: None
         self._seq = 0

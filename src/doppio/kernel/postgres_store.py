@@ -38,6 +38,8 @@ Found = tuple[bytes, int]
 class PostgresStore:
     """A store in one schema: `postgresql://user@host/database?doppio_schema=name`."""
 
+    shared = True
+
     def __init__(self, url: str) -> None:
         self._link = Link(url)
         self._heard: Callable[[str], None] = lambda topic: None

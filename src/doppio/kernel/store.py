@@ -124,7 +124,12 @@ class StoreTx(View, Protocol):
 
 
 class Store(Protocol):
-    """A key-value space. `listen` is called once per process, before the first commit."""
+    """A key-value space. `listen` is called once per process, before the first commit.
+
+    `shared`: whether other processes may be on it at the same time.
+    """
+
+    shared: bool
 
     def view(self) -> View: ...
 

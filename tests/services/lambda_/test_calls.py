@@ -20,6 +20,7 @@ from doppio.services.lambda_.running import Spec
 from doppio.services.lambda_.specs import target_of
 from doppio.services.lambda_.workers import Workers
 from doppio.wire.errors import AwsError
+from tests.machine.guests import needs_groups
 from tests.services.lambda_.base import ROLE, make_function, zipped
 from tests.services.world import ACCOUNT, REGION, World, refused, run, told
 
@@ -35,6 +36,8 @@ def handler(event, context):
         time.sleep(event["sleep"])
     if "print" in event:
         print(event["print"])
+    if "grow" in event:
+        held = bytearray(event["grow"] * 2**20)
     if "size" in event:
         return "x" * event["size"]
     return {
@@ -142,6 +145,33 @@ async def test_a_function_that_takes_too_long_is_ended(world: World) -> None:
     log = base64.b64decode(answer["LogResult"]).decode()
     assert "Task timed out after 1.00 seconds\n" in log
     assert "\tStatus: timeout" in log
+
+
+@told
+async def test_a_function_that_takes_too_much_memory_is_killed(world: World) -> None:
+    needs_groups()
+    await function(world, Timeout=20)
+    answer = await call(world, {"grow": 300}, LogType="Tail")
+    assert answer["FunctionError"] == "Unhandled"
+    assert answer["Payload"]["errorType"] == "Runtime.OutOfMemory"
+    assert answer["Payload"]["errorMessage"].endswith(
+        "Error: Runtime exited with error: signal: killed"
+    )
+    report = base64.b64decode(answer["LogResult"]).decode().splitlines()[-1]
+    assert "\tMax Memory Used: 128 MB\t" in report
+    assert report.endswith("Status: error\tError Type: Runtime.OutOfMemory")
+
+
+@told
+async def test_the_version_that_has_run_is_told(world: World) -> None:
+    await function(world)
+    await world.call("lambda", "publish_version", FunctionName="f")
+    await world.settle()
+    await world.call("lambda", "create_alias", FunctionName="f", Name="live", FunctionVersion="1")
+    answer = await call(world, {}, Qualifier="live")
+    assert answer["ExecutedVersion"] == "1"
+    assert answer["Payload"]["arn"] == f"{ARN}:live"
+    assert answer["Payload"]["variables"]["AWS_LAMBDA_FUNCTION_VERSION"] == "1"
 
 
 @told

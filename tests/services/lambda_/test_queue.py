@@ -232,6 +232,48 @@ async def test_other_destinations_hear_too(world: World) -> None:
 
 
 @told
+async def test_a_function_and_a_topic_may_hear_of_another(world: World) -> None:
+    await function(world)
+    topic = (await world.call("sns", "create_topic", Name="t"))["TopicArn"]
+    url, arn = await queue(world, "of-topic")
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage", "Resource": arn,
+        }],
+    }  # fmt: skip
+    await world.call(
+        "sqs", "set_queue_attributes", QueueUrl=url, Attributes={"Policy": json.dumps(policy)}
+    )
+    await world.call("sns", "subscribe", TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    await make_function(
+        world, "g", Code={"ZipFile": zipped(CODE)}, Runtime="python3.11", Timeout=20
+    )
+    await configure(world, retries=0, success=ARN[:-1] + "g", failure=topic)
+    await send(world, {"a": 1})
+    await idle(world)
+
+    async def heard() -> list[Any]:
+        groups = await world.call("logs", "describe_log_groups", logGroupNamePrefix="/aws/lambda/g")
+        if not groups["logGroups"]:
+            return []
+        found = await world.call("logs", "filter_log_events", logGroupName="/aws/lambda/g")
+        return [one for one in found["events"] if "'condition': 'Success'" in one["message"]]
+
+    assert await until(world, heard)
+    await send(world, {"fail": True})
+    await idle(world)
+
+    async def came() -> list[dict[str, Any]]:
+        return await received(world, url)
+
+    (message,) = await until(world, came)
+    told = json.loads(json.loads(message["Body"])["Message"])
+    assert told["requestContext"]["condition"] == "RetriesExhausted"
+
+
+@told
 async def test_an_event_that_is_too_old_is_given_up(world: World) -> None:
     url, arn = await queue(world, "old")
     await function(world)
@@ -309,6 +351,40 @@ async def test_what_happens_is_measured_and_metered(world: World) -> None:
     }  # fmt: skip
     assert await world.used("Request") == 2
     assert 0.001 < await world.used("Lambda-GB-Second") < 30
+
+
+@told
+async def test_an_event_that_cannot_be_run_here_fails_as_others_do(world: World) -> None:
+    url, arn = await queue(world, "dead")
+    await function(world, Runtime="ruby3.4", DeadLetterConfig={"TargetArn": arn})
+    await configure(world, retries=0)
+    await send(world, {"a": 1})
+    await idle(world)
+    (message,) = await received(world, url)
+    assert "ruby3.4" in message["MessageAttributes"]["ErrorMessage"]["StringValue"]
+    assert message["MessageAttributes"]["ErrorCode"]["StringValue"] == "502"
+
+
+@told
+async def test_of_several_clouds_on_a_store_one_runs_an_event(world: World) -> None:
+    world.memory.shared = True
+    await function(world)
+    other = Queued(
+        id="e", account=ACCOUNT, region=REGION, function="f", arn=ARN, qualifier=None,
+        payload=b"{}", received_at=world.now, due_at=world.now, holder="another",
+        held_until=world.now + timedelta(seconds=80),
+    )  # fmt: skip
+    async with world.cloud.root_context().write() as tx:
+        tx.add(other)
+        tx.wake("lambda.queued/e")
+    await send(world, {"mine": 1})
+    (line,) = await runs(world, 1)
+    assert "mine" in line
+    await world.advance(79)
+    assert [row.holder for row in await queued(world)] == ["another"]
+    await world.advance(1)
+    assert len(await runs(world, 2)) == 2
+    await idle(world)
 
 
 @told

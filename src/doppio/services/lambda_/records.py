@@ -260,7 +260,8 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An asynchronous event that was accepted and is not over; `id` is its request's.
 
     `account` is the function's; `arn` is what was called, with its qualifier. `attempts` are the
-    invocations that failed, `throttles` those that could not begin.
+    invocations that failed, `throttles` those that could not begin. Where several clouds share a
+    store, the one that runs it is its `holder`, until `held_until` at the most.
     """
 
     id: str
@@ -275,6 +276,8 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_context: str = ""
     attempts: int = 0
     throttles: int = 0
+    holder: str = ""
+    held_until: datetime | None = None
 
 
 @record("lambda.policy", key=("account", "region", "function", "qualifier"))
