@@ -77,7 +77,7 @@ def failed_of(answer: bytes, events: Sequence[Any]) -> set[int]:
     failures = told.get("batchItemFailures") if isinstance(told, dict) else None
     if not failures:
         return set()
-    places = {_id_of(event): place for place, event in enumerate(events)}
+    places: dict[Any, int] = {_id_of(event): place for place, event in enumerate(events)}
     everything = set(range(len(events)))
     if not isinstance(failures, list):
         return everything
