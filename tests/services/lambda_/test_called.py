@@ -71,15 +71,16 @@ class Noted:
             Action="lambda:InvokeFunction", Principal=principal, **more,
         )  # fmt: skip
 
-    def heard(self, seconds: float = 20.0) -> Any:
-        """What it was told next; None where that is nothing."""
+    def heard(self, word: str, seconds: float = 20.0) -> Any:
+        """What it was told next in which a word is; None where that is nothing."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             found = self.sqs.receive_message(QueueUrl=self.queue, WaitTimeSeconds=1)
             for one in found.get("Messages", []):
                 handle = one["ReceiptHandle"]
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=handle)
-                return json.loads(one["Body"])
+                if word in one["Body"]:
+                    return json.loads(one["Body"])
         return None
 
 
@@ -142,7 +143,7 @@ def test_s3_tells_a_function_that_lets_it_in(noted: Noted) -> None:
     kept = s3.get_bucket_notification_configuration(Bucket="told")
     assert kept["LambdaFunctionConfigurations"] == [asked]
     s3.put_object(Bucket="told", Key="a b/ü", Body=b"hello")
-    [record] = noted.heard()["Records"]
+    [record] = noted.heard("Records")["Records"]
     assert (record["eventSource"], record["eventName"]) == ("aws:s3", "ObjectCreated:Put")
     assert record["s3"]["configurationId"] == "mine"
     assert record["s3"]["bucket"] == {
@@ -160,13 +161,13 @@ def test_sns_tells_a_subscribed_function(noted: Noted) -> None:
         TopicArn=topic, Protocol="lambda", Endpoint=noted.arn, ReturnSubscriptionArn=True
     )["SubscriptionArn"]
     sns.publish(TopicArn=topic, Message="to nobody")
-    assert noted.heard(1.5) is None
+    assert noted.heard("Records", 1.5) is None
     noted.let_in("sns.amazonaws.com", SourceArn=topic)
     sent = sns.publish(
         TopicArn=topic, Message="hello", Subject="s",
         MessageAttributes={"kind": {"DataType": "String", "StringValue": "tea"}},
     )  # fmt: skip
-    [record] = noted.heard()["Records"]
+    [record] = noted.heard("Records")["Records"]
     assert (record["EventSource"], record["EventVersion"]) == ("aws:sns", "1.0")
     assert record["EventSubscriptionArn"] == subscribed
     told = record["Sns"]
@@ -175,7 +176,7 @@ def test_sns_tells_a_subscribed_function(noted: Noted) -> None:
     )  # fmt: skip
     assert told["MessageAttributes"] == {"kind": {"Type": "String", "Value": "tea"}}
     assert (told["TopicArn"], told["Type"]) == (topic, "Notification")
-    assert noted.heard(1.5) is None
+    assert noted.heard("Records", 1.5) is None
     sns.unsubscribe(SubscriptionArn=subscribed)
 
 
@@ -187,7 +188,7 @@ def test_a_rule_of_eventbridge_runs_its_function(noted: Noted) -> None:
     noted.let_in("events.amazonaws.com", SourceArn=rule)
     entry = {"Source": "shop", "DetailType": "sold", "Detail": '{"cups": 2}'}
     events.put_events(Entries=[entry])
-    assert noted.heard() == {"cups": 2}
+    assert noted.heard("cups") == {"cups": 2}
     events.remove_targets(Rule="told", Ids=["1"])
 
 
@@ -200,7 +201,7 @@ def test_a_schedule_runs_its_function_as_its_role(noted: Noted) -> None:
         Target={"Arn": noted.arn, "RoleArn": may, "Input": '{"at": "noon"}'},
     )  # fmt: skip
     account.advance("61m")
-    assert noted.heard() == {"at": "noon"}
+    assert noted.heard("noon") == {"at": "noon"}
     scheduler.delete_schedule(Name="told")
 
 
@@ -216,7 +217,7 @@ def test_a_pipe_runs_its_function_as_its_role(noted: Noted) -> None:
     arn = f"arn:aws:sqs:us-east-1:{account.account_id}:source"
     pipes.create_pipe(Name="told", RoleArn=may, Source=arn, Target=noted.arn)
     account.client("sqs").send_message(QueueUrl=source, MessageBody="hello")
-    [record] = noted.heard()
+    [record] = noted.heard("messageId")
     assert (record["body"], record["eventSource"]) == ("hello", "aws:sqs")
     pipes.delete_pipe(Name="told")
 
@@ -257,7 +258,7 @@ def handler(events, context):
         if seen.count("BAD") == 2:
             break
         account.advance("1s")
-        batch = noted.heard(2) or []
+        batch = noted.heard("messageId", 2) or []
         seen += [event["body"] for event in batch]
     assert seen.count("BAD") == 2
     assert set(seen) == {"GOOD", "BAD"}
@@ -275,7 +276,7 @@ def test_an_alarm_runs_its_function(noted: Noted) -> None:
     alarm = f"arn:aws:cloudwatch:us-east-1:{me}:alarm:told"
     noted.let_in("lambda.alarms.cloudwatch.amazonaws.com", SourceArn=alarm, SourceAccount=me)
     cloudwatch.set_alarm_state(AlarmName="told", StateValue="ALARM", StateReason="by hand")
-    told = noted.heard()
+    told = noted.heard("alarmArn")
     assert (told["source"], told["alarmArn"], told["accountId"]) == (
         "aws.cloudwatch", alarm, me,
     )  # fmt: skip
