@@ -15,19 +15,24 @@ Told = dict[str, Any]
 Step = Callable[[World, Told], Awaitable[None]]
 
 
-def crash_everywhere(prepare: Step, work: Step, check: Step) -> int:
+def crash_everywhere(
+    prepare: Step, work: Step, check: Step, furnish: Callable[[World], object] | None = None
+) -> int:
     """Crash at every commit of `work`; `check` judges the cloud that comes back. How many there were.
 
     `prepare` sets the stage, without a crash. Both what `work` awaits and what goes on behind it
     may be what crashes. At last it goes through without a crash, and is judged all the same.
+    `furnish` gives the cloud that comes back what a disk does not hold, before it starts.
     """
     at = 1
-    while _crash(at, prepare, work, check):
+    while _crash(at, prepare, work, check, furnish):
         at += 1
     return at - 1
 
 
-def _crash(at: int, prepare: Step, work: Step, check: Step) -> bool:
+def _crash(
+    at: int, prepare: Step, work: Step, check: Step, furnish: Callable[[World], object] | None
+) -> bool:
     """Whether the story came as far as the crash."""
 
     async def story() -> bool:
@@ -46,6 +51,8 @@ def _crash(at: int, prepare: Step, work: Step, check: Step) -> bool:
         crashed = world.memory.groups >= before + at
         again = world.again()
         await world.close()
+        if furnish is not None:
+            furnish(again)
         await again.start()
         try:
             await again.settle()

@@ -157,7 +157,6 @@ async def test_a_stream_gets_events_under_the_key_that_the_target_names(world: W
 @pytest.mark.parametrize(
     ("service", "resource", "more"),
     [
-        ("lambda", "function:f", {}),
         ("firehose", "deliverystream/s", {"RoleArn": ROLE}),
         ("states", "stateMachine:m", {"RoleArn": ROLE}),
         ("ecs", "cluster/c", {"RoleArn": ROLE}),

@@ -270,7 +270,7 @@ async def test_a_pipe_is_changed_listed_tagged_and_deleted(world: World) -> None
     [
         ({"Source": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}, "NotImplemented"),
         ({"Target": "arn:aws:states:us-east-1:000000000000:stateMachine:s"}, "NotImplemented"),
-        ({"Enrichment": "arn:aws:lambda:us-east-1:000000000000:function:f"}, "NotImplemented"),
+        ({"Enrichment": "arn:aws:states:us-east-1:000000000000:stateMachine:s"}, "NotImplemented"),
         (
             {"SourceParameters": {"FilterCriteria": {"Filters": [{"Pattern": "{"}]}}},
             "ValidationException",

@@ -149,7 +149,6 @@ async def test_enrichments_that_are_not_here_are_refused(world: World) -> None:
     await role(world, *ACTIONS)
     where = f"{REGION}:000000000000"
     for kind, arn in (
-        ("lambda", f"arn:aws:lambda:{where}:function:f"),
         ("states", f"arn:aws:states:{where}:stateMachine:m"),
         ("execute-api", f"arn:aws:execute-api:{where}:api/stage/GET/"),
         ("events", f"arn:aws:events:{where}:event-bus/default"),

@@ -150,7 +150,6 @@ async def test_a_template_fills_in_what_it_names_wherever_it_stands(world: World
 @pytest.mark.parametrize(
     "target",
     [
-        "lambda:us-east-1:000000000000:function:f",
         "states:us-east-1:000000000000:stateMachine:m",
         "kinesis:us-east-1:000000000000:stream/s",
         "firehose:us-east-1:000000000000:deliverystream/s",

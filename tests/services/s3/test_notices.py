@@ -286,19 +286,19 @@ async def test_what_a_configuration_may_not_say_is_refused(world: World) -> None
 
 
 @told
-async def test_services_that_are_not_here_cannot_be_told(world: World) -> None:
+async def test_a_function_that_lets_nobody_in_cannot_be_told(world: World) -> None:
     await world.call("s3", "create_bucket", Bucket="bucket")
-    function = {
-        "LambdaFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f",
-        "Events": [HEARD],
-    }
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
+    function = {"LambdaFunctionArn": arn, "Events": [HEARD]}
     call = world.call(
         "s3",
         "put_bucket_notification_configuration",
         Bucket="bucket",
         NotificationConfiguration={"LambdaFunctionConfigurations": [function]},
     )
-    assert (await refusal(call))[0] == "NotImplemented"
+    error = await refused(call)
+    assert error.code == "InvalidArgument"
+    assert error.fields["ArgumentValue1"] == f"Not authorized to invoke function [{arn}]"
 
 
 @told

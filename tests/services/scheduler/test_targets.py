@@ -96,7 +96,6 @@ async def test_a_fifo_queue_gets_the_group_that_its_target_names(world: World) -
 @pytest.mark.parametrize(
     ("service", "resource", "more"),
     [
-        ("lambda", "function:f", {}),
         ("states", "stateMachine:m", {}),
         ("kinesis", "stream/s", {"KinesisParameters": {"PartitionKey": "k"}}),
         ("firehose", "deliverystream/s", {}),

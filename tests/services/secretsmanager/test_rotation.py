@@ -1,6 +1,6 @@
 """Rotation: kept appointments, functions that fail, and what may be cancelled.
 
-Lambda is not among this cloud's services; the functions here are a small one of the tests' own.
+The functions here are a small one of the tests' own: real ones are in Lambda's stories of who calls them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a change of state does: topics of SNS are told, and composite alarms look again.
+"""What a change of state does: topics and functions are told, and composite alarms look again.
 
 Topics are told as CloudWatch, so that a topic's policy counts. A topic that still has the policy
 with which it was made lets in its own account's alarms, as in AWS. Told at least once.
@@ -14,6 +14,7 @@ from doppio.kernel.context import Context
 from doppio.kernel.events import Event
 from doppio.kernel.identity import service_caller
 from doppio.kernel.regions import regions
+from doppio.services.cloudwatch.functions import run
 from doppio.services.cloudwatch.records import Alarm, History
 from doppio.services.cloudwatch.scaling import is_scaling, scaled
 from doppio.services.cloudwatch.states import noted
@@ -41,12 +42,15 @@ async def act(ctx: Context, event: Event) -> None:
     note = next((line for line in lines if line.id == note_id), None)
     if note is None:
         return
+    changes = [line for line in lines[lines.index(note) :] if line.kind == "StateUpdate"]
     told = json.loads(note.data)
     state = told["newState"]["stateValue"]
     for arn in alarm.asked.get(_MEMBERS[state]) or []:
         if is_scaling(arn):
             values = told["newState"].get("stateReasonData", {}).get("recentDatapoints", [])
             failure = await scaled(ctx, alarm, state, arn, values)
+        elif arn.split(":")[2] == "lambda":
+            failure = await run(ctx, alarm, changes, told, arn)
         else:
             failure = await _tell(ctx, alarm, note, told, arn)
         done = "Successfully executed action" if failure is None else "Failed to execute action"

@@ -34,7 +34,7 @@ def check_actions(req: Mapping[str, Any]) -> None:
         for arn in given:
             if not arn.startswith("arn:"):
                 raise Validation(f"Invalid arn syntax: {arn}")
-            if arn.split(":")[2] != "sns" and not is_scaling(arn):
+            if arn.split(":")[2] not in {"sns", "lambda"} and not is_scaling(arn):
                 raise NotImplementedByDoppio(
                     f"cloudwatch: alarms that act on {arn} exist in AWS and not yet here"
                 )

@@ -33,12 +33,12 @@ _ACTIONS = {
 
 async def tell_state(tx: Tx, before: Alarm, after: Alarm) -> None:
     """Tell that an alarm has another state."""
-    watched = _watched(after)
+    seen = watched(after)
     if after.asked.get("AlarmDescription"):
-        watched["description"] = after.asked["AlarmDescription"]
+        seen["description"] = after.asked["AlarmDescription"]
     detail = {
         "alarmName": after.name,
-        "configuration": watched,
+        "configuration": seen,
         "previousState": _state(before),
         "state": _state(after),
     }
@@ -52,7 +52,7 @@ async def tell_configuration(
     detail = {
         "alarmName": alarm.name,
         "operation": operation,
-        "state": {"value": alarm.state, "timestamp": _moment(alarm.state_at)},
+        "state": {"value": alarm.state, "timestamp": moment(alarm.state_at)},
         "configuration": configuration(alarm),
     }
     if before is not None:
@@ -70,15 +70,15 @@ def configuration(alarm: Alarm) -> dict[str, Any]:
     told: dict[str, Any] = {
         "alarmName": alarm.name,
         "actionsEnabled": alarm.enabled,
-        "timestamp": _moment(alarm.updated_at),
-        **_watched(alarm),
+        "timestamp": moment(alarm.updated_at),
+        **watched(alarm),
     }
     told |= {to: asked[name] for name, to in _SETTINGS.items() if asked.get(name) is not None}
     told |= {to: asked.get(name) or [] for name, to in _ACTIONS.items()}
     return told
 
 
-def _watched(alarm: Alarm) -> dict[str, Any]:
+def watched(alarm: Alarm) -> dict[str, Any]:
     """What an alarm looks at: other alarms, or metrics."""
     if alarm.rule:
         return {"alarmRule": alarm.rule}
@@ -130,12 +130,13 @@ def _state(alarm: Alarm) -> dict[str, Any]:
     told = {
         "value": alarm.state,
         "reason": alarm.reason,
-        "timestamp": _moment(alarm.state_at),
+        "timestamp": moment(alarm.state_at),
     }
     if alarm.reason_data:
         told["reasonData"] = alarm.reason_data
     return told
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """A moment as CloudWatch writes it."""
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}+0000"

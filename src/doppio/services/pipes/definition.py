@@ -23,13 +23,15 @@ _TARGETS = {
     "events": "EventBridgeEventBusParameters",
     "logs": "CloudWatchLogsParameters",
     "api-destination": "HttpParameters",
+    "lambda": "LambdaFunctionParameters",
 }
+_ENRICHMENTS = frozenset({"api-destination", "lambda"})
 
 
 def check(given: Mapping[str, Any], available: frozenset[str]) -> None:
     """Raise unless this cloud can be such a pipe."""
     enrichment = given.get("Enrichment")
-    if enrichment and kind_of(enrichment, "Enrichment") != "api-destination":
+    if enrichment and kind_of(enrichment, "Enrichment") not in _ENRICHMENTS:
         raise _absent(f"enrichments by {kind_of(enrichment, 'Enrichment')}")
     if given.get("EnrichmentParameters") and not enrichment:
         raise Validation("EnrichmentParameters must go with an Enrichment.")

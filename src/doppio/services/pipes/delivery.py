@@ -12,12 +12,17 @@ from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.services.pipes import limits, measures
+from doppio.services.pipes.definition import kind_of
 from doppio.services.pipes.events import answers_of, shaped
+from doppio.services.pipes.functions import invoked
 from doppio.services.pipes.journal import Journal
 from doppio.services.pipes.measures import count_of
 from doppio.services.pipes.records import Pipe
 from doppio.services.pipes.targets import call_outside, send
 from doppio.wire.errors import AwsError
+
+# The place of what a function has made of all events together.
+_OF_ALL = -1
 
 
 async def bring(ctx: Context, pipe: Pipe, events: Sequence[Mapping[str, Any]]) -> set[int]:
@@ -32,7 +37,8 @@ async def bring(ctx: Context, pipe: Pipe, events: Sequence[Mapping[str, Any]]) -
         journal.say(f"ENRICHMENT_STAGE_{_word(failed, len(events))}")
         if failed:
             count_of(ctx, measures.ENRICHMENT_FAILED, pipe)
-    failed |= {made[place][0] for place in await _sent(ctx, pipe, made, journal)}
+    lost = {made[place][0] for place in await _sent(ctx, pipe, made, journal)}
+    failed |= set(range(len(events))) if _OF_ALL in lost else lost
     journal.say(f"EXECUTION_{_word(failed, len(events))}")
     _count(ctx, pipe, events, failed, (ctx.clock.now() - begun).total_seconds())
     await journal.write()
@@ -99,6 +105,8 @@ async def _enriched(
     made: list[tuple[int, Any]] = []
     failed: set[int] = set()
     arn = pipe.given["Enrichment"]
+    if kind_of(arn, "Enrichment") == "lambda":
+        return await _enriched_together(ctx, pipe, events, journal)
     http = (pipe.given.get("EnrichmentParameters") or {}).get("HttpParameters") or {}
 
     async def enrich(event: Mapping[str, Any]) -> list[Any] | None:
@@ -124,6 +132,31 @@ async def _enriched(
             else:
                 made += [(place, event) for event in found]
     return made, failed
+
+
+async def _enriched_together(
+    ctx: Context, pipe: Pipe, events: Sequence[Mapping[str, Any]], journal: Journal
+) -> tuple[list[tuple[int, Any]], set[int]]:
+    """What a function makes of all events at once.
+
+    Where it answers with as many, each is what has become of one; else nobody knows.
+    """
+    arn = pipe.given["Enrichment"]
+    now = ctx.clock.now()
+    journal.say("ENRICHMENT_TRANSFORMATION_STARTED")
+    texts = [shaped(event, pipe, now, "EnrichmentParameters") for event in events]
+    journal.say("ENRICHMENT_TRANSFORMATION_SUCCEEDED", payload=texts)
+    journal.say("ENRICHMENT_INVOCATION_STARTED", awsRequest=texts)
+    try:
+        acting = await acting_for(ctx, pipe, arn)
+        answer = (await invoked(acting, arn, texts, waits=True)).decode(errors="replace")
+    except AwsError as error:
+        journal.say("ENRICHMENT_INVOCATION_FAILED", error=error)
+        return [], set(range(len(events)))
+    journal.say("ENRICHMENT_INVOCATION_SUCCEEDED", awsResponse=answer)
+    found = answers_of(answer)
+    places = range(len(events)) if len(found) == len(events) else [_OF_ALL] * len(found)
+    return list(zip(places, found, strict=True)), set()
 
 
 async def acting_for(ctx: Context, pipe: Pipe, arn: str) -> Context:

@@ -14,6 +14,10 @@ BATCH_WITHOUT_WINDOW_MAX = 10
 TARGET_BATCH_MAX = 10
 # Ours: so that ten messages, and what goes with them, fit into the least of the targets' requests.
 TARGET_BATCH_BYTES_MAX = 192 * 1024
+# What a function takes at once, where the pipe waits and where it does not, with room for brackets.
+FUNCTION_BATCH_MAX = 10_000
+FUNCTION_BYTES_MAX = 6 * 1024 * 1024 - 64 * 1024
+FUNCTION_EVENT_BYTES_MAX = 1024 * 1024 - 64 * 1024
 PUT_EVENTS_ENTRIES_MAX = 10
 # Ours: so many servers are called at once for a batch.
 CALLS_AT_ONCE = 4

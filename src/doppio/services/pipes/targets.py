@@ -12,6 +12,7 @@ from doppio.services.pipes import limits
 from doppio.services.pipes.definition import kind_of
 from doppio.services.pipes.errors import CallFailed
 from doppio.services.pipes.events import dynamic, moment_of
+from doppio.services.pipes.functions import to_function, waits
 from doppio.services.pipes.records import Pipe
 from doppio.wire.errors import AwsError
 
@@ -24,11 +25,15 @@ async def send(
     ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]
 ) -> tuple[set[int], AwsError | None]:
     """Bring a batch to the target; the places of those that it did not take, and what it said."""
-    way = _WAYS[kind_of(pipe.given["Target"])]
+    kind = kind_of(pipe.given["Target"])
+    way, room = _WAYS[kind], (limits.TARGET_BATCH_MAX, limits.TARGET_BATCH_BYTES_MAX)
+    if kind == "lambda":
+        size = limits.FUNCTION_BYTES_MAX if waits(pipe) else limits.FUNCTION_EVENT_BYTES_MAX
+        room = (limits.FUNCTION_BATCH_MAX, size)
     failed: set[int] = set()
     first = 0
     while first < len(batch):
-        part = batch[first : first + _fitting(batch, first)]
+        part = batch[first : first + _fitting(batch, first, *room)]
         try:
             failed |= {first + one for one in await way(ctx, acting, pipe, part)}
         except AwsError as error:
@@ -38,14 +43,14 @@ async def send(
     return failed, None
 
 
-def _fitting(batch: Sequence[Shaped], first: int) -> int:
+def _fitting(batch: Sequence[Shaped], first: int, most: int, bytes_max: int) -> int:
     """How many of a batch go in one request, from a place on."""
     size = 0
-    for count, (_, text) in enumerate(batch[first : first + limits.TARGET_BATCH_MAX]):
-        size += len(text.encode())
-        if count and size > limits.TARGET_BATCH_BYTES_MAX:
+    for count, (_, text) in enumerate(batch[first : first + most]):
+        size += len(text.encode()) + 1
+        if count and size > bytes_max:
             return count
-    return min(limits.TARGET_BATCH_MAX, len(batch) - first)
+    return min(most, len(batch) - first)
 
 
 async def _to_queue(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
@@ -170,4 +175,5 @@ _WAYS = {
     "events": _to_bus,
     "logs": _to_logs,
     "api-destination": _to_server,
+    "lambda": to_function,
 }

@@ -223,11 +223,16 @@ async def send(ctx: Context, bucket: Bucket, arn: str, body: dict[str, Any]) -> 
         await as_s3.call("lambda", "invoke", invoked)
 
 
+def _may_come_later(error: AwsError) -> bool:
+    """Whether a destination may take later what it refuses now: a function can have too much to do."""
+    return (error.status >= 500 and error.status != 501) or error.status == 429
+
+
 async def _deliver(ctx: Context, bucket: Bucket, arn: str, body: dict[str, Any]) -> None:
     try:
         await send(ctx, bucket, arn, body)
     except AwsError as error:
-        if error.status < 500 or error.status == 501:
+        if not _may_come_later(error):
             return
         notice = Notice(id=ctx.new_id(), bucket=bucket.id, arn=arn, body=body)
         async with ctx.write() as tx:
@@ -246,7 +251,7 @@ async def tell_again(ctx: Context, job: Job) -> None:
         try:
             await send(ctx, bucket, notice.arn, notice.body)
         except AwsError as error:
-            if error.status >= 500 and error.status != 501:
+            if _may_come_later(error):
                 wait = min(timedelta(seconds=2**notice.tries), WAIT_MAX)
                 async with ctx.write() as tx:
                     tx.put(replace(notice, tries=notice.tries + 1))

@@ -144,7 +144,9 @@ async def _try_destinations(ctx: Context, bucket: Bucket, document: Mapping[str,
                 raise
             except AccessDenied:
                 reasons[arn] = (
-                    f"Permissions on the destination {WORDS[member]} do not allow S3 to publish "
+                    f"Not authorized to invoke function [{arn}]"
+                    if member == "LambdaFunctionArn"
+                    else f"Permissions on the destination {WORDS[member]} do not allow S3 to publish "
                     "notifications from this bucket"
                 )
             except AwsError:
