@@ -6,10 +6,11 @@ Threads that others wait for, too, would wait for each other.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from doppio.kernel.context import Context
 from doppio.kernel.store import StoreClosed
@@ -17,9 +18,6 @@ from doppio.services.s3tables import iceberg
 from doppio.services.s3tables.lookup import warehouse_of
 from doppio.services.s3tables.records import Table
 from doppio.wire.errors import AwsError
-
-if TYPE_CHECKING:
-    from doppio.services.s3tables.file_io import Warehouse
 
 _log = logging.getLogger("doppio.s3tables")
 T = TypeVar("T")
@@ -34,28 +32,29 @@ class Unreadable(Exception):
     """A table's files are not as its metadata says, or of a kind that is not known; the text says which."""
 
 
-async def on_files(ctx: Context, table: Table, work: Callable[[Warehouse], T]) -> T:
-    """Let PyIceberg work on a table's files, which it reads and writes as the caller. Raises Unreadable."""
+async def on_files(
+    table: Table, homes: Sequence[tuple[Context, Table]], work: Callable[..., T]
+) -> T:
+    """Let PyIceberg work on the files of tables, of each as the context that is named with it.
+
+    `table` is whose work it is. Raises Unreadable. Who is cancelled waits for the thread, which ends at
+    its next call: none is left that waits for a loop which is gone.
+    """
+    await iceberg.beside(importlib.import_module, "doppio.services.s3tables.file_io")
+    from doppio.services.s3tables.file_io import Warehouse
+
     loop = asyncio.get_running_loop()
-
-    def begin() -> T:
-        from doppio.services.s3tables.file_io import Warehouse
-
-        return work(Warehouse(ctx, warehouse_of(table), loop))
-
-    return await in_thread(table, begin)
-
-
-async def in_thread(table: Table, work: Callable[[], T]) -> T:
-    """The same, where the work finds its files itself."""
-    iceberg.check_library()
+    files = [Warehouse(ctx, warehouse_of(home), loop) for ctx, home in homes]
     pool = ThreadPoolExecutor(1, thread_name_prefix="s3tables")
-    working = asyncio.get_running_loop().run_in_executor(pool, work)
+    working = loop.run_in_executor(pool, work, *files)
     try:
         await asyncio.wait([working])
     finally:
+        for one in files:
+            one.stop()
+        await asyncio.wait([working])
+        error = working.exception()
         pool.shutdown(wait=False)
-    error = working.exception()
     if error is None or isinstance(error, AwsError | Disabled | Unreadable | StoreClosed):
         return working.result()
     # Clients write these files: what is raised where they are none is not for us to know.

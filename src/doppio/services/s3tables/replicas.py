@@ -7,10 +7,9 @@ replica. The replica's pointer moves last: until then it is as it was.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -20,7 +19,7 @@ from doppio.kernel.identity import service_caller
 from doppio.kernel.jobs import Job
 from doppio.kernel.service import Need
 from doppio.services.s3tables.errors import no_bucket
-from doppio.services.s3tables.file_work import Unreadable, in_thread
+from doppio.services.s3tables.file_work import Unreadable, on_files
 from doppio.services.s3tables.files import as_maintenance, read_metadata, write_metadata
 from doppio.services.s3tables.limits import REPLICATION_AGAIN
 from doppio.services.s3tables.lookup import bucket_at, bucket_of, warehouse_of
@@ -29,6 +28,9 @@ from doppio.services.s3tables.replication import REPLICATE, SERVICE, effective
 from doppio.services.s3tables.rules import key_of, place_of
 from doppio.services.s3tables.tables import begin_table, give_name
 from doppio.wire.errors import AwsError
+
+if TYPE_CHECKING:
+    from doppio.services.s3tables.file_io import Warehouse
 
 
 class Failed(Exception):
@@ -141,7 +143,6 @@ async def _copied(
     source: Context, target: Context, table: Table, replica: Table, raw: bytes
 ) -> bytes:
     """Copy a table's files to its replica's warehouse; the metadata that goes with them."""
-    loop = asyncio.get_running_loop()
 
     async def carried(at: str, to: str) -> None:
         home, away = warehouse_of(table), warehouse_of(replica)
@@ -152,21 +153,15 @@ async def _copied(
             "s3", "put_object", {"Bucket": away, "Key": key_of(to, away), "Body": body}
         )
 
-    def carry(at: str, to: str) -> None:
-        asyncio.run_coroutine_threadsafe(carried(at, to), loop).result()
-
-    def work() -> bytes:
+    def work(home: Warehouse, away: Warehouse) -> bytes:
         from doppio.services.s3tables.copying import Copy, NotCopied
-        from doppio.services.s3tables.file_io import Warehouse
 
-        home = Warehouse(source, warehouse_of(table), loop)
-        away = Warehouse(target, warehouse_of(replica), loop)
         try:
-            return Copy(raw, home, away, carry).made()
+            return Copy(raw, home, away, lambda at, to: home.wait(carried(at, to))).made()
         except NotCopied as error:
             raise Unreadable(str(error)) from error
 
-    return await in_thread(table, work)
+    return await on_files(table, [(source, table), (target, replica)], work)
 
 
 class Passing:

@@ -19,7 +19,7 @@ from doppio.services.s3 import ports as s3
 from doppio.services.s3tables import iceberg, replication
 from doppio.services.s3tables.counting import TABLES, check_room, count
 from doppio.services.s3tables.errors import BadRequest, Stale, Taken
-from doppio.services.s3tables.files import write_metadata
+from doppio.services.s3tables.files import check_key, write_metadata
 from doppio.services.s3tables.limits import LISTED_MAX, ROWS_A_COMMIT
 from doppio.services.s3tables.lookup import (
     bucket_of,
@@ -61,9 +61,9 @@ class Tables:
         given = (req.get("metadata") or {}).get("iceberg")
         if given is not None:
             iceberg.check_library()
-        checked_encryption(req.get("encryptionConfiguration"))
-        checked_storage_class(req.get("storageClassConfiguration"))
         table_id = ctx.new_id()
+        bucket = await bucket_of(ctx.read(), req["tableBucketARN"])
+        await check_key(ctx, _new(ctx, bucket, req, table_id))
         table = await ctx.transact(lambda tx: begin_table(tx, req, table_id, named=given is None))
         if given is not None:
             try:
@@ -189,26 +189,11 @@ async def begin_table(
     if named:
         count(tx, TABLES, bucket.id, 1)
     await tx.get(Table, table_id)
-    table = Table(
-        id=table_id,
-        bucket=bucket.id,
-        bucket_arn=bucket.arn,
-        account=bucket.account,
-        namespace=namespace.name,
-        wanted=req["name"],
-        created_at=ctx.now,
-        created_by=ctx.account,
-        modified_at=ctx.now,
-        modified_by=ctx.account,
-        token=ctx.new_id(),
-        name=req["name"] if named else None,
-        manager=REPLICATION if replica_of else bucket.manager,
-        source=replica_of,
-        tags=checked_tags({}, req.get("tags") or {}),
-        encryption=checked_encryption(req.get("encryptionConfiguration")) or bucket.encryption,
-        storage_class=checked_storage_class(req.get("storageClassConfiguration"))
-        or bucket.storage_class,
-    )
+    table = _new(ctx, bucket, req, table_id)
+    if named:
+        table = replace(table, name=table.wanted)
+    if replica_of:
+        table = replace(table, manager=REPLICATION, source=replica_of)
     tell_table(tx, table)
     await s3.open_warehouse(
         tx, warehouse_of(table), table.arn, encryption=default_of_warehouse(table.encryption)
@@ -218,6 +203,28 @@ async def begin_table(
     else:
         await tx.schedule(ctx.now + _GIVEN_UP, CLEAR, table.id)
     return table
+
+
+def _new(ctx: Context, bucket: TableBucket, req: w.CreateTableRequest, table_id: str) -> Table:
+    encryption = checked_encryption(req.get("encryptionConfiguration"))
+    storage_class = checked_storage_class(req.get("storageClassConfiguration"))
+    return Table(
+        id=table_id,
+        bucket=bucket.id,
+        bucket_arn=bucket.arn,
+        account=bucket.account,
+        namespace=req["namespace"],
+        wanted=req["name"],
+        created_at=ctx.now,
+        created_by=ctx.account,
+        modified_at=ctx.now,
+        modified_by=ctx.account,
+        token=ctx.new_id(),
+        manager=bucket.manager,
+        tags=checked_tags({}, req.get("tags") or {}),
+        encryption=encryption or bucket.encryption,
+        storage_class=storage_class or bucket.storage_class,
+    )
 
 
 async def give_name(ctx: Context, table: Table, location: str) -> Table:

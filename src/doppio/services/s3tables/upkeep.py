@@ -16,6 +16,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.s3 import ports as s3
 from doppio.services.s3tables import commits, iceberg, limits
+from doppio.services.s3tables.errors import Stale
 from doppio.services.s3tables.file_work import Disabled, Unreadable, on_files
 from doppio.services.s3tables.files import as_maintenance, read_metadata
 from doppio.services.s3tables.lookup import bucket_of, warehouse_of
@@ -72,17 +73,23 @@ async def upkeep(ctx: Context, job: Job) -> None:
 
 
 async def _ran(ctx: Context, bucket: TableBucket, table_id: str, work: Callable[..., Any]) -> Ran:
-    # What came before it has moved the table's pointer.
-    table = await ctx.read().get(Table, table_id)
-    try:
-        if table is not None and table.name is not None and table.location is not None:
-            await work(ctx, bucket, table)
-    except Disabled:
-        return Ran(at=ctx.now, disabled=True)
-    except AwsError as error:
-        return Ran(at=ctx.now, failure=error.message or error.code)
-    except Unreadable as error:
-        return Ran(at=ctx.now, failure=str(error))
+    for tries in range(limits.COMMIT_TRIES_MAX):
+        # What came before it has moved the table's pointer, and clients do.
+        table = await ctx.read().get(Table, table_id)
+        try:
+            if table is not None and table.name is not None and table.location is not None:
+                await work(ctx, bucket, table)
+        except Stale as error:
+            if tries + 1 == limits.COMMIT_TRIES_MAX:
+                return Ran(at=ctx.now, failure=error.message)
+        except Disabled:
+            return Ran(at=ctx.now, disabled=True)
+        except AwsError as error:
+            return Ran(at=ctx.now, failure=error.message or error.code)
+        except Unreadable as error:
+            return Ran(at=ctx.now, failure=str(error))
+        else:
+            break
     return Ran(at=ctx.now)
 
 
@@ -99,7 +106,7 @@ async def _compact(ctx: Context, bucket: TableBucket, table: Table) -> None:
             raise Unreadable("The table has no sort order that compaction can sort by.")
         return compaction.compacted(metadata, str(table.location), files, target, strategy)
 
-    commit = await on_files(ctx, table, work)
+    commit = await on_files(table, [(ctx, table)], work)
     if commit is not None:
         await commits.apply(ctx, table, raw, commit.requirements, commit.updates, stamped=True)
 
@@ -124,7 +131,7 @@ async def _expire(ctx: Context, bucket: TableBucket, table: Table) -> None:
         freed = plans.referenced(metadata, files, gone) - plans.referenced(metadata, files, left)
         return gone, freed
 
-    gone, freed = await on_files(ctx, table, work)
+    gone, freed = await on_files(table, [(ctx, table)], work)
     if gone:
         updates = [{"action": "remove-snapshots", "snapshot-ids": gone}]
         requirements = [{"type": "assert-table-uuid", "uuid": _uuid_of(raw)}]
@@ -152,7 +159,7 @@ async def _remove(ctx: Context, bucket: TableBucket, table: Table) -> None:
         found = plans.referenced(metadata, files)
         return found | plans.beside_snapshots(metadata, str(table.location))
 
-    referenced = await on_files(ctx, table, work)
+    referenced = await on_files(table, [(ctx, table)], work)
     warehouse = warehouse_of(table)
     await _set_aside(
         ctx,
