@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 TABLES = """
+data "aws_iam_policy_document" "key" {
+  statement {
+    actions   = ["kms:*"]
+    resources = ["*"]
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:aws:iam::ACCOUNT:root"]
+    }
+  }
+  statement {
+    actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
+    resources = ["*"]
+    principals {
+      type        = "Service"
+      identifiers = ["maintenance.s3tables.amazonaws.com"]
+    }
+  }
+}
 resource "aws_kms_key" "lake" {
   deletion_window_in_days = 7
+  policy                  = data.aws_iam_policy_document.key.json
 }
 resource "aws_s3tables_table_bucket" "lake" {
   name = "lake"

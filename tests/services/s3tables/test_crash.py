@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
 from doppio.kernel.jobs import Job
 from doppio.services.s3.records import OWNED, Bucket, Current, Older
 from doppio.services.s3tables.records import Aside, Table, Upkept
+from doppio.services.s3tables.replicas import replicate
+from doppio.services.s3tables.replication import PRINCIPAL, REPLICATE
 from doppio.services.s3tables.upkeep import UPKEEP, upkeep
 from tests.services.crashes import Told, crash_everywhere
 from tests.services.s3tables.helpers import BUCKET, NAMED, lake, place, table
@@ -82,10 +84,67 @@ async def kept_up(world: World) -> None:
     (one,) = await context.read().list(Table, limit=9)
     found = await context.read().get(Job, UPKEEP, one.id)
     assert found is not None
-    work = asyncio.ensure_future(upkeep(context, found))
-    while not work.done():
-        await asyncio.sleep(0)
-    await work
+    await upkeep(context, found)
+
+
+async def replicated(world: World, arn: str) -> dict[str, Any]:
+    """Run the replication of a table, to its end; what is said of its one destination then."""
+    context = world.cloud.context_for(ACCOUNT, REGION)
+    await replicate(
+        context,
+        Job(
+            name=REPLICATE, key=arn.rpartition("/")[2], at=world.now, service="s3tables",
+            account=ACCOUNT, region=REGION,
+        ),
+    )  # fmt: skip
+    status = await world.call("s3tables", "get_table_replication_status", tableArn=arn)
+    (one,) = status["destinations"]
+    return dict(one)
+
+
+def test_a_replica_is_made_once_whatever_crashes() -> None:
+    async def prepare(world: World, told: Told) -> None:
+        await lake(world)
+        told["table"] = (await table(world))["tableARN"]
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": PRINCIPAL}}
+        may = {"Effect": "Allow", "Action": "s3tables:*", "Resource": "*"}
+        given = {"RoleName": "copier"}
+        await world.call(
+            "iam", "create_role", **given, AssumeRolePolicyDocument=json.dumps(policy(trust))
+        )
+        await world.call(
+            "iam",
+            "put_role_policy",
+            **given,
+            PolicyName="p",
+            PolicyDocument=json.dumps(policy(may)),
+        )
+        told["away"] = (await world.call("s3tables", "create_table_bucket", name="pond"))["arn"]
+        destinations = [{"destinationTableBucketARN": told["away"]}]
+        role = f"arn:aws:iam::{ACCOUNT}:role/copier"
+        await world.call(
+            "s3tables", "put_table_replication", tableArn=told["table"],
+            configuration={"role": role, "rules": [{"destinations": destinations}]},
+        )  # fmt: skip
+
+    async def work(world: World, told: Told) -> None:
+        await replicated(world, told["table"])
+
+    async def check(world: World, told: Told) -> None:
+        one = await replicated(world, told["table"])
+        assert one["replicationStatus"] == "completed", one
+        found = await world.call("s3tables", "list_tables", tableBucketARN=told["away"])
+        assert [it["tableARN"] for it in found["tables"]] == [one["destinationTableArn"]]
+        # What was begun twice is given up after a day.
+        await world.advance(hours=25)
+        await check_whole(world)
+
+    assert crash_everywhere(prepare, work, check) >= 4
+
+
+def policy(*statements: dict[str, Any]) -> dict[str, Any]:
+    """A policy."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def test_a_stray_file_is_set_aside_and_then_deleted() -> None:

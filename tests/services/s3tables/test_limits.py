@@ -9,6 +9,7 @@ import pytest
 
 from doppio.services.s3tables import limits
 from doppio.services.s3tables.counting import NAMESPACES, TABLES, count
+from tests.services.kms.helpers import allow, key, key_policy
 from tests.services.s3tables.helpers import BUCKET, NAMED, lake, place, table
 from tests.services.world import World, refusal, refused, told
 
@@ -118,8 +119,8 @@ async def test_a_location_is_one_of_the_tables(world: World) -> None:
 
 @told
 async def test_a_kms_key_goes_with_kms_alone(world: World) -> None:
-    key = "arn:aws:kms:us-east-1:000000000000:key/a"
-    for given in ({"sseAlgorithm": "aws:kms"}, {"sseAlgorithm": "AES256", "kmsKeyArn": key}):
+    arn = "arn:aws:kms:us-east-1:000000000000:key/a"
+    for given in ({"sseAlgorithm": "aws:kms"}, {"sseAlgorithm": "AES256", "kmsKeyArn": arn}):
         call = world.call(
             "s3tables", "create_table_bucket", name="lake", encryptionConfiguration=given
         )
@@ -139,7 +140,8 @@ async def test_tags_have_limits(world: World) -> None:
 
 @told
 async def test_a_tables_files_are_under_its_key_of_kms(world: World) -> None:
-    made = (await world.call("kms", "create_key"))["KeyMetadata"]
+    let_in = allow("kms:*", Principal={"Service": "maintenance.s3tables.amazonaws.com"})
+    made = await key(world, Policy=key_policy(let_in))
     encryption = {"sseAlgorithm": "aws:kms", "kmsKeyArn": made["Arn"]}
     await lake(world, encryptionConfiguration=encryption)
     shown = await table(world)

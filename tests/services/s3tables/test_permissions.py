@@ -62,6 +62,14 @@ ASKED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "GetTableMaintenanceConfiguration": (NAMED, TABLE),
     "GetTableMaintenanceJobStatus": (NAMED, TABLE),
+    "PutTableBucketReplication": ({**ON_BUCKET, "configuration": "CONFIGURATION"}, BUCKET),
+    "GetTableBucketReplication": (ON_BUCKET, BUCKET),
+    "DeleteTableBucketReplication": (ON_BUCKET, BUCKET),
+    "PutTableReplication": ({"tableArn": TABLE, "configuration": "CONFIGURATION"}, TABLE),
+    "GetTableReplication": ({"tableArn": TABLE}, TABLE),
+    "GetTableReplicationStatus": ({"tableArn": TABLE}, TABLE),
+    "DeleteTableReplication": ({"tableArn": TABLE, "versionToken": "REPLICATION"}, TABLE),
+    "DisassociateTableReplication": ({"tableArn": TABLE}, TABLE),
     "TagResource": ({"resourceArn": BUCKET, "tags": {"a": "b"}}, BUCKET),
     "UntagResource": ({"resourceArn": BUCKET, "tagKeys": ["a"]}, BUCKET),
     "ListTagsForResource": ({"resourceArn": BUCKET}, BUCKET),
@@ -79,13 +87,33 @@ def test_the_table_names_every_operation() -> None:
     assert {operations[name].method for name in ASKED} == set(SERVICE.operations)
 
 
+async def configuration(world: World) -> dict[str, Any]:
+    """A replication to another bucket, by a role that trusts who does it."""
+    service = "replication.s3tables.amazonaws.com"
+    trust = policy(allow("sts:AssumeRole", Principal={"Service": service}))
+    document = json.loads(trust)
+    del document["Statement"][0]["Resource"]
+    role = await world.call(
+        "iam", "create_role", RoleName="copier", AssumeRolePolicyDocument=json.dumps(document)
+    )
+    other = await world.call("s3tables", "create_table_bucket", name="other")
+    destinations = [{"destinationTableBucketARN": other["arn"]}]
+    return {"role": role["Role"]["Arn"], "rules": [{"destinations": destinations}]}
+
+
 @told
 async def test_an_operation_needs_its_action_on_its_resource(world: World) -> None:
     await lake(world)
     shown = await table(world)
-    known = {"TOKEN": shown["versionToken"], "LOCATION": shown["metadataLocation"]}
+    known = {
+        "TOKEN": shown["versionToken"], "LOCATION": shown["metadataLocation"],
+        TABLE: shown["tableARN"], "CONFIGURATION": await configuration(world),
+    }  # fmt: skip
     nobody = await user(world, "nobody")
     for number, (name, (asked, resource)) in enumerate(ASKED.items()):
+        if name == "DeleteTableReplication":
+            there = await world.call("s3tables", "get_table_replication", tableArn=known[TABLE])
+            known["REPLICATION"] = there["versionToken"]
         req = {key: known.get(str(text), text) for key, text in asked.items()}
         resource = shown["tableARN"] if resource == TABLE else resource
         method = model.load("s3tables").operations[name].method
@@ -93,9 +121,27 @@ async def test_an_operation_needs_its_action_on_its_resource(world: World) -> No
         assert code == "AccessDeniedException", name
         where = "" if resource == "*" else f" on resource: {resource}"
         assert f"s3tables:{name}{where} because" in text, text
-        one = await user(world, f"u{number}", allow(f"s3tables:{name}", resource))
+        passes = allow("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/copier")
+        one = await user(world, f"u{number}", allow(f"s3tables:{name}", resource), passes)
         await world.settle()
-        assert await outcome(world.call("s3tables", method, caller=one, **req)) == "", name
+        came = await outcome(world.call("s3tables", method, caller=one, **req))
+        # A table that is no replica cannot be made one's own.
+        own = "BadRequestException" if name == "DisassociateTableReplication" else ""
+        assert came == own, name
+
+
+@told
+async def test_whoever_gives_a_replication_its_role_must_be_allowed_to_pass_it(
+    world: World,
+) -> None:
+    await lake(world)
+    asked = {**ON_BUCKET, "configuration": await configuration(world)}
+    one = await user(world, "one", allow("s3tables:*"))
+    await world.settle()
+    call = world.call("s3tables", "put_table_bucket_replication", caller=one, **asked)
+    code, text = await refusal(call)
+    assert code == "AccessDeniedException"
+    assert "iam:PassRole" in text
 
 
 @told

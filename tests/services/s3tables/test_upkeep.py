@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
+from pyiceberg.exceptions import ForbiddenError
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 
@@ -147,6 +149,48 @@ def test_a_table_that_says_itself_what_it_keeps_is_left_alone() -> None:
         jobs = lake.advance("2d")
         assert jobs[SNAPSHOTS]["status"] == "Disabled", jobs
         assert len(lake.table.snapshots()) == 3
+
+
+def test_a_key_of_kms_must_let_the_upkeep_in() -> None:
+    with Cloud() as cloud:
+        kms, tables = cloud.client("kms"), cloud.client("s3tables")
+        key = kms.create_key()["KeyMetadata"]["Arn"]
+        alone = kms.get_key_policy(KeyId=key)["Policy"]
+        lake = Lake(cloud)
+        tables.put_table_bucket_encryption(
+            tableBucketARN=lake.bucket,
+            encryptionConfiguration={"sseAlgorithm": "aws:kms", "kmsKeyArn": key},
+        )
+        lake.catalog.purge_table("ns.t")
+        with pytest.raises(ForbiddenError, match=r"maintenance\.s3tables"):
+            lake.catalog.create_table("ns.t", SCHEMA)
+        # As AWS's user guide has it.
+        let_in = {
+            "Effect": "Allow",
+            "Principal": {"Service": "maintenance.s3tables.amazonaws.com"},
+            "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+            "Resource": "*",
+            "Condition": {"StringLike": {"kms:EncryptionContext:aws:s3:arn": f"{lake.bucket}/*"}},
+        }
+        policy = json.loads(alone)
+        both = json.dumps({**policy, "Statement": [*policy["Statement"], let_in]})
+        kms.put_key_policy(KeyId=key, Policy=both)
+        lake.catalog.create_table("ns.t", SCHEMA)
+        kms.put_key_policy(KeyId=key, Policy=alone)
+        for number in range(5):
+            lake.table.append(rows(number))
+        jobs = lake.advance("6h")
+        assert jobs[COMPACTION]["status"] == "Failed", jobs
+        assert "kms:" in jobs[COMPACTION]["failureMessage"]
+        kms.put_key_policy(KeyId=key, Policy=both)
+        jobs = lake.advance("6h")
+        assert jobs[COMPACTION]["status"] == "Successful", jobs
+        (task,) = lake.table.scan().plan_files()
+        bucket, _, name = task.file.file_path.removeprefix("s3://").partition("/")
+        assert lake.s3.head_object(Bucket=bucket, Key=name)["SSEKMSKeyId"] == key
+        assert sorted(lake.table.scan().to_arrow()["id"].to_pylist()) == list(range(5))
+        with pytest.raises(lake.s3.exceptions.ClientError, match="as the table is"):
+            lake.s3.put_object(Bucket=bucket, Key="a", Body=b"", ServerSideEncryption="AES256")
 
 
 def test_a_table_whose_files_are_gone_is_said_to_fail() -> None:

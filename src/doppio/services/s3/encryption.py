@@ -138,7 +138,7 @@ async def rewrapped(
 
     From one key of KMS to another, KMS does it by itself; it is S3's own key that S3 must open.
     """
-    context = {"aws:s3:arn": bucket.arn if bucket_key else f"{bucket.arn}/{key}"}
+    context = {"aws:s3:arn": bucket.told if bucket_key else f"{bucket.told}/{key}"}
     context = {**_context(sealed.given_context or None), **context}
     if sealed.kind == AES256:
         plain = await _unwrapped(ctx, sealed.keys[0])
@@ -435,7 +435,7 @@ async def _of_kms(
 ) -> Sealing:
     given = req.get("SSEKMSEncryptionContext")
     # What CloudTrail and key policies see: which object (or bucket) a data key is for.
-    context = {"aws:s3:arn": bucket.arn if bucket_key else f"{bucket.arn}/{key}"}
+    context = {"aws:s3:arn": bucket.told if bucket_key else f"{bucket.told}/{key}"}
     context = {**_context(given), **context}
     answer = await _kms(
         ctx,

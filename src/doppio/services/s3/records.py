@@ -89,6 +89,11 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return f"{place}:bucket/{self.name}"
         return f"arn:{self.partition}:s3:::{self.name}"
 
+    @property
+    def told(self) -> str:
+        """What KMS is told of in encryption contexts: the bucket, or the table whose it is."""
+        return self.table or self.arn
+
     def blocks(self, setting: str) -> bool:
         """Whether the bucket or its account blocks public access in this way: either is enough."""
         block, account_block = self.public_access_block, self.account_block

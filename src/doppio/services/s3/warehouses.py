@@ -72,9 +72,23 @@ async def in_warehouse(run: Operation, ctx: Context, req: Any) -> Mapping[str, A
     for name in _NOT_FOR_FILES:
         if name in req:
             raise InvalidRequest(f"A table's files take no {name}.")
+    _check_encryption(bucket, req)
     if storage_class is not None and ctx.operation in {"PutObject", "CreateMultipartUpload"}:
         req = {**req, "StorageClass": storage_class}
     return await run(ctx, req)
+
+
+def _check_encryption(bucket: Bucket, req: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest where a file is to be encrypted in another way than its table is."""
+    rule: Mapping[str, Any] = {"SSEAlgorithm": "AES256"}
+    if bucket.encryption is not None:
+        rule = bucket.encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"]
+    for member, of_table in (
+        ("ServerSideEncryption", rule["SSEAlgorithm"]),
+        ("SSEKMSKeyId", rule.get("KMSMasterKeyID")),
+    ):
+        if req.get(member, of_table) != of_table:
+            raise InvalidRequest("A table's files are encrypted as the table is.")
 
 
 async def open_warehouse(

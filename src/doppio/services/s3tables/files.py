@@ -21,6 +21,21 @@ def as_maintenance(ctx: Context, table: Table) -> Context:
     return ctx.derive(service_caller(_SERVICE, table.account, table.arn))
 
 
+async def check_key(ctx: Context, table: Table) -> None:
+    """Raise AccessDenied unless a table's key of KMS lets S3 Tables' maintenance in.
+
+    Source: "Permission requirements for S3 Tables SSE-KMS encryption": no table is made without it.
+    """
+    key = (table.encryption or {}).get("kmsKeyArn")
+    if key is not None:
+        asked = {
+            "KeyId": key,
+            "KeySpec": "AES_256",
+            "EncryptionContext": {"aws:s3:arn": f"{table.arn}/metadata"},
+        }
+        await as_maintenance(ctx, table).via("s3").call("kms", "generate_data_key", asked)
+
+
 async def write_metadata(ctx: Context, table: Table, number: int, text: bytes) -> str:
     """Write a version of a table's metadata, as the caller; where it is."""
     warehouse = warehouse_of(table)

@@ -27,3 +27,6 @@ UPKEEP_EVERY = timedelta(hours=6)
 COMPACTED_BYTES_MAX = 128 * 1024 * 1024
 COMPACTED_FILES_MIN = 5
 LISTED_FILES_A_STEP = 1_000
+# Ours: AWS replicates "within minutes".
+REPLICATION_DELAY = timedelta(minutes=1)
+REPLICATION_AGAIN = timedelta(minutes=15)

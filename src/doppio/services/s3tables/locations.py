@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context
+from doppio.services.s3tables import replication
 from doppio.services.s3tables.errors import BadRequest
 from doppio.services.s3tables.files import check_there
 from doppio.services.s3tables.lookup import table_of, warehouse_of
@@ -49,7 +50,7 @@ class Locations:
         check_token(seen, req)
         await check_there(ctx, seen, location)
         async with ctx.write() as tx:
-            _, table = await table_of(tx, req)
+            bucket, table = await table_of(tx, req)
             check_token(table, req)
             moved = tx.put(
                 replace(
@@ -60,6 +61,7 @@ class Locations:
                     modified_by=ctx.account,
                 )
             )
+            await replication.begin(tx, bucket, moved)
         return {
             "name": req["name"],
             "tableARN": moved.arn,

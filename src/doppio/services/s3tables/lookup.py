@@ -13,7 +13,7 @@ from doppio.kernel.context import Context, Reader
 from doppio.services.s3.ports import WAREHOUSE_END
 from doppio.services.s3tables.errors import BadRequest, no_bucket, no_namespace, no_table
 from doppio.services.s3tables.records import NAMES, Namespace, Table, TableBucket
-from doppio.services.s3tables.rules import place_of, warehouse_name
+from doppio.services.s3tables.rules import Place, place_of, warehouse_name
 
 # The members that name a table by an ARN of its own.
 _TABLE_ARNS = ("tableArn", "tableARN", "resourceArn")
@@ -59,6 +59,11 @@ async def find_bucket(reader: Reader, arn: str) -> TableBucket | None:
     place = place_of(arn)
     if place is None or place.table or place.region != reader.context.region:
         return None
+    return await reader.get(TableBucket, place.account, place.region, place.bucket)
+
+
+async def bucket_at(reader: Reader, place: Place) -> TableBucket | None:
+    """The table bucket at a place, in whichever Region."""
     return await reader.get(TableBucket, place.account, place.region, place.bucket)
 
 

@@ -93,17 +93,37 @@ def tell_bucket(tx: Tx, bucket: TableBucket) -> None:
     tx.put(bucket)
     text = bucket.policy
     if bucket.manager:
-        own = json.loads(text) if text is not None else {"Version": "2012-10-17", "Statement": []}
-        given = own["Statement"]
-        listed = given if isinstance(given, list) else [given]
-        text = json.dumps({**own, "Statement": [*listed, *_of_manager(bucket)]})
+        text = _with(text, _of_manager(bucket))
     put_resource(tx, bucket.arn, bucket.account, text)
 
 
 def tell_table(tx: Tx, table: Table) -> None:
     """Keep a table, and tell the authoriser what its policy grants beside its bucket's."""
     tx.put(table)
-    put_resource(tx, table.arn, table.account, table.policy, under=table.bucket_arn)
+    text = table.policy
+    if table.source:
+        text = _with(text, [_of_replica(table)])
+    put_resource(tx, table.arn, table.account, text, under=table.bucket_arn)
+
+
+def _with(text: str | None, more: list[Mapping[str, Any]]) -> str:
+    """A policy, if there is one, with further statements."""
+    own = json.loads(text) if text is not None else {"Version": "2012-10-17", "Statement": []}
+    given = own["Statement"]
+    listed = given if isinstance(given, list) else [given]
+    return json.dumps({**own, "Statement": [*listed, *more]})
+
+
+def _of_replica(table: Table) -> Mapping[str, Any]:
+    """Nobody but S3 Tables writes to a replica."""
+    writes = ("PutTableData", "UpdateTableMetadataLocation", "RenameTable")
+    return {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": [f"s3tables:{action}" for action in writes],
+        "Resource": table.arn,
+        "Condition": {"StringNotEquals": {"aws:PrincipalServiceName": [MAINTENANCE]}},
+    }
 
 
 def _of_manager(bucket: TableBucket) -> list[Mapping[str, Any]]:

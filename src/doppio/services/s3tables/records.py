@@ -17,6 +17,14 @@ NAMES: Index[Table] = Index("name", ("bucket", "namespace", "name"))
 CUSTOMER, AWS = "customer", "aws"
 
 
+class Replicating(msgspec.Struct, frozen=True, kw_only=True):
+    """How tables are replicated: as which role, and to which table buckets."""
+
+    role: str
+    destinations: list[str]
+    token: str
+
+
 @record("s3tables.bucket", key=("account", "region", "name"))
 class TableBucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A bucket of tables. `manager` is the AWS service whose it is, where its type is `aws`.
@@ -36,7 +44,7 @@ class TableBucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     encryption: dict[str, Any] | None = None
     storage_class: str | None = None
     maintenance: dict[str, Any] = {}
-    metrics: str | None = None
+    replication: Replicating | None = None
 
     @property
     def arn(self) -> str:
@@ -63,7 +71,7 @@ class Namespace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 @record("s3tables.table", key=("id",), indexes=(NAMES,))
 class Table(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A table. While `name` is None it is being made (its name is `wanted`) or cleared
-    away (`gone`).
+    away (`gone`). `source` is the ARN of the table whose replica it is.
     """
 
     id: str
@@ -86,6 +94,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     encryption: dict[str, Any] | None = None
     storage_class: str | None = None
     maintenance: dict[str, Any] = {}
+    replication: Replicating | None = None
+    source: str = ""
 
     @property
     def arn(self) -> str:
@@ -93,7 +103,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def type(self) -> str:
-        return AWS if self.manager else CUSTOMER
+        return AWS if self.manager and not self.source else CUSTOMER
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -127,3 +137,19 @@ class Aside(msgspec.Struct, frozen=True, kw_only=True):
     table: str
     key: str
     since: datetime
+
+
+@record("s3tables.replica", key=("table", "destination"))
+class Replica(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a destination (a table bucket's ARN) of a table (by its id) is.
+
+    `seen` is the source's metadata that was copied last, `location` what became of it there.
+    """
+
+    table: str
+    destination: str
+    arn: str = ""
+    seen: str = ""
+    location: str = ""
+    at: datetime | None = None
+    failure: str = ""

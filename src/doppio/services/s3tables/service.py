@@ -11,6 +11,8 @@ from doppio.services.s3tables.maintenance import Maintenance
 from doppio.services.s3tables.namespaces import Namespaces
 from doppio.services.s3tables.permissions import needs
 from doppio.services.s3tables.policies import Policies
+from doppio.services.s3tables.replicas import replicate
+from doppio.services.s3tables.replication import REPLICATE, Replication
 from doppio.services.s3tables.settings import Settings
 from doppio.services.s3tables.tables import CLEAR, Tables, clear
 from doppio.services.s3tables.tags import Tagging
@@ -20,10 +22,10 @@ SERVICE = Service(
     "s3tables",
     groups=[
         Buckets(), Namespaces(), Tables(), Locations(), Policies(), Settings(), Tagging(),
-        Maintenance(),
+        Maintenance(), Replication(),
     ],
     needs=needs,
     readdress=readdress,
-    jobs={CLEAR: clear, UPKEEP: upkeep},
+    jobs={CLEAR: clear, UPKEEP: upkeep, REPLICATE: replicate},
     catalog=Catalog(),
 )  # fmt: skip

@@ -102,8 +102,8 @@ def default_of_warehouse(encryption: Mapping[str, Any] | None) -> dict[str, Any]
     rule: dict[str, Any] = {"SSEAlgorithm": encryption["sseAlgorithm"]}
     if "kmsKeyArn" in encryption:
         rule["KMSMasterKeyID"] = encryption["kmsKeyArn"]
-    by_key = encryption["sseAlgorithm"] == KMS
-    return {"Rules": [{"ApplyServerSideEncryptionByDefault": rule, "BucketKeyEnabled": by_key}]}
+    # Policies of keys name `TABLE_ARN/*` as what is encrypted: each file by itself.
+    return {"Rules": [{"ApplyServerSideEncryptionByDefault": rule}]}
 
 
 def _class_of(found: TableBucket | Table) -> w.StorageClassConfiguration:

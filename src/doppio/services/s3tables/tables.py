@@ -16,10 +16,10 @@ from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Tx, index_row_key
 from doppio.kernel.jobs import Job
 from doppio.services.s3 import ports as s3
-from doppio.services.s3tables import iceberg
+from doppio.services.s3tables import iceberg, replication
 from doppio.services.s3tables.counting import TABLES, check_room, count
 from doppio.services.s3tables.errors import BadRequest, Stale, Taken
-from doppio.services.s3tables.files import write_metadata
+from doppio.services.s3tables.files import check_key, write_metadata
 from doppio.services.s3tables.limits import LISTED_MAX, ROWS_A_COMMIT
 from doppio.services.s3tables.lookup import (
     bucket_of,
@@ -30,7 +30,7 @@ from doppio.services.s3tables.lookup import (
 )
 from doppio.services.s3tables.pages import position, token_for
 from doppio.services.s3tables.policies import tell_table
-from doppio.services.s3tables.records import NAMES, Aside, Table, TableBucket, Upkept
+from doppio.services.s3tables.records import NAMES, Aside, Replica, Table, TableBucket, Upkept
 from doppio.services.s3tables.rules import table_name_is_allowed
 from doppio.services.s3tables.settings import (
     checked_encryption,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from doppio._stubs import s3tables as w
 
 CLEAR = "s3tables.clear"
+# The service that keeps replicas.
+REPLICATION = "replication.s3tables.amazonaws.com"
 # No call takes so long to write metadata.
 _GIVEN_UP = timedelta(days=1)
 
@@ -59,10 +61,10 @@ class Tables:
         given = (req.get("metadata") or {}).get("iceberg")
         if given is not None:
             iceberg.check_library()
-        checked_encryption(req.get("encryptionConfiguration"))
-        checked_storage_class(req.get("storageClassConfiguration"))
         table_id = ctx.new_id()
-        table = await ctx.transact(lambda tx: _begin(tx, req, table_id, named=given is None))
+        bucket = await bucket_of(ctx.read(), req["tableBucketARN"])
+        await check_key(ctx, _new(ctx, bucket, req, table_id))
+        table = await ctx.transact(lambda tx: begin_table(tx, req, table_id, named=given is None))
         if given is not None:
             try:
                 location = f"s3://{warehouse_of(table)}"
@@ -95,6 +97,7 @@ class Tables:
             "modifiedBy": table.modified_by,
             "ownerAccountId": table.account,
             "format": "ICEBERG",
+            **_managed(table),
         }
         if table.location is not None:
             shown["metadataLocation"] = table.location
@@ -174,7 +177,10 @@ def check_token(table: Table, req: Mapping[str, Any]) -> None:
         raise Stale("Provided version token does not match the table version token.")
 
 
-async def _begin(tx: Tx, req: w.CreateTableRequest, table_id: str, *, named: bool) -> Table:
+async def begin_table(
+    tx: Tx, req: w.CreateTableRequest, table_id: str, *, named: bool = False, replica_of: str = ""
+) -> Table:
+    """A new table and its warehouse; one that is not `named` yet is cleared away if it never is."""
     ctx = tx.context
     bucket = await bucket_of(tx, req["tableBucketARN"])
     namespace = await namespace_of(tx, bucket, req["namespace"])
@@ -183,25 +189,11 @@ async def _begin(tx: Tx, req: w.CreateTableRequest, table_id: str, *, named: boo
     if named:
         count(tx, TABLES, bucket.id, 1)
     await tx.get(Table, table_id)
-    table = Table(
-        id=table_id,
-        bucket=bucket.id,
-        bucket_arn=bucket.arn,
-        account=bucket.account,
-        namespace=namespace.name,
-        wanted=req["name"],
-        created_at=ctx.now,
-        created_by=ctx.account,
-        modified_at=ctx.now,
-        modified_by=ctx.account,
-        token=ctx.new_id(),
-        name=req["name"] if named else None,
-        manager=bucket.manager,
-        tags=checked_tags({}, req.get("tags") or {}),
-        encryption=checked_encryption(req.get("encryptionConfiguration")) or bucket.encryption,
-        storage_class=checked_storage_class(req.get("storageClassConfiguration"))
-        or bucket.storage_class,
-    )
+    table = _new(ctx, bucket, req, table_id)
+    if named:
+        table = replace(table, name=table.wanted)
+    if replica_of:
+        table = replace(table, manager=REPLICATION, source=replica_of)
     tell_table(tx, table)
     await s3.open_warehouse(
         tx, warehouse_of(table), table.arn, encryption=default_of_warehouse(table.encryption)
@@ -211,6 +203,28 @@ async def _begin(tx: Tx, req: w.CreateTableRequest, table_id: str, *, named: boo
     else:
         await tx.schedule(ctx.now + _GIVEN_UP, CLEAR, table.id)
     return table
+
+
+def _new(ctx: Context, bucket: TableBucket, req: w.CreateTableRequest, table_id: str) -> Table:
+    encryption = checked_encryption(req.get("encryptionConfiguration"))
+    storage_class = checked_storage_class(req.get("storageClassConfiguration"))
+    return Table(
+        id=table_id,
+        bucket=bucket.id,
+        bucket_arn=bucket.arn,
+        account=bucket.account,
+        namespace=req["namespace"],
+        wanted=req["name"],
+        created_at=ctx.now,
+        created_by=ctx.account,
+        modified_at=ctx.now,
+        modified_by=ctx.account,
+        token=ctx.new_id(),
+        manager=bucket.manager,
+        tags=checked_tags({}, req.get("tags") or {}),
+        encryption=encryption or bucket.encryption,
+        storage_class=storage_class or bucket.storage_class,
+    )
 
 
 async def give_name(ctx: Context, table: Table, location: str) -> Table:
@@ -225,7 +239,9 @@ async def give_name(ctx: Context, table: Table, location: str) -> Table:
         await tx.get(Table, table.id)
         await tx.unschedule(CLEAR, table.id)
         await keep_up(tx, table)
-        return tx.put(replace(table, name=table.wanted, location=location))
+        named = tx.put(replace(table, name=table.wanted, location=location))
+        await replication.begin(tx, bucket, named)
+        return named
 
     return await ctx.transact(name)
 
@@ -249,6 +265,8 @@ async def clear(ctx: Context, job: Job) -> None:
             tx.delete(one)
         if aside:
             return True
+        for replica in await tx.list(Replica, (table.id,), limit=ROWS_A_COMMIT):
+            tx.delete(replica)
         tx.delete(Upkept(table=table.id))
         tx.delete(table)
         forget_resource(tx, table.arn)
@@ -271,6 +289,13 @@ def _summary(bucket: TableBucket, table: Table) -> dict[str, Any]:
     if table.manager:
         shown["managedByService"] = table.manager
     return shown
+
+
+def _managed(table: Table) -> dict[str, Any]:
+    """What a replica says of the table whose it is."""
+    if not table.source:
+        return {}
+    return {"managedTableInformation": {"replicationInformation": {"sourceTableARN": table.source}}}
 
 
 def _ms(ctx: Context) -> int:

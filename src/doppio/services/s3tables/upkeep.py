@@ -7,19 +7,17 @@ before it is deleted, and what was set aside is written down in the same commit.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
-from doppio.kernel.store import StoreClosed
 from doppio.services.s3 import ports as s3
 from doppio.services.s3tables import commits, iceberg, limits
+from doppio.services.s3tables.errors import Stale
+from doppio.services.s3tables.file_work import Disabled, Unreadable, on_files
 from doppio.services.s3tables.files import as_maintenance, read_metadata
 from doppio.services.s3tables.lookup import bucket_of, warehouse_of
 from doppio.services.s3tables.maintenance import (
@@ -37,15 +35,8 @@ if TYPE_CHECKING:
     from doppio.services.s3tables.compaction import Commit
     from doppio.services.s3tables.file_io import Warehouse
 
-_log = logging.getLogger("doppio.s3tables")
-T = TypeVar("T")
-MESSAGE_CHARS_MAX = 500
 UPKEEP = "s3tables.upkeep"
 _MB = 1024 * 1024
-
-
-class Disabled(Exception):
-    """The table itself says that a job is not to be done."""
 
 
 async def keep_up(tx: Tx, table: Table) -> None:
@@ -67,7 +58,8 @@ async def upkeep(ctx: Context, job: Job) -> None:
         (SNAPSHOTS, table, _expire),
         (REMOVAL, bucket, _remove),
     ):
-        if is_on(kind, whose):
+        # A replica is as its table is, and takes no commits of its own.
+        if is_on(kind, whose) and (kind == REMOVAL or not table.source):
             ran[kind] = await _ran(as_own, bucket, table.id, work)
 
     async def end(tx: Tx) -> None:
@@ -81,22 +73,24 @@ async def upkeep(ctx: Context, job: Job) -> None:
 
 
 async def _ran(ctx: Context, bucket: TableBucket, table_id: str, work: Callable[..., Any]) -> Ran:
-    # What came before it has moved the table's pointer.
-    table = await ctx.read().get(Table, table_id)
-    try:
-        if table is not None and table.name is not None and table.location is not None:
-            await work(ctx, bucket, table)
-    except Disabled:
-        return Ran(at=ctx.now, disabled=True)
-    except AwsError as error:
-        return Ran(at=ctx.now, failure=error.message or error.code)
-    except Unreadable as error:
-        return Ran(at=ctx.now, failure=str(error))
+    for tries in range(limits.COMMIT_TRIES_MAX):
+        # What came before it has moved the table's pointer, and clients do.
+        table = await ctx.read().get(Table, table_id)
+        try:
+            if table is not None and table.name is not None and table.location is not None:
+                await work(ctx, bucket, table)
+        except Stale as error:
+            if tries + 1 == limits.COMMIT_TRIES_MAX:
+                return Ran(at=ctx.now, failure=error.message)
+        except Disabled:
+            return Ran(at=ctx.now, disabled=True)
+        except AwsError as error:
+            return Ran(at=ctx.now, failure=error.message or error.code)
+        except Unreadable as error:
+            return Ran(at=ctx.now, failure=str(error))
+        else:
+            break
     return Ran(at=ctx.now)
-
-
-class Unreadable(Exception):
-    """A table's files are not as its metadata says; the text says what is wrong."""
 
 
 async def _compact(ctx: Context, bucket: TableBucket, table: Table) -> None:
@@ -112,7 +106,7 @@ async def _compact(ctx: Context, bucket: TableBucket, table: Table) -> None:
             raise Unreadable("The table has no sort order that compaction can sort by.")
         return compaction.compacted(metadata, str(table.location), files, target, strategy)
 
-    commit = await _in_thread(ctx, table, work)
+    commit = await on_files(table, [(ctx, table)], work)
     if commit is not None:
         await commits.apply(ctx, table, raw, commit.requirements, commit.updates, stamped=True)
 
@@ -137,7 +131,7 @@ async def _expire(ctx: Context, bucket: TableBucket, table: Table) -> None:
         freed = plans.referenced(metadata, files, gone) - plans.referenced(metadata, files, left)
         return gone, freed
 
-    gone, freed = await _in_thread(ctx, table, work)
+    gone, freed = await on_files(table, [(ctx, table)], work)
     if gone:
         updates = [{"action": "remove-snapshots", "snapshot-ids": gone}]
         requirements = [{"type": "assert-table-uuid", "uuid": _uuid_of(raw)}]
@@ -165,7 +159,7 @@ async def _remove(ctx: Context, bucket: TableBucket, table: Table) -> None:
         found = plans.referenced(metadata, files)
         return found | plans.beside_snapshots(metadata, str(table.location))
 
-    referenced = await _in_thread(ctx, table, work)
+    referenced = await on_files(table, [(ctx, table)], work)
     warehouse = warehouse_of(table)
     await _set_aside(
         ctx,
@@ -227,31 +221,3 @@ async def _delete(ctx: Context, table: Table, age: timedelta) -> None:
         if len(found) < limits.ROWS_A_COMMIT:
             return
         after = found[-1].key
-
-
-async def _in_thread(ctx: Context, table: Table, work: Callable[[Warehouse], T]) -> T:
-    """Let PyIceberg work on a table's files, in a thread of its own: it waits for calls there.
-
-    Threads that others wait for, too, would wait for each other.
-    """
-    iceberg.check_library()
-    loop = asyncio.get_running_loop()
-    pool = ThreadPoolExecutor(1, thread_name_prefix="s3tables")
-
-    def begin() -> T:
-        from doppio.services.s3tables.file_io import Warehouse
-
-        return work(Warehouse(ctx, warehouse_of(table), loop))
-
-    working = loop.run_in_executor(pool, begin)
-    try:
-        await asyncio.wait([working])
-    finally:
-        pool.shutdown(wait=False)
-    error = working.exception()
-    if error is None or isinstance(error, AwsError | Disabled | Unreadable | StoreClosed):
-        return working.result()
-    # Clients write these files: what is raised where they are none is not for us to know.
-    _log.info("files of %s cannot be read", table.arn, exc_info=error)
-    said = " ".join(str(error).split())[:MESSAGE_CHARS_MAX]
-    raise Unreadable(f"The table's files cannot be read: {said or type(error).__name__}")
