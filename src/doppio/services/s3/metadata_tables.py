@@ -86,10 +86,9 @@ async def work(ctx: Context, home: Home, do: Callable[[Table], T]) -> T:
     try:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, _in_thread, ctx, files, home, located, do)
-    except asyncio.CancelledError:
-        files.stop()
-        raise
     finally:
+        # PyIceberg has threads of its own, which may outlive its failure.
+        files.stop()
         pool.shutdown(wait=False)
 
 

@@ -15,6 +15,7 @@ from doppio.services.s3control.errors import (
     TooManyConfigurations,
 )
 from doppio.services.s3control.lens_exports import RUN, keep, key_of
+from doppio.services.s3control.lens_files import check_format
 from doppio.services.s3control.lens_rules import check
 from doppio.services.s3control.limits import LENS_LISTED_MAX, LENS_MAX, LENS_TAGS_MAX
 from doppio.services.s3control.records import Lens
@@ -32,6 +33,9 @@ class StorageLens:
         """Set a configuration; it is carried out from the next midnight on."""
         document = cast("dict[str, Any]", req["StorageLensConfiguration"])
         check(req["ConfigId"], document)
+        export = (document.get("DataExport") or {}).get("S3BucketDestination")
+        if export is not None:
+            check_format(export["Format"])
         wanted = _tags(req.get("Tags") or [])
         async with ctx.write() as tx:
             old = await tx.get(Lens, ctx.account, ctx.region, req["ConfigId"])

@@ -17,16 +17,16 @@ from typing import Any
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.services.s3 import ports
+from doppio.services.s3control.lens_files import SUFFIXES, LensFile, schema_text
 from doppio.services.s3control.lens_groups import holds
 from doppio.services.s3control.lens_rules import (
     Row,
     counts_group,
+    counts_rules,
     covers,
     encryption_of,
-    header,
     home_of,
     kind_of,
-    lines,
     manifest,
 )
 from doppio.services.s3control.limits import LENS_GROUPS_MAX, REPORT_FILE_BYTES
@@ -102,6 +102,10 @@ async def _counted(ctx: Context, lens: Lens, now: datetime) -> AsyncIterator[lis
                     rows.append(Row(bucket.region, kind, bucket.name, name, value, group))
                     place = (bucket.region, kind, group, name)
                     sums[place] = sums.get(place, 0) + value
+        advanced = counts_rules(lens.document)
+        for name, value in (await ports.counts_of(ctx, bucket.id, rules=advanced)).items():
+            rows.append(Row(bucket.region, "", bucket.name, name, value))
+            sums[bucket.region, "", "", name] = sums.get((bucket.region, "", "", name), 0) + value
         if rows:
             yield rows
     yield [
@@ -132,24 +136,29 @@ class _Report:
         self._now = now
         self._destination = destination
         self._files: list[dict[str, Any]] = []
-        self._held = bytearray(header())
+        self._held = self._file_open()
+
+    def _file_open(self) -> LensFile:
+        chosen = "CSV" if self._destination is None else self._destination["Format"]
+        return LensFile(chosen, self._lens.id, self._lens.account, self._day)
 
     async def add(self, rows: list[Row]) -> None:
         """Hold rows until a file is full."""
         if self._destination is None:
             return
-        self._held += lines(self._lens.id, self._lens.account, self._day, rows)
-        if len(self._held) >= REPORT_FILE_BYTES:
+        self._held.add(rows)
+        if self._held.size >= REPORT_FILE_BYTES or self._held.is_full:
             await self._file()
 
     async def finish(self) -> None:
         """Write the rest, and at last which files there are."""
         if self._destination is None:
             return
-        if len(self._held) > len(header()) or not self._files:
+        if self._held.rows or not self._files:
             await self._file()
         lens, day = self._lens, self._day
-        text = manifest(lens.id, lens.account, day, self._destination["Arn"], self._files)
+        to = self._destination
+        text = manifest(lens.id, lens.account, day, to, schema_text(to["Format"]), self._files)
         await self._put(f"{self._home}/manifests/dt={day}/manifest.json", text)
 
     async def tell(self, rows: list[Row]) -> None:
@@ -166,15 +175,16 @@ class _Report:
         return home_of(self._lens.id, self._lens.account, self._destination)
 
     async def _file(self) -> None:
-        body = bytes(self._held)
+        body = await self._held.finish()
+        assert self._destination is not None
         told = f"{key_of(self._lens)}/{self._day}/{len(self._files)}"
         digest = hashlib.sha256(told.encode()).hexdigest()
         name = "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32]))
-        key = f"{self._home}/reports/dt={self._day}/{name}.csv"
+        key = f"{self._home}/reports/dt={self._day}/{name}.{SUFFIXES[self._destination['Format']]}"
         await self._put(key, body)
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
         self._files.append({"key": key, "size": len(body), "md5Checksum": md5})
-        self._held = bytearray(header())
+        self._held = self._file_open()
 
     async def _put(self, key: str, body: bytes) -> None:
         assert self._destination is not None
@@ -195,9 +205,10 @@ def _datum(lens: Lens, row: Row, now: datetime) -> dict[str, Any]:
         "metrics_version": "1.0",
         "aws_account_number": lens.account,
         "aws_region": row.region,
-        "storage_class": row.storage_class,
         "record_type": kind_of(row),
     }
+    if row.storage_class:
+        names["storage_class"] = row.storage_class
     if row.bucket:
         names["bucket_name"] = row.bucket
     if row.group:

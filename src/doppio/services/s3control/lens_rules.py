@@ -23,7 +23,6 @@ SCHEMA = (
 # What AWS computes of requests and settings, and this cloud does not.
 _NOT_HERE = {
     "ActivityMetrics": "Activity metrics in Storage Lens exist",
-    "AdvancedCostOptimizationMetrics": "Advanced cost optimization metrics exist",
     "AdvancedDataProtectionMetrics": "Advanced data protection metrics exist",
     "DetailedStatusCodesMetrics": "Status code metrics in Storage Lens exist",
     "AdvancedPerformanceMetrics": "Performance metrics in Storage Lens exist",
@@ -77,8 +76,6 @@ def _check_export(export: Mapping[str, Any]) -> None:
     destination = export.get("S3BucketDestination")
     if destination is None:
         return
-    if destination["Format"] != "CSV":
-        raise NotImplementedByDoppio("Exports as Parquet exist in AWS and not yet here; CSV is")
     encryption = destination.get("Encryption") or {}
     if "SSES3" in encryption and "SSEKMS" in encryption:
         raise InvalidRequest("An export is encrypted in one way.")
@@ -102,11 +99,25 @@ def lines(name: str, account: str, day: date, rows: Iterable[Row]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for row in rows:
-        writer.writerow(
-            ["V_1", name, day.isoformat(), account, row.region, row.storage_class, kind_of(row),
-             row.group, row.bucket, row.name, row.value]
-        )  # fmt: skip
+        writer.writerow(cells(name, account, day, row))
     return text.getvalue().encode()
+
+
+def cells(name: str, account: str, day: date, row: Row) -> list[str | int]:
+    """A row in the order of the schema."""
+    return [
+        "V_1", name, day.isoformat(), account, row.region, row.storage_class, kind_of(row),
+        row.group, row.bucket, row.name, row.value,
+    ]  # fmt: skip
+
+
+def counts_rules(document: Mapping[str, Any]) -> bool:
+    """Whether a configuration tells of lifecycles' rules: advanced cost optimization."""
+    account = document["AccountLevel"]
+    return any(
+        (level.get("AdvancedCostOptimizationMetrics") or {}).get("IsEnabled")
+        for level in (account, account["BucketLevel"])
+    )
 
 
 def kind_of(row: Row) -> str:
@@ -132,17 +143,22 @@ def header() -> bytes:
 
 
 def manifest(
-    name: str, account: str, day: date, bucket: str, files: Sequence[Mapping[str, Any]]
+    name: str,
+    account: str,
+    day: date,
+    destination: Mapping[str, Any],
+    schema: str,
+    files: Sequence[Mapping[str, Any]],
 ) -> bytes:
     """What tells readers of an export which files it has."""
     told = {
         "sourceAccountId": account,
         "configId": name,
-        "destinationBucket": bucket,
+        "destinationBucket": destination["Arn"],
         "reportVersion": "V_1",
         "reportDate": day.isoformat(),
-        "reportFormat": "CSV",
-        "reportSchema": ",".join(SCHEMA),
+        "reportFormat": destination["Format"],
+        "reportSchema": schema,
         "reportFiles": list(files),
     }
     return json.dumps(told).encode()

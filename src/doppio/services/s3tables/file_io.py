@@ -54,7 +54,12 @@ class Warehouse(FileIO):
             if self._is_over:
                 work.close()
                 raise CancelledError
-            asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+            try:
+                asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+            except RuntimeError:
+                # The loop has ended.
+                work.close()
+                raise
             self._waiting.add(asked)
         try:
             return asked.result(CALL_SECONDS_MAX)
