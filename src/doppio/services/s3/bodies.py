@@ -93,6 +93,27 @@ def expected(req: Mapping[str, Any], body: ByteStream) -> Expected:
     return Expected(algorithm, value, md5)
 
 
+def received_whole(
+    body: ByteStream, says: Expected, algorithm: str, keys: DataKeys | None
+) -> Received | None:
+    """A body that is here and small enough for the store, checked; None for others.
+
+    Arguments are those of `Bodies.receive`. Most bodies are such, and nothing has to wait for them.
+    """
+    whole = body.whole
+    if whole is None or len(whole) > BODY_IN_ROW_BYTES_MAX:
+        return None
+    kept = says.algorithm or algorithm
+    md5 = _md5(whole, usedforsecurity=False)
+    value = _hash(kept, whole)
+    if says.value is not None and says.value != value:
+        checksums.compare(kept, says.value, value)
+    if says.md5 is not None:
+        _check_md5(says.md5, md5.digest())
+    found = whole if keys is None else sealed_whole(keys, whole)
+    return Received(len(whole), md5.hexdigest(), Checksum(kept, value), found, None)
+
+
 class Bodies:
     """Takes bodies in and gives them out.
 
@@ -129,22 +150,15 @@ class Bodies:
         that is not empty becomes a file, which `claim` must be called for. With `keys` what is
         kept is sealed.
         """
-        whole = body.whole
-        if whole is None:
+        if body.whole is None:
             if body.length is None and not getattr(body, "bounded", False):
                 raise MissingContentLength
             if body.length is not None and body.length > bytes_max:
                 raise EntityTooLarge(ProposedSize=str(body.length), MaxSizeAllowed=str(bytes_max))
-        elif not whole or not (file or len(whole) > BODY_IN_ROW_BYTES_MAX):
-            kept = says.algorithm or algorithm
-            md5 = _md5(whole, usedforsecurity=False)
-            value = _hash(kept, whole)
-            if says.value is not None and says.value != value:
-                checksums.compare(kept, says.value, value)
-            if says.md5 is not None:
-                _check_md5(says.md5, md5.digest())
-            found = whole if keys is None else sealed_whole(keys, whole)
-            return Received(len(whole), md5.hexdigest(), Checksum(kept, value), found, None)
+        elif not (file and body.whole):
+            small = received_whole(body, says, algorithm, keys)
+            if small is not None:
+                return small
         return await self._file(ctx, body, says, algorithm, keys)
 
     async def _file(

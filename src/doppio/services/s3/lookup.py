@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.identity import canonical_user
+from doppio.kernel.keys import pack
 from doppio.kernel.records import table_of
 from doppio.kernel.service import Need
 from doppio.services.s3 import acl_rules, points
@@ -58,6 +60,12 @@ def owner_of(account: str) -> w.Owner:
 def bucket_id(ctx: Context, name: str) -> str:
     """The key of a bucket's record: names are unique within a partition."""
     return name if ctx.partition == "aws" else f"{ctx.partition}:{name}"
+
+
+@lru_cache(maxsize=2_048)
+def _places_of(home: str) -> tuple[bytes, bytes]:
+    """Of a bucket's id the key of its record, and what the keys of its current versions begin with."""
+    return _buckets.key_of((home,)), _currents.key_of((home,))
 
 
 async def existing_bucket(reader: Reader, req: Mapping[str, Any]) -> Bucket:
@@ -114,10 +122,8 @@ async def bucket_and_current(
     """The bucket and what the key stands for, in one read: most requests need both."""
     ctx = reader.context
     name: str = req["Bucket"]
-    home = bucket_id(ctx, name)
-    found, current = await reader.raw.get_many(
-        [_buckets.key_of((home,)), _currents.key_of((home, req["Key"]))]
-    )
+    bucket_key, keys_in = _places_of(bucket_id(ctx, name))
+    found, current = await reader.raw.get_many([bucket_key, keys_in + pack(req["Key"])])
     bucket = None if found is None else _buckets.decode_known(found)
     bucket = checked_bucket(ctx, bucket, name, req)
     return bucket, None if current is None else _currents.decode(current)

@@ -17,7 +17,7 @@ from doppio.services.s3.acls import with_acl
 from doppio.services.s3.appends import append, check_offset
 from doppio.services.s3.archives import check_readable, restore_header
 from doppio.services.s3.attributes import Attributes, head_of, new_attributes
-from doppio.services.s3.bodies import Bodies, Received, body_of, expected
+from doppio.services.s3.bodies import Bodies, Received, body_of, expected, received_whole
 from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
 from doppio.services.s3.directory_rules import EXPRESS_ONEZONE
 from doppio.services.s3.encryption import (
@@ -113,14 +113,13 @@ class Objects:
         body: ByteStream,
         sealing: Sealing | None,
     ) -> tuple[Bucket, Current, Received]:
-        received = await self._bodies.receive(
-            ctx,
-            body,
-            expected(req, body),
-            algorithm=checksums.DEFAULT,
-            bytes_max=PUT_BYTES_MAX,
-            keys=None if sealing is None else sealing.keys,
-        )
+        keys = None if sealing is None else sealing.keys
+        says = expected(req, body)
+        received = received_whole(body, says, checksums.DEFAULT, keys)
+        if received is None:
+            received = await self._bodies.receive(
+                ctx, body, says, algorithm=checksums.DEFAULT, bytes_max=PUT_BYTES_MAX, keys=keys
+            )
         if sealing is not None:
             received = received._replace(etag=etag_of(ctx, sealing, received.etag))
             attributes = attributes._replace(more=with_sealing(attributes.more, sealing))
@@ -137,6 +136,8 @@ class Objects:
             current = await put_version(tx, bucket, req["Key"], old, owned, received)
             return bucket, current, received
 
+        if received.blob is None:
+            return await ctx.transact(commit)
         return await self._bodies.claim(ctx, received, commit)
 
     async def get_object(self, ctx: Context, req: w.GetObjectRequest) -> w.GetObjectOutput:
