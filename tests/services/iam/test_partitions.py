@@ -300,3 +300,37 @@ def test_a_service_gets_its_role_in_the_partition_where_it_works() -> None:
         assert (await gov(world, "iam", "list_roles"))["Roles"] == []
 
     run(story)
+
+
+def test_what_happens_in_iam_is_told_where_the_partition_has_it() -> None:
+    async def story(world: World) -> None:
+        for region, home in (("us-gov-east-1", GOV), ("eu-west-1", "us-east-1")):
+            url = (await world.call("sqs", "create_queue", region=home, QueueName="n"))["QueueUrl"]
+            partition = "aws-us-gov" if home == GOV else "aws"
+            arn = f"arn:{partition}:sqs:{home}:{ACCOUNT}:n"
+            policy = {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sqs:SendMessage", "Resource": arn,
+                }],
+            }  # fmt: skip
+            await world.call(
+                "sqs", "set_queue_attributes", region=home, QueueUrl=url,
+                Attributes={"Policy": json.dumps(policy)},
+            )  # fmt: skip
+            pattern = json.dumps({
+                "source": ["aws.iam"], "detail-type": ["AWS API Call via CloudTrail"]
+            })  # fmt: skip
+            await world.call("events", "put_rule", region=home, Name="n", EventPattern=pattern)
+            await world.call(
+                "events", "put_targets", region=home, Rule="n", Targets=[{"Id": "q", "Arn": arn}]
+            )
+            await world.call("iam", "create_user", region=region, UserName="barista")
+            await world.settle()
+            got = await world.call("sqs", "receive_message", region=home, QueueUrl=url)
+            told = json.loads(got["Messages"][0]["Body"])
+            assert (told["region"], told["detail"]["eventName"]) == (home, "CreateUser")
+            assert told["detail"]["userIdentity"]["arn"] == f"arn:{partition}:iam::{ACCOUNT}:root"
+
+    run(story)
