@@ -45,8 +45,9 @@ def checked(request: Request, *, is_s3: bool = False, streaming: bool = False) -
     clock = Clock(SimulatedClock(datetime.now(UTC)))
     known: Any = Known()
     work = authenticate(
-        request, sigv4.parse(request), known, clock, is_s3=is_s3, streaming=streaming
-    )
+        request, sigv4.parse(request), known, clock, is_s3=is_s3, streaming=streaming,
+        partition="aws",
+    )  # fmt: skip
     return asyncio.run(work)
 
 

@@ -91,7 +91,7 @@ async def authenticate(
     *,
     is_s3: bool,
     streaming: bool,
-    partition: str = "aws",
+    partition: str,
 ) -> tuple[Caller, ByteStream]:
     """The caller, and the body to read: decoded from aws-chunked, and checked while it is read.
 

@@ -52,17 +52,19 @@ async def answer(
 async def _context(
     cloud: Any, request: Request, signature: AnySignature | None, request_id: str
 ) -> Context:
-    caller, _ = await authenticate(
-        request, signature, cloud.identities, cloud.clock, is_s3=False, streaming=False
-    )
-    check_express(caller, signature, SERVICE)
     region = (signature.region if signature is not None else "") or "us-east-1"
+    partition = partition_of(region)
+    caller, _ = await authenticate(
+        request, signature, cloud.identities, cloud.clock, is_s3=False, streaming=False,
+        partition=partition,
+    )  # fmt: skip
+    check_express(caller, signature, SERVICE)
     context: Context = cloud.context(
         caller,
         account=caller.account,
         region=region,
         request_id=request_id,
-        partition=partition_of(region),
+        partition=partition,
         source_ip=request.peer,
         user_agent=request.headers.get("user-agent", ""),
         secure=request.secure,

@@ -34,7 +34,7 @@ from doppio.kernel.policy import (
     denial_message,
     evaluate,
 )
-from doppio.kernel.policy.document import check, many
+from doppio.kernel.policy.document import check, many, names_others
 from doppio.kernel.policy.explain import explanation
 from doppio.kernel.records import record
 from doppio.kernel.regions import HOMES
@@ -119,10 +119,19 @@ def forget_resource(tx: Tx, arn: str) -> None:
     tx.wake(f"resource/{arn}")
 
 
-def check_policy_document(document: str, *, needs_principal: bool) -> None:
-    """Raise ValueError with AWS's text for a document that is no resource policy."""
-    check(document, principal=True if needs_principal else None)
+class InvalidPrincipal(ValueError):
+    """A policy that names who cannot be named there."""
+
+
+def check_policy_document(document: str, *, needs_principal: bool, partition: str = "") -> None:
+    """Raise ValueError with AWS's text for a document that is no resource policy.
+
+    Where the resource's partition is told, the policy may name its principals alone.
+    """
+    raw = check(document, principal=True if needs_principal else None)
     compile_policy(document)
+    if partition and names_others(raw, partition):
+        raise InvalidPrincipal("Invalid principal in policy")
 
 
 async def resource_policy(reader: Reader, arn: str) -> str | None:

@@ -25,6 +25,7 @@ from doppio.kernel.identity import Caller, principal_arn
 from doppio.kernel.keys import pack
 from doppio.kernel.listening import CHANGED, Listening, Told, listening
 from doppio.kernel.records import record, table_of
+from doppio.kernel.regions import home_of
 from doppio.kernel.store import Store, StoreClosed, StoreFull, StoreTx
 from doppio.kernel.wakers import Wakers
 from doppio.wire import model
@@ -42,8 +43,8 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 PART_BYTES_MAX = 100 * 1024
 PLACES_HELD_MAX = 10_000
 PENDING_A_READ = 100
-# Services of no Region stand in this one's trail.
-_GLOBAL = {"iam": "us-east-1", "organizations": "us-east-1"}
+# Services of no Region stand in the trail of the one in which their partition has them.
+_GLOBAL = frozenset({"iam", "organizations"})
 _READS = (
     "Get", "List", "Describe", "Head", "BatchGet", "Lookup", "Search", "Scan", "Query", "Select",
     "Check", "Test", "Validate", "Simulate", "Preview", "Estimate", "Filter", "Receive", "Decode",
@@ -199,7 +200,7 @@ def is_read(operation: str) -> bool:
 
 def region_of(ctx: Context, service: str) -> str:
     """The Region in whose trail a call stands."""
-    return _GLOBAL.get(service, ctx.region)
+    return home_of(ctx.region) if service in _GLOBAL else ctx.region
 
 
 def record_of(

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doppio.kernel.policy.document import MalformedPolicy, check, compile_policy
+from doppio.kernel.policy.document import (
+    MalformedPolicy,
+    Who,
+    check,
+    compile_policy,
+    names_others,
+)
 
 ALLOW = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 
@@ -81,3 +87,32 @@ def test_garbage_is_a_malformed_policy_and_nothing_else(value: Any) -> None:
         compile_policy(json.dumps(value))
     except MalformedPolicy:
         return
+
+
+def test_an_account_is_named_in_its_partition_or_by_its_bare_number_in_any() -> None:
+    account = "111111111111"
+    for named, arns in (
+        (f"arn:aws:iam::{account}:root", ("aws",)),
+        (f"arn:aws-us-gov:iam::{account}:root", ("aws-us-gov",)),
+        (account, ("aws", "aws-us-gov", "aws-cn")),
+        ([f"arn:aws:iam::{account}:root", f"arn:aws-cn:iam::{account}:root"], ("aws", "aws-cn")),
+    ):
+        who = Who({"AWS": named}, negated=False)
+        for partition in ("aws", "aws-us-gov", "aws-cn"):
+            kind = who.kind(f"arn:{partition}:iam::{account}:user/ada", account, "AIDAX")
+            assert kind == ("account" if partition in arns else None)
+
+
+def test_principals_of_another_partition_are_told_apart() -> None:
+    for named, others in (
+        ("*", False),
+        ({"AWS": "*"}, False),
+        ({"AWS": "111111111111"}, False),
+        ({"Service": "sns.amazonaws.com"}, False),
+        ({"AWS": "arn:aws:iam::111111111111:root"}, False),
+        ({"AWS": ["111111111111", "arn:aws-cn:iam::111111111111:user/a"]}, True),
+    ):
+        for member in ("Principal", "NotPrincipal"):
+            statement = {"Effect": "Allow", "Action": "*", "Resource": "*", member: named}
+            assert names_others({"Statement": statement}, "aws") == others
+            assert names_others({"Statement": [statement]}, "aws") == others

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 from urllib.parse import unquote
+from uuid import UUID
 
 import pytest
 
@@ -153,7 +154,7 @@ async def test_nobody_makes_himself_such_a_role_by_hand(world: World) -> None:
 async def test_a_deletion_that_has_not_ended_is_the_answer_to_the_next(world: World) -> None:
     await linked(world)
     under_way = DeletionTask(
-        account=ACCOUNT, role=NAME, id=f"task/aws-service-role/{EVENTS}/{NAME}/1",
+        account=ACCOUNT, role=NAME, id=f"task/aws-service-role/{EVENTS}/{NAME}/{UUID(int=1)}",
         started_at=world.now,
     )  # fmt: skip
     async with world.cloud.root_context().write() as tx:

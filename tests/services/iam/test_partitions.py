@@ -219,30 +219,73 @@ def test_nobody_reaches_across_partitions_not_even_the_root_of_the_same_number()
     run(story)
 
 
-def test_a_policy_that_names_a_principal_of_another_partition_lets_in_nobody() -> None:
+NAMED = "222222222222"
+# Where a policy hangs: how it is put, how the resource is made, and the refusal.
+HANGING: tuple[tuple[str, str, str, dict[str, Any], str], ...] = (
+    ("sqs", "set_queue_attributes", "Policy", {}, "InvalidAttributeValue"),
+    ("sns", "set_topic_attributes", "Policy", {}, "InvalidParameter"),
+    ("kms", "put_key_policy", "Policy", {}, "MalformedPolicyDocumentException"),
+    ("secretsmanager", "put_resource_policy", "ResourcePolicy", {"SecretId": "s"},
+     "MalformedPolicyDocumentException"),
+    ("s3", "put_bucket_policy", "Policy", {"Bucket": "beans"}, "MalformedPolicy"),
+    ("events", "put_permission", "Policy", {}, "ValidationException"),
+    ("logs", "put_resource_policy", "policyDocument", {"policyName": "p"},
+     "InvalidParameterException"),
+)  # fmt: skip
+
+
+async def _resource(world: World, service: str) -> tuple[dict[str, Any], str]:
+    """Something on which a policy hangs, as its operation names it, and its ARN."""
+    if service == "sqs":
+        url = (await gov(world, "sqs", "create_queue", QueueName="orders"))["QueueUrl"]
+        return {"QueueUrl": url}, "*"
+    if service == "sns":
+        return await gov(world, "sns", "create_topic", Name="orders"), "*"
+    if service == "kms":
+        made = (await gov(world, "kms", "create_key"))["KeyMetadata"]
+        return {"KeyId": made["KeyId"], "BypassPolicyLockoutSafetyCheck": True}, "*"
+    if service == "secretsmanager":
+        await gov(world, "secretsmanager", "create_secret", Name="s", SecretString="x")
+        return {}, "*"
+    if service == "s3":
+        where = {"LocationConstraint": GOV}
+        await gov(world, "s3", "create_bucket", Bucket="beans", CreateBucketConfiguration=where)
+        return {}, "arn:aws-us-gov:s3:::beans/*"
+    return (
+        {},
+        "*" if service == "logs" else f"arn:aws-us-gov:events:{GOV}:{ACCOUNT}:event-bus/default",
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "member", "more", "code"), HANGING, ids=lambda one: str(one)[:20]
+)
+def test_resources_policies_name_principals_of_their_own_partition_alone(
+    service: str, method: str, member: str, more: dict[str, Any], code: str
+) -> None:
     async def story(world: World) -> None:
-        await worker(world, GOV)
-        queue = (await gov(world, "sqs", "create_queue", QueueName="orders"))["QueueUrl"]
-        other = "222222222222"
-        for partition, answered in (("aws", False), ("aws-us-gov", True)):
-            policy = {
+        named, arn = await _resource(world, service)
+        for partition in ("aws", "aws-us-gov"):
+            policy = json.dumps({
                 "Version": "2012-10-17",
                 "Statement": [{
-                    "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*",
-                    "Principal": {"AWS": f"arn:{partition}:iam::{other}:root"},
+                    "Sid": "them", "Effect": "Allow", "Resource": arn,
+                    "Action": {"s3": "s3:GetObject", "events": "events:PutEvents"}.get(
+                        service, f"{service}:*"
+                    ),
+                    "Principal": {"AWS": f"arn:{partition}:iam::{NAMED}:root"},
                 }],
-            }  # fmt: skip
-            await gov(
-                world, "sqs", "set_queue_attributes", QueueUrl=queue,
-                Attributes={"Policy": json.dumps(policy)},
-            )  # fmt: skip
-            asked = gov(
-                world, "sqs", "send_message", account=other, QueueUrl=queue, MessageBody="tea"
-            )
-            if answered:
-                assert (await asked)["MessageId"]
+            })  # fmt: skip
+            given: dict[str, Any] = {member: policy}
+            if service == "sqs":
+                given = {"Attributes": given}
+            elif service == "sns":
+                given = {"AttributeName": "Policy", "AttributeValue": policy}
+            asked = gov(world, service, method, **named, **more, **given)
+            if partition == "aws":
+                assert (await refused(asked)).code == code
             else:
-                assert (await refused(asked)).code == "AccessDeniedException"
+                await asked
 
     run(story)
 
@@ -298,5 +341,39 @@ def test_a_service_gets_its_role_in_the_partition_where_it_works() -> None:
         )  # fmt: skip
         assert told["Status"] == "SUCCEEDED"
         assert (await gov(world, "iam", "list_roles"))["Roles"] == []
+
+    run(story)
+
+
+def test_what_happens_in_iam_is_told_where_the_partition_has_it() -> None:
+    async def story(world: World) -> None:
+        for region, home in (("us-gov-east-1", GOV), ("eu-west-1", "us-east-1")):
+            url = (await world.call("sqs", "create_queue", region=home, QueueName="n"))["QueueUrl"]
+            partition = "aws-us-gov" if home == GOV else "aws"
+            arn = f"arn:{partition}:sqs:{home}:{ACCOUNT}:n"
+            policy = {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sqs:SendMessage", "Resource": arn,
+                }],
+            }  # fmt: skip
+            await world.call(
+                "sqs", "set_queue_attributes", region=home, QueueUrl=url,
+                Attributes={"Policy": json.dumps(policy)},
+            )  # fmt: skip
+            pattern = json.dumps({
+                "source": ["aws.iam"], "detail-type": ["AWS API Call via CloudTrail"]
+            })  # fmt: skip
+            await world.call("events", "put_rule", region=home, Name="n", EventPattern=pattern)
+            await world.call(
+                "events", "put_targets", region=home, Rule="n", Targets=[{"Id": "q", "Arn": arn}]
+            )
+            await world.call("iam", "create_user", region=region, UserName="barista")
+            await world.settle()
+            got = await world.call("sqs", "receive_message", region=home, QueueUrl=url)
+            told = json.loads(got["Messages"][0]["Body"])
+            assert (told["region"], told["detail"]["eventName"]) == (home, "CreateUser")
+            assert told["detail"]["userIdentity"]["arn"] == f"arn:{partition}:iam::{ACCOUNT}:root"
 
     run(story)

@@ -299,6 +299,17 @@ def _principal(raw: Mapping[str, Any]) -> Who | None:
     return None
 
 
+def names_others(document: Mapping[str, Any], partition: str) -> bool:
+    """Whether a document names a principal of another partition, who means nothing in this one."""
+    for statement in many(document.get("Statement", [])):
+        given = statement.get("Principal", statement.get("NotPrincipal"))
+        for one in many(given.get("AWS", [])) if isinstance(given, Mapping) else ():
+            parts = str(one).split(":", 2)
+            if len(parts) == 3 and parts[0] == "arn" and parts[1] not in ("*", partition):
+                return True
+    return False
+
+
 def _account_of(named: str) -> str:
     """The account of `123456789012` or `arn:aws:iam::123456789012:root`; empty for others."""
     if len(named) == 12 and named.isdigit():

@@ -39,7 +39,7 @@ class Policies:
     ) -> w.PutResourcePolicyOutput:
         """Hang a policy on a table or stream; the same again keeps its revision."""
         arn = req["ResourceArn"]
-        check_document(req["Policy"])
+        check_document(req["Policy"], ctx.partition)
         async with ctx.write() as tx:
             account = await _owner(tx, ctx, arn)
             if not req.get("ConfirmRemoveSelfResourceAccess"):
@@ -77,7 +77,7 @@ class Policies:
         return {"RevisionId": revision.id}
 
 
-def check_document(document: str) -> None:
+def check_document(document: str, partition: str) -> None:
     """Raise ValidationException or LimitExceededException for what is no resource policy."""
     if len(document.encode()) > POLICY_BYTES_MAX:
         raise LimitExceededException(
@@ -85,7 +85,7 @@ def check_document(document: str) -> None:
             "bytes"
         )
     try:
-        check_policy_document(document, needs_principal=True)
+        check_policy_document(document, needs_principal=True, partition=partition)
     except ValueError as error:
         raise ValidationException(f"Invalid policy document: {error}") from error
 

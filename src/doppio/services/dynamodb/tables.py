@@ -53,7 +53,7 @@ class Tables:
         check_absent(req)
         table = shaped(ctx, req)
         if "ResourcePolicy" in req:
-            policies.check_document(req["ResourcePolicy"])
+            policies.check_document(req["ResourcePolicy"], ctx.partition)
         async with ctx.write() as tx:
             await check_room(tx, ctx, table.name)
             seal = await sealing.made_key(ctx, req.get("SSESpecification", {}), table.name)

@@ -86,7 +86,7 @@ def _put(tx: Tx, bus: Bus, document: str) -> None:
     if len(document.encode()) > limits.POLICY_BYTES_MAX:
         raise PolicyLengthExceeded
     try:
-        check_policy_document(document, needs_principal=True)
+        check_policy_document(document, needs_principal=True, partition=bus.partition)
     except ValueError as error:
         raise Validation(f"Parameter Policy is not valid. Reason: {error}") from error
     put_resource(tx, bus.arn, bus.account, document)

@@ -81,7 +81,7 @@ class Belongings:
                 f"The policy exceeds the maximum size of {limits.POLICY_BYTES_MAX} bytes."
             )
         try:
-            check_policy_document(document, needs_principal=True)
+            check_policy_document(document, needs_principal=True, partition=ctx.partition)
         except ValueError as error:
             raise InvalidArgumentException(f"Invalid policy: {error}") from error
         async with ctx.write() as tx:

@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from doppio.kernel.authorise import check_policy_document, put_resource, would_allow
+from doppio.kernel.authorise import (
+    InvalidPrincipal,
+    check_policy_document,
+    put_resource,
+    would_allow,
+)
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.identity import root_of
 from doppio.kernel.listening import tell
@@ -215,7 +220,11 @@ async def check_policy(ctx: Context, arn: str, document: str, *, bypass: bool) -
     if len(document.encode()) > limits.POLICY_BYTES_MAX:
         raise MalformedPolicyDocument("The policy is too large")
     try:
-        check_policy_document(document, needs_principal=True)
+        check_policy_document(document, needs_principal=True, partition=ctx.partition)
+    except InvalidPrincipal as error:
+        raise MalformedPolicyDocument(
+            "Policy contains a statement with one or more invalid principals."
+        ) from error
     except ValueError as error:
         raise MalformedPolicyDocument(str(error)) from error
     keys = {"kms:calleraccount": ctx.caller.account}

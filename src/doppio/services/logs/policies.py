@@ -38,7 +38,9 @@ class Policies:
         if not req.get("policyName") or not req.get("policyDocument"):
             raise InvalidParameter("policyName and policyDocument must be specified.")
         try:
-            check_policy_document(req["policyDocument"], needs_principal=True)
+            check_policy_document(
+                req["policyDocument"], needs_principal=True, partition=ctx.partition
+            )
         except ValueError as error:
             raise InvalidParameter(f"Invalid policy document: {error}") from error
         policy = ResourcePolicy(

@@ -15,6 +15,7 @@ import msgspec
 from doppio.kernel import policy
 from doppio.kernel.authorise import put_resource
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.policy.document import names_others
 from doppio.kernel.policy.public import is_public
 from doppio.services.s3 import acl_rules
 from doppio.services.s3.errors import (
@@ -184,6 +185,8 @@ def checked_policy(arn: str, text: str) -> Mapping[str, Any]:
         policy.compile_policy(document)
     except policy.MalformedPolicy as error:
         raise MalformedPolicy(str(error)) from error
+    if names_others(document, arn.split(":")[1]):
+        raise MalformedPolicy("Invalid principal in policy")
     problem = policy_problem(document, arn)
     if problem is not None:
         raise MalformedPolicy(problem)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.authorise import check_policy_document, put_resource
+from doppio.kernel.authorise import InvalidPrincipal, check_policy_document, put_resource
 from doppio.kernel.context import Context
 from doppio.kernel.policy.public import is_public
 from doppio.services.secretsmanager.access import again, permitted
@@ -30,7 +30,7 @@ class Policies:
         block = bool(req.get("BlockPublicPolicy"))
         asked = {"secretsmanager:blockpublicpolicy": str(block).lower()}
         seen = await permitted(ctx, req["SecretId"], "PutResourcePolicy", asked)
-        document = _checked(req["ResourcePolicy"])
+        document = _checked(ctx, req["ResourcePolicy"])
         if block and is_public(document):
             raise PublicPolicy
         copies = await copied(ctx, _own_policy(seen))
@@ -83,7 +83,7 @@ class Policies:
             await ctx.authorise("secretsmanager:ValidateResourcePolicy", "*")
         problems: list[dict[str, str]] = []
         try:
-            document = _checked(req["ResourcePolicy"])
+            document = _checked(ctx, req["ResourcePolicy"])
         except MalformedPolicyDocument as error:
             problems.append({"CheckName": "PolicySyntax", "ErrorMessage": error.message})
         else:
@@ -102,9 +102,13 @@ def _own_policy(secret: Secret) -> Secret:
     return secret
 
 
-def _checked(text: str) -> dict[str, Any]:
+def _checked(ctx: Context, text: str) -> dict[str, Any]:
     try:
-        check_policy_document(text, needs_principal=True)
+        check_policy_document(text, needs_principal=True, partition=ctx.partition)
+    except InvalidPrincipal as error:
+        raise MalformedPolicyDocument(
+            "This resource policy contains an unsupported principal."
+        ) from error
     except ValueError as error:
         raise MalformedPolicyDocument(
             f"This resource policy contains a syntax error: {error}"

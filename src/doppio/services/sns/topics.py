@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from doppio.kernel import tags
 from doppio.kernel.authorise import (
+    InvalidPrincipal,
     check_policy_document,
     forget_resource,
     put_resource,
@@ -236,7 +237,9 @@ def put_policy(tx: Tx, topic: Topic, document: str | None) -> None:
         if len(document.encode()) > limits.POLICY_BYTES_MAX:
             raise InvalidParameter("Policy Error: too large")
         try:
-            check_policy_document(document, needs_principal=True)
+            check_policy_document(document, needs_principal=True, partition=topic.partition)
+        except InvalidPrincipal as error:
+            raise InvalidParameter("Policy Error: PrincipalNotFound") from error
         except ValueError as error:
             raise InvalidParameter("Policy Error: null") from error
     put_resource(tx, topic.arn, topic.account, document or default_policy(topic))

@@ -348,7 +348,7 @@ async def _check_redrive(tx: Tx, queue: Queue) -> None:
 async def _put_policy(tx: Tx, queue: Queue, document: str | None) -> None:
     if document is not None:
         try:
-            check_policy_document(document, needs_principal=True)
+            check_policy_document(document, needs_principal=True, partition=tx.context.partition)
         except ValueError as error:
             raise InvalidAttributeValue("Invalid value for the parameter Policy.") from error
     put_resource(tx, queue.arn, queue.account, document)

@@ -45,7 +45,7 @@ class Sharing:
                 f"A policy can't be greater than {limits.POLICY_BYTES_MAX} bytes in size."
             )
         try:
-            check_policy_document(text, needs_principal=True)
+            check_policy_document(text, needs_principal=True, partition=ctx.partition)
         except ValueError as error:
             raise MalformedResourcePolicyDocument(str(error)) from error
         async with ctx.write() as tx:
