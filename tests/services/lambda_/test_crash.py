@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.services.crashes import crash_everywhere
 from tests.services.lambda_.base import ROLE, make_function, make_role, packages, until, zipped
+from tests.services.lambda_.test_mappings import allow, mapped
 from tests.services.world import World, refused
 
 Told = dict[str, Any]
@@ -76,3 +77,56 @@ async def _old_or_new(world: World, told: Told) -> None:
 
 def test_an_update_is_there_whole_or_not_at_all() -> None:
     assert crash_everywhere(_function, _change, _old_or_new) >= 3
+
+
+async def _publish(world: World, told: Told) -> None:
+    await world.call(
+        "lambda", "publish_layer_version", LayerName="beans", Content={"ZipFile": zipped()}
+    )
+    told["made"] = True
+
+
+async def _layer_or_none(world: World, told: Told) -> None:
+    versions = (await world.call("lambda", "list_layer_versions", LayerName="beans"))[
+        "LayerVersions"
+    ]
+    assert versions or not told.get("made")
+    settings = await world.call("lambda", "get_account_settings")
+    assert settings["AccountUsage"]["TotalCodeSize"] == len(zipped()) * len(versions)
+    for one in versions:
+        await world.call(
+            "lambda", "delete_layer_version", LayerName="beans", VersionNumber=one["Version"]
+        )
+    await world.advance(hours=3)
+    await world.advance(hours=3)
+    await until(world, lambda: packages(world) == [])
+
+
+def test_a_layer_is_whole_or_not_at_all() -> None:
+    assert crash_everywhere(_role, _publish, _layer_or_none) >= 2
+
+
+async def _queue(world: World, told: Told) -> None:
+    await make_function(world)
+    await world.call("sqs", "create_queue", QueueName="orders")
+    await allow(world, ["sqs:*"])
+
+
+async def _map(world: World, told: Told) -> None:
+    made = await mapped(world)
+    told["made"] = made["UUID"]
+    await world.call("lambda", "delete_event_source_mapping", UUID=made["UUID"])
+    told["deleted"] = True
+
+
+async def _settled_or_gone(world: World, told: Told) -> None:
+    found = (await world.call("lambda", "list_event_source_mappings"))["EventSourceMappings"]
+    if told.get("deleted"):
+        assert found == []
+    elif told.get("made"):
+        assert [one["UUID"] for one in found] in ([], [told["made"]])
+    assert all(one["State"] == "Enabled" for one in found)
+
+
+def test_a_mapping_comes_to_where_its_user_wants_it() -> None:
+    assert crash_everywhere(_queue, _map, _settled_or_gone) >= 4

@@ -187,6 +187,18 @@ async def test_a_mapping_that_is_disabled_brings_nothing_until_it_is_enabled(wor
 
 
 @told
+async def test_no_more_batches_are_on_their_way_than_a_mapping_says(world: World) -> None:
+    slow = CODE.replace("    bad = ", "    import time; time.sleep(0.3)\n    bad = ")
+    await stage(world, slow)
+    await send(world, *"abcdef")
+    await mapped(world, BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
+    await heard(world, lambda found: len(found) == 6)
+    # An environment runs one batch at a time, and has a stream of its own.
+    streams = await world.call("logs", "describe_log_streams", logGroupName="/aws/lambda/f")
+    assert len(streams["logStreams"]) == 2
+
+
+@told
 async def test_a_source_is_mapped_to_a_function_once(world: World) -> None:
     await stage(world)
     made = await mapped(world)

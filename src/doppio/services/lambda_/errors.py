@@ -97,3 +97,31 @@ class InvalidRequestContent(AwsError):
     """An event that is no JSON."""
 
     code = "InvalidRequestContentException"
+
+
+class KmsAccessDenied(AwsError):
+    """A key that may not be used."""
+
+    code = "KMSAccessDeniedException"
+    status = 502
+
+
+class KmsDisabled(AwsError):
+    """A key that is switched off."""
+
+    code = "KMSDisabledException"
+    status = 502
+
+
+class KmsInvalidState(AwsError):
+    """A key that cannot be used as it is."""
+
+    code = "KMSInvalidStateException"
+    status = 502
+
+
+class KmsNotFound(AwsError):
+    """A key that is not there."""
+
+    code = "KMSNotFoundException"
+    status = 502

@@ -10,6 +10,7 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.lambda_ import limits
 from doppio.services.lambda_.code import code_location, code_of, with_code
+from doppio.services.lambda_.environment import listed_to, sealed, told_of
 from doppio.services.lambda_.errors import InvalidParameterValue, ResourceConflict
 from doppio.services.lambda_.holdings import hold
 from doppio.services.lambda_.layering import layered, leave_layers, use_layers
@@ -19,7 +20,7 @@ from doppio.services.lambda_.pages import page
 from doppio.services.lambda_.policies import forget_policies
 from doppio.services.lambda_.records import Alias, Config, EventInvoke, Function, Version
 from doppio.services.lambda_.roles import check_role
-from doppio.services.lambda_.settings import configured, listed, shown
+from doppio.services.lambda_.settings import configured
 from doppio.services.lambda_.tagging import merged
 from doppio.services.lambda_.urls import forget_urls
 from doppio.services.lambda_.versions import published, settles
@@ -42,6 +43,7 @@ class Functions:
         given = merged({}, req.get("Tags") or {})
         await check_role(ctx, config, which.arn)
         config = await layered(ctx, config, req)
+        config = await sealed(ctx, config, which.arn)
         # Before anything is kept: it is the answer in most cases where this is asked twice.
         await _check_free(ctx.read(), which)
         code = await code_of(ctx, req["Code"])
@@ -67,7 +69,7 @@ class Functions:
             return await published(tx, function, version) if req.get("Publish") else version
 
         made = await ctx.transact(make)
-        return shown(made, qualified=made.number > 0)  # type: ignore[return-value]
+        return await told_of(ctx, made, qualified=made.number > 0)  # type: ignore[return-value]
 
     async def get_function(self, ctx: Context, req: w.GetFunctionRequest) -> w.GetFunctionResponse:
         """A function, or a version of it, and where its code can be fetched from."""
@@ -76,7 +78,7 @@ class Functions:
         function = await function_of(reader, which)
         version = await version_of(reader, which, which.qualifier)
         told: dict[str, Any] = {
-            "Configuration": shown(version, qualified=which.qualifier is not None),
+            "Configuration": await told_of(ctx, version, qualified=which.qualifier is not None),
             "Code": await code_location(ctx, version),
         }
         if function.tags:
@@ -93,7 +95,7 @@ class Functions:
         reader = ctx.read()
         await function_of(reader, which)
         version = await version_of(reader, which, which.qualifier)
-        return shown(version, qualified=which.qualifier is not None)  # type: ignore[return-value]
+        return await told_of(ctx, version, qualified=which.qualifier is not None)  # type: ignore[return-value]
 
     async def list_functions(
         self, ctx: Context, req: w.ListFunctionsRequest
@@ -105,11 +107,11 @@ class Functions:
         reader, place = ctx.read(), (ctx.account, ctx.region)
         if req.get("FunctionVersion") == "ALL":
             versions, more = await page(reader, Version, place, req)
-            told = [listed(one) for one in versions]
+            told = [await listed_to(ctx, one) for one in versions]
             return {"Functions": told, **more}  # type: ignore[typeddict-item]
         functions, more = await page(reader, Function, place, req)
         latest = [await reader.get(Version, *place, one.name, 0) for one in functions]
-        told = [listed(one, qualified=False) for one in latest if one is not None]
+        told = [await listed_to(ctx, one, qualified=False) for one in latest if one is not None]
         return {"Functions": told, **more}  # type: ignore[typeddict-item]
 
     async def delete_function(

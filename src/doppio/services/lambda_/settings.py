@@ -38,7 +38,6 @@ RESERVED_VARIABLES = frozenset({
 _ABSENT = (
     "FileSystemConfigs", "ImageConfig", "TenancyConfig", "CapacityProviderConfig",
     "DurableConfig", "RuntimeConfig", "AcceleratorConfig", "CodeSigningConfigArn", "PublishTo",
-    "KMSKeyArn",
 )  # fmt: skip
 
 _OF_STATE = (
@@ -61,7 +60,10 @@ def configured(old: Config, req: Mapping[str, Any]) -> Config:
         ephemeral_mb=req.get("EphemeralStorage", {}).get("Size", old.ephemeral_mb),
     )
     if "Environment" in req:
-        new = replace(new, variables=_variables(req["Environment"].get("Variables") or {}))
+        variables = _variables(req["Environment"].get("Variables") or {})
+        new = replace(new, variables=variables, sealed=None)
+    if "KMSKeyArn" in req:
+        new = replace(new, kms_key=req["KMSKeyArn"] or None)
     if "DeadLetterConfig" in req:
         new = replace(new, dead_letter=req["DeadLetterConfig"].get("TargetArn") or None)
     if "LoggingConfig" in req:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from doppio.kernel.context import Context, Reader
+from doppio.services.lambda_.environment import environment_of
 from doppio.services.lambda_.errors import ResourceConflict
 from doppio.services.lambda_.names import (
     Named,
@@ -103,7 +104,7 @@ async def spec_of(ctx: Context, function: Function, version: Version) -> Spec:
             [await unpacked(ctx, layer.package, layer.code_bytes) for layer in config.layers]
         ),
         revision=revision_of(function, version),
-        environment=dict(config.variables),
+        environment=await environment_of(ctx, version),
         memory_mb=config.memory_mb,
         timeout_s=config.timeout_seconds,
         ephemeral_mb=config.ephemeral_mb,

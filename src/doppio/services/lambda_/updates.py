@@ -8,13 +8,14 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.lambda_.code import code_of, fitting, with_code
+from doppio.services.lambda_.environment import resealed, told_of
 from doppio.services.lambda_.holdings import hold
 from doppio.services.lambda_.layering import layered, leave_layers, use_layers
 from doppio.services.lambda_.names import function_of, named, version_of
 from doppio.services.lambda_.packages import released
 from doppio.services.lambda_.records import Config, Function, Version
 from doppio.services.lambda_.roles import check_role
-from doppio.services.lambda_.settings import architectures, configured, shown
+from doppio.services.lambda_.settings import architectures, configured
 from doppio.services.lambda_.versions import changeable, published, settles
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -53,7 +54,7 @@ class Updates:
             return await published(tx, function, changed) if req.get("Publish") else changed
 
         made = await ctx.transact(change)
-        return shown(made, qualified=made.number > 0)  # type: ignore[return-value]
+        return await told_of(ctx, made, qualified=made.number > 0)  # type: ignore[return-value]
 
     async def update_function_configuration(
         self, ctx: Context, req: w.UpdateFunctionConfigurationRequest
@@ -67,17 +68,20 @@ class Updates:
         if "Role" in req or "DeadLetterConfig" in req:
             await check_role(ctx, config, which.arn)
         layers = (await layered(ctx, config, req)).layers
+        under = await resealed(ctx, seen.config, config, req, which.arn)
 
         async with ctx.write() as tx:
             function, latest = await changeable(tx, which, req.get("RevisionId"))
             config = configured(latest.config, req)
+            if {"Environment", "KMSKeyArn", "Role"} & req.keys():
+                config = replace(config, variables=under.variables, sealed=under.sealed)
             if "Layers" in req:
                 config = replace(config, layers=layers)
                 await leave_layers(tx, latest)
             changed = await _changed(tx, function, latest, fitting(config))
             if "Layers" in req:
                 use_layers(tx, changed)
-        return shown(changed, qualified=False)  # type: ignore[return-value]
+        return await told_of(ctx, changed, qualified=False)  # type: ignore[return-value]
 
 
 async def _changed(tx: Tx, function: Function, latest: Version, config: Config) -> Version:

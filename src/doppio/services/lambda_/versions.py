@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Tx
+from doppio.services.lambda_.environment import listed_to, told_of
 from doppio.services.lambda_.errors import (
     InvalidParameterValue,
     PreconditionFailed,
@@ -17,7 +18,6 @@ from doppio.services.lambda_.layering import use_layers
 from doppio.services.lambda_.names import Named, function_of, named, version_of
 from doppio.services.lambda_.pages import page
 from doppio.services.lambda_.records import Function, Version
-from doppio.services.lambda_.settings import listed, shown
 
 if TYPE_CHECKING:
     from doppio._stubs import lambda_ as w
@@ -42,7 +42,7 @@ class Versions:
                     f"({latest.config.sha256}). Please try again with the CodeSHA256 in $LATEST."
                 )
             version = await published(tx, function, latest, req.get("Description"))
-        return shown(version)  # type: ignore[return-value]
+        return await told_of(ctx, version)  # type: ignore[return-value]
 
     async def list_versions_by_function(
         self, ctx: Context, req: w.ListVersionsByFunctionRequest
@@ -53,7 +53,7 @@ class Versions:
         await function_of(reader, which)
         place = (which.account, which.region, which.name)
         versions, more = await page(reader, Version, place, req)
-        told = [listed(one) for one in versions]
+        told = [await listed_to(ctx, one) for one in versions]
         return {"Versions": told, **more}  # type: ignore[typeddict-item]
 
 
