@@ -264,3 +264,13 @@ async def test_a_package_without_a_program_is_said_to_have_none(world: World) ->
     assert answer["Payload"]["errorMessage"].endswith(
         "Error: Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
     )
+
+
+@told
+async def test_a_function_whose_role_is_gone_cannot_run(world: World) -> None:
+    await function(world)
+    await world.call("iam", "delete_role", RoleName="runner")
+    error = await refused(world.call("lambda", "invoke", FunctionName="f"))
+    assert (error.code, error.message) == (
+        "AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.",
+    )  # fmt: skip
