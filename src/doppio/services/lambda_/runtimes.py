@@ -20,8 +20,7 @@ from doppio.services.lambda_.running import Spec
 _TASK, _LAYERS, _OURS, _AUTHORITY = "/var/task", "/opt", "/var/runtime", "/var/lang/ca.pem"
 _SCRIPTS = Path(bootstraps.__file__).parent
 _PASSWD = (
-    "root:x:0:0:root:/:/sbin/nologin\n"
-    f"sbx_user1051:x:{USER}:{GROUP}::/var/task:/sbin/nologin\n"
+    f"root:x:0:0:root:/:/sbin/nologin\nsbx_user1051:x:{USER}:{GROUP}::/var/task:/sbin/nologin\n"
 )
 _PATH = "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin"
 
