@@ -24,11 +24,13 @@ def v2(root: Path, controllers: str) -> Cgroups | None:
 def test_a_unified_group_is_made_where_an_ancestor_gives_memory(tmp_path: Path) -> None:
     found = v2(tmp_path, "cpu memory")
     assert found is not None
-    group = found.make("one", 64 * MEGABYTE)
+    group = found.make("one", 64 * MEGABYTE, 10)
     assert group is not None
     assert group.folder.parent == tmp_path / "a"
     assert (group.folder / "memory.max").read_text() == str(64 * MEGABYTE)
     assert (group.folder / "memory.swap.max").read_text() == "0"
+    assert (group.folder / "pids.max").read_text() == "10"
+    assert group.folders == [group.folder]
     (group.folder / "memory.events").write_text("max 3\noom 1\noom_kill 0\n")
     assert not group.out_of_memory()
     (group.folder / "memory.events").write_text("max 3\noom 1\noom_kill 2\n")
@@ -47,7 +49,7 @@ def test_what_a_dead_process_has_left_is_removed_with_what_runs_in_it() -> None:
     needs_groups()
     groups = Cgroups.find()
     assert groups is not None
-    mine = groups.make("kept", MEGABYTE * 16)
+    mine = groups.make("kept", MEGABYTE * 16, 10)
     assert mine is not None
     dead = subprocess.Popen(["true"])
     dead.wait()
@@ -61,3 +63,15 @@ def test_what_a_dead_process_has_left_is_removed_with_what_runs_in_it() -> None:
     assert mine.folder.exists(), "the process that made it is alive"
     assert mine.remove()
     assert mine.remove(), "again is no error"
+
+
+def test_where_processes_cannot_be_counted_memory_is_bounded_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "memory" / "a").mkdir(parents=True)
+    own = tmp_path / "own"
+    own.write_text("8:pids:/missing\n4:cpu,memory:/none\n2:memory:/a\n")
+    found = Cgroups.find(tmp_path, own)
+    assert found is not None
+    group = found.make("one", MEGABYTE, 10)
+    assert group is not None
+    assert group.folders == [group.folder]
+    assert (group.folder / "memory.limit_in_bytes").read_text() == str(MEGABYTE)

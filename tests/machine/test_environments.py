@@ -90,6 +90,31 @@ def test_a_program_that_takes_too_much_memory_is_killed(tmp_path: Path, plain: b
 
 
 @needs_linux
+def test_a_program_may_start_only_so_many_others(tmp_path: Path) -> None:
+    needs_groups()
+    code = """
+import os, signal
+children = []
+try:
+    while len(children) < 100:
+        children.append(os.fork() or signal.pause())
+except BlockingIOError:
+    print("no more")
+for child in children:
+    os.kill(child, 9)
+"""
+
+    async def story() -> None:
+        async with environments(tmp_path) as made:
+            if made.groups is None or made.groups._counting is None:
+                pytest.skip("processes are not counted on this machine")
+            status, said, _ = await outcome(made, plan(code)._replace(processes_max=30))
+            assert (status, said) == (0, "no more\n")
+
+    asyncio.run(story())
+
+
+@needs_linux
 def test_without_control_groups_address_space_is_what_is_bounded(tmp_path: Path) -> None:
     async def story() -> None:
         async with environments(tmp_path, plain=True) as made:

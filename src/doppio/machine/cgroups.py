@@ -1,4 +1,4 @@
-"""Control groups: how much memory a group of processes may have, and how much it had.
+"""Control groups: how much memory a group may have, and how much it had, and how many processes.
 
 Both of Linux's interfaces are spoken. A group is made below the one this process is in (v1), or beside
 it (v2, whose groups hold processes or groups, not both), so that nobody leaves a bound that holds for
@@ -22,11 +22,17 @@ _PAUSE_SECONDS = 0.01
 
 
 class Cgroup:
-    """One group."""
+    """One group. `counting` is its folder in the other hierarchy where v1 counts processes."""
 
-    def __init__(self, folder: Path, *, unified: bool) -> None:
+    def __init__(self, folder: Path, *, unified: bool, counting: Path | None = None) -> None:
         self.folder = folder
+        self.counting = counting
         self._unified = unified
+
+    @property
+    def folders(self) -> list[Path]:
+        """What a process joins, to be in the group."""
+        return [self.folder, *([self.counting] if self.counting else [])]
 
     def peak_bytes(self) -> int:
         """The most memory that the group has had at a time; 0 where the kernel does not say."""
@@ -53,20 +59,22 @@ class Cgroup:
 
     def remove(self) -> bool:
         """Remove the group; whether it is gone. Processes that are dying keep it for a moment."""
-        try:
-            self.folder.rmdir()
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
+        for folder in self.folders:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
         return True
 
 
 class Cgroups:
     """Where groups are made."""
 
-    def __init__(self, parent: Path, *, unified: bool) -> None:
+    def __init__(self, parent: Path, *, unified: bool, counting: Path | None = None) -> None:
         self._parent = parent
+        self._counting = counting
         self._unified = unified
         self._swept = False
 
@@ -77,24 +85,30 @@ class Cgroups:
             lines = own.read_text().splitlines()
         except OSError:
             return None
-        for line in lines:
-            _, controllers, path = line.split(":", 2)
-            if "memory" in controllers.split(","):
-                folder = mount / "memory" / path.lstrip("/")
-                if os.access(folder, os.W_OK):
-                    return Cgroups(folder, unified=False)
-            elif not controllers:
-                for folder in _ancestors(mount, path):
-                    if _gives_memory(folder):
-                        return Cgroups(folder, unified=True)
+        places = {name: path for _, names, path in (line.split(":", 2) for line in lines)
+                  for name in names.split(",")}  # fmt: skip
+        found = {
+            name: mount / name / places[name].lstrip("/")
+            for name in ("memory", "pids")
+            if name in places and os.access(mount / name / places[name].lstrip("/"), os.W_OK)
+        }
+        if "memory" in found:
+            return Cgroups(found["memory"], unified=False, counting=found.get("pids"))
+        for folder in _ancestors(mount, places[""]) if "" in places else ():
+            if _gives_memory(folder):
+                return Cgroups(folder, unified=True)
         return None
 
-    def make(self, name: str, memory_bytes: int) -> Cgroup | None:
-        """A group whose processes have so much memory together; None where the kernel refuses."""
+    def make(self, name: str, memory_bytes: int, processes_max: int) -> Cgroup | None:
+        """A group whose processes have so much memory together, and are so many at the most.
+
+        None where the kernel refuses; where it does not count processes, nothing bounds their number.
+        """
         if not self._swept:
             self._swept = True
             self.sweep()
-        group = Cgroup(self._parent / f"{_PREFIX}{os.getpid()}-{name}", unified=self._unified)
+        own = f"{_PREFIX}{os.getpid()}-{name}"
+        group = self._group(own)
         try:
             group.folder.mkdir(exist_ok=True)
             limit = "memory.max" if self._unified else "memory.limit_in_bytes"
@@ -107,16 +121,22 @@ class Cgroups:
             "memory.memsw.limit_in_bytes", memory_bytes)  # fmt: skip
         with contextlib.suppress(OSError):
             (group.folder / swap).write_text(str(most))
+        try:
+            group.folders[-1].mkdir(exist_ok=True)
+            (group.folders[-1] / "pids.max").write_text(str(processes_max))
+        except OSError:
+            group.counting = None
         return group
 
     def sweep(self) -> int:
         """Remove the groups of processes that are no more, with what still runs in them. It blocks."""
         removed = 0
-        for folder in self._parent.glob(f"{_PREFIX}*-*"):
-            owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        parents = [self._parent, *([self._counting] if self._counting else [])]
+        for name in {folder.name for one in parents for folder in one.glob(f"{_PREFIX}*-*")}:
+            owner = name.removeprefix(_PREFIX).partition("-")[0]
             if not owner.isdigit() or is_alive(int(owner)):
                 continue
-            group = Cgroup(folder, unified=self._unified)
+            group = self._group(name)
             group.kill()
             for _ in range(_TRIES):
                 if group.remove():
@@ -124,6 +144,10 @@ class Cgroups:
                     break
                 time.sleep(_PAUSE_SECONDS)
         return removed
+
+    def _group(self, name: str) -> Cgroup:
+        counting = self._counting / name if self._counting else None
+        return Cgroup(self._parent / name, unified=self._unified, counting=counting)
 
 
 def _members(folder: Path) -> list[int]:

@@ -46,6 +46,8 @@ class Plan(NamedTuple):
     variables: Mapping[str, str]
     view: View
     memory_bytes: int
+    # Threads are counted, too. It is bounded where memory is, by a control group.
+    processes_max: int = 1024
 
 
 class Environment:
@@ -224,7 +226,7 @@ class Environments:
 
     def _spawn(self, plan: Plan) -> tuple[subprocess.Popen[bytes], Cgroup | None]:
         groups = self.groups
-        group = groups.make(plan.name, plan.memory_bytes) if groups else None
+        group = groups.make(plan.name, plan.memory_bytes, plan.processes_max) if groups else None
         address = 0 if group else plan.memory_bytes + ADDRESS_HEAD_ROOM_BYTES
         with contextlib.ExitStack() as files:
             if self.sandbox:
@@ -239,7 +241,7 @@ class Environments:
             process = subprocess.Popen(
                 [
                     sys.executable, "-I", "-S", str(_KEEPER), str(os.getpid()),
-                    str(group.folder) if group else "", str(address), folder, str(held), *command,
+                    os.pathsep.join(map(str, group.folders)) if group else "", str(address), folder, str(held), *command,
                 ],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 env={}, pass_fds=[*passed, held], start_new_session=True,

@@ -349,6 +349,12 @@ async def test_what_happens_is_measured_and_metered(world: World) -> None:
         "Invocations": 2, "Errors": 1, "AsyncEventsReceived": 2, "AsyncEventsDropped": 1,
         "Throttles": 0,
     }  # fmt: skip
+    listed = await world.call(
+        "cloudwatch", "list_metrics", Namespace="AWS/Lambda", MetricName="Invocations"
+    )
+    found = [metric["Dimensions"] for metric in listed["Metrics"]]
+    by_name = {"Name": "FunctionName", "Value": "f"}
+    assert sorted(found, key=len) == [[], [by_name], [by_name, {"Name": "Resource", "Value": "f"}]]
     assert await world.used("Request") == 2
     assert 0.001 < await world.used("Lambda-GB-Second") < 30
 

@@ -48,7 +48,7 @@ async def invoked(ctx: Context, spec: Spec, asked: Asked) -> Outcome:
     try:
         await workers.check_room(ctx, spec)
     except TooManyRequests:
-        measures.count(ctx, measures.THROTTLES, spec)
+        measures.count(ctx, measures.THROTTLES, spec, asked.arn)
         raise
     task = asyncio.create_task(_counted(ctx, workers, spec, asked))
     _under_way.add(task)
@@ -65,7 +65,7 @@ def _over_with(task: asyncio.Task[Outcome]) -> None:
 
 async def _counted(ctx: Context, workers: Workers, spec: Spec, asked: Asked) -> Outcome:
     with workers.counted(spec) as at_once:
-        measures.count(ctx, measures.CONCURRENT, spec, at_once)
+        measures.count(ctx, measures.CONCURRENT, spec, asked.arn, at_once)
         try:
             started = await workers.take(ctx, spec)
         except runtimes.InvalidEntrypoint as error:
@@ -138,7 +138,7 @@ def _over(
     if reply.what != "said" or _failed_to_start(reply):
         worker.kill()
     workers.give_back(ctx, worker)
-    _billed(ctx, spec, took, billed, error)
+    _billed(ctx, spec, asked, took, billed, error)
     return Outcome(
         payload=payload, error=error, log_tail=journal.tail, billed_ms=billed, max_memory_mb=peak,
         executed_version=spec.version,
@@ -218,10 +218,12 @@ def _report(
     worker.journal.say(text, "platform.report", record)
 
 
-def _billed(ctx: Context, spec: Spec, took: float, billed: int, error: str | None) -> None:
-    measures.count(ctx, measures.INVOCATIONS, spec)
-    measures.count(ctx, measures.DURATION, spec, took)
-    measures.count(ctx, measures.ERRORS, spec, 0.0 if error is None else 1.0)
+def _billed(
+    ctx: Context, spec: Spec, asked: Asked, took: float, billed: int, error: str | None
+) -> None:
+    measures.count(ctx, measures.INVOCATIONS, spec, asked.arn)
+    measures.count(ctx, measures.DURATION, spec, asked.arn, took)
+    measures.count(ctx, measures.ERRORS, spec, asked.arn, 0.0 if error is None else 1.0)
     payer = ctx.derive(ctx.caller, region=spec.region)
     payer.payer = spec.account
     reader = payer.read()
@@ -235,7 +237,7 @@ async def _without(ctx: Context, spec: Spec, asked: Asked, why: str) -> Outcome:
         "errorType": "Runtime.InvalidEntrypoint",
         "errorMessage": f"RequestId: {asked.request_id} Error: {why}",
     }
-    _billed(ctx, spec, 0.0, 1, UNHANDLED)
+    _billed(ctx, spec, asked, 0.0, 1, UNHANDLED)
     return Outcome(payload=dumps(told), error=UNHANDLED, executed_version=spec.version)
 
 

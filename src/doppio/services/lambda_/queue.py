@@ -100,7 +100,8 @@ class Runner(Controller[Queued]):
                 return None if held is None else Again(at=held.held_until or now)
             queued = held
         spec = await Workers.of(ctx).spec_of(ctx, target)
-        measures.count(ctx, measures.ASYNC_AGE, spec, (now - queued.received_at) / _MILLISECOND)
+        age = (now - queued.received_at) / _MILLISECOND
+        ctx.count(measures.ASYNC_AGE, spec.account, spec.region, (spec.name,), age)
         asked = Asked(queued.id, queued.payload, queued.arn, queued.client_context)
         try:
             outcome = await invoked(ctx, spec, asked)

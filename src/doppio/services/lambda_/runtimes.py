@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 from doppio.machine import bootstraps, interpreters
 from doppio.machine.environments import Environments, Plan
 from doppio.machine.interpreters import Interpreter
-from doppio.machine.sandbox import View
+from doppio.machine.sandbox import GROUP, USER, View
 from doppio.services.lambda_.errors import InvalidRuntime
 from doppio.services.lambda_.running import Spec
 
 _TASK, _LAYERS, _OURS, _AUTHORITY = "/var/task", "/opt", "/var/runtime", "/var/lang/ca.pem"
 _SCRIPTS = Path(bootstraps.__file__).parent
+_PASSWD = (
+    f"root:x:0:0:root:/:/sbin/nologin\nsbx_user1051:x:{USER}:{GROUP}::/var/task:/sbin/nologin\n"
+)
 _PATH = "/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin"
 
 
@@ -98,6 +101,8 @@ def plan(
     if how.interpreter is not None and not how.interpreter.root.is_relative_to("/usr"):
         root = how.interpreter.root
         readable[str(root)] = root
+    if environments.sandbox:
+        readable["/etc/passwd"] = _users(environments)
     hidden = () if how.interpreter is None else how.interpreter.libraries
     view = View(readable, spec.ephemeral_mb * 2**20, _TASK, hidden=hidden)
 
@@ -141,6 +146,16 @@ def _ours(environments: Environments, family: str) -> dict[str, Path]:
     return {_OURS: folder}
 
 
+def _users(environments: Environments) -> Path:
+    """Who there is, so that a program may ask who it is."""
+    path = environments.folder("etc") / "passwd"
+    if not path.exists():
+        rough = path.with_name("passwd.new")
+        rough.write_text(_PASSWD)
+        rough.rename(path)
+    return path
+
+
 def _merged(environments: Environments, layers: tuple[Path, ...]) -> Path:
     """Layers laid over each other: one is there as it is, several are copied into one folder."""
     if len(layers) == 1:
@@ -175,6 +190,8 @@ def _variables(
         found["PATH"] = f"{how.interpreter.program.parent}:{_PATH}"
     if how.family == "python":
         found["PYTHONPATH"] = place(_OURS)
+        # Told to the bootstrap alone, which takes it away.
+        found["_DOPPIO_LAYERS"] = place(_LAYERS)
     if how.family == "nodejs":
         found["NODE_PATH"] = f"{place(_LAYERS)}/nodejs/node_modules:{place(_OURS)}/node_modules"
     if place("/tmp") != "/tmp":  # noqa: S108 - inside, it is its own
@@ -182,7 +199,6 @@ def _variables(
     found.update(spec.environment)
     found.update({
         "_HANDLER": spec.handler,
-        "_DOPPIO_LAYERS": place(_LAYERS),
         "AWS_REGION": spec.region,
         "AWS_DEFAULT_REGION": spec.region,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",

@@ -29,6 +29,7 @@ from doppio.services.lambda_.journal import Journal, function_arn
 from doppio.services.lambda_.records import Holdings
 from doppio.services.lambda_.running import Spec
 from doppio.services.lambda_.specs import Target, revision_of, spec_of
+from doppio.wire.errors import AccessDenied, AwsError
 
 _log = logging.getLogger("doppio.lambda")
 _all: WeakKeyDictionary[Any, Workers] = WeakKeyDictionary()
@@ -140,10 +141,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         now = ctx.clock.now()
         how = await loop.run_in_executor(None, runtimes.prepared, spec)
-        session = await ctx.as_service("lambda", source=function_arn(spec)).call(
-            "sts", "assume_role", {"RoleArn": spec.role, "RoleSessionName": session_name(spec)}
-        )
-        credentials = session["Credentials"]
+        credentials = await _session(ctx, spec)
         stream = f"{now:%Y/%m/%d}/[{spec.version}]{ctx.new_id('hex32')}"
         guest = Guest(environments, limits.RESPONSE_BYTES_MAX)
         await guest.open()
@@ -200,6 +198,21 @@ async def _unreserved_max(ctx: Context, account: str, region: str) -> int:
     most = await quota(reader, limits.CONCURRENT_EXECUTIONS, account=account, region=region)
     holdings = await reader.get(Holdings, account, region)
     return most - (0 if holdings is None else holdings.reserved)
+
+
+async def _session(ctx: Context, spec: Spec) -> dict[str, Any]:
+    """Credentials of a session of the function's role. Raises AccessDenied where it has none."""
+    acting = ctx.as_service("lambda", source=function_arn(spec))
+    req = {"RoleArn": spec.role, "RoleSessionName": session_name(spec)}
+    try:
+        found: dict[str, Any] = (await acting.call("sts", "assume_role", req))["Credentials"]
+    except AwsError as error:
+        if error.code != "AccessDenied":
+            raise
+        raise AccessDenied(
+            "The role defined for the function cannot be assumed by Lambda."
+        ) from error
+    return found
 
 
 def session_name(spec: Spec) -> str:
