@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -42,6 +45,31 @@ def handler(event, context):
         old = next(one for one, labels in stages.items() if "AWSCURRENT" in labels)
         secrets.update_secret_version_stage(SecretId=arn, VersionStage="AWSCURRENT",
                                             MoveToVersionId=token, RemoveFromVersionId=old)
+"""
+
+DOING = """
+import boto3
+from urllib.parse import unquote_plus
+
+s3 = boto3.client("s3")
+tries = {}
+
+def handler(event, context):
+    [task] = event["tasks"]
+    key, bucket = unquote_plus(task["s3Key"]), task["s3Bucket"]
+    tries[key] = tries.get(key, 0) + 1
+    if key == "burnt":
+        code, said = "PermanentFailure", "burnt"
+    elif key == "hot" and tries[key] == 1:
+        code, said = "TemporaryFailure", "wait"
+    elif key == "crash":
+        raise ValueError("crashed")
+    else:
+        roast = event["job"]["userArguments"]["roast"]
+        s3.put_object(Bucket=bucket, Key="done/" + key, Body=roast.encode())
+        code, said = "Succeeded", roast
+    return {"invocationSchemaVersion": "2.0", "invocationId": event["invocationId"],
+            "results": [{"taskId": task["taskId"], "resultCode": code, "resultString": said}]}
 """
 
 
@@ -337,3 +365,57 @@ def test_a_secret_is_rotated_by_its_function(cloud: Cloud) -> None:
     found = value("open++")
     assert found["SecretString"] == "open++"
     assert found["VersionId"] != version
+
+
+def test_a_batch_job_has_a_function_do_something_to_each_object(cloud: Cloud, here: None) -> None:
+    account = cloud.account()
+    # S3 Control's clients put the account before the endpoint's host.
+    account.endpoint_url = account.endpoint_url.replace("127.0.0.1", "localhost")
+    s3, me = account.client("s3"), account.account_id
+    control = account.client("s3control")
+    may = role(account, "doing", ["s3:PutObject"])
+    arn = function(account, "do", DOING, may)
+    s3.create_bucket(Bucket="beans")
+    keys = ["a b+ü", "burnt", "hot", "crash"]
+    lines = "\n".join(f"beans,{quote(key)}" for key in keys).encode()
+    etag = s3.put_object(Bucket="beans", Key="list", Body=lines)["ETag"]
+    batch = role(
+        account, "batch", ["s3:*", "lambda:InvokeFunction"], "batchoperations.s3.amazonaws.com"
+    )
+    job = control.create_job(
+        AccountId=me, ConfirmationRequired=False, Priority=1, RoleArn=batch,
+        ClientRequestToken="one",
+        Operation={
+            "LambdaInvoke": {
+                "FunctionArn": arn, "InvocationSchemaVersion": "2.0",
+                "UserArguments": {"roast": "dark"},
+            }
+        },
+        Report={
+            "Enabled": True, "Bucket": "arn:aws:s3:::beans", "Format": "Report_CSV_20180820",
+            "Prefix": "reports", "ReportScope": "AllTasks",
+        },
+        Manifest={
+            "Spec": {"Format": "S3BatchOperations_CSV_20180820", "Fields": ["Bucket", "Key"]},
+            "Location": {"ObjectArn": "arn:aws:s3:::beans/list", "ETag": etag},
+        },
+    )["JobId"]  # fmt: skip
+    for _ in range(100):
+        found = control.describe_job(AccountId=me, JobId=job)["Job"]
+        if found["Status"] in {"Complete", "Failed"}:
+            break
+        time.sleep(0.1)
+        account.advance("1s")
+    assert (found["Status"], found["ProgressSummary"]["NumberOfTasksFailed"]) == ("Complete", 2)
+    assert s3.get_object(Bucket="beans", Key="done/a b+ü")["Body"].read() == b"dark"
+    assert s3.get_object(Bucket="beans", Key="done/hot")["Body"].read() == b"dark"
+    files = [one["Key"] for one in s3.list_objects_v2(Bucket="beans", Prefix="reports")["Contents"]]
+    rows: dict[str, list[str]] = {}
+    for name in files:
+        if name.endswith(".csv"):
+            text = s3.get_object(Bucket="beans", Key=name)["Body"].read().decode()
+            rows |= {unquote(row[1]): row[3:] for row in csv.reader(io.StringIO(text))}
+    assert rows["hot"] == ["succeeded", "200", "", "dark"]
+    assert rows["burnt"] == ["failed", "200", "PermanentFailure", "burnt"]
+    assert rows["crash"][:3] == ["failed", "200", "PermanentFailure"]
+    assert rows["crash"][3].startswith("Lambda returned function error: {")

@@ -334,6 +334,49 @@ def test_a_caller_needs_the_point_the_function_and_the_object(cloud: Cloud, here
     assert found == ("AccessDenied", 403)
 
 
+def test_another_account_comes_by_the_policies_of_all_that_it_passes(
+    cloud: Cloud, here: None
+) -> None:
+    arn = point(cloud, "failing", "GetObject")
+    guest = cloud.account()
+    theirs = guest.client("s3")
+    me, control = cloud.account_id, cloud.client("s3control")
+    door = f"arn:aws:s3:us-east-1:{me}:accesspoint/counter"
+
+    def get() -> Any:
+        return theirs.get_object(Bucket=arn, Key="menu/coffee")
+
+    def policy(action: str, resource: str) -> str:
+        statement = {
+            "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{guest.account_id}:root"},
+            "Action": action, "Resource": resource,
+        }  # fmt: skip
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    assert code_of(get) == ("AccessDenied", 403)
+    control.put_access_point_policy_for_object_lambda(
+        AccountId=me, Name=arn.rpartition("/")[2], Policy=policy("s3-object-lambda:GetObject", arn)
+    )
+    assert code_of(get) == ("LambdaPermissionError", 403)
+    functions = cloud.client("lambda")
+    functions.add_permission(
+        FunctionName="roast", StatementId="guest", Action="lambda:InvokeFunction",
+        Principal=guest.account_id,
+    )  # fmt: skip
+    assert code_of(get) == ("AccessDenied", 403)
+    control.put_access_point_policy(
+        AccountId=me, Name="counter", Policy=policy("s3:GetObject", f"{door}/object/*")
+    )
+    s3 = cloud.client("s3")
+    s3.put_bucket_policy(Bucket="shop", Policy=policy("s3:GetObject", "arn:aws:s3:::shop/*"))
+    try:
+        assert get()["Body"].read() == b"black"
+    finally:
+        functions.remove_permission(FunctionName="roast", StatementId="guest")
+        control.delete_access_point_policy(AccountId=me, Name="counter")
+        s3.delete_bucket_policy(Bucket="shop")
+
+
 def test_who_may_not_write_answers_is_refused_whatever_his_token(cloud: Cloud, here: None) -> None:
     mine, allow = customer(cloud)
     asked = {"RequestRoute": "io-cell001", "RequestToken": "none", "Body": b""}

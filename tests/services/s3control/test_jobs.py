@@ -280,7 +280,9 @@ async def test_what_cannot_be_a_job_is_refused(world: World) -> None:
         ("BadRequestException", {"Report": {"Enabled": True}}),
         ("BadRequestException", {"Manifest": {**good, "Location": {"ObjectArn": "arn:aws:s3:::x", "ETag": "e"}}}),
         ("BadRequestException", {"Manifest": {**good, "Spec": {**good["Spec"], "Fields": ["Bucket"]}}}),
-        ("NotImplemented", {"operation": {"LambdaInvoke": {"FunctionArn": "f"}}}),
+        ("BadRequestException", {"operation": {"LambdaInvoke": {}}}),
+        ("BadRequestException", {"operation": {"LambdaInvoke": {"FunctionArn": "f", "UserArguments": {"a": "b"}}}}),
+        ("BadRequestException", {"operation": {"LambdaInvoke": {"FunctionArn": "f", "InvocationSchemaVersion": "3.0"}}}),
         ("BadRequestException", {"operation": {"S3UpdateObjectEncryption": {}}}),
     ]  # fmt: skip
     for code, req in bad:

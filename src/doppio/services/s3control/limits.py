@@ -17,6 +17,8 @@ TASKS_BEFORE_FAILING = 1_000
 
 # Ours. So many tasks are done at once, between two commits of a job's progress: what a crash may repeat.
 TASKS_A_STEP = 50
+# Each of a function's invocations side by side takes an environment of its own.
+FUNCTIONS_AT_ONCE = 4
 # So often a task is tried that S3 could not do for the moment.
 TASK_TRIES_MAX = 6
 TASKS_PLANNED_A_STEP = 500

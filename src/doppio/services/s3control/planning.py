@@ -36,8 +36,8 @@ class Failed(Exception):
 
 
 def is_passing(error: AwsError) -> bool:
-    """Whether it may be better the next time."""
-    return error.status >= 500 and error.status != 501
+    """Whether it may be better the next time: a function can have too much to do, too."""
+    return (error.status >= 500 and error.status != 501) or error.status == 429
 
 
 async def acting_for(ctx: Context, job: BatchJob) -> Context:

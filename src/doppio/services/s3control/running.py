@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.services.s3control import reports
+from doppio.services.s3control.functions import INVOKE
 from doppio.services.s3control.job_rules import dated
 from doppio.services.s3control.limits import (
+    FUNCTIONS_AT_ONCE,
     ROWS_A_STEP,
     TASK_TRIES_MAX,
     TASKS_A_STEP,
@@ -91,9 +93,11 @@ async def _carry_out(ctx: Context, job: BatchJob) -> BatchJob:
         # The role's session does not last for ever, and its policies may have changed.
         acting = await acting_for(ctx, job)
         operation = dated(job.request["Operation"])
-        found = await asyncio.gather(
-            *(_do(acting, operation, task) for task in tasks), return_exceptions=True
-        )
+        found: list[Outcome | Task | BaseException] = []
+        at_once = FUNCTIONS_AT_ONCE if INVOKE in operation else TASKS_A_STEP
+        for first in range(0, len(tasks), at_once):
+            part = (_do(acting, operation, task) for task in tasks[first : first + at_once])
+            found += await asyncio.gather(*part, return_exceptions=True)
         for one in found:
             if isinstance(one, BaseException):
                 raise one

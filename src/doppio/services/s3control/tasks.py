@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from doppio.kernel.bodies import pieces
 from doppio.kernel.context import Context
 from doppio.services.s3 import ports
+from doppio.services.s3control import functions
 from doppio.services.s3control.errors import BadRequest
 from doppio.services.s3control.records import Task
 from doppio.wire import checksums
@@ -19,9 +20,6 @@ from doppio.wire.errors import NotImplementedByDoppio
 Call = tuple[str, dict[str, Any]]
 REPLICATE, CHECKSUM = "S3ReplicateObject", "S3ComputeObjectChecksum"
 DONE = "Successful"
-_NOT_HERE = {
-    "LambdaInvoke": "Invoking functions from batch jobs",
-}
 # What a copy's new metadata may be, by the members of CopyObject.
 _HEADERS = {
     "CacheControl": "CacheControl", "ContentDisposition": "ContentDisposition",
@@ -52,8 +50,8 @@ def check(operation: Mapping[str, Any]) -> str:
     if len(operation) != 1:
         raise BadRequest("Exactly one operation must be specified.")
     [(name, given)] = operation.items()
-    if name in _NOT_HERE:
-        raise NotImplementedByDoppio(f"{_NOT_HERE[name]} exists in AWS and not yet here")
+    if name == functions.INVOKE:
+        functions.check(given)
     if name == "S3PutObjectCopy":
         for member in sorted(_ABSENT_IN_COPIES & given.keys()):
             raise NotImplementedByDoppio(f"{member} in copy jobs exists in AWS and not yet here")
@@ -79,6 +77,8 @@ async def perform(acting: Context, operation: Mapping[str, Any], task: Task) -> 
         return DONE
     if CHECKSUM in operation:
         return await _checksum(acting, operation[CHECKSUM], task)
+    if functions.INVOKE in operation:
+        return await functions.invoke(acting, operation[functions.INVOKE], task)
     method, req = call_of(operation, task)
     await acting.call("s3", method, req)
     return DONE
