@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from doppio.services.s3tables import limits
+from doppio.services.s3tables import iceberg, limits
 from doppio.services.s3tables.counting import NAMESPACES, TABLES, count
 from tests.services.kms.helpers import allow, key, key_policy
-from tests.services.s3tables.helpers import BUCKET, NAMED, lake, place, table
+from tests.services.s3tables.helpers import BUCKET, METADATA, NAMED, lake, place, table
 from tests.services.world import World, refusal, refused, told
 
 
@@ -36,7 +36,7 @@ async def test_names_keep_the_rules(world: World) -> None:
 
 @told
 async def test_an_account_has_ten_table_buckets(world: World) -> None:
-    for number in range(limits.TABLE_BUCKETS.default):
+    for number in range(limits.TABLE_BUCKETS_MAX):
         await world.call("s3tables", "create_table_bucket", name=f"lake-{number}")
     call = world.call("s3tables", "create_table_bucket", name="one-more")
     assert (await refused(call)).code == "BadRequestException"
@@ -168,6 +168,22 @@ async def test_a_tables_files_lie_in_its_storage_class(world: World) -> None:
     here = {**place(shown["metadataLocation"]), "Key": "data/a", "Body": b"x"}
     own = world.call("s3", "put_object", **here, StorageClass="STANDARD_IA")
     assert (await refused(own)).code == "InvalidRequest"
+
+
+@told
+async def test_without_pyiceberg_a_table_has_no_metadata_of_ours(world: World) -> None:
+    await lake(world)
+    known = iceberg.LIBRARY
+    iceberg.LIBRARY = "no_such_library"
+    try:
+        asked = {**NAMED, "format": "ICEBERG", "metadata": METADATA}
+        error = await refused(world.call("s3tables", "create_table", **asked))
+        assert (error.code, error.status) == ("NotImplemented", 501)
+        assert "extra `tables`" in error.message
+        shown = await table(world, metadata=None)
+        assert "metadataLocation" not in shown
+    finally:
+        iceberg.LIBRARY = known
 
 
 SCHEMAS: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [

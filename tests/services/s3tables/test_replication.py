@@ -163,6 +163,36 @@ def test_replication_does_what_its_role_may_and_is_tried_again() -> None:
         assert pair.far_ids() == [1]
 
 
+def test_another_account_must_let_the_role_in() -> None:
+    with Cloud() as cloud:
+        pair = Pair(cloud)
+        other = cloud.account()
+        theirs = other.client("s3tables")
+        away = theirs.create_table_bucket(name="theirs")["arn"]
+        pair.table.append(rows(1))
+        destinations = [{"destinationTableBucketARN": away}]
+        pair.away = away
+        pair.tables.put_table_replication(
+            tableArn=pair.arn,
+            configuration={"role": pair.role, "rules": [{"destinations": destinations}]},
+        )
+        failed = pair.pass_time("1m", "failed")
+        assert "not authorized to perform: s3tables:CreateNamespace" in failed["failureMessage"]
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow", "Principal": {"AWS": pair.role}, "Action": "s3tables:*",
+                "Resource": [away, f"{away}/*"],
+            }],
+        }  # fmt: skip
+        theirs.put_table_bucket_policy(tableBucketARN=away, resourcePolicy=json.dumps(policy))
+        pair.pass_time("15m", "completed")
+        table = catalog(other, away).load_table("ns.t")
+        assert table.scan().to_arrow()["id"].to_pylist() == [1]
+        shown = theirs.get_table(tableBucketARN=away, namespace="ns", name="t")
+        assert shown["ownerAccountId"] == other.account_id
+
+
 def test_a_configuration_is_checked_when_it_is_put() -> None:
     with Cloud() as cloud:
         pair = Pair(cloud)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, row_key
-from doppio.kernel.quotas import quota
 from doppio.services.s3tables.errors import BadRequest, NotEmpty, Taken
-from doppio.services.s3tables.limits import LISTED_MAX, TABLE_BUCKETS
+from doppio.services.s3tables.limits import LISTED_MAX, TABLE_BUCKETS_MAX
 from doppio.services.s3tables.lookup import bucket_of
 from doppio.services.s3tables.pages import position, token_for
 from doppio.services.s3tables.policies import tell_bucket
@@ -37,9 +36,8 @@ class Buckets:
         async with ctx.write() as tx:
             if await tx.get(TableBucket, ctx.account, ctx.region, name) is not None:
                 raise Taken("The bucket that you tried to create already exists, and you own it.")
-            most = await quota(tx, TABLE_BUCKETS)
             there = await tx.list(TableBucket, (ctx.account, ctx.region), limit=LISTED_MAX)
-            if not manager and sum(one.type == CUSTOMER for one in there) >= most:
+            if not manager and sum(one.type == CUSTOMER for one in there) >= TABLE_BUCKETS_MAX:
                 raise BadRequest(
                     "You have attempted to create more table buckets than are allowed for an "
                     "AWS account."
@@ -73,9 +71,9 @@ class Buckets:
         room = req.get("maxBuckets", LISTED_MAX)
         scope = f"buckets/{ctx.account}/{ctx.region}/{prefix}/{wanted}"
         after = position(req, scope)
-        # As many as an account may have: the quota can be raised, and still these are few.
+        # An account has a few of them, and so they are read at once.
         rows = await ctx.read().list(
-            TableBucket, (ctx.account, ctx.region), since=prefix, after=after, limit=LISTED_MAX * 10
+            TableBucket, (ctx.account, ctx.region), since=prefix, after=after, limit=LISTED_MAX
         )
         found = [one for one in rows if one.name.startswith(prefix) and wanted in (None, one.type)]
         result: dict[str, Any] = {"tableBuckets": [_shown(one) for one in found[:room]]}

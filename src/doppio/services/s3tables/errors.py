@@ -31,11 +31,6 @@ class Forbidden(AwsError):
     status = 403
 
 
-class MethodNotAllowed(AwsError):
-    code = "MethodNotAllowedException"
-    status = 405
-
-
 class NotFound(AwsError):
     code = "NotFoundException"
     status = 404

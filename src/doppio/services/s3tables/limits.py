@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from doppio.kernel.quotas import Quota
-
 # Source: "Amazon S3 Tables endpoints and quotas".
-TABLE_BUCKETS = Quota("s3tables", "L-S3TABLES-BUCKETS", "Table buckets", 10)
+TABLE_BUCKETS_MAX = 10
 NAMESPACES_MAX = 10_000
 TABLES_MAX = 10_000
 LISTED_MAX = 1_000

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from doppio._stubs import s3tables as w
 
 CLEAR = "s3tables.clear"
-# The service that keeps replicas.
-REPLICATION = "replication.s3tables.amazonaws.com"
 # No call takes so long to write metadata.
 _GIVEN_UP = timedelta(days=1)
 
@@ -193,7 +191,7 @@ async def begin_table(
     if named:
         table = replace(table, name=table.wanted)
     if replica_of:
-        table = replace(table, manager=REPLICATION, source=replica_of)
+        table = replace(table, manager=replication.PRINCIPAL, source=replica_of)
     tell_table(tx, table)
     await s3.open_warehouse(
         tx, warehouse_of(table), table.arn, encryption=default_of_warehouse(table.encryption)
