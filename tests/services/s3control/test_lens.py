@@ -305,6 +305,28 @@ async def test_buckets_are_counted_by_how_they_are_set(world: World) -> None:
 
 
 @told
+async def test_prefixes_are_told_of_that_hold_their_share(world: World) -> None:
+    await prepared(world)
+    sizes = {"a/b/1": 30, "a/b/2": 20, "a/c/1": 40, "a/c/d/1": 1, "z/1": 9, "top": 100}
+    for key, size in sizes.items():
+        await s3(world, "put_object", Bucket="lens", Key=key, Body=b"x" * size)
+    chosen = {"Delimiter": "/", "MaxDepth": 2, "MinStorageBytesPercentage": 5.0}
+    level = {"PrefixLevel": {"StorageMetrics": {"IsEnabled": True, "SelectionCriteria": chosen}}}
+    await put(world, bucket_level=level, Include={"Buckets": ["arn:aws:s3:::lens"]})
+    await world.advance(days=1)
+    told = await rows(world, "2030-01-01")
+    found = {
+        one["record_value"]: int(one["metric_value"])
+        for one in told
+        if (one["record_type"], one["metric_name"]) == ("PREFIX", "StorageBytes")
+    }
+    assert found == {"a/": 91, "a/b/": 50, "a/c/": 41}
+    assert {one["bucket_name"] for one in told if one["record_type"] == "PREFIX"} == {"lens"}
+    assert value([one for one in told if one["record_type"] == "BUCKET"], "StorageBytes",
+                 bucket="lens") == 200  # fmt: skip
+
+
+@told
 async def test_an_export_as_parquet_has_the_same_rows(world: World) -> None:
     from pyarrow import parquet
 
@@ -343,12 +365,20 @@ async def test_what_cannot_be_counted_here_is_refused(world: World) -> None:
     absent: list[dict[str, Any]] = [
         {"account_level": {"ActivityMetrics": on}},
         {"bucket_level": {"DetailedStatusCodesMetrics": on}},
-        {"bucket_level": {"PrefixLevel": {"StorageMetrics": on}}},
         {"IntAccessTiers": on},
         {"AwsOrg": {"Arn": "arn:aws:organizations::000000000000:organization/o-abcdefghij"}},
     ]
     for more in absent:
         assert (await refusal(put(world, **more)))[0] == "NotImplemented", more
+    for chosen, code in (
+        ({"Delimiter": ""}, "InvalidRequest"),
+        ({"MaxDepth": 0}, "ValidationException"),
+        ({"MaxDepth": 11}, "ValidationException"),
+        ({"MinStorageBytesPercentage": 0.05}, "ValidationException"),
+        ({"MinStorageBytesPercentage": 100.5}, "ValidationException"),
+    ):
+        level = {"PrefixLevel": {"StorageMetrics": {**on, "SelectionCriteria": chosen}}}
+        assert (await refusal(put(world, bucket_level=level)))[0] == code, chosen
     both = {"Include": {"Buckets": []}, "Exclude": {"Regions": []}}
     assert (await refusal(put(world, **both)))[0] == "InvalidRequest"
     wrong = control(
