@@ -13,6 +13,7 @@ from doppio.services.s3 import metadata_tables as tables
 from doppio.services.s3 import metadata_work
 from doppio.services.s3.metadata_records import log_of
 from doppio.services.s3.metadata_tables import Home
+from doppio.services.s3tables import iceberg
 from doppio.wire.errors import AwsError
 from tests.services.crashes import Told, crash_everywhere
 from tests.services.kms.helpers import allow, key, key_policy, user
@@ -206,6 +207,25 @@ async def test_who_changes_a_table_meanwhile_makes_nothing_be_told_twice(world: 
     await minutes(world, 1)
     assert [one["key"] for one in await rows(world)] == ["k"]
     assert await tables.work(ctx, home, lambda one: one.properties["x"]) == "y"
+
+
+def test_without_pyiceberg_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    @told
+    async def story(world: World) -> None:
+        for name in ("shop", "other"):
+            await s3(world, "create_bucket", Bucket=name)
+        await begin(world)
+        monkeypatch.setattr(iceberg, "LIBRARY", "no_such_library")
+        call = begin(world, "other")
+        assert (await refusal(call))[0] == "NotImplemented"
+        await s3(world, "put_object", Bucket="shop", Key="k", Body=b"1")
+        await minutes(world, 1)
+        assert (await shown(world))["JournalTableConfigurationResult"]["TableStatus"] == "ACTIVE"
+        monkeypatch.undo()
+        await minutes(world, 1)
+        assert [one["key"] for one in await rows(world)] == ["k"]
+
+    story()
 
 
 @told

@@ -10,7 +10,6 @@ import io
 import json
 from typing import Any
 
-from doppio.kernel.bodies import pieces
 from doppio.kernel.store import StoreClosed
 from doppio.wire.errors import ServiceUnavailable
 from tests.services.s3.test_inventories import crashing
@@ -256,99 +255,25 @@ async def test_a_region_has_fifty_configurations_at_most(world: World) -> None:
 
 
 @told
-async def test_buckets_are_counted_by_how_they_are_set(world: World) -> None:
-    await prepared(world)
-    made = (await world.call("kms", "create_key"))["KeyMetadata"]
-    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": made["Arn"]}
-    await s3(
-        world, "put_bucket_encryption", Bucket="cups",
-        ServerSideEncryptionConfiguration={
-            "Rules": [{"ApplyServerSideEncryptionByDefault": default}]
-        },
-    )  # fmt: skip
-    await s3(
-        world, "put_bucket_accelerate_configuration", Bucket="cups",
-        AccelerateConfiguration={"Status": "Enabled"},
-    )  # fmt: skip
-    rules = [
-        {"ID": "a", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 9}},
-        {"ID": "b", "Status": "Enabled", "Filter": {"Prefix": "x"},
-         "Expiration": {"ExpiredObjectDeleteMarker": True},
-         "NoncurrentVersionExpiration": {"NoncurrentDays": 3}},
-        {"ID": "c", "Status": "Disabled", "Filter": {"Prefix": "y"}, "Expiration": {"Days": 9}},
-    ]  # fmt: skip
-    await s3(
-        world, "put_bucket_lifecycle_configuration", Bucket="beans",
-        LifecycleConfiguration={"Rules": rules},
-    )  # fmt: skip
-    await put(world)
-    await world.advance(days=1)
-    found = await rows(world, "2030-01-01")
-    assert value(found, "VersioningEnabledBucketCount", "", "beans") == 1
-    assert value(found, "VersioningEnabledBucketCount", "", "cups") == 0
-    assert value(found, "VersioningEnabledBucketCount", "") == 1
-    assert value(found, "SSEKMSEnabledBucketCount", "", "cups") == 1
-    assert value(found, "TransferAccelerationEnabledBucketCount", "") == 1
-    assert value(found, "EventNotificationEnabledBucketCount", "") == 0
-    assert value(found, "ObjectOwnershipBucketOwnerEnforcedBucketCount", "") == 3
-    assert value(found, "TotalLifecycleRuleCount", "", "beans") is None
-    await put(world, account_level={"AdvancedCostOptimizationMetrics": {"IsEnabled": True}})
-    await world.advance(days=1)
-    found = await rows(world, "2030-01-02")
-    counts = {
-        "TotalLifecycleRuleCount": 2, "ExpirationLifecycleRuleCount": 1,
-        "ExpiredObjectDeleteMarkerLifecycleRuleCount": 1, "TransitionLifecycleRuleCount": 0,
-        "NoncurrentVersionExpirationLifecycleRuleCount": 1,
-    }  # fmt: skip
-    assert {name: value(found, name, "", "beans") for name in counts} == counts
-    assert value(found, "TotalLifecycleRuleCount", "") == 2
-
-
-@told
-async def test_an_export_as_parquet_has_the_same_rows(world: World) -> None:
-    from pyarrow import parquet
-
-    await prepared(world)
-    await put(world, destination={"Format": "Parquet"})
-    await world.advance(days=1)
-    name = f"{HOME}/manifests/dt=2030-01-01/manifest.json"
-    for _ in range(500):
-        if (await s3(world, "list_objects_v2", Bucket="lens", Prefix=name))["KeyCount"]:
-            break
-        await asyncio.sleep(0.01)
-        await world.settle()
-    told = json.loads(await text(world, "lens", name))
-    assert told["reportFormat"] == "Parquet"
-    assert told["reportSchema"].startswith(
-        "message s3.storage.lens { required string version_number; required string configuration_id;"
-    )
-    [file] = told["reportFiles"]
-    assert file["key"].endswith(".par")
-    answer = await s3(world, "get_object", Bucket="lens", Key=file["key"])
-    body = b"".join([part async for part in pieces(answer["Body"])])
-    assert file["md5Checksum"] == hashlib.md5(body).hexdigest()
-    found = parquet.read_table(io.BytesIO(body)).to_pylist()
-    [beans] = [
-        one["metric_value"]
-        for one in found
-        if (one["metric_name"], one["storage_class"], one["bucket_name"])
-        == ("StorageBytes", "STANDARD", "beans")
-    ]
-    assert beans == 8
-
-
-@told
 async def test_what_cannot_be_counted_here_is_refused(world: World) -> None:
     on: dict[str, Any] = {"IsEnabled": True}
     absent: list[dict[str, Any]] = [
         {"account_level": {"ActivityMetrics": on}},
         {"bucket_level": {"DetailedStatusCodesMetrics": on}},
-        {"bucket_level": {"PrefixLevel": {"StorageMetrics": on}}},
         {"IntAccessTiers": on},
         {"AwsOrg": {"Arn": "arn:aws:organizations::000000000000:organization/o-abcdefghij"}},
     ]
     for more in absent:
         assert (await refusal(put(world, **more)))[0] == "NotImplemented", more
+    for chosen, code in (
+        ({"Delimiter": ""}, "InvalidRequest"),
+        ({"MaxDepth": 0}, "ValidationException"),
+        ({"MaxDepth": 11}, "ValidationException"),
+        ({"MinStorageBytesPercentage": 0.05}, "ValidationException"),
+        ({"MinStorageBytesPercentage": 100.5}, "ValidationException"),
+    ):
+        level = {"PrefixLevel": {"StorageMetrics": {**on, "SelectionCriteria": chosen}}}
+        assert (await refusal(put(world, bucket_level=level)))[0] == code, chosen
     both = {"Include": {"Buckets": []}, "Exclude": {"Regions": []}}
     assert (await refusal(put(world, **both)))[0] == "InvalidRequest"
     wrong = control(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from doppio.kernel.context import Context, Reader, row_key
 from doppio.services.s3.census import census
+from doppio.services.s3.lens_prefixes import Prefixes, PrefixScope, Sums
 from doppio.services.s3.limits import CENSUS_KEYS_A_STEP
 from doppio.services.s3.records import OWNED, Bucket, Part, Upload, Version
 from doppio.services.s3.replication_rules import COMPLETED, REPLICA
@@ -27,8 +28,6 @@ NAMES = (
     "IncompleteMPUStorageBytesOlderThan7Days", "IncompleteMPUObjectCountOlderThan7Days",
 )  # fmt: skip
 
-# By storage class, and by metric.
-Sums = dict[str, dict[str, int]]
 # Whether a group holds an object, by its key, tags, time and size.
 Holds = Callable[[str, Mapping[str, str], datetime, int], bool]
 
@@ -58,26 +57,41 @@ async def owned(ctx: Context, account: str) -> AsyncIterator[Owned]:
         after = rows[-1].name + "\0"
 
 
+class Counted(NamedTuple):
+    """What lies in a bucket: all of it, what each group holds of it, and each large prefix."""
+
+    whole: Sums
+    groups: dict[str, Sums]
+    prefixes: dict[str, Sums]
+
+
 async def sums_of(
-    ctx: Context, name: str, now: datetime, groups: Mapping[str, Holds]
-) -> dict[str, Sums]:
-    """Everything in a bucket, under an empty name, and what each group holds of it, under its own."""
+    ctx: Context,
+    name: str,
+    now: datetime,
+    groups: Mapping[str, Holds],
+    scope: PrefixScope | None = None,
+) -> Counted:
+    """What lies in a bucket; prefixes where `scope` says which."""
     bucket = await ctx.read().get(Bucket, name)
-    found: dict[str, Sums] = {"": {}, **{group: {} for group in groups}}
+    found = Counted({}, {group: {} for group in groups}, {})
     if bucket is None:
         return found
+    prefixes = None if scope is None else Prefixes(scope, _count)
     async for page in census(ctx, bucket, versions=bool(bucket.versioning)):
         for seen in page:
             one = seen.version
-            _add(found[""], one, is_current=seen.is_latest)
+            _count(found.whole, one, seen.is_latest)
+            if prefixes is not None:
+                prefixes.see(one, is_current=seen.is_latest)
             for group, holds in groups.items():
                 if not one.marker and holds(one.key, one.tags, one.modified, one.size):
-                    _add(found[group], one, is_current=seen.is_latest)
-    await _add_uploads(ctx, bucket, found[""], now)
-    return found
+                    _count(found.groups[group], one, seen.is_latest)
+    await _add_uploads(ctx, bucket, found.whole, now)
+    return found if prefixes is None else found._replace(prefixes=prefixes.found())
 
 
-def _add(sums: Sums, version: Version, *, is_current: bool) -> None:
+def _count(sums: Sums, version: Version, is_current: bool) -> None:
     found = _of_class(sums, version.storage_class)
     if version.marker:
         found["ObjectCount"] += 1

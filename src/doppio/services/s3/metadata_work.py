@@ -151,6 +151,10 @@ class Work:
                 # Somebody else has changed the table: the next turn sees what it is now.
                 _log.info("the %s of %s changes just now", kind, self.bucket.name)
                 return
+            if error.status == 501:
+                # PyIceberg is not installed any more: what happens waits until it is.
+                _log.warning("the %s of %s waits: %s", kind, self.bucket.name, error.message)
+                return
             code = _code_of(error, is_made=self.table(kind).status != rules.CREATING)
             if code is None:
                 raise
@@ -381,7 +385,7 @@ class Work:
 
 def _code_of(error: AwsError, *, is_made: bool) -> str | None:
     """S3's code for a table that is not to be had; None where it may be, another time."""
-    if error.status >= 500 and error.status != 501:
+    if error.status >= 500:
         return None
     if error.status == 404:
         return "DestinationTableNotFound"

@@ -12,6 +12,7 @@ from doppio.services.s3.account_blocks import (
 from doppio.services.s3.batches import Entry, entries, replicate
 from doppio.services.s3.beyond import RECORDS
 from doppio.services.s3.lambda_points import LAMBDA_END, LambdaPoint
+from doppio.services.s3.lens_prefixes import PrefixScope
 from doppio.services.s3.lens_settings import counts_of
 from doppio.services.s3.lens_sums import Holds, Owned, owned, sums_of
 from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
@@ -47,7 +48,7 @@ from doppio.services.s3.warehouses import (
 __all__ = [
     "ALIAS_END", "LAMBDA_END", "MULTI_REGION_END", "MULTI_REGION_POINTS_MAX", "POINTS_OF", "READY", "RECORDS", "SETTINGS",
     "WAREHOUSE_END",
-    "AccessPoint", "Bucket", "Entry", "Holds", "LambdaPoint", "Lying", "MultiRegionPoint", "Owned", "PointsHeld", "Route",
+    "AccessPoint", "Bucket", "Entry", "Holds", "LambdaPoint", "Lying", "MultiRegionPoint", "Owned", "PointsHeld", "PrefixScope", "Route",
     "account_block", "block_account", "bucket_id", "checked_policy", "close", "counts_of", "entries", "hold_block",
     "lying", "open_warehouse", "owned",
     "point_is_public", "point_named", "remove_hidden", "replicate", "set_aside", "sums_of", "tell_point", "wide_point_named",

@@ -28,6 +28,7 @@ from doppio.services.s3control.lens_rules import (
     home_of,
     kind_of,
     manifest,
+    scope_of,
 )
 from doppio.services.s3control.limits import LENS_GROUPS_MAX, REPORT_FILE_BYTES
 from doppio.services.s3control.records import Lens, LensGroup
@@ -96,12 +97,19 @@ async def _counted(ctx: Context, lens: Lens, now: datetime) -> AsyncIterator[lis
         if not covers(lens.document, bucket):
             continue
         rows = []
-        for group, counted in (await ports.sums_of(ctx, bucket.id, now, groups)).items():
+        found = await ports.sums_of(ctx, bucket.id, now, groups, scope_of(lens.document))
+        for group, counted in (("", found.whole), *found.groups.items()):
             for kind, values in sorted(counted.items()):
                 for name, value in values.items():
                     rows.append(Row(bucket.region, kind, bucket.name, name, value, group))
                     place = (bucket.region, kind, group, name)
                     sums[place] = sums.get(place, 0) + value
+        rows += (
+            Row(bucket.region, kind, bucket.name, name, value, prefix=prefix)
+            for prefix, counted in found.prefixes.items()
+            for kind, values in sorted(counted.items())
+            for name, value in values.items()
+        )
         advanced = counts_rules(lens.document)
         for name, value in (await ports.counts_of(ctx, bucket.id, rules=advanced)).items():
             rows.append(Row(bucket.region, "", bucket.name, name, value))
@@ -164,6 +172,8 @@ class _Report:
     async def tell(self, rows: list[Row]) -> None:
         """Tell CloudWatch the same."""
         lens = self._lens
+        # Prefixes are not for CloudWatch.
+        rows = [row for row in rows if not row.prefix]
         for begin in range(0, len(rows), _DATA_A_CALL):
             data = [_datum(lens, row, self._now) for row in rows[begin : begin + _DATA_A_CALL]]
             told = {"Namespace": _NAMESPACE, "MetricData": data}

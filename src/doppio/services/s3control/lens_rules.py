@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from doppio.services.s3.ports import Owned
+from doppio.services.s3.ports import Owned, PrefixScope
 from doppio.services.s3control.errors import InvalidRequest
+from doppio.services.s3control.limits import LENS_DEPTH_DEFAULT, LENS_PERCENTAGE_DEFAULT
 from doppio.wire.errors import NotImplementedByDoppio
 
 SCHEMA = (
@@ -35,7 +36,8 @@ _PARTS_NOT_HERE = {
 
 
 class Row(NamedTuple):
-    """A value of a metric; without a bucket it is the account's. `group` is a group's ARN."""
+    """A value of a metric; without a bucket it is the account's. `group` is a group's ARN; `prefix` is
+    one of the bucket's."""
 
     region: str
     storage_class: str
@@ -43,6 +45,7 @@ class Row(NamedTuple):
     name: str
     value: int
     group: str = ""
+    prefix: str = ""
 
 
 def check(name: str, document: Mapping[str, Any]) -> None:
@@ -59,9 +62,7 @@ def check(name: str, document: Mapping[str, Any]) -> None:
         for member, text in _NOT_HERE.items():
             if (level.get(member) or {}).get("IsEnabled"):
                 raise NotImplementedByDoppio(f"{text} in AWS and not yet here")
-    prefixes = account["BucketLevel"].get("PrefixLevel") or {}
-    if (prefixes.get("StorageMetrics") or {}).get("IsEnabled"):
-        raise NotImplementedByDoppio("Metrics of prefixes exist in AWS and not yet here")
+    scope_of(document)
     chosen = (account.get("StorageLensGroupLevel") or {}).get("SelectionCriteria") or {}
     if "Include" in chosen and "Exclude" in chosen:
         raise InvalidRequest("Groups can be included or excluded, and not both.")
@@ -107,7 +108,7 @@ def cells(name: str, account: str, day: date, row: Row) -> list[str | int]:
     """A row in the order of the schema."""
     return [
         "V_1", name, day.isoformat(), account, row.region, row.storage_class, kind_of(row),
-        row.group, row.bucket, row.name, row.value,
+        row.group or row.prefix, row.bucket, row.name, row.value,
     ]  # fmt: skip
 
 
@@ -122,8 +123,27 @@ def counts_rules(document: Mapping[str, Any]) -> bool:
 
 def kind_of(row: Row) -> str:
     """What a row is about, in the schema's word."""
+    if row.prefix:
+        return "PREFIX"
     kind = "BUCKET" if row.bucket else "ACCOUNT"
     return f"STORAGE_LENS_GROUP_{kind}" if row.group else kind
+
+
+def scope_of(document: Mapping[str, Any]) -> PrefixScope | None:
+    """Which prefixes a configuration tells of, if any. Raises InvalidRequest."""
+    level = document["AccountLevel"]["BucketLevel"].get("PrefixLevel") or {}
+    metrics = level.get("StorageMetrics") or {}
+    if not metrics.get("IsEnabled"):
+        return None
+    chosen = metrics.get("SelectionCriteria") or {}
+    scope = PrefixScope(
+        chosen.get("Delimiter", "/"),
+        chosen.get("MaxDepth", LENS_DEPTH_DEFAULT),
+        chosen.get("MinStorageBytesPercentage", LENS_PERCENTAGE_DEFAULT),
+    )
+    if not scope.delimiter:
+        raise InvalidRequest("The delimiter of prefixes must not be empty.")
+    return scope
 
 
 def counts_group(document: Mapping[str, Any], arn: str) -> bool:

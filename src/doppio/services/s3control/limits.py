@@ -47,3 +47,7 @@ LENS_MAX = 50
 LENS_GROUPS_MAX = 50
 LENS_TAGS_MAX = 50
 LENS_LISTED_MAX = 100
+# How deep Storage Lens looks, and which share of a bucket's bytes a prefix has to hold (in percent),
+# where nobody says so. What may be said is in AWS's model.
+LENS_DEPTH_DEFAULT = 5
+LENS_PERCENTAGE_DEFAULT = 1.0
