@@ -96,6 +96,9 @@ class Gateway:
                 return self._outside(request, catalogs.answer)
         if function_urls.is_function_url(request):
             return self._outside(request, function_urls.answer)
+        if request.method == "POST" and "x-amz-target" in request.headers:
+            # It names its operation: neither a page nor a form.
+            return self._answer(request)
         if request.method == "OPTIONS":
             return self._preflight(request)
         if websites.is_website(request):

@@ -27,6 +27,7 @@ from doppio.gateway.heads import (
     head_bytes,
     known_names,
     lower_name,
+    nothing,
     origin_form,
 )
 from doppio.gateway.outgoing import send_file, send_iterator
@@ -240,7 +241,7 @@ class Connection(asyncio.BufferedProtocol):
             length,
             self._limits.held_body_bytes_max,
             self._flow,
-            self._send_continue if expects else _nothing,
+            self._send_continue if expects else nothing,
         )
         if length is not None:
             self._raw_left = length
@@ -494,7 +495,3 @@ class Connection(asyncio.BufferedProtocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-
-
-def _nothing() -> None:
-    """The client does not wait for leave to send."""

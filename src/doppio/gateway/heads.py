@@ -52,6 +52,10 @@ def with_hoisted(request: Request) -> Mapping[str, str]:
     return {**hoisted, **request.headers} if hoisted else request.headers
 
 
+def nothing() -> None:
+    """The client does not wait for leave to send its body."""
+
+
 class Pending:
     """A request that has its head."""
 

@@ -38,7 +38,9 @@ class Heads:
         elif status in _NO_BODY or "content-length: " in lines.lower():
             length = ""
         else:
-            length = f"content-length: {body_length(response)}\r\n"
+            body = response.body
+            size = len(body) if body.__class__ is bytes else body_length(response)
+            length = f"content-length: {size}\r\n"
         close = "" if keep_alive else "connection: close\r\n"
         return f"{first}{lines}{length}{self._fixed}{close}\r\n".encode("latin-1")
 

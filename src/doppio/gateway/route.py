@@ -231,6 +231,7 @@ def _is_express(request: Request, scope: Scoped) -> bool:
 _EXPRESS_CONTROL = "s3express-control"
 
 
+@lru_cache(maxsize=4_096)
 def _json_target(target: str, region: str) -> Target:
     name, operation = _json_operation(target)
     return Target(name, "json", operation, region, _NOTHING)
@@ -239,7 +240,6 @@ def _json_target(target: str, region: str) -> Target:
 _NOTHING: dict[str, str] = {}
 
 
-@lru_cache(maxsize=4_096)
 def _json_operation(target: str) -> tuple[str, model.Operation]:
     prefix, _, operation_name = target.rpartition(".")
     name = _by_target().get(prefix)

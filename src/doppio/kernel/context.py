@@ -41,18 +41,14 @@ T = TypeVar("T")
 class Reader:
     """Typed reading. Of `ctx.read()`: durable state only."""
 
-    __slots__ = ("_view", "context")
+    __slots__ = ("_view", "context", "raw")
     # From a record class to where its rows are.
     _table: Callable[[Any], Table[Any]] = staticmethod(table_of)
 
     def __init__(self, view: View, context: Context) -> None:
-        self._view = view
+        # The byte level is open to services whose rows are not records (DynamoDB's items).
+        self._view = self.raw = view
         self.context = context
-
-    @property
-    def raw(self) -> View:
-        """The byte level, for services whose rows are not records (DynamoDB's items)."""
-        return self._view
 
     async def get(self, cls: type[T], *key: Any) -> T | None:
         """The record with these key fields."""
@@ -121,17 +117,13 @@ class Tx(Reader):
     """Typed reading and writing; reads see this transaction's own writes."""
 
     __slots__ = ("_loaded", "_tx")
+    raw: StoreTx
 
     def __init__(self, tx: StoreTx, context: Context) -> None:
-        self._view = self._tx = tx
+        self._view = self._tx = self.raw = tx
         self.context = context
         # Indexed rows as last seen or written here: what their index rows are, without reading.
         self._loaded: dict[bytes, Any] = {}
-
-    @property
-    def raw(self) -> StoreTx:
-        """The byte level, for services whose rows are not records (DynamoDB's items)."""
-        return self._tx
 
     async def get(self, cls: type[T], *key: Any) -> T | None:
         """The record with these key fields."""
@@ -285,7 +277,9 @@ class Writing:
     ) -> None:
         store_tx = self._tx.raw
         if kind is None:
-            self._context.audit.ride(self._context, store_tx)
+            context = self._context
+            if not context.audited:
+                context.kernel.audit.ride(context, store_tx)
             await store_tx.commit()
         elif issubclass(kind, Exception):
             # The refusal may rest on a write that is still on its way: wait until it is durable.

@@ -89,7 +89,11 @@ class Door:
         way = self._ways.get((service, method)) or self._way(service, method)
         ctx.service = service
         ctx.operation = way.name
-        return self._telling(ctx, way, req) if way.told else self._through(ctx, way, req)
+        if way.told:
+            return self._telling(ctx, way, req)
+        # Data events have no rows.
+        ctx.audited = True
+        return self._through(ctx, way, req)
 
     async def _telling(self, ctx: Context, way: _Way, req: Mapping[str, Any]) -> Any:
         """Go through, and tell EventBridge of it where somebody listens."""
@@ -134,7 +138,7 @@ class Door:
     async def _again(self, ctx: Context, way: _Way, req: Mapping[str, Any]) -> Any:
         for tries in range(TRIES_MAX if way.again else 0):
             await step_aside(ctx, tries)
-            ctx.audited = False
+            ctx.audited = not way.told
             try:
                 result = await way.run(ctx, req)
             except Conflict:

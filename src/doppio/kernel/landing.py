@@ -31,7 +31,8 @@ class Landing:
         if not self._landed:
             self._asyncio_future_blocking = True
             yield self
-        self.result()
+        if self._error is not None:
+            raise self._error
 
     def land(self, error: BaseException | None = None) -> None:
         """The group is on disk, or failed. Whoever was cancelled meanwhile hears nothing more."""

@@ -147,7 +147,8 @@ class LocalStore:
         """Check a transaction and queue it; None where there is nothing to wait for."""
         if self._closed is not None:
             raise StoreClosed(self._closed)
-        self._check(tx)
+        if tx.start != self._seq:
+            self._check(tx)
         group = self._group
         writes = tx.writes
         if not (writes or tx.adds or tx.appends or tx.topics):
@@ -172,9 +173,8 @@ class LocalStore:
         return landing
 
     def _check(self, tx: LocalTx) -> None:
+        """Raise Conflict where something it has read was written since it began."""
         start = tx.start
-        if start == self._seq:
-            return
         if start < self._forgotten:
             raise Conflict("the transaction is too old to be checked")
         last_write = self._last_write

@@ -242,7 +242,8 @@ def verify(
     if isinstance(signature, sigv2.SignatureV2):
         sigv2.verify(signature, secret, request, now, cloud_now)
         return None
-    _check_time(signature, now, cloud_now)
+    if signature.expires is not None or abs(now - signature.timestamp) > SKEW:
+        _check_time(signature, now, cloud_now)
     is_s3 = signature.service in ("s3", "s3-object-lambda", "s3express")
     payload = signature.content_sha256
     if payload is None:
@@ -347,8 +348,6 @@ def _string_to_sign(algorithm: str, when: str, scope: str, canonical: str) -> st
 def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None) -> None:
     signed_at = signature.timestamp
     if signature.expires is None:
-        if abs(now - signed_at) <= SKEW:
-            return
         if signature.service == "s3":
             raise RequestTimeTooSkewed(
                 RequestTime=signature.when,

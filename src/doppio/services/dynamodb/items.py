@@ -49,6 +49,8 @@ _GUARDED = frozenset(
 )  # fmt: skip
 _SHOWN = frozenset({"ProjectionExpression", "ExpressionAttributeNames", "AttributesToGet"})
 READS, WRITES = "ReadRequestUnits", "WriteRequestUnits"
+_OLD = ("NONE", "ALL_OLD")
+_OLD_AND_NEW = (*_OLD, "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW")
 
 
 class Items:
@@ -56,42 +58,42 @@ class Items:
 
     async def put_item(self, ctx: Context, req: w.PutItemInput) -> w.PutItemOutput:
         """Store an item in place of the one with its key, if the condition holds."""
-        _check_returned(req, "NONE", "ALL_OLD")
+        wanted = _returns(req, _OLD)
         change = prepare_put(req, req)
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(usage(WRITES, table), done.total)
         count_written(ctx, table, done)
-        shown = _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)
+        shown = _answer(req, table, done, done.old if wanted == "ALL_OLD" else None)
         if "ReturnItemCollectionMetrics" in req:
             await _with_collection(ctx, req, table, done, shown)
         return shown  # type: ignore[return-value]
 
     async def delete_item(self, ctx: Context, req: w.DeleteItemInput) -> w.DeleteItemOutput:
         """Remove the item of a key, if the condition holds; none is no error."""
-        _check_returned(req, "NONE", "ALL_OLD")
+        wanted = _returns(req, _OLD)
         change = prepare_delete(req)
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(usage(WRITES, table), done.total)
         count_written(ctx, table, done)
-        shown = _answer(req, table, done, done.old if _wants(req, "ALL_OLD") else None)
+        shown = _answer(req, table, done, done.old if wanted == "ALL_OLD" else None)
         if "ReturnItemCollectionMetrics" in req:
             await _with_collection(ctx, req, table, done, shown)
         return shown  # type: ignore[return-value]
 
     async def update_item(self, ctx: Context, req: w.UpdateItemInput) -> w.UpdateItemOutput:
         """Change the attributes of an item, or make it, if the condition holds."""
-        _check_returned(req, "NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW")
+        wanted = _returns(req, _OLD_AND_NEW)
         change = prepare_update(req)
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
             tx.meter(usage(WRITES, table), done.total)
         count_written(ctx, table, done)
-        attributes = returned(req.get("ReturnValues", "NONE"), change.update, done)
+        attributes = returned(wanted, change.update, done)
         shown = _answer(req, table, done, attributes)
         if "ReturnItemCollectionMetrics" in req:
             await _with_collection(ctx, req, table, done, shown)
@@ -327,13 +329,12 @@ def _shows_old(req: Mapping[str, Any]) -> bool:
     return req.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
 
 
-def _wants(req: Mapping[str, Any], value: str) -> bool:
-    return req.get("ReturnValues") == value
-
-
-def _check_returned(req: Mapping[str, Any], *allowed: str) -> None:
-    if req.get("ReturnValues", "NONE") not in allowed:
+def _returns(req: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
+    """What a write is to show. Raises ValidationException for what it cannot."""
+    wanted: str = req.get("ReturnValues", "NONE")
+    if wanted not in allowed:
         raise ValidationException("Return values set to invalid value")
+    return wanted
 
 
 def returned(wanted: str, update: Update | None, done: Done) -> Item | None:
