@@ -69,11 +69,14 @@ async def in_warehouse(run: Operation, ctx: Context, req: Any) -> Mapping[str, A
     from doppio.services.s3tables import ports
 
     storage_class = await ports.authorise_data(ctx, action, bucket.table)
+    if storage_class is None:
+        # Its files are on their way out.
+        raise NoSuchBucket(BucketName=req["Bucket"])
     for name in _NOT_FOR_FILES:
         if name in req:
             raise InvalidRequest(f"A table's files take no {name}.")
     _check_encryption(bucket, req)
-    if storage_class is not None and ctx.operation in {"PutObject", "CreateMultipartUpload"}:
+    if storage_class and ctx.operation in {"PutObject", "CreateMultipartUpload"}:
         req = {**req, "StorageClass": storage_class}
     return await run(ctx, req)
 
