@@ -76,4 +76,10 @@ resource "aws_lambda_event_source_mapping" "orders" {
     filter { pattern = jsonencode({ body = { size = [{ exists = true }] } }) }
   }
 }
+resource "aws_lambda_function_url" "live" {
+  function_name      = aws_lambda_function.brew.function_name
+  qualifier          = aws_lambda_alias.live.name
+  authorization_type = "AWS_IAM"
+  cors { allow_origins = ["*"] }
+}
 """

@@ -227,6 +227,8 @@ async def test_a_source_is_mapped_to_a_function_once(world: World) -> None:
         ),
         ({"EventSourceArn": QUEUE + ".fifo", "MaximumBatchingWindowInSeconds": 1},
          "Batching window is not supported for FIFO queues."),
+        ({"FilterCriteria": {"Filters": [{"Pattern": '{"body": ["a"]}'}] * 6}},
+         "A mapping can have at most 5 filters."),
         ({"StartingPosition": "LATEST"},
          "Unsupported source parameter: StartingPosition for SQS."),
         ({"FilterCriteria": {"Filters": [{"Pattern": "no"}]}},
@@ -235,7 +237,7 @@ async def test_a_source_is_mapped_to_a_function_once(world: World) -> None:
          ("Error occurred while ReceiveMessage. SQS Error Code: QueueDoesNotExist. SQS Error "
          "Message: The specified queue does not exist.")),
     ],
-    ids=["size", "fifo", "position", "filter", "queue"],
+    ids=["size", "fifo", "filters", "position", "filter", "queue"],
 )  # fmt: skip
 def test_a_mapping_that_cannot_be_is_refused(given: dict[str, Any], text: str) -> None:
     @told

@@ -114,3 +114,18 @@ async def test_a_dead_letter_queue_is_taken_once_the_role_may_send_to_it(world: 
         "lambda", "update_function_configuration", FunctionName="f", DeadLetterConfig={}
     )
     assert "DeadLetterConfig" not in changed
+
+
+@told
+async def test_a_runtime_is_updated_whenever_this_machine_s_is(world: World) -> None:
+    await make_function(world)
+    put = {"FunctionName": "f", "Qualifier": "$LATEST"}
+    told = await world.call(
+        "lambda", "put_runtime_management_config", UpdateRuntimeOn="Auto", **put
+    )
+    assert told == {"UpdateRuntimeOn": "Auto", "FunctionArn": f"{ARN}:$LATEST"}
+    assert await world.call("lambda", "get_runtime_management_config", **put) == told
+    other = world.call(
+        "lambda", "put_runtime_management_config", UpdateRuntimeOn="FunctionUpdate", **put
+    )
+    assert (await refused(other)).code == "NotImplemented"

@@ -70,7 +70,7 @@ HELD_REST = timedelta(minutes=1)
 DEAD_LETTER_MESSAGE_CHARS = 1_024
 
 QUEUE_BATCH_DEFAULT = 10
-FILTERS_MAX = 10
+FILTERS_MAX = 5
 # Ours: mappings that flow at once in a process, the batches of each that do, and the pause after
 # something went wrong.
 MAPPINGS_AT_ONCE = 256

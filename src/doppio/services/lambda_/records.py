@@ -78,7 +78,6 @@ class Function(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
     newest: int = 0
     reserved: int | None = None
-    recursion: str = "Terminate"
 
     @property
     def arn(self) -> str:
@@ -111,7 +110,6 @@ class Version(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     update: str = "Successful"
     update_reason: str | None = None
     update_code: str | None = None
-    update_runtime_on: str = "Auto"
 
     @property
     def package(self) -> str:

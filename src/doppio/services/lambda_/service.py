@@ -19,6 +19,7 @@ from doppio.services.lambda_.permissions import needs
 from doppio.services.lambda_.policies import Policies
 from doppio.services.lambda_.polling import Polling
 from doppio.services.lambda_.queue import Runner
+from doppio.services.lambda_.runtime_management import RuntimeManagement
 from doppio.services.lambda_.signing import Signing
 from doppio.services.lambda_.tagging import Tagging
 from doppio.services.lambda_.updates import Updates
@@ -30,7 +31,7 @@ SERVICE = Service(
     "lambda",
     groups=[
         Functions(), Updates(), Versions(), Aliases(), Account(), Policies(), Tagging(),
-        Concurrency(), EventInvokes(), Signing(), Mappings(), Layers(), LayerPolicies(), FunctionUrls(), Calls(),
+        Concurrency(), EventInvokes(), Signing(), RuntimeManagement(), Mappings(), Layers(), LayerPolicies(), FunctionUrls(), Calls(),
     ],
     needs=needs,
     data_events=["Invoke", "InvokeAsync", "InvokeWithResponseStream"],
