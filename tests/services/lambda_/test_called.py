@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import gzip
 import io
 import json
 import time
@@ -28,6 +30,10 @@ def handler(event, context):
     sqs.send_message(QueueUrl=os.environ["NOTES"], MessageBody=json.dumps(event))
     return event
 """
+CANNOT = (
+    "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to "
+    "execute your function."
+)
 ROTATING = """
 import boto3
 
@@ -419,3 +425,52 @@ def test_a_batch_job_has_a_function_do_something_to_each_object(cloud: Cloud, he
     assert rows["burnt"] == ["failed", "200", "PermanentFailure", "burnt"]
     assert rows["crash"][:3] == ["failed", "200", "PermanentFailure"]
     assert rows["crash"][3].startswith("Lambda returned function error: {")
+
+
+def test_lines_that_fit_a_subscription_are_brought_to_its_function(noted: Noted) -> None:
+    from botocore.exceptions import ClientError
+
+    logs, me = noted.account.client("logs"), noted.account.account_id
+    logs.create_log_group(logGroupName="shop")
+    logs.create_log_stream(logGroupName="shop", logStreamName="till")
+
+    def ask(name: str = "errors") -> None:
+        logs.put_subscription_filter(
+            logGroupName="shop", filterName=name, filterPattern="ERROR", destinationArn=noted.arn
+        )
+
+    with pytest.raises(ClientError) as refused:
+        ask()
+    error = refused.value.response["Error"]
+    assert (error["Code"], error["Message"]) == (
+        "InvalidParameterException",
+        CANNOT,
+    )
+    arn = f"arn:aws:logs:us-east-1:{me}:log-group:shop:*"
+    noted.let_in("logs.amazonaws.com", SourceArn=arn, SourceAccount=me)
+    ask()
+    [kept] = logs.describe_subscription_filters(logGroupName="shop")["subscriptionFilters"]
+    assert (kept["filterName"], kept["destinationArn"]) == ("errors", noted.arn)
+    ask("more")
+    with pytest.raises(ClientError, match="LimitExceededException"):
+        ask("third")
+    logs.delete_subscription_filter(logGroupName="shop", filterName="more")
+    at = logs.describe_log_streams(logGroupName="shop")["logStreams"][0]["creationTime"]
+    lines = [{"timestamp": at, "message": text} for text in ("all well", "ERROR ü", "ERROR 2")]
+    logs.put_log_events(logGroupName="shop", logStreamName="till", logEvents=lines)
+    data = noted.heard("awslogs")["awslogs"]["data"]
+    told = json.loads(gzip.decompress(base64.b64decode(data)))
+    assert [one.pop("id") for one in told["logEvents"]] == [
+        one["eventId"]
+        for one in logs.filter_log_events(logGroupName="shop", filterPattern="ERROR")["events"]
+    ]
+    assert told == {
+        "messageType": "DATA_MESSAGE",
+        "owner": me,
+        "logGroup": "shop",
+        "logStream": "till",
+        "subscriptionFilters": ["errors"],
+        "logEvents": lines[1:],
+    }
+    assert noted.heard("awslogs", 1.5) is None
+    logs.delete_log_group(logGroupName="shop")

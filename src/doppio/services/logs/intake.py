@@ -27,7 +27,7 @@ _GIGABYTE = 1 << 30
 
 
 class Arrived(Event, frozen=True, kw_only=True):
-    """Lines have come to a group that has metric filters; the key is that of their row."""
+    """Lines have come to a group that has filters; the key is that of their row."""
 
 
 class Intake:
@@ -72,7 +72,7 @@ class Intake:
                     )  # fmt: skip
                     tx.add(batch)
                     stored += weight
-                    if group.filters:
+                    if group.filters or group.subscriptions:
                         tx.emit(
                             Arrived(
                                 key=(group.name, group.id, str(slot), stream.id, str(batch.number))

@@ -28,6 +28,9 @@ PAGE_BYTES_MAX = 1_048_576
 FILTERED_STREAMS_MAX = 100
 METRIC_FILTERS_MAX = 100
 FILTER_DIMENSIONS_MAX = 3
+SUBSCRIPTION_FILTERS_MAX = 2
+# Ours: so many bytes of lines, compressed or not, fit into what a destination takes at once.
+BROUGHT_BYTES_MAX = 512 * 1024
 # So many numbers CloudWatch takes at once.
 DATA_A_CALL = 1_000
 # Ours: lines of one minute lie together, and a reader sorts a minute at a time.

@@ -127,6 +127,8 @@ async def measure(ctx: Context, event: Event) -> None:
     if batch is None:
         return
     filters = await reader.list(MetricFilter, (group,), limit=limits.METRIC_FILTERS_MAX)
+    if not filters:
+        return
     lines = lines_of(batch)
     by_namespace: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in filters:

@@ -43,6 +43,12 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     stream = req["logStreamName"] if operation in _ON_STREAM else ""
     resource = f"{base}{name}:log-stream:{stream}"
     need = Need(action, resource, keys, policies_arn(ctx))
+    if operation == "PutSubscriptionFilter":
+        need = need._replace(context={"logs:destinationarn": req["destinationArn"]})
+        if req.get("roleArn"):
+            passed = {"iam:passedtoservice": "logs.amazonaws.com"}
+            return (need, Need("iam:PassRole", req["roleArn"], passed))
+        return (need,)
     if operation == "CreateLogGroup" and keys:
         return (need, Need("logs:TagResource", resource, keys))
     return (need,)

@@ -21,7 +21,8 @@ from doppio.services.logs import limits
 class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A log group. Times are milliseconds since 1970, as everywhere in this service.
 
-    `filters` counts its metric filters, so that nobody looks for those of a group without any.
+    `filters` counts its metric filters, and `subscriptions` its subscription filters, so that nobody
+    looks for those of a group without any.
     """
 
     account: str
@@ -34,6 +35,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retention_days: int | None = None
     protected: bool = False
     filters: int = 0
+    subscriptions: int = 0
     tags: dict[str, str] = {}
 
     @property
@@ -122,6 +124,20 @@ class ResourcePolicy(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     document: str
     updated_at: int
+
+
+@record("logs.subscription_filter", key=("group", "name"))
+class SubscriptionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Where lines that fit are brought; `role` is empty where the destination lets Logs in itself."""
+
+    group: str
+    group_name: str
+    name: str
+    pattern: str
+    destination: str
+    role: str
+    distribution: str
+    created_at: int
 
 
 @record("logs.metric_filter", key=("group", "name"))

@@ -17,6 +17,7 @@ from doppio.services.logs.records import (
     Group,
     MetricFilter,
     Stream,
+    SubscriptionFilter,
     stored_key,
 )
 
@@ -64,10 +65,13 @@ async def purge(ctx: Context, job: Job) -> None:
         batches = await tx.list(Batch, (job.key,), limit=limits.ROWS_A_REMOVAL)
         streams = await tx.list(Stream, (job.key,), limit=limits.ROWS_A_REMOVAL)
         filters = await tx.list(MetricFilter, (job.key,), limit=limits.ROWS_A_REMOVAL)
+        subscribed = await tx.list(
+            SubscriptionFilter, (job.key,), limit=limits.SUBSCRIPTION_FILTERS_MAX
+        )
         _drop(tx, job.key, batches)
-        for row in (*streams, *filters):
+        for row in (*streams, *filters, *subscribed):
             tx.delete(row)
-        return bool(batches or streams or filters)
+        return bool(batches or streams or filters or subscribed)
 
     while await ctx.transact(some):
         pass

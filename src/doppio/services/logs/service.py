@@ -12,13 +12,26 @@ from doppio.services.logs.policies import Policies
 from doppio.services.logs.reading import Reading
 from doppio.services.logs.retention import EXPIRE, PURGE, REMOVE, expire, purge, remove
 from doppio.services.logs.streams import Streams
+from doppio.services.logs.subscription_filters import SubscriptionFilters, bring
 from doppio.services.logs.tagging import Tagging
 
 SERVICE = Service(
     "logs",
-    groups=[Groups(), Streams(), Intake(), Reading(), Policies(), Tagging(), MetricFilters()],
+    groups=[
+        Groups(),
+        Streams(),
+        Intake(),
+        Reading(),
+        Policies(),
+        Tagging(),
+        MetricFilters(),
+        SubscriptionFilters(),
+    ],
     needs=needs,
     data_events=["PutLogEvents", "GetLogEvents", "FilterLogEvents"],
     jobs={EXPIRE: expire, PURGE: purge, REMOVE: remove},
-    subscriptions=[Subscription("logs.measure", (Arrived,), measure)],
+    subscriptions=[
+        Subscription("logs.measure", (Arrived,), measure),
+        Subscription("logs.bring", (Arrived,), bring),
+    ],
 )
