@@ -45,7 +45,7 @@ _SCAN = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k LIMIT ?"
 _SCAN_BACK = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k DESC LIMIT ?"
 # Rows in memory go to the database when there are so many, or after so long.
 BATCH_ROWS = 2_048
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 2 * 1024 * 1024
 BATCH_SECONDS = 0.4
 # Small rows read lately are kept: most operations read the same definitions again and again.
 CACHED_ROWS_MAX = 4_096
