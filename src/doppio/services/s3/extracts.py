@@ -45,6 +45,24 @@ _LINE = re.compile(
     r"(?:<ChecksumAlgorithm>([^<]*)</ChecksumAlgorithm><ChecksumType>([^<]*)</ChecksumType>)?"
     r"<Size>(\d+)</Size><StorageClass>([^<]*)</StorageClass></Contents>"
 )
+_MIDDLE = (
+    "&quot;</ETag><ChecksumAlgorithm>{}</ChecksumAlgorithm><ChecksumType>{}</ChecksumType><Size>"
+)
+_NO_CHECKSUM = "&quot;</ETag><Size>"
+_END = "</Size><StorageClass>{}</StorageClass></Contents>"
+# What most entries have alike is one byte each, that no text in UTF-8 has: CRC64NVME is what we compute
+# where nothing was sent, CRC32 is what SDKs send.
+_CHECKSUMS = {("CRC64NVME", "FULL_OBJECT"): "\xfd", ("CRC32", "FULL_OBJECT"): "\xfc"}
+_MEANINGS = (
+    (b"\xff", b"</Key><LastModified>"),
+    (b"\xfe", b".000Z</LastModified><ETag>&quot;"),
+    *((mark.encode("latin-1"), _MIDDLE.format(*of).encode()) for of, mark in _CHECKSUMS.items()),
+    (b"\xfb", _END.format("STANDARD").encode()),
+)
+
+
+def _checksum(found: Summed) -> str:
+    return _MIDDLE.format(found.algorithm, found.kind)
 
 
 class _Seconds:
@@ -67,22 +85,28 @@ _seconds = _Seconds()
 
 
 def extract_of(version: Listable) -> bytes:
-    """The entry of a version, from where its key ends."""
-    found = version.checksum
-    checksum = "" if found is None else (
-        f"<ChecksumAlgorithm>{found.algorithm}</ChecksumAlgorithm>"
-        f"<ChecksumType>{found.kind}</ChecksumType>"
+    """The entry of a version, from where its key ends, with short marks for what most have alike."""
+    found, kind = version.checksum, version.storage_class
+    middle = (
+        _NO_CHECKSUM if found is None
+        else _CHECKSUMS.get((found.algorithm, found.kind)) or _checksum(found)
     )  # fmt: skip
-    return (
-        f"</Key><LastModified>{_seconds.text(version.modified)}.000Z</LastModified>"
-        f"<ETag>&quot;{version.etag}&quot;</ETag>{checksum}"
-        f"<Size>{version.size}</Size><StorageClass>{version.storage_class}</StorageClass></Contents>"
-    ).encode()
+    end = "\xfb" if kind == "STANDARD" else _END.format(kind)
+    return f"\xff{_seconds.text(version.modified)}\xfe{version.etag}{middle}{version.size}{end}".encode(
+        "latin-1"
+    )
+
+
+def written_out(text: bytes) -> bytes:
+    """A page of extracts and of keys (in UTF-8, which has none of the marks) as XML."""
+    for mark, meaning in _MEANINGS:
+        text = text.replace(mark, meaning)
+    return text
 
 
 def entry_of(key: str, extract: bytes) -> w.Object:
     """The same entry as the model's structure."""
-    found = _LINE.fullmatch(extract.decode())
+    found = _LINE.fullmatch(written_out(extract).decode())
     assert found is not None, "written by `extract_of`"
     moment, etag, algorithm, kind, size, storage_class = found.groups()
     entry: w.Object = {

@@ -15,7 +15,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from doppio.services.s3.extracts import entry_of
+from doppio.services.s3.extracts import entry_of, written_out
 from doppio.services.s3.lookup import owner_of
 from doppio.services.s3.records import Listed, ListedWhole, More
 from doppio.services.s3.rules import quoted
@@ -156,7 +156,7 @@ class Extracted(Written):
         parts = chain.from_iterable(
             zip(repeat(_BEGINNING, len(rows)), *zip(*rows, strict=True), strict=True)
         )
-        return b"".join(parts).decode()
+        return written_out(b"".join(parts)).decode()
 
 
 class Versions(Objects):

@@ -1,6 +1,7 @@
 """Objects: put, get, head, delete.
 
-A put is one row for a small object: the body lies in its record and the commit makes both durable.
+A put of a small object is one commit of two rows: its record, in which the body lies, and what listings
+show of it (`extracts`).
 A get is one read of bucket and object together. Larger bodies are files; see `bodies`.
 """
 
