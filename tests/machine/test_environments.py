@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from doppio.machine.environments import Environments
 from tests.machine.guests import (
     MEGABYTE,
     alive,
@@ -192,3 +194,16 @@ def test_folders_of_dead_processes_are_swept(tmp_path: Path) -> None:
             assert (tmp_path / str(os.getppid())).exists()
 
     asyncio.run(story())
+
+
+def test_what_a_dead_cloud_left_goes_once_and_takes_nothing_new_along(tmp_path: Path) -> None:
+    root = tmp_path / "environments"
+    # The number of a process comes again: the same folder may be a dead one's.
+    (root / str(os.getpid()) / "old").mkdir(parents=True)
+    for number in range(200):
+        (root / str(os.getpid()) / "old" / str(number)).touch()
+    made = Environments(root)
+    with ThreadPoolExecutor(8) as threads:
+        folders = list(threads.map(made.folder, [f"new-{number}" for number in range(32)]))
+    assert all(folder.is_dir() for folder in folders)
+    assert not (root / str(os.getpid()) / "old").exists()

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -155,6 +156,8 @@ class Environments:
         # Below the number of this process: what a dead one has left is found by that.
         self._own = root / str(os.getpid())
         self._swept = False
+        # Held while files are made that several environments share: each is made once.
+        self.making = threading.RLock()
         # One thread, which lives as long as this: its children die with it.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="environments")
         self.running: set[Environment] = set()
@@ -182,16 +185,20 @@ class Environments:
 
     def folder(self, name: str) -> Path:
         """A folder for something that environments need, below `root`."""
-        if not self._swept:
-            self._swept = True
-            for left in self._root.glob("*"):
-                # The number of a process comes again, in containers it is always the same.
-                dead = left.name.isdigit() and not is_alive(int(left.name))
-                if dead or left == self._own:
-                    shutil.rmtree(left, ignore_errors=True)
+        with self.making:
+            if not self._swept:
+                self._sweep()
         path = self._own / name
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def _sweep(self) -> None:
+        for left in self._root.glob("*"):
+            # The number of a process comes again, in containers it is always the same.
+            dead = left.name.isdigit() and not is_alive(int(left.name))
+            if dead or left == self._own:
+                shutil.rmtree(left, ignore_errors=True)
+        self._swept = True
 
     def place(self, name: str, view: View, inside: str) -> str:
         """Where an environment finds a place of its view: there, or without a sandbox elsewhere."""

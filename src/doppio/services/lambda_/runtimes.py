@@ -91,18 +91,13 @@ def plan(
     credentials: Mapping[str, Any], port: int, stream: str,
 ) -> Plan:  # fmt: skip
     """The program of an environment, with all that it sees. It blocks."""
-    readable = {_TASK: spec.code}
-    if spec.layers:
-        readable[_LAYERS] = _merged(environments, spec.layers)
+    with environments.making:
+        readable = _readable(environments, spec, how)
     if here.authority is not None:
         readable[_AUTHORITY] = here.authority
-    ours = _ours(environments, how.family)
-    readable.update(ours)
     if how.interpreter is not None and not how.interpreter.root.is_relative_to("/usr"):
         root = how.interpreter.root
         readable[str(root)] = root
-    if environments.sandbox:
-        readable["/etc/passwd"] = _users(environments)
     hidden = () if how.interpreter is None else how.interpreter.libraries
     view = View(readable, spec.ephemeral_mb * 2**20, _TASK, hidden=hidden)
 
@@ -116,6 +111,16 @@ def plan(
         view,
         spec.memory_mb * 2**20,
     )
+
+
+def _readable(environments: Environments, spec: Spec, how: Prepared) -> dict[str, Path]:
+    """Code, layers and what is ours, by where it is seen; what has to be made for that is made."""
+    found = {_TASK: spec.code, **_ours(environments, how.family)}
+    if spec.layers:
+        found[_LAYERS] = _merged(environments, spec.layers)
+    if environments.sandbox:
+        found["/etc/passwd"] = _users(environments)
+    return found
 
 
 def _command(how: Prepared, spec: Spec, place: Any) -> tuple[str, ...]:
