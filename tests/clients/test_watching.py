@@ -60,7 +60,7 @@ def test_numbers_go_in_and_come_out(cloud: Cloud) -> None:
     results = watch.get_metric_data(MetricDataQueries=queries, **span)["MetricDataResults"]
     assert max(results[1]["Values"]) == 1_998.0
     watch.put_metric_alarm(
-        AlarmName="a", **metric, Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1,
+        AlarmName="a", Namespace="Shop", MetricName="quiet", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
     )  # fmt: skip
     (alarm,) = watch.describe_alarms()["MetricAlarms"]

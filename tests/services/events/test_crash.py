@@ -71,7 +71,7 @@ def test_an_event_that_was_taken_arrives_whatever_crashes() -> None:
             assert len(heard) <= len(told["sent"]) + 1
         await check_lanes(world)
 
-    assert crash_everywhere(prepare, work, check) > 8
+    assert crash_everywhere(prepare, work, check) >= 8
 
 
 def test_an_archive_and_its_replay_go_on_after_a_crash() -> None:
