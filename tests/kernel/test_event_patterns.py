@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from doppio.kernel.event_patterns import BadPattern, Pattern
+from doppio.kernel.event_patterns import BadPattern, Pattern, opened
 
 EVENT: dict[str, Any] = {
     "source": "shop.till",
@@ -98,3 +98,10 @@ def test_the_complexity_counts_what_would_have_to_be_tried() -> None:
     assert Pattern({"a": ["1", "2", "3"], "b": ["x", "y"]}).combinations == 6
     # Nested keys count for more, as SNS documents it.
     assert Pattern({"a": {"b": ["1", "2", "3"]}, "c": ["x"]}).combinations == 6
+
+
+def test_a_text_that_holds_json_is_looked_into() -> None:
+    assert opened(' {"drink": ["flat white"]}') == {"drink": ["flat white"]}
+    assert opened("[1]") == [1]
+    for other in ("{", "[oh", "12", '"text"', "", 7, None, {"a": 1}):
+        assert opened(other) == other

@@ -10,6 +10,7 @@ Source: "Amazon EventBridge event patterns" and "Amazon SNS subscription filter 
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -30,6 +31,16 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 class BadPattern(ValueError):
     """A pattern that means nothing; the text says why."""
+
+
+def opened(value: Any) -> Any:
+    """A text that holds a JSON object or list as what it holds, as filters of messages look into it."""
+    if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
 
 
 class Pattern:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from doppio.kernel.event_patterns import opened
 from doppio.services.lambda_.journal import stamp
 from doppio.services.lambda_.mapping_rules import filters_of, pattern_of
 from doppio.services.lambda_.records import Mapping as EventSource
@@ -58,20 +59,11 @@ def passes(record: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
 def _seen(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """A record as filters see it: of a stream's, its partition key and its data."""
     if "body" in record:
-        return {**record, "body": _opened(record["body"])}
+        return {**record, "body": opened(record["body"])}
     if "kinesis" in record:
         data = base64.b64decode(record["kinesis"]["data"]).decode(errors="replace")
-        return {**record["kinesis"], "data": _opened(data)}
+        return {**record["kinesis"], "data": opened(data)}
     return record
-
-
-def _opened(text: Any) -> Any:
-    if isinstance(text, str) and text.lstrip()[:1] in {"{", "["}:
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    return text
 
 
 def events_of(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from doppio.kernel.event_patterns import opened
 from doppio.services.pipes.definition import filters_of, pattern_of
 from doppio.services.pipes.records import Pipe
 
@@ -48,7 +49,7 @@ def passes(event: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     filters = filters_of(given)
     if not filters:
         return True
-    seen = {**event, "body": _opened(event["body"])} if "body" in event else event
+    seen = {**event, "body": opened(event["body"])} if "body" in event else event
     return any(pattern_of(one).matches(seen) for one in filters)
 
 
@@ -129,7 +130,7 @@ def at(event: Any, path: str) -> Any:
     """What a path leads to; JSON within texts is looked into on the way."""
     value: Any = event
     for name, number, quoted in _STEP.findall(path[1:]):
-        value = _opened(value)
+        value = opened(value)
         if number:
             known = isinstance(value, list) and int(number) < len(value)
             value = value[int(number)] if known else _ABSENT
@@ -138,17 +139,7 @@ def at(event: Any, path: str) -> Any:
             value = value.get(key, _ABSENT) if isinstance(value, Mapping) else _ABSENT
         if value is _ABSENT:
             return value
-    return _opened(value)
-
-
-def _opened(value: Any) -> Any:
-    """A text that holds a JSON object or list as what it holds."""
-    if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
+    return opened(value)
 
 
 def _stamp(now: datetime) -> str:
