@@ -56,7 +56,7 @@ def test_an_event_that_was_taken_arrives_whatever_crashes() -> None:
         )
 
     async def work(world: World, told: Told) -> None:
-        for number in range(3):
+        for number in range(4):
             entry = {"Source": "till", "DetailType": "sold", "Detail": json.dumps({"n": number})}
             answer = await world.call("events", "put_events", Entries=[entry])
             told["sent"].append(answer["Entries"][0]["EventId"])
@@ -71,7 +71,7 @@ def test_an_event_that_was_taken_arrives_whatever_crashes() -> None:
             assert len(heard) <= len(told["sent"]) + 1
         await check_lanes(world)
 
-    assert crash_everywhere(prepare, work, check) >= 8
+    assert crash_everywhere(prepare, work, check) > 8
 
 
 def test_an_archive_and_its_replay_go_on_after_a_crash() -> None:
