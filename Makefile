@@ -63,6 +63,7 @@ bench: .venv/dev
 	$(BIN)/python -m bench.line
 	$(BIN)/python -m bench.databases
 	$(BIN)/python -m bench.authorisation
+	$(BIN)/python -m bench.bytecodes
 
 clients: .venv/dev
 	@$(BIN)/python -m tools.install_clients

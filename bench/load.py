@@ -29,6 +29,7 @@ from botocore.credentials import Credentials
 
 from bench.messages import PUBLISH_RAW, PUBLISH_SIGNED, ask, following_of
 
+Following = Callable[["Client", bytes | None], bytes]
 CREDENTIALS = Credentials("test", "test")
 REGION = "us-east-1"
 KEYS = 2_000
@@ -180,19 +181,22 @@ def run(
     port: int, pid: int, operation: str, seconds: float, concurrency: int, items: int = KEYS
 ) -> Outcome:
     """Load a server for some seconds."""
-    following = (
-        _pairs(port)
-        if operation == RECEIVE_DELETE
-        else following_of(port, operation) or prepared(port, operation, items)
-    )
+    following = following_for(port, operation, items)
     return drive(port, pid, operation, following, seconds, concurrency)
+
+
+def following_for(port: int, operation: str, items: int = KEYS) -> Following:
+    """What each connection asks next, with the answer to what it asked before."""
+    if operation == RECEIVE_DELETE:
+        return _pairs(port)
+    return following_of(port, operation) or prepared(port, operation, items)
 
 
 def drive(
     port: int,
     pid: int,
     operation: str,
-    following: Callable[[Client, bytes | None], bytes],
+    following: Following,
     seconds: float,
     concurrency: int,
 ) -> Outcome:
@@ -226,20 +230,20 @@ def drive(
     return Outcome(operation, count, failed, elapsed, used, p50, p99)
 
 
-def prepared(port: int, operation: str, items: int) -> Callable[[Client, bytes | None], bytes]:
+def prepared(port: int, operation: str, items: int) -> Following:
     count = min(items, SPREAD_MAX)
     numbers = [number * (items // count) for number in range(count)]
     random.Random(1).shuffle(numbers)
     return in_turn([MAKERS[operation](port, number) for number in numbers])
 
 
-def in_turn(requests: Sequence[bytes]) -> Callable[[Client, bytes | None], bytes]:
+def in_turn(requests: Sequence[bytes]) -> Following:
     """One request after the other, and again from the first."""
     position = iter(range(10**9))
     return lambda client, body: requests[next(position) % len(requests)]
 
 
-def _pairs(port: int) -> Callable[[Client, bytes | None], bytes]:
+def _pairs(port: int) -> Following:
     """Receive a message, then delete it by its handle, which is signed on the way."""
     receive = sqs(port, "ReceiveMessage", {})
 
