@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from doppio.kernel.landing import Landing
-from doppio.kernel.store import Conflict, StoreClosed, StoreError
+from doppio.kernel.store import StoreClosed, StoreError
+from doppio.kernel.written import Written
 
 COUNTER = b"\x00c"
 LOG = b"\x00l"
 # Below this are counters and logs; a range that begins there begins here.
 FIRST_KEY = b"\x01"
-# A transaction that began more than so many writes ago can no longer be checked: it conflicts.
-REMEMBERED_WRITES_MAX = 16_384
 CACHED_COUNTERS_MAX = 50_000
 # A log position is the number of its chunk and the place in it, from 1.
 CHUNK_BITS = 20
@@ -48,7 +46,8 @@ class Group:
 
     def __init__(self) -> None:
         self.rows: Rows = {}
-        self.adds: dict[bytes, float] = {}
+        # Counters that were added to; their sums are the store's.
+        self.adds: set[bytes] = set()
         self.appends: dict[str, list[bytes]] = {}
         self.commits: list[Landing] = []
         self.topics: dict[str, None] = {}
@@ -76,14 +75,9 @@ class LocalStore:
 
     def __init__(self) -> None:
         self._heard: Callable[[str], None] = lambda topic: None
-        self._seq = 0
+        self._written = Written()
         self._group = Group()
         self._under_way: Group | None = None
-        # What was written since when, for checks: the last commit of each key, and all in order.
-        self._last_write: dict[bytes, int] = {}
-        self._writes: deque[tuple[int, tuple[bytes, ...]]] = deque()
-        self._writes_count = 0
-        self._forgotten = 0
         self._counters: dict[bytes, float] = {}
         self._chunks: dict[str, int] = {}
         self._closed: str | None = None
@@ -147,68 +141,33 @@ class LocalStore:
         """Check a transaction and queue it; None where there is nothing to wait for."""
         if self._closed is not None:
             raise StoreClosed(self._closed)
-        if tx.start != self._seq:
-            self._check(tx)
-        group = self._group
-        writes = tx.writes
-        if not (writes or tx.adds or tx.appends or tx.topics):
+        written = self._written
+        if tx.start != written.count:
+            written.check(tx.start, tx.reads, tx.ranges)
+        writes, adds, appends = tx.writes, tx.adds, tx.appends
+        if not (writes or adds or appends or tx.topics):
             return self._settled() if tx.saw_pending else None
         # Whatever may fail comes first: from here on the transaction is queued as a whole.
-        self._load(tx)
+        if adds or appends:
+            self._load(tx)
+        group = self._group
         if writes:
-            self._remember(tuple(writes))
+            written.add(tuple(writes))
             group.rows.update(writes)
-        counters = self._counters
-        for name, amount in tx.adds.items():
-            key = COUNTER + name
-            group.adds[key] = counters[key] = counters[key] + amount
-        for log, entries in tx.appends.items():
+        if adds:
+            counters = self._counters
+            for key, amount in adds.items():
+                counters[key] += amount
+            group.adds.update(adds)
+        for log, entries in appends.items():
             group.appends.setdefault(log, []).extend(entries)
         if tx.topics:
-            group.topics.update(dict.fromkeys(tx.topics))
+            group.topics.update(tx.topics)
         landing = Landing()
         group.commits.append(landing)
         if self._under_way is None:
             self._wake()
         return landing
-
-    def _check(self, tx: LocalTx) -> None:
-        """Raise Conflict where something it has read was written since it began."""
-        start = tx.start
-        if start < self._forgotten:
-            raise Conflict("the transaction is too old to be checked")
-        last_write = self._last_write
-        for key in tx.reads:
-            if last_write.get(key, 0) > start:
-                raise Conflict(f"{key!r} was changed")
-        if tx.ranges:
-            for seq, keys in reversed(self._writes):
-                if seq <= start:
-                    break
-                for lo, hi in tx.ranges:
-                    for key in keys:
-                        if lo <= key < hi:
-                            raise Conflict(f"{key!r} was changed in a range that was read")
-
-    def _remember(self, keys: tuple[bytes, ...]) -> None:
-        self._seq = seq = self._seq + 1
-        last_write = self._last_write
-        for key in keys:
-            last_write[key] = seq
-        self._writes.append((seq, keys))
-        self._writes_count += len(keys)
-        if self._writes_count > REMEMBERED_WRITES_MAX:
-            self._forget()
-
-    def _forget(self) -> None:
-        writes, last_write = self._writes, self._last_write
-        while self._writes_count > REMEMBERED_WRITES_MAX // 2:
-            seq, keys = writes.popleft()
-            self._writes_count -= len(keys)
-            self._forgotten = seq
-            for key in keys:
-                if last_write.get(key) == seq:
-                    del last_write[key]
 
     def _settled(self) -> Landing | None:
         """The moment at which all that is pending now is durable."""
@@ -222,8 +181,7 @@ class LocalStore:
     def _load(self, tx: LocalTx) -> None:
         """Know the counters and the ends of the logs that a transaction adds to."""
         counters = self._counters
-        for name in tx.adds:
-            key = COUNTER + name
+        for key in tx.adds:
             if key not in counters:
                 stored = self._read(key)
                 counters[key] = 0.0 if stored is None else _double.unpack(stored)[0]
@@ -241,8 +199,8 @@ class LocalStore:
         self._group = Group()
         self._under_way = group
         rows = group.rows
-        for key, total in group.adds.items():
-            rows[key] = _double.pack(total)
+        for key in group.adds:
+            rows[key] = _double.pack(self._counters[key])
         for name, entries in group.appends.items():
             prefix = LOG + name.encode() + b"\0"
             for start in range(0, len(entries), CHUNK_ENTRIES_MAX):
@@ -274,10 +232,7 @@ class LocalStore:
         behind, self._group = self._group, Group()
         self._counters.clear()
         self._chunks.clear()
-        self._last_write.clear()
-        self._writes.clear()
-        self._writes_count = 0
-        self._forgotten = self._seq = self._seq + 1
+        self._written.forget()
         if isinstance(error, StoreClosed):
             self._closed = str(error)
         for landing in (*group.commits, *behind.commits):
@@ -388,13 +343,13 @@ class LocalTx(LocalView):
 
     def __init__(self, store: LocalStore) -> None:
         self._store = store
-        self.start = store._seq
+        self.start = store._written.count
         self.reads: list[bytes] = []
         self.ranges: list[tuple[bytes, bytes]] = []
         self.writes: dict[bytes, bytes | None] = {}
         self.adds: dict[bytes, float] = {}
         self.appends: dict[str, list[bytes]] = {}
-        self.topics: list[str] = []
+        self.topics: dict[str, None] = {}
         self.saw_pending = False
 
     async def get(self, key: bytes) -> bytes | None:
@@ -454,7 +409,7 @@ class LocalTx(LocalView):
             total = 0.0 if stored is None else _double.unpack(stored)[0]
         else:
             self.saw_pending = True
-        return float(total) + self.adds.get(key, 0.0)
+        return float(total) + self.adds.get(name, 0.0)
 
     def put(self, key: bytes, value: bytes) -> None:
         """Write a value."""
@@ -467,11 +422,12 @@ class LocalTx(LocalView):
 
     def add(self, counter: bytes, amount: float) -> None:
         """Add to a counter; what comes to nothing leaves no trace."""
-        total = self.adds.get(counter, 0.0) + amount
+        key = COUNTER + counter
+        total = self.adds.get(key, 0.0) + amount
         if total:
-            self.adds[counter] = total
+            self.adds[key] = total
         else:
-            self.adds.pop(counter, None)
+            self.adds.pop(key, None)
 
     def append(self, log: str, entry: bytes) -> None:
         """Add to the end of a log."""
@@ -479,7 +435,7 @@ class LocalTx(LocalView):
 
     def notify(self, topic: str) -> None:
         """Tell the listeners of a topic once this is durable."""
-        self.topics.append(topic)
+        self.topics[topic] = None
 
     async def commit(self) -> None:
         """Make it durable; without writes, wait until all that was read is."""
@@ -489,5 +445,5 @@ class LocalTx(LocalView):
 
     async def abandon(self) -> None:
         """Keep nothing; return once all that was read is durable, raise Conflict if it changed."""
-        self.writes, self.adds, self.appends, self.topics = {}, {}, {}, []
+        self.writes, self.adds, self.appends, self.topics = {}, {}, {}, {}
         await self.commit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from itertools import islice
 
 from doppio.kernel.local_store import Pairs, Rows
 
@@ -13,17 +14,15 @@ FLOORS_MAX = 32
 class Recent:
     """Durable rows that the database has not got yet. None is a deletion."""
 
-    __slots__ = ("_keys", "_unsorted", "bytes", "rows")
+    __slots__ = ("_keys", "bytes", "rows")
 
     def __init__(self) -> None:
         self.rows: Rows = {}
         self.bytes = 0
         self._keys: list[bytes] = []
-        self._unsorted: list[bytes] = []
 
     def update(self, rows: Rows, size: int) -> None:
         """Take over a group's rows."""
-        self._unsorted.extend(rows.keys() - self.rows.keys())
         self.rows.update(rows)
         self.bytes += size
 
@@ -49,15 +48,17 @@ class Recent:
 
     def _sorted(self) -> list[bytes]:
         # Sorted only when asked: many stores are never scanned where they are written.
-        keys, unsorted = self._keys, self._unsorted
-        if unsorted:
-            if len(unsorted) * 8 < len(keys):
+        keys = self._keys
+        new = len(self.rows) - len(keys)
+        if new:
+            # A row that is written again keeps its place, and none goes: the last ones are new.
+            unsorted = islice(reversed(self.rows), new)
+            if new * 8 < len(keys):
                 for key in unsorted:
                     insort(keys, key)
             else:
                 keys.extend(unsorted)
                 keys.sort()
-            unsorted.clear()
         return keys
 
 

@@ -80,7 +80,7 @@ class SqliteStore(LocalStore):
             self._lock.close()
             raise
         self._recent = Recent()
-        # What the database holds, for keys that are neither recent nor in the batch.
+        # What is durable of keys that were read lately: `_done` keeps it so.
         self._cache: dict[bytes, bytes | None] = {}
         self._floors = Floors()
         # On its way to the database: its rows (above), its segments, why it could not be stored.
@@ -118,18 +118,18 @@ class SqliteStore(LocalStore):
             self._lock.close()
             raise error
 
-    # Reading: what is recent, then what is in the database.
+    # Reading: what was read lately, then what is recent, then what is in the database.
 
     def _read(self, key: bytes) -> bytes | None:
+        cache = self._cache
+        if key in cache:
+            return cache[key]
         recent = self._recent.rows
         if key in recent:
             return recent[key]
         batch = self._batch
         if batch is not None and key in batch.rows:
             return batch.rows[key]
-        cache = self._cache
-        if key in cache:
-            return cache[key]
         value = self._stored(key)
         if value is None or len(value) <= CACHED_ROW_BYTES_MAX:
             self._keep(key, value)
@@ -249,8 +249,7 @@ class SqliteStore(LocalStore):
             self._floors.lower(group.rows)
             cache = self._cache
             for key in cache.keys() & group.rows.keys():
-                # What is read again and again is written again, too. By the time that neither
-                # `recent` nor the batch hides this, the database holds it.
+                # What is read again and again is written again, too.
                 value = group.rows[key]
                 if value is None or len(value) <= CACHED_ROW_BYTES_MAX:
                     cache[key] = value
