@@ -36,6 +36,12 @@ class State(msgspec.Struct, frozen=True):
     endpoint: str
     token: str
     account: str
+    # When the process began, as the machine tells it: pids are given out again.
+    born: str = ""
+
+
+class CannotListen(OSError):
+    """The address is taken, or is none of this machine's."""
 
 
 @dataclass(slots=True)
@@ -55,8 +61,9 @@ class Running:
         await self.server.close(GRACE_SECONDS)
         await self.gateway.close()
         self.log.flush()
-        self._forget_state()
         await self.cloud.close()
+        # Last: whoever sees it gone may start the next cloud on the same data at once.
+        self._forget_state()
 
     def _forget_state(self) -> None:
         # Another gateway on the same database may have said there where it is.
@@ -73,23 +80,28 @@ async def run(settings: Settings) -> Running:
     gateway = Gateway(cloud, log)
     gateway.internal.counts = lambda: (log.count, log.errors)
     try:
-        server = await serve(
-            gateway,
-            settings.hosts,
-            settings.port,
-            tls=cloud.server_tls() if settings.tls else None,
-            limits=Limits(),
-            host_seconds=cloud.clock.host.seconds,
-            bad_request=gateway.bad_request,
-            crashed=gateway.crashed,
-        )
+        tls = cloud.server_tls() if settings.tls else None
+        try:
+            server = await serve(
+                gateway,
+                settings.hosts,
+                settings.port,
+                tls=tls,
+                limits=Limits(),
+                host_seconds=cloud.clock.host.seconds,
+                bad_request=gateway.bad_request,
+                crashed=gateway.crashed,
+            )
+        except OSError as error:
+            why = error.strerror or error
+            raise CannotListen(f"cannot listen on port {settings.port}: {why}") from error
     except BaseException:
         await cloud.close()
         raise
     scheme = "https" if settings.tls else "http"
     endpoint = cloud.endpoint = f"{scheme}://localhost:{server.port}"
     token = gateway.internal.token = secrets.token_urlsafe(32)
-    state = State(os.getpid(), endpoint, token, DEFAULT_ACCOUNT)
+    state = State(os.getpid(), endpoint, token, DEFAULT_ACCOUNT, _born(os.getpid()) or "")
     write_state(cloud.data / STATE_FILE, state)
     return Running(cloud, gateway, server, log, endpoint, await _root_key(cloud))
 
@@ -117,13 +129,31 @@ def _profile(name: str, access_key: str, secret: str) -> str:
 
 
 def read_state(data: Path) -> State | None:
-    """The state of the cloud that runs on a data directory, None where none does."""
+    """The state of the cloud that runs on a data directory, None where none does.
+
+    A killed cloud leaves its file behind, and its pid may by now be anybody's: who stops a cloud
+    must not stop that process.
+    """
     try:
         state = msgspec.json.decode((data / STATE_FILE).read_bytes(), type=State)
         os.kill(state.pid, 0)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, OverflowError):
         return None
-    return state
+    born = _born(state.pid)
+    return state if born is None or born == state.born else None
+
+
+def _born(pid: int) -> str | None:
+    """When a process began, in ticks since the machine did; "" where it has ended.
+
+    None on machines without /proc: there a pid must do.
+    """
+    try:
+        # The name in brackets may hold anything; what follows it is the state and numbers.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None if not Path("/proc/self/stat").exists() else ""
+    return "" if fields[0] in {b"Z", b"X"} else fields[19].decode()
 
 
 def write_state(path: Path, state: State) -> None:

@@ -95,6 +95,58 @@ def test_a_second_cloud_on_one_directory_is_refused(server: Server, tmp_path: Pa
     assert client(server.endpoint, "sqs").list_queues()["ResponseMetadata"]
 
 
+def test_a_killed_clouds_pid_that_somebody_else_has_now_is_left_alone(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Server(data) as server:
+        server.kill()
+        left = json.loads((data / "cloud.json").read_bytes())
+        assert left["pid"] == server.pid
+        somebody = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        try:
+            (data / "cloud.json").write_text(json.dumps({**left, "pid": somebody.pid}))
+            assert "No cloud runs" in doppio("status", data=data, status=3)
+            assert "no cloud runs" in doppio("stop", data=data, status=1)
+            server.start()
+            assert f"Pid        {server.pid}" in doppio("status", data=data)
+            assert somebody.poll() is None
+        finally:
+            somebody.kill()
+            somebody.communicate()
+
+
+def test_a_killed_cloud_that_nobody_has_waited_for_runs_no_more(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Server(data) as server:
+        assert server.process is not None
+        server.process.kill()
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+        assert "No cloud runs" in doppio("status", data=data, status=3)
+
+
+def test_the_next_cloud_starts_as_soon_as_one_has_stopped(tmp_path: Path) -> None:
+    data, port = tmp_path / "data", str(free_port())
+    for _ in range(3):
+        assert "Ready." in doppio("start", "--detach", "--port", port, data=data)
+        assert doppio("stop", data=data) == "Stopped.\n"
+
+
+def test_a_directory_that_cannot_be_made_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for words in (("start",), ("start", "--detach")):
+        said = doppio(*words, "--port", "0", data=tmp_path / "file" / "data", status=1)
+        assert "doppio: cannot use" in said
+        assert str(tmp_path / "file") in said
+        assert "Not a directory" in said
+        assert "Traceback" not in said
+
+
+def test_a_start_in_the_background_that_fails_says_why(server: Server, tmp_path: Path) -> None:
+    data = tmp_path / "other"
+    said = doppio("start", "--detach", "--port", str(server.port), data=data, status=1)
+    assert f"cannot listen on port {server.port}" in said
+    assert f"its log is {data / 'doppio.log'}" in said
+
+
 def test_a_port_that_is_taken_is_said_to_be(server: Server, tmp_path: Path) -> None:
     said = doppio("start", "--port", str(server.port), data=tmp_path / "other", status=1)
     assert f"cannot listen on port {server.port}" in said
@@ -173,6 +225,8 @@ def test_time_is_shown_stopped_and_moved(server: Server, tmp_path: Path) -> None
     assert "runs at 60 s a second" in doppio("clock", "rate", "60", data=data)
     assert "runs at 1 s a second" in doppio("clock", "resume", data=data)
     assert "is not a duration" in doppio("clock", "advance", "soon", data=data, status=1)
+    said = doppio("clock", "advance", "99999999999999999999d", data=data, status=1)
+    assert "longer than there is time" in said
 
 
 def test_a_zone_is_taken_down_and_up(server: Server, tmp_path: Path) -> None:
@@ -187,6 +241,8 @@ def test_a_zone_is_taken_down_and_up(server: Server, tmp_path: Path) -> None:
     assert "down" not in doppio("zone", "list", "eu-west-1", data=data)
     said = doppio("zone", "down", "atlantis-1a", data=data, status=1)
     assert "'atlantis-1a' is no Availability Zone" in said
+    said = doppio("zone", "list", "atlantis-1", data=data, status=1)
+    assert "no Region is called atlantis-1" in said
 
 
 def test_a_denial_is_explained_and_requests_are_listed(server: Server, tmp_path: Path) -> None:
@@ -211,6 +267,10 @@ def test_a_denial_is_explained_and_requests_are_listed(server: Server, tmp_path:
     assert "sqs:ListQueues" in logged
     lines = doppio("logs", "--json", "-n", "1", data=data).splitlines()
     assert json.loads(lines[-1])["id"] == request_id
+    assert "not in the range" in doppio("logs", "-n", "-1", data=data, status=2)
+    with (data / "requests.jsonl").open("ab") as file:
+        file.write(b'{"id":"cut \xd0')
+    assert doppio("logs", data=data).rstrip().endswith('(not whole) {"id":"cut \ufffd')
 
 
 def test_a_policy_is_suggested_from_what_was_done(server: Server, tmp_path: Path) -> None:
@@ -294,6 +354,7 @@ def test_operations_are_counted_from_the_code() -> None:
     assert re.search(r"^sqs +23 of +23$", doppio("coverage"), re.MULTILINE)
     assert "has      SendMessage" in doppio("coverage", "sqs")
     assert "has      GetBucketLifecycle\n" in doppio("coverage", "s3"), "an old name counts"
+    assert "no service is called espresso" in doppio("coverage", "espresso", status=1)
 
 
 def test_tls_by_an_authority_of_our_own(tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ async def test_the_clock_turns_only_with_the_token(front: Front) -> None:
 @pytest.mark.parametrize(
     "wish",
     [{}, {"action": "stop"}, {"action": "rate", "rate": 0}, {"action": "rate", "rate": "fast"},
-     {"action": "advance"}, {"action": "advance", "by": "-1d"}, []],
+     {"action": "rate"}, {"action": "rate", "rate": []}, {"action": "rate", "rate": 1e7},
+     {"action": "advance"}, {"action": "advance", "by": "-1d"}, {"action": "advance", "by": "9e9d"},
+     {"action": "advance", "by": "99999999999999999999d"},
+     {"action": "advance", "by": "2800000d"}, []],
 )  # fmt: skip
 def test_a_wish_that_makes_no_sense_is_refused(wish: Any) -> None:
     @fronted

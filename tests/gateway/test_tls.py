@@ -4,7 +4,10 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from doppio.gateway import tls
+from doppio.kernel.store import StoreCorrupt
 from doppio.wire.http import Request, Response
 
 from .sockets import echo, get, listening, run
@@ -51,6 +54,36 @@ def test_a_request_in_many_records_that_come_at_once_is_read_whole(tmp_path: Pat
                 assert (status, said) == (200, b"PUT /k? " + body)
 
     run(story())
+
+
+def test_a_damaged_authority_is_said_to_be_and_never_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "ca"
+    tls.ensure_ca(folder, NOW)
+    whole = (folder / "ca.pem").read_bytes()
+    for harm in (whole[:100], b"", b"\0" * len(whole)):
+        (folder / "ca.pem").write_bytes(harm)
+        with pytest.raises(StoreCorrupt, match="restore it from a copy, or delete that folder"):
+            tls.ensure_ca(folder, NOW)
+        assert (folder / "ca.pem").read_bytes() == harm
+    (folder / "ca.pem").write_bytes(whole)
+    (folder / "ca.key").write_bytes(b"harm")
+    tls.ensure_ca(folder, NOW)
+    (folder / "server.pem").unlink()
+    with pytest.raises(StoreCorrupt, match="restore it from a copy"):
+        tls.ensure_ca(folder, NOW)
+
+
+def test_a_servers_certificate_that_is_damaged_or_of_another_authority_is_made_anew(
+    tmp_path: Path,
+) -> None:
+    authority, other = tls.ensure_ca(tmp_path / "a", NOW), tls.ensure_ca(tmp_path / "b", NOW)
+    whole = authority.server.read_bytes()
+    for harm in (whole[:300], b"", other.server.read_bytes()):
+        authority.server.write_bytes(harm)
+        tls.server_context(tls.ensure_ca(tmp_path / "a", NOW))
+        made = authority.server.read_bytes()
+        assert made not in {harm, whole}
+        assert tls.ensure_ca(tmp_path / "a", NOW).server.read_bytes() == made
 
 
 def test_a_client_that_does_not_is_safe_from_us(tmp_path: Path) -> None:

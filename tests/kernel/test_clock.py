@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from doppio.kernel.clock import Clock, ClockState, MachineClock, SimulatedClock, duration
+from doppio.kernel.clock import LAST, Clock, ClockState, MachineClock, SimulatedClock, duration
 from tests.services.world import World, told
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -41,6 +41,28 @@ def test_time_can_run_faster_and_leap() -> None:
     cloud.set(cloud.advanced(DAY))
     assert cloud.now() == START + DAY + timedelta(hours=1)
     assert cloud.state.rate == 60
+
+
+def test_time_ends_before_dates_do() -> None:
+    cloud, host = clock()
+    with pytest.raises(ValueError, match="ends with the year 8999"):
+        cloud.advanced(8_000 * 365 * DAY)
+    assert cloud.now() == START
+    ran: list[datetime] = []
+    cloud.call_at(datetime(9999, 1, 1, tzinfo=UTC), lambda: ran.append(cloud.now()))
+    cloud.set(cloud.running(1e6))
+    for _ in range(5):
+        host.run_to(host.seconds() + 86_400)
+    assert cloud.now() == LAST
+    assert cloud.state.rate == 0
+    assert ran == []
+
+
+def test_a_fast_clock_that_ran_past_the_end_while_nobody_looked_stands_there() -> None:
+    state = ClockState(host=0.0, cloud=0.0, rate=1e6)
+    cloud = Clock(SimulatedClock(START))
+    cloud.set(state)
+    assert cloud.now() == LAST
 
 
 def test_timers_run_in_order_when_their_time_has_come_and_not_before() -> None:
@@ -136,7 +158,15 @@ def test_durations_are_typed_as_people_do(text: str, expected: int) -> None:
     assert duration(text) == timedelta(seconds=expected)
 
 
-@pytest.mark.parametrize("text", ["", "5", "d", "-1d", "1y", "1d 2h", "1.2.3s", "⅓h"])
+@pytest.mark.parametrize("text", ["99999999999999999999d", "9000000d", "9" * 60 + "w"])
+def test_more_time_than_there_is_cannot_pass(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than there is time"):
+        duration(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 400 + "s", "", "5", "d", "-1d", "1y", "1d 2h", "1.2.3s", "⅓h"]
+)
 def test_what_is_no_duration_is_refused_with_what_is(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         duration(text)

@@ -73,7 +73,7 @@ def ask(
         connection.request(method, path, body, {"x-doppio-token": state.token})
         response = connection.getresponse()
         answer = json.loads(response.read())
-    except OSError as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         fail(f"the cloud at {state.endpoint} does not answer: {error}")
     finally:
         connection.close()

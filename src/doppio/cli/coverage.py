@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 from doppio.catalog import Catalog
+from doppio.cli.common import fail
 from doppio.wire import model
 from doppio.wire.rest import router
 
@@ -41,7 +42,10 @@ def counts() -> list[Count]:
 @click.argument("service", required=False)
 def command(service: str | None) -> None:
     """Count the operations that this cloud has, or list those of one SERVICE."""
-    for count in counts():
+    found = counts()
+    if service is not None and service not in {count.service for count in found}:
+        fail(f"no service is called {service}: `doppio coverage` lists all that are there")
+    for count in found:
         if service is None:
             total = len(count.present) + len(count.missing)
             click.echo(f"{count.service:<12} {len(count.present):>4} of {total:>4}")

@@ -18,9 +18,10 @@ from doppio.app import DEFAULT_ACCOUNT, Settings, default_data
 from doppio.cli.common import data_option, fail
 from doppio.cli.memory import keep_freed_memory
 from doppio.kernel.store import StoreError
-from doppio.server import Running, read_state, run
+from doppio.server import CannotListen, Running, read_state, run
 
 READY_SECONDS_MAX = 30.0
+SAID_BYTES_MAX = 2_000
 
 GC_OBJECTS = 20_000
 
@@ -109,10 +110,15 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(serve_until_told(settings))
-    except StoreError as error:
+    except (StoreError, CannotListen) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"cannot listen on port {port}: {error.strerror or error}")
+        fail(_unusable(settings.data, error))
+
+
+def _unusable(data: Path | None, error: OSError) -> str:
+    """What to say where files cannot be made or read."""
+    return f"cannot use {error.filename or data or 'its files'}: {error.strerror or error}"
 
 
 async def serve_until_told(settings: Settings) -> None:
@@ -144,6 +150,8 @@ def greet(running: Running, settings: Settings) -> None:
         click.echo(f"Root key   {access_key} (secret in {file})")
     click.echo("")
     click.echo(f"  export AWS_ENDPOINT_URL={running.endpoint}")
+    if settings.tls:
+        click.echo(f"  export AWS_CA_BUNDLE={running.cloud.data / 'ca' / 'ca.pem'}")
     click.echo("  export AWS_DEFAULT_REGION=us-east-1")
     if settings.strict_auth:
         click.echo(f"  export AWS_SHARED_CREDENTIALS_FILE={running.cloud.data / 'credentials'}")
@@ -160,10 +168,15 @@ def start_detached(data: Path | None) -> None:
         fail("--detach needs a data directory, by which `doppio stop` finds the cloud")
     if read_state(data) is not None:
         fail(f"a cloud already runs on {data}")
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     words = [word for word in sys.argv[1:] if word != "--detach"]
     log = data / "doppio.log"
-    with log.open("ab") as file:
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = log.open("ab")
+    except OSError as error:
+        fail(_unusable(data, error))
+    before = file.tell()
+    with file:
         # The child is its own session; `doppio stop` ends it by the pid in the state file.
         child = subprocess.Popen(
             [sys.executable, "-m", "doppio", *words],
@@ -182,4 +195,7 @@ def start_detached(data: Path | None) -> None:
         if child.poll() is not None:
             break
         time.sleep(0.02)
+    with log.open("rb") as said:
+        said.seek(before)
+        click.echo(said.read(SAID_BYTES_MAX).decode(errors="replace").rstrip(), err=True)
     fail(f"the cloud did not start; its log is {log}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from doppio.cli.common import ask, data_option
+from doppio.cli.common import ask, data_option, fail
 
 _PAGE = "/_doppio/zones"
 
@@ -23,6 +23,8 @@ def command() -> None:
 def listed(region: str, data: Path | None) -> None:
     """Show the zones of a Region (us-east-1 if none is named), and all that are down."""
     found = ask(data, "GET", _PAGE)
+    if not any(one["name"][:-1] == region for one in found):
+        fail(f"no Region is called {region}")
     show([one for one in found if one["name"][:-1] == region or one["state"] == "down"])
 
 

@@ -267,7 +267,10 @@ def _json(content: Any, status: int = 200) -> Response:
 
 
 def _rate(given: Any) -> float:
-    rate = float(given)
+    try:
+        rate = float(given)
+    except (TypeError, ValueError):
+        rate = 0.0
     if not 0 < rate <= 1e6:
         raise ValueError("rate is a number above 0 and at most 1000000")
     return rate

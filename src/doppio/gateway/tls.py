@@ -14,9 +14,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from doppio.kernel.store import StoreCorrupt
 
 AUTHORITY_LIFE = timedelta(days=3650)
 # Apple's and others' clients refuse server certificates that live longer.
@@ -39,14 +42,23 @@ class Authority:
 
 def ensure_ca(folder: Path, now: datetime) -> Authority:
     """The authority of a folder, made if there is none; a server certificate that is near its end
-    is made anew."""
+    is made anew.
+
+    Raises StoreCorrupt rather than make another one: clients trust the old one.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     certificate, key, server = folder / "ca.pem", folder / "ca.key", folder / "server.pem"
     if not (certificate.exists() and key.exists()):
         _make_authority(certificate, key, now)
         server.unlink(missing_ok=True)
-    if not server.exists() or _ends(server) < now + timedelta(days=30):
-        _make_server(certificate, key, server, now)
+    try:
+        if not server.exists() or not _serves(certificate, server, now):
+            _make_server(certificate, key, server, now)
+    except ValueError as error:
+        raise StoreCorrupt(
+            f"the certificate authority in {folder} is damaged ({error}): restore it from a copy, or "
+            "delete that folder, and let clients trust the new one that the next start makes"
+        ) from error
     return Authority(certificate, server)
 
 
@@ -58,8 +70,22 @@ def server_context(authority: Authority) -> ssl.SSLContext:
     return context
 
 
-def _ends(path: Path) -> datetime:
-    return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+def _serves(certificate: Path, server: Path, now: datetime) -> bool:
+    """Whether a server's certificate is of this authority, has its key, and lives on for a while.
+
+    Raises ValueError where the authority's is none.
+    """
+    authority = x509.load_pem_x509_certificate(certificate.read_bytes())
+    try:
+        content = server.read_bytes()
+        one = x509.load_pem_x509_certificate(content)
+        key = serialization.load_pem_private_key(content, None)
+        one.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    if key.public_key() != one.public_key():
+        return False
+    return one.not_valid_after_utc >= now + timedelta(days=30)
 
 
 def _make_authority(certificate: Path, key_path: Path, now: datetime) -> None:

@@ -18,6 +18,9 @@ from typing import Protocol
 import msgspec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Time ends here: dates that services reckon from it must still have four digits for their year.
+LAST = datetime(9000, 1, 1, tzinfo=UTC)
+_LAST_SECONDS = (LAST - _EPOCH).total_seconds()
 # asyncio timers lose precision and then range with very long delays; look again once a day.
 _LONGEST_SLEEP_SECONDS = 86_400.0
 
@@ -130,17 +133,21 @@ class Clock:
         return ClockState(host=self.host.seconds(), cloud=self.seconds(), rate=rate)
 
     def advanced(self, by: timedelta) -> ClockState:
-        """The state in which `by` has passed at once."""
-        return ClockState(
-            host=self.host.seconds(),
-            cloud=self.seconds() + by.total_seconds(),
-            rate=self.state.rate,
-        )
+        """The state in which `by` has passed at once. Raises ValueError past the end of time."""
+        cloud = self.seconds() + by.total_seconds()
+        if cloud > _LAST_SECONDS:
+            raise ValueError(f"cloud time ends with the year {LAST.year - 1}")
+        return ClockState(host=self.host.seconds(), cloud=cloud, rate=self.state.rate)
 
     def set(self, state: ClockState) -> None:
         """Follow a new state; whoever waits for a time that has come is woken now."""
         self.state = state
         self._fire()
+
+    def _end(self) -> None:
+        """Stand still at the end of time, to which a fast clock may come, as in a stopped cloud."""
+        if self.seconds() > _LAST_SECONDS:
+            self.state = ClockState(host=self.host.seconds(), cloud=_LAST_SECONDS, rate=0.0)
 
     def call_at(self, when: datetime, run: Callable[[], None]) -> Callable[[], None]:
         """Run once when cloud time reaches `when`; the answer cancels it."""
@@ -171,6 +178,7 @@ class Clock:
             self._cancelled = 0
 
     def _fire(self) -> None:
+        self._end()
         now = self.seconds()
         while self._waiting and self._waiting[0][0] <= now:
             timer = heapq.heappop(self._waiting)[2]
@@ -187,7 +195,7 @@ class Clock:
             self._cancel_timer = None
         rate = self.state.rate
         if self._waiting and rate > 0:
-            seconds = (self._waiting[0][0] - self.seconds()) / rate
+            seconds = (min(self._waiting[0][0], _LAST_SECONDS) - self.seconds()) / rate
             self._cancel_timer = self.host.call_later(
                 min(max(seconds, 0.0), _LONGEST_SLEEP_SECONDS), self._fire
             )
@@ -195,6 +203,7 @@ class Clock:
 
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhdw])")
 _DURATION = re.compile(f"(?:{_PART.pattern})+")
+_DURATION_LENGTH_MAX = 64
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -204,7 +213,10 @@ def duration(text: str) -> timedelta:
     Raises ValueError with what is allowed.
     """
     stripped = text.strip()
-    if not _DURATION.fullmatch(stripped):
+    if len(stripped) > _DURATION_LENGTH_MAX or not _DURATION.fullmatch(stripped):
         raise ValueError(f"{text!r} is not a duration: write for example 90s, 5m, 2h, 30d or 1d12h")
     parts = _PART.findall(stripped)
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _LAST_SECONDS:
+        raise ValueError(f"{text!r} is longer than there is time: it ends with {LAST.year - 1}")
+    return timedelta(seconds=seconds)
