@@ -223,6 +223,7 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
+_FEW = 2
 _SIZED = ("string", "list", "map", "blob")
 _NUMBERS = ("integer", "long", "float", "double", "biginteger", "bigdecimal")
 
@@ -354,7 +355,8 @@ class _Validators:
             f"{pad}if not ({self._code(rule)}): return False" for rule in self.rules(shape, nested)
         ]
         if shape.type == "structure" and not shape.document and self.has_checks(shape):
-            lines.append(f"{pad}if not {self.function(shape)}(x): return False")
+            given = self._given(shape)
+            lines.append(f"{pad}if {given}not {self.function(shape)}(x): return False")
         elif shape.type == "list":
             inner = self._lines(shape.member, depth + 1, True)
             if inner:
@@ -371,6 +373,18 @@ class _Validators:
             elif inner:
                 lines += [f"{pad}for x in x.values():", f"{pad} if x is None: continue", *inner]
         return lines
+
+    def _given(self, shape: Shape) -> str:
+        """Code that is true where a structure x has members that may be wrong, if they are few: of
+        DynamoDB's values those that hold others."""
+        checked = [
+            member.name
+            for member in shape.members.values()
+            if self.rules(member.shape, True) or self.has_checks(member.shape)
+        ]
+        if shape.required or len(checked) > _FEW:
+            return ""
+        return f"({' or '.join(f'{name!r} in x' for name in checked)}) and "
 
     def _code(self, rule: _Rule) -> str:
         code = rule.code
