@@ -18,7 +18,7 @@ def check(request: Request, secret: str = SECRET, later: timedelta = timedelta(0
     signature = sigv4.parse(request)
     assert isinstance(signature, sigv2.SignatureV2)
     moment = now() + later
-    sigv4.verify(signature, secret, request, moment, body_sha256=None, cloud_now=moment)
+    sigv4.verify(signature, secret, request, moment.timestamp(), body_sha256=None, cloud_now=moment)
 
 
 @pytest.mark.parametrize(

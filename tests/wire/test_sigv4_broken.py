@@ -40,7 +40,7 @@ def asked(request: Request) -> None:
         if signature is None:
             return
         sigv4.verify(
-            signature, SECRET, request, signature.timestamp or moment,
+            signature, SECRET, request, (signature.timestamp or moment).timestamp(),
             body_sha256=hashlib.sha256(b"").hexdigest(), cloud_now=signature.timestamp or moment,
         )  # fmt: skip
     except AwsError:
@@ -115,7 +115,7 @@ def verified(request: Request) -> None:
     signature = sigv4.parse(request)
     assert signature is not None
     body = hashlib.sha256(request.body.whole or b"").hexdigest()
-    sigv4.verify(signature, SECRET, request, now(), body_sha256=body, cloud_now=now())
+    sigv4.verify(signature, SECRET, request, now().timestamp(), body_sha256=body, cloud_now=now())
 
 
 CHANGES: list[tuple[str, Any]] = [

@@ -40,9 +40,9 @@ def test_what_the_common_runtime_signs_is_verified() -> None:
     request = crt_signed("http://bucket.localhost/key")
     signature = sigv4.parse(request)
     assert signature is not None
-    sigv4.verify(signature, SECRET, request, now(), body_sha256=None)
+    sigv4.verify(signature, SECRET, request, now().timestamp(), body_sha256=None)
     with pytest.raises(sigv4_errors.SignatureDoesNotMatch):
-        sigv4.verify(signature, "other", request, now(), body_sha256=None)
+        sigv4.verify(signature, "other", request, now().timestamp(), body_sha256=None)
 
 
 def test_a_signature_that_is_no_der_is_refused() -> None:

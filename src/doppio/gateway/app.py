@@ -20,16 +20,17 @@ from doppio.gateway.authenticate import (
     GLOBAL_STS,
     AnySignature,
     MissingAuthenticationToken,
-    authenticate,
     by_global_endpoint,
     check_express,
     check_regions,
+    signed,
+    unsigned,
 )
 from doppio.gateway.heads import with_hoisted
 from doppio.gateway.requestlog import Line, RequestLog
-from doppio.gateway.route import Target, is_special, route, scope_of, services
+from doppio.gateway.route import DEFAULT_REGION, Target, is_special, route, scope_of, services
 from doppio.kernel.context import Context
-from doppio.kernel.identity import ANONYMOUS, Caller, Identities
+from doppio.kernel.identity import ANONYMOUS, Caller, Credential, Identities
 from doppio.kernel.kernel import Kernel
 from doppio.kernel.regions import partition_of
 from doppio.kernel.service import Service
@@ -76,6 +77,27 @@ class Cloud(Kernel, Protocol):
     def context_for(self, account: str, region: str) -> Context: ...
 
 
+class Course:
+    """What is known of an operation in a protocol before any request for it comes."""
+
+    __slots__ = (
+        "body_bytes_max", "checked_body", "codec", "is_s3", "is_sts", "method", "name", "operation",
+        "service", "signs_as_s3", "streaming", "witness",
+    )  # fmt: skip
+
+    def __init__(self, target: Target, codec: Codec, witness: Witness | None) -> None:
+        operation = self.operation = target.operation
+        self.codec = codec
+        self.witness = witness
+        self.service = target.service
+        self.name, self.method = operation.name, operation.method
+        self.is_s3, self.is_sts = target.service == "s3", target.service == "sts"
+        self.signs_as_s3 = target.service in {"s3", "s3control"}
+        self.streaming = operation.streaming_input is not None
+        self.checked_body = operation.checked_body and not self.streaming
+        self.body_bytes_max = LARGE_BODY_BYTES_MAX.get(target.service, BODY_BYTES_MAX)
+
+
 class Gateway:
     """Answers requests."""
 
@@ -84,6 +106,7 @@ class Gateway:
         self._log = log
         self._codecs: dict[tuple[str, str], Codec] = {}
         self._witnesses: dict[str, Witness | None] = {}
+        self._courses: dict[tuple[model.Operation, str], Course] = {}
         self.internal = internal.Internal(cloud)
 
     def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
@@ -120,11 +143,16 @@ class Gateway:
         _log.error("%s %s crashed", request.method, request.path, exc_info=error)
         return self._error(request, None, InternalFailure(), self._cloud.ids.uuid())
 
-    async def _answer(self, request: Request) -> Response:
-        request_id = self._cloud.ids.request_id()
-        line = self._log.line(request, request_id)
+    async def _answer(
+        self, request: Request, line: Line | None = None, region: str = ""
+    ) -> Response:
+        """Answer in AWS's protocols. `region` and `line` are there at a second try: where the bucket is."""
+        if line is None:
+            line = self._log.line(request, self._cloud.ids.request_id())
+        course: Course | None = None
         target: Target | None = None
         signature: AnySignature | None = None
+        credential: Credential | None = None
         try:
             signature = parse(request)
             if signature is not None and signature.presigned:
@@ -132,30 +160,99 @@ class Gateway:
             if request.body.whole is None:
                 await self._gather_form(request)
             target = route(request, request.body.whole, signature)
-            try:
-                response = await self._operate(request, request_id, target, signature, line)
-            except AwsError as error:
-                region = wrongregion.meant(request, signature, error)
-                if not region:
-                    raise
-                at_home = target._replace(region=region)
-                response = await self._operate(request, request_id, at_home, signature, line)
+            if region:
+                target = target._replace(region=region)
+            course = self._courses.get((target.operation, target.protocol)) or self._course(target)
+            if request.body.whole is None and not course.streaming:
+                request.body = await gathered(request.body, course.body_bytes_max)
+            line.service, line.operation = course.service, course.name
+            if signature is not None:
+                key, token = signature.access_key, signature.session_token
+                partition = partition_of(target.region)
+                identities = self._cloud.identities
+                credential = identities.known(key, token, partition)
+                if credential is None:
+                    credential = await identities.credential(key, token, partition)
+            context, req = self._admitted(request, target, course, signature, credential, line)
+            if course.is_s3 and is_special(host := request.headers.get("host", "")):
+                web = self._cloud.services["s3"].web
+                assert web is not None, "S3 answers browsers, too"
+                req = await web.reached(context, host, req, course.name)
+            result = await self._cloud.enter(context, course.service, course.method, req)
+            response = course.codec.encode(course.operation, result, line.id)
         except AwsError as error:
+            at_home = "" if region else wrongregion.meant(request, signature, error)
+            if at_home:
+                return await self._answer(request, line, at_home)
             told = wrongregion.told(request, signature, error)
             line.error = told.code
-            response = self._error(request, target, told, request_id)
+            response = self._error(request, target, told, line.id)
         except Exception:
-            _log.exception("request %s crashed", request_id)
+            _log.exception("request %s crashed", line.id)
             line.error = InternalFailure.code
-            response = self._error(request, target, InternalFailure(), request_id)
+            response = self._error(request, target, InternalFailure(), line.id)
         if target is not None and "origin" in request.headers:
-            await self._add_origin(request, target, response, request_id)
+            await self._add_origin(request, target, response, line.id)
         self._log.write(line, response.status)
-        if target is not None:
-            witness = self._witness(target.service)
-            if witness is not None:
+        if course is not None and (witness := course.witness) is not None:
+            watched = witness.watched
+            if watched or watched is None:
+                assert target is not None, "a course belongs to one"
                 await self._tell(witness, request, response, target, line)
         return response
+
+    def _admitted(
+        self,
+        request: Request,
+        target: Target,
+        course: Course,
+        signature: AnySignature | None,
+        credential: Credential | None,
+        line: Line,
+    ) -> tuple[Context, Mapping[str, Any]]:
+        """The call that a request is: whose, if its signature is right, and its input."""
+        headers = request.headers
+        if signature is None or credential is None:
+            caller = ANONYMOUS
+            request.body = unsigned(request)
+            line.caller = caller.arn
+            self._check_anonymous(target)
+        else:
+            caller = credential.caller
+            request.body = signed(
+                request, signature, credential, self._cloud.clock,
+                is_s3=course.signs_as_s3, streaming=course.streaming,
+            )  # fmt: skip
+            line.caller = caller.arn
+            if caller.session:
+                check_express(caller, signature, course.service)
+                check_regions(caller, target.region)
+            if course.is_sts and headers.get("host", "") == GLOBAL_STS:
+                caller = by_global_endpoint(caller)
+        operation = course.operation
+        if course.checked_body:
+            digests.check(request)
+        req: Mapping[str, Any] = course.codec.decode(operation, request, target.uri)
+        context = Context(
+            self._cloud,
+            caller,
+            account=caller.account,
+            region=target.region or DEFAULT_REGION,
+            request_id=line.id,
+            partition=partition_of(target.region),
+            source_ip=request.peer,
+            user_agent=headers.get("user-agent", ""),
+            secure=request.secure,
+            signature=signature,
+        )
+        context.request = request
+        return context, req
+
+    def _course(self, target: Target) -> Course:
+        witness = self._witness(target.service)
+        course = Course(target, self._codec(target), witness)
+        self._courses[target.operation, target.protocol] = course
+        return course
 
     def _witness(self, name: str) -> Witness | None:
         if name not in self._witnesses:
@@ -198,7 +295,7 @@ class Gateway:
         name = labels.get(witness.label, "")
         if name not in watched and not witness.leads(name):
             return
-        region = target.region or "us-east-1"
+        region = target.region or DEFAULT_REGION
         context = self._cloud.context(
             ANONYMOUS,
             account=ANONYMOUS.account,
@@ -314,63 +411,6 @@ class Gateway:
         # The operation's name may stand in a form.
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             request.body = await gathered(request.body)
-
-    async def _operate(
-        self,
-        request: Request,
-        request_id: str,
-        target: Target,
-        signature: AnySignature | None,
-        line: Line,
-    ) -> Response:
-        operation = target.operation
-        streaming = operation.streaming_input is not None
-        if not streaming and request.body.whole is None:
-            most = LARGE_BODY_BYTES_MAX.get(target.service, BODY_BYTES_MAX)
-            request.body = await gathered(request.body, most)
-        line.service, line.operation = target.service, operation.name
-        region = target.region or "us-east-1"
-        partition = partition_of(region)
-        caller, request.body = await authenticate(
-            request,
-            signature,
-            self._cloud.identities,
-            self._cloud.clock,
-            is_s3=target.service in {"s3", "s3control"},
-            streaming=streaming,
-            partition=partition,
-        )
-        line.caller = caller.arn
-        if caller.session:
-            check_express(caller, signature, target.service)
-            check_regions(caller, target.region)
-        if target.service == "sts" and request.headers.get("host", "") == GLOBAL_STS:
-            caller = by_global_endpoint(caller)
-        if caller.kind == "anonymous":
-            self._check_anonymous(target)
-        if operation.checked_body and not streaming:
-            digests.check(request)
-        speaks = self._codec(target)
-        req: Mapping[str, Any] = speaks.decode(operation, request, target.uri)
-        context = Context(
-            self._cloud,
-            caller,
-            account=caller.account,
-            region=region,
-            request_id=request_id,
-            partition=partition,
-            source_ip=request.peer,
-            user_agent=request.headers.get("user-agent", ""),
-            secure=request.secure,
-            signature=signature,
-        )
-        context.request = request
-        if target.service == "s3" and is_special(host := request.headers.get("host", "")):
-            web = self._cloud.services["s3"].web
-            assert web is not None, "S3 answers browsers, too"
-            req = await web.reached(context, host, req, operation.name)
-        result = await self._cloud.enter(context, target.service, operation.method, req)
-        return speaks.encode(operation, result, request_id)
 
     def _check_anonymous(self, target: Target) -> None:
         service = self._cloud.services.get(target.service)

@@ -6,9 +6,9 @@ requests and of session tokens is cloud time.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from hashlib import sha256
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.identity import (
@@ -17,16 +17,18 @@ from doppio.kernel.identity import (
     DEFAULT_REGIONS_ALONE,
     EXPRESS,
     Caller,
+    Credential,
     Identities,
 )
 from doppio.kernel.regions import DEFAULT_REGIONS
 from doppio.wire import awschunked, sigv2, sigv4
 from doppio.wire.errors import AwsError
 from doppio.wire.http import ByteStream, Request
+from doppio.wire.sigv4 import EMPTY_SHA256, UNSIGNED
 
-UNSIGNED = "UNSIGNED-PAYLOAD"
 AnySignature = sigv4.Signature | sigv2.SignatureV2
-_EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+# How the digest begins of a body that is signed piece by piece.
+_CHUNKED = "STREAMING-"
 
 
 class MissingAuthenticationToken(AwsError):
@@ -98,20 +100,33 @@ async def authenticate(
     `streaming`: the operation takes its body as a stream. `partition`: where the call is, since the
     keys of others are none there. An unsigned request is anonymous.
     """
-    body = request.body
     if signature is None:
-        return ANONYMOUS, _plain(request, body)
+        return ANONYMOUS, unsigned(request)
     credential = await identities.credential(
         signature.access_key, signature.session_token, partition
     )
+    body = signed(request, signature, credential, clock, is_s3=is_s3, streaming=streaming)
+    return credential.caller, body
+
+
+def signed(
+    request: Request,
+    signature: AnySignature,
+    credential: Credential,
+    clock: Clock,
+    *,
+    is_s3: bool,
+    streaming: bool,
+) -> ByteStream:
+    """The body of a request that is signed with a credential, as `authenticate` gives it."""
+    body = request.body
     said = signature.content_sha256
+    chunked = said is not None and said.startswith(_CHUNKED)
     whole = body.whole
     computed: str | None = None
-    if whole is not None and (
-        not is_s3 or (said not in {None, UNSIGNED} and not _is_chunked(said))
-    ):
-        computed = hashlib.sha256(whole).hexdigest() if whole else _EMPTY_SHA256
-        if is_s3 and said is not None and computed != said:
+    if whole is not None and (not is_s3 or not (chunked or said is None or said == UNSIGNED)):
+        computed = sha256(whole).hexdigest() if whole else EMPTY_SHA256
+        if is_s3 and computed != said:
             raise ContentSha256Mismatch(
                 ClientComputedContentSHA256=said, S3ComputedContentSHA256=computed
             )
@@ -119,26 +134,25 @@ async def authenticate(
         signature,
         credential.secret,
         request,
-        clock.host_now(),
+        clock.host.seconds(),
         body_sha256=computed,
         cloud_now=clock.now() if signature.presigned else None,
     )
-    if said is not None and _is_chunked(said):
-        return credential.caller, Chunked(request, body, awschunked.decoder(said, request, key))
-    if streaming and whole is None and said not in {None, UNSIGNED}:
-        return credential.caller, Hashed(body, said)
-    return credential.caller, body
-
-
-def _is_chunked(said: str | None) -> bool:
-    return said is not None and said.startswith("STREAMING-")
-
-
-def _plain(request: Request, body: ByteStream) -> ByteStream:
-    said = request.headers.get("x-amz-content-sha256")
-    if said is not None and _is_chunked(said):
-        return Chunked(request, body, awschunked.decoder(said, request, None))
+    if said is None:
+        return body
+    if chunked:
+        return Chunked(request, body, awschunked.decoder(said, request, key))
+    if streaming and whole is None and said != UNSIGNED:
+        return Hashed(body, said)
     return body
+
+
+def unsigned(request: Request) -> ByteStream:
+    """The body of a request that is not signed."""
+    said = request.headers.get("x-amz-content-sha256")
+    if said is not None and said.startswith(_CHUNKED):
+        return Chunked(request, request.body, awschunked.decoder(said, request, None))
+    return request.body
 
 
 class Hashed:
@@ -151,7 +165,7 @@ class Hashed:
         self._said = said
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        digest = hashlib.sha256()
+        digest = sha256()
         held: bytes | None = None
         async for chunk in self._body:
             digest.update(chunk)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote, unquote_plus
 
-_UNRESERVED = re.compile(r"[A-Za-z0-9_.~/%-]*\Z")
+_plain = re.compile(r"[A-Za-z0-9_.~/-]*\Z").match
 
 
 def encoded_once(path: str) -> str:
     """A path as S3 signs it."""
-    if _UNRESERVED.match(path) and "%" not in path:
+    if _plain(path):
         return path
     # Segment by segment, so that an encoded slash in a key stays one.
     return "/".join(quote(unquote(part), safe="-_.~") for part in path.split("/"))
@@ -21,7 +21,7 @@ def encoded_twice(path: str) -> str:
     if path == "/":
         return path
     normal = _normalised(path)
-    if "%" not in normal and _UNRESERVED.match(normal):
+    if _plain(normal):
         return normal
     return quote(normal, safe="/-_.~")
 

@@ -6,11 +6,13 @@ Version 4 for API requests" in the IAM user guide, and "Authenticating requests"
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from hmac import compare_digest
+from operator import itemgetter
 from typing import Any
 
 from doppio.wire import sigv2
@@ -29,8 +31,9 @@ from doppio.wire.sigv4_errors import (
 ALGORITHM = "AWS4-HMAC-SHA256"
 ALGORITHM_A = "AWS4-ECDSA-P256-SHA256"
 UNSIGNED = "UNSIGNED-PAYLOAD"
-EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+EMPTY_SHA256 = sha256(b"").hexdigest()
 SKEW = timedelta(minutes=15)
+SKEW_SECONDS = SKEW.total_seconds()
 EXPIRES_SECONDS_MAX = 604_800
 SIGNATURE_CHARS = 64
 NUMBER_CHARS_MAX = 20
@@ -50,10 +53,16 @@ _AUTHORIZATION = re.compile(
 
 class Grant:
     """The part of an authorisation that all requests of a client and a day share: all but the
-    signature itself."""
+    signature itself. What follows from it alone is worked out once: of which headers the canonical
+    request consists, and how it is written.
+
+    `second` and `covered` are from the last request: a client sends many in a second, and the
+    same headers each time.
+    """
 
     __slots__ = (
-        "access_key", "algorithm", "date", "names", "region", "scope", "service", "signed_headers",
+        "access_key", "algorithm", "covered", "date", "form", "is_s3", "names", "pick", "region",
+        "scope", "second", "service", "signed_headers",
     )  # fmt: skip
 
     def __init__(self, algorithm: str, access_key: str, scope: str, signed_headers: str) -> None:
@@ -69,8 +78,42 @@ class Grant:
         self.access_key = access_key
         self.scope = scope
         self.date, self.region, self.service = parts[0], parts[1], parts[2]
+        self.is_s3 = self.service in ("s3", "s3-object-lambda", "s3express")
         self.signed_headers = signed_headers
-        self.names = signed_headers.split(";")
+        names = self.names = signed_headers.split(";")
+        self.pick = itemgetter(*names)
+        self.form = "".join([name.replace("%", "%%") + ":%s\n" for name in names])
+        self.second: _Second | None = None
+        self.covered: tuple[str, ...] = ()
+
+
+class _Second:
+    """What all requests share that a client signs within a second. Raises AwsError for a time that
+    is none, or is of another day."""
+
+    __slots__ = ("inner", "outer", "seconds", "secret", "timestamp", "when")
+
+    def __init__(self, grant: Grant, when: str) -> None:
+        self.when = when
+        self.timestamp = moment(when)
+        self.seconds = self.timestamp.timestamp()
+        if not when.startswith(grant.date):
+            raise SignatureDoesNotMatch(
+                f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
+                f"from HTTP: '{grant.date}' != '{when[:8]}', from '{when}'."
+            )
+        # The two hashes of an HMAC with the secret's key: the inner one has the string to sign
+        # but for its last line.
+        self.secret: str | None = None
+        self.inner: Any = None
+        self.outer: Any = None
+
+    def begin(self, grant: Grant, secret: str) -> None:
+        """Get ready to check against a secret."""
+        begun = _begun((secret, grant.date, grant.region, grant.service))
+        self.inner, self.outer = begun[0].copy(), begun[1]
+        self.inner.update(_string_to_sign(grant, self.when, "").encode())
+        self.secret = secret
 
 
 class Signature:
@@ -78,28 +121,35 @@ class Signature:
 
     posted = False
     __slots__ = (
-        "access_key", "algorithm", "content_sha256", "expires", "grant", "presigned", "region", "service",
-        "session_token", "signature", "timestamp", "when",
+        "access_key", "content_sha256", "expires", "grant", "presigned", "region", "second",
+        "service", "session_token", "signature",
     )  # fmt: skip
 
-    def __init__(self, grant: Grant, signature: str, when: str) -> None:
+    def __init__(
+        self, grant: Grant, second: _Second, signature: str, token: str | None,
+        content_sha256: str | None, expires: int | None = None,
+    ) -> None:  # fmt: skip
         self.grant = grant
+        self.second = second
         self.access_key = grant.access_key
-        self.algorithm = grant.algorithm
         self.region = grant.region
         self.service = grant.service
         self.signature = signature
-        self.when = when
-        self.timestamp = moment(when)
-        if not when.startswith(grant.date):
-            raise SignatureDoesNotMatch(
-                f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
-                f"from HTTP: '{grant.date}' != '{when[:8]}', from '{when}'."
-            )
-        self.presigned = False
-        self.expires: int | None = None
-        self.session_token: str | None = None
-        self.content_sha256: str | None = None
+        self.session_token = token
+        self.content_sha256 = content_sha256
+        # Seconds, of a presigned request alone.
+        self.expires = expires
+        self.presigned = expires is not None
+
+    @property
+    def algorithm(self) -> str:
+        """As the authorisation calls it."""
+        return self.grant.algorithm
+
+    @property
+    def timestamp(self) -> datetime:
+        """When it was made."""
+        return self.second.timestamp
 
 
 class SigningKey:
@@ -146,12 +196,12 @@ def _parse_header(request: Request, authorization: str) -> Signature:
         raise IncompleteSignature(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
         )
-    signature = Signature(grant, given, when)
-    token = headers.get("x-amz-security-token")
+    second = grant.second
+    if second is None or second.when != when:
+        second = grant.second = _Second(grant, when)
     # Sessions with directory buckets have a header of their own.
-    signature.session_token = token or headers.get("x-amz-s3session-token")
-    signature.content_sha256 = headers.get("x-amz-content-sha256")
-    return signature
+    token = headers.get("x-amz-security-token") or headers.get("x-amz-s3session-token")
+    return Signature(grant, second, given, token, headers.get("x-amz-content-sha256"))
 
 
 def _read_authorization(authorization: str) -> tuple[Grant, str]:
@@ -213,81 +263,80 @@ def _parse_query(request: Request) -> Signature:
             "X-Amz-Expires must be less than 604800 seconds"
         )
     access_key, _, scope = credential.partition("/")
-    signature = Signature(Grant(algorithm, access_key, scope, signed), given.lower(), when)
-    signature.presigned = True
-    signature.expires = seconds
-    own = pairs.get("X-Amz-S3session-Token")
-    signature.session_token = pairs.get("X-Amz-Security-Token", own)
-    signature.content_sha256 = pairs.get("X-Amz-Content-Sha256") or request.headers.get(
+    grant = Grant(algorithm, access_key, scope, signed)
+    token = pairs.get("X-Amz-Security-Token", pairs.get("X-Amz-S3session-Token"))
+    content_sha256 = pairs.get("X-Amz-Content-Sha256") or request.headers.get(
         "x-amz-content-sha256"
     )
-    return signature
+    return Signature(grant, _Second(grant, when), given.lower(), token, content_sha256, seconds)
 
 
 def verify(
     signature: Signature | sigv2.SignatureV2,
     secret: str,
     request: Request,
-    now: datetime,
+    host_seconds: float,
     *,
     body_sha256: str | None,
     cloud_now: datetime | None = None,
 ) -> SigningKey | None:
     """Check a signature; the key with which chunks of the body go on being checked, if it has any.
 
-    `now` is host time, for skew; `cloud_now` is the cloud's, for the expiry of presigned requests,
-    both counted from the moment of signing. `body_sha256` is the digest of the body where it is
-    known. Raises AwsError.
+    `host_seconds` is host time, for skew; `cloud_now` is the cloud's, for the expiry of presigned
+    requests, both counted from the moment of signing. `body_sha256` is the digest of the body where
+    it is known. Raises AwsError.
     """
     if isinstance(signature, sigv2.SignatureV2):
-        sigv2.verify(signature, secret, request, now, cloud_now)
+        sigv2.verify(signature, secret, request, _utc(host_seconds), cloud_now)
         return None
-    if signature.expires is not None or abs(now - signature.timestamp) > SKEW:
-        _check_time(signature, now, cloud_now)
-    is_s3 = signature.service in ("s3", "s3-object-lambda", "s3express")
+    grant, second, presigned = signature.grant, signature.second, signature.presigned
+    if presigned or not -SKEW_SECONDS <= host_seconds - second.seconds <= SKEW_SECONDS:
+        _check_time(signature, _utc(host_seconds), cloud_now)
+    is_s3 = grant.is_s3
     payload = signature.content_sha256
     if payload is None:
-        payload = UNSIGNED if signature.presigned and is_s3 else body_sha256 or EMPTY_SHA256
+        payload = UNSIGNED if presigned and is_s3 else body_sha256 or EMPTY_SHA256
     elif not is_s3 and body_sha256 is not None and payload != UNSIGNED:
         payload = body_sha256
-    grant = signature.grant
-    if is_s3:
-        _check_all_signed(grant.names, request)
-    canonical = canonical_request(signature, request, payload, is_s3)
+    if is_s3 and tuple(request.headers) != grant.covered:
+        _check_all_signed(grant, request)
+    canonical = canonical_request(signature, request, payload)
     if grant.algorithm == ALGORITHM_A:
         from doppio.wire import sigv4a
 
-        text = _string_to_sign(ALGORITHM_A, signature.when, grant.scope, canonical)
+        text = _string_to_sign(grant, second.when, _digest(canonical))
         if not sigv4a.verify(grant.access_key, secret, text.encode(), signature.signature):
-            raise _mismatch(signature, canonical, text, is_s3)
+            raise _mismatch(signature, canonical)
         public = sigv4a.public_key(grant.access_key, secret)
-        return SigningKey(b"", grant.scope, signature.signature, signature.when, public)
-    wanted = (secret, grant.date, grant.region, grant.service)
-    begun = _keyed.get(wanted) or _begun(wanted)
-    text = _string_to_sign(ALGORITHM, signature.when, grant.scope, canonical)
-    # What a key adds to the two hashes of an HMAC is the same for every request: it is kept.
-    inner, outer = begun[0].copy(), begun[1].copy()
-    inner.update(text.encode())
+        return SigningKey(b"", grant.scope, signature.signature, second.when, public)
+    if second.secret != secret:
+        second.begin(grant, secret)
+    # What a key and a second add to the hashes of an HMAC is the same for every request: it is kept.
+    inner, outer = second.inner.copy(), second.outer.copy()
+    inner.update(_digest(canonical).encode())
     outer.update(inner.digest())
     expected: str = outer.hexdigest()
     # As bytes: it refuses to compare texts that are more than ASCII.
-    if not hmac.compare_digest(expected.encode(), signature.signature.encode()):
-        raise _mismatch(signature, canonical, text, is_s3)
+    if not compare_digest(expected.encode(), signature.signature.encode()):
+        raise _mismatch(signature, canonical)
     if payload.startswith("STREAMING-"):
-        return SigningKey(signing_key(*wanted), grant.scope, expected, signature.when)
+        key = signing_key(secret, grant.date, grant.region, grant.service)
+        return SigningKey(key, grant.scope, expected, second.when)
     return None
 
 
-def _check_all_signed(names: list[str], request: Request) -> None:
+def _check_all_signed(grant: Grant, request: Request) -> None:
     """Whoever holds a link must not add to it what its maker has not signed (a grant, a token)."""
     headers = request.headers
-    left = [name for name in headers if name.startswith("x-amz-") and name not in names]
+    left = [name for name in headers if name.startswith("x-amz-") and name not in grant.names]
     if left:
         # What a link's query says is signed with it, and may have become a header already.
         said = {name.lower(): value for name, value in query_pairs(request.query).items()}
         left = [name for name in left if said.get(name) != headers[name]]
-    if left:
-        raise HeadersNotSigned(HeadersNotSigned=", ".join(left))
+        if left:
+            raise HeadersNotSigned(HeadersNotSigned=", ".join(left))
+    elif sum(map(len, headers)) <= CACHED_GRANT_CHARS_MAX:
+        grant.covered = tuple(headers)
 
 
 _grants: dict[str, Grant] = {}
@@ -307,26 +356,29 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
 
 def _begun(wanted: tuple[str, str, str, str]) -> tuple[Any, Any]:
     """The inner and the outer hash of an HMAC, begun with the signing key (RFC 2104)."""
+    begun = _keyed.get(wanted)
+    if begun is not None:
+        return begun
     block = signing_key(*wanted).ljust(_SHA256_BLOCK_BYTES, b"\0")
-    begun = hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+    begun = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
     if len(_keyed) >= CACHED_KEYS_MAX:
         _keyed.clear()
     _keyed[wanted] = begun
     return begun
 
 
-def canonical_request(signature: Signature, request: Request, payload: str, is_s3: bool) -> str:
+def canonical_request(signature: Signature, request: Request, payload: str) -> str:
     """The text over which the signature was made."""
     headers = request.headers
     grant = signature.grant
     try:
-        lines = "".join([f"{name}:{headers[name]}\n" for name in grant.names])
+        lines = grant.form % grant.pick(headers)
     except KeyError:
         lines = _lines(grant, headers)
     else:
-        if "  " in lines or " \n" in lines or ": " in lines:
+        if " " in lines and ("  " in lines or " \n" in lines or ": " in lines):
             lines = _lines(grant, headers)
-    path = encoded_once(request.path) if is_s3 else encoded_twice(request.path)
+    path = encoded_once(request.path) if grant.is_s3 else encoded_twice(request.path)
     query = canonical_query(request.query, signature.presigned) if request.query else ""
     return f"{request.method}\n{path or '/'}\n{query}\n{lines}\n{grant.signed_headers}\n{payload}"
 
@@ -341,16 +393,24 @@ def _lines(grant: Grant, headers: Mapping[str, str]) -> str:
     )
 
 
-def _string_to_sign(algorithm: str, when: str, scope: str, canonical: str) -> str:
-    return f"{algorithm}\n{when}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+def _digest(canonical: str) -> str:
+    return sha256(canonical.encode()).hexdigest()
+
+
+def _string_to_sign(grant: Grant, when: str, digest: str) -> str:
+    return f"{grant.algorithm}\n{when}\n{grant.scope}\n{digest}"
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None) -> None:
-    signed_at = signature.timestamp
+    signed_at, when = signature.timestamp, signature.second.when
     if signature.expires is None:
         if signature.service == "s3":
             raise RequestTimeTooSkewed(
-                RequestTime=signature.when,
+                RequestTime=when,
                 ServerTime=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 MaxAllowedSkewMilliseconds="900000",
             )
@@ -358,7 +418,7 @@ def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None)
         word = "expired" if signed_at < now else "not yet current"
         sign = "<" if signed_at < now else ">"
         raise SignatureDoesNotMatch(
-            f"Signature {word}: {signature.when} is now {'earlier' if sign == '<' else 'still later'}"
+            f"Signature {word}: {when} is now {'earlier' if sign == '<' else 'still later'}"
             f" than {edge} ({now.strftime('%Y%m%dT%H%M%SZ')} {'-' if sign == '<' else '+'} 15 min.)"
         )
     # A client signs by the host's clock. The cloud's may have run ahead since: that counts too, and
@@ -375,8 +435,10 @@ def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None)
         )
 
 
-def _mismatch(signature: Signature, canonical: str, text: str, is_s3: bool) -> AwsError:
-    if is_s3:
+def _mismatch(signature: Signature, canonical: str) -> AwsError:
+    grant = signature.grant
+    text = _string_to_sign(grant, signature.second.when, _digest(canonical))
+    if grant.is_s3:
         return SignatureDoesNotMatch(
             "The request signature we calculated does not match the signature you provided. "
             "Check your key and signing method.",

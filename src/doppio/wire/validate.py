@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from doppio.wire.errors import AwsError, ValidationError
@@ -222,6 +223,7 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
+_FEW = 2
 _SIZED = ("string", "list", "map", "blob")
 _NUMBERS = ("integer", "long", "float", "double", "biginteger", "bigdecimal")
 
@@ -312,29 +314,36 @@ class _Validators:
             self._space[name] = first
         return name
 
-    def call(self, name: str) -> Callable[[Mapping[str, Any]], bool]:
-        space = self._space
+    def check(self, shape: Shape) -> Check:
+        """The check of an operation's input."""
+        name, space = self.function(shape, nested=False), self._space
 
-        def check(value: Mapping[str, Any]) -> bool:
-            right: bool = space[name](value)
-            return right
+        def check(value: Mapping[str, Any]) -> None:
+            if not space[name](value):
+                raise self._refusal(shape, value)
 
         return check
 
+    def _refusal(self, shape: Shape, value: Mapping[str, Any]) -> AwsError:
+        problems = list(islice(self.problems(shape, value, "", nested=False), ERRORS_MAX))
+        assert problems, f"{shape.name}: the two checks disagree"
+        return self.policy.refuse(problems)
+
     def _generate(self, name: str, shape: Shape, nested: bool) -> None:
         lines = [f"def {name}(v):", " g = v.get"]
+        required, optional = 0, list[str]()
         for member in shape.members.values():
-            required = member.name in shape.required
-            inner = [] if _opaque(member) else self._lines(member, 2, nested)
-            if not inner:
-                if required:
-                    lines.append(f" if g({member.name!r}) is None: return False")
-                continue
-            lines.append(f" x = g({member.name!r})")
-            if required:
-                lines.append(" if x is None: return False")
-            lines += [" if x is not None:", *inner]
-        lines.append(" return True")
+            inner = [] if _opaque(member) else self._lines(member, 1, nested)
+            if member.name in shape.required:
+                required += 1
+                lines += [f" x = g({member.name!r})", " if x is None: return False", *inner]
+            elif inner:
+                optional += [f" x = g({member.name!r})", " if x is not None:"]
+                optional += [f" {line}" for line in inner]
+        if optional and required:
+            # Nothing but what is required, as often: there is nothing else to be looked at.
+            lines.append(f" if len(v) == {required}: return True")
+        lines += [*optional, " return True"]
         # The source holds the model's names (quoted by repr) and numbers, and nothing of a request.
         exec(compile("\n".join(lines), f"<validate {shape.name}>", "exec"), self._space)  # noqa: S102
 
@@ -346,7 +355,8 @@ class _Validators:
             f"{pad}if not ({self._code(rule)}): return False" for rule in self.rules(shape, nested)
         ]
         if shape.type == "structure" and not shape.document and self.has_checks(shape):
-            lines.append(f"{pad}if not {self.function(shape)}(x): return False")
+            given = self._given(shape)
+            lines.append(f"{pad}if {given}not {self.function(shape)}(x): return False")
         elif shape.type == "list":
             inner = self._lines(shape.member, depth + 1, True)
             if inner:
@@ -363,6 +373,18 @@ class _Validators:
             elif inner:
                 lines += [f"{pad}for x in x.values():", f"{pad} if x is None: continue", *inner]
         return lines
+
+    def _given(self, shape: Shape) -> str:
+        """Code that is true where a structure x has members that may be wrong, if they are few: of
+        DynamoDB's values those that hold others."""
+        checked = [
+            member.name
+            for member in shape.members.values()
+            if self.rules(member.shape, True) or self.has_checks(member.shape)
+        ]
+        if shape.required or len(checked) > _FEW:
+            return ""
+        return f"({' or '.join(f'{name!r} in x' for name in checked)}) and "
 
     def _code(self, rule: _Rule) -> str:
         code = rule.code
@@ -468,22 +490,4 @@ def validator(op: Operation, service: Service) -> Check:
         validators = _made[service] = _Validators(service)
     if not validators.has_checks(shape):
         return _nothing
-    right = validators.call(validators.function(shape, nested=False))
-    return _check(validators, right, shape)
-
-
-def _check(
-    validators: _Validators, right: Callable[[Mapping[str, Any]], bool], shape: Shape
-) -> Check:
-    def check(value: Mapping[str, Any]) -> None:
-        if right(value):
-            return
-        problems: list[Problem] = []
-        for problem in validators.problems(shape, value, "", nested=False):
-            problems.append(problem)
-            if len(problems) == ERRORS_MAX:
-                break
-        assert problems, f"{shape.name}: the two checks disagree"
-        raise validators.policy.refuse(problems)
-
-    return check
+    return validators.check(shape)
