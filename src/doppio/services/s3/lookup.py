@@ -126,18 +126,26 @@ async def bucket_and_current(
     reader: Reader, req: Mapping[str, Any]
 ) -> tuple[Bucket, Current | None]:
     """The bucket and what the key stands for, in one read: most requests need both."""
+    bucket, current, _ = await bucket_and_row(reader, req)
+    return bucket, current
+
+
+async def bucket_and_row(
+    reader: Reader, req: Mapping[str, Any]
+) -> tuple[Bucket, Current | None, bytes]:
+    """The same, and the key of the row where the key's current version is or would be."""
     ctx = reader.context
     name: str = req["Bucket"]
     bucket_key, keys_in = _places_of(ctx.partition, name)
-    found, current = await reader.raw.get_many([bucket_key, keys_in + pack(req["Key"])])
-    bucket = None if found is None else _buckets.decode_known(found)
-    bucket = checked_bucket(ctx, bucket, name, req)
-    return bucket, None if current is None else _currents.decode(current)
+    key = keys_in + pack(req["Key"])
+    found, current = await reader.raw.get_many([bucket_key, key])
+    bucket = checked_bucket(ctx, None if found is None else _buckets.decode_known(found), name, req)
+    return bucket, None if current is None else _currents.decode(current), key
 
 
 async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Version]:
     """The version that a read asks for: of `VersionId`, else the current one."""
-    bucket, current = await bucket_and_current(reader, req)
+    bucket, current, _ = await bucket_and_row(reader, req)
     wanted = req.get("VersionId")
     if wanted is None:
         if current is None:

@@ -150,9 +150,7 @@ _BESIDE = frozenset({"Tagging", "ObjectLockMode", "ObjectLockLegalHoldStatus"}) 
 _NONE: dict[str, Any] = {}
 _object_actions = {name: f"s3:{action}" for name, action in _ON_OBJECT.items()}
 # Operations on one object, and the members by which policies may tell one request for it from another.
-_plain_actions = {
-    name: action for name, action in _object_actions.items() if name not in _LOCKING
-}
+_plain_actions = {name: action for name, action in _object_actions.items() if name not in _LOCKING}
 _TELLING = _CONDITIONAL | _BESIDE
 
 # The root user of a bucket's account may always do these.
