@@ -152,6 +152,18 @@ async def test_an_extract_stands_where_its_record_does_and_follows_it(world: Wor
 
 
 @told
+async def test_a_record_is_put_under_its_key_by_who_knows_it(world: World) -> None:
+    context = world.cloud.root_context()
+    menu = Menu(shop="s", name="b", title="of b")
+    async with context.write() as tx:
+        assert tx.put(menu, row_key(menu)) is menu
+    assert await context.read().get(Menu, "s", "b") == menu
+    lo = table_of(Menu).extract_prefix
+    rows = await context.read().raw.scan(lo, lo + b"\xff", limit=9)
+    assert [value for _, value in rows] == [b"of b"]
+
+
+@told
 async def test_an_indexed_record_is_not_put_unread(world: World) -> None:
     context = world.cloud.root_context()
     async with context.write() as tx:

@@ -150,10 +150,13 @@ class Tx(Reader):
                     self._tx.put(row_key, key)
         return record
 
-    def put(self, record: T) -> T:
-        """Store a record, new or changed. An indexed one must have been read here before."""
+    def put(self, record: T, at: bytes | None = None) -> T:
+        """Store a record, new or changed. An indexed one must have been read here before.
+
+        `at` is its key (`row_key`), from who knows it already.
+        """
         table = self._table(type(record))
-        key = table.key(record)
+        key = table.key(record) if at is None else at
         self._tx.put(key, table.encode(record))
         if table.beside:
             table.take_along(self._tx, key, record)

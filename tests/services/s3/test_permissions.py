@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from doppio.kernel.identity import root_of
+from doppio.services.s3 import permissions
 from doppio.services.s3.permissions import DATA_EVENTS, needs
 from doppio.services.s3.service import SERVICE
 from doppio.wire import model
@@ -93,6 +95,30 @@ def test_operations_need_iams_actions(
     operation: str, req: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
     assert [(action, resource) for action, resource, _ in needed(operation, req)] == expected
+
+
+def test_a_member_that_policies_know_is_never_taken_for_plain() -> None:
+    """Of every operation on an object, each member of its request that is a condition key comes to be one."""
+    methods = model.load("s3").by_method
+    seen = set()
+    for method in SERVICE.operations:
+        operation = methods[method]
+        if operation.name not in permissions._ON_OBJECT or operation.input is None:
+            continue
+        assert needed(operation.name, OBJECT)[0][:2] == (
+            permissions._object_actions[operation.name],
+            K,
+        )
+        for member in operation.input.members.keys() & permissions._CONDITIONS.keys():
+            text = (
+                "2030-01-01"
+                if member != "ObjectLockRetainUntilDate"
+                else datetime(2030, 1, 1, tzinfo=UTC)
+            )
+            context = needed(operation.name, {**OBJECT, member: text})[0][2]
+            assert permissions._CONDITIONS[member] in context, (operation.name, member)
+            seen.add(member)
+    assert {"VersionId", "ACL", "StorageClass", "IfMatch", "ObjectLockRetainUntilDate"} <= seen
 
 
 def test_listings_can_be_bounded_by_prefix() -> None:

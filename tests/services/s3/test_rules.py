@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doppio.services.s3 import rules
+from doppio.services.s3 import acl_rules, attributes, encryption, rules
 from doppio.services.s3.records import Current
+from doppio.services.s3.seconds import second_of
 
 
 @pytest.mark.parametrize(
@@ -127,3 +128,25 @@ def test_tags_of_a_header_are_a_query_string() -> None:
     assert rules.header_tags("a=1&b=&c%20d=e+f") == {"a": "1", "b": "", "c d": "e f"}
     assert rules.header_tags("a=1&a=2") is None
     assert rules.header_tags("nonsense&&") is None
+
+
+def test_a_plain_put_says_nothing_that_is_looked_for_elsewhere() -> None:
+    looked_for = {
+        *encryption._ASKED, *acl_rules.NAMED, *attributes._RARE, *rules.SYSTEM_HEADERS,
+        "Metadata", "Expires", "IfMatch", "IfNoneMatch",
+    }  # fmt: skip
+    assert attributes._PLAINLY.isdisjoint(looked_for)
+    bare = {"Bucket": "b", "Key": "k", "Body": b"", "ChecksumCRC32": "AAAAAA=="}
+    assert attributes.new_attributes(bare) is attributes.PLAIN
+    for member in looked_for & {"ACL", "Metadata", "IfMatch", "ContentType", "SSEKMSKeyId"}:
+        assert attributes.new_attributes({**bare, member: {}}) is not attributes.PLAIN
+
+
+def test_an_instant_lies_in_its_own_second() -> None:
+    first = datetime(2030, 1, 1, 0, 0, 5, 999_999, tzinfo=UTC)
+    for now in (first, first + timedelta(microseconds=1), first, first - timedelta(days=9)):
+        second = second_of(now)
+        assert second.start == now.replace(microsecond=0)
+        assert second.end - second.start == timedelta(seconds=1)
+        assert second.microseconds == int(second.start.timestamp()) * 1_000_000
+        assert second_of(now).start is second.start

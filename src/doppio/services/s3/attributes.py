@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from doppio.services.s3 import locks
+from doppio.services.s3.checksums import MEMBERS
 from doppio.services.s3.directory_errors import FunctionNotImplemented
 from doppio.services.s3.directory_names import is_directory
 from doppio.services.s3.encryption import encryption_of
@@ -62,11 +63,23 @@ class Attributes(NamedTuple):
 
 
 _NONE: dict[str, str] = {}
+# Of an object of which nothing is said but where it goes and which bytes it has.
+PLAIN = Attributes(_NONE, None, _NONE, _NONE, "STANDARD")
+_PLAINLY = frozenset(
+    {"Bucket", "Key", "Body", "ContentLength", "ContentMD5", "ChecksumAlgorithm",
+     "ExpectedBucketOwner", *MEMBERS}
+)  # fmt: skip
 
 
 def new_attributes(req: Mapping[str, Any]) -> Attributes:
-    """The attributes of a new object, checked."""
+    """The attributes of a new object, checked.
+
+    Where they are PLAIN, the request has no member about which anything else could be asked: no
+    list of access, no encryption, no condition.
+    """
     checked_key(req["Key"])
+    if req.keys() <= _PLAINLY:
+        return PLAIN
     metadata: dict[str, str] = req.get("Metadata") or _NONE
     if metadata:
         size = metadata_bytes(metadata)

@@ -44,13 +44,46 @@ _hash = wire_checksums.whole
 
 
 class Received(NamedTuple):
-    """A body that has arrived: in memory, or in file `blob` which is on disk."""
+    """A body that has arrived: in memory, or in file `blob` which is on disk.
+
+    `content` is where it lies, once it is kept elsewhere than in a version's record.
+    """
 
     size: int
     etag: str
     checksum: Checksum
     body: bytes | None
-    blob: str | None
+    blob: str | None = None
+    content: str | None = None
+
+
+class Found(NamedTuple):
+    """Bytes that are here already: another version's, or the parts of an upload."""
+
+    size: int
+    etag: str
+    checksum: Checksum | None
+    body: bytes | None
+    content: str | None
+
+
+class Bytes(Protocol):
+    """What a version's bytes are, wherever they come from."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def etag(self) -> str: ...
+
+    @property
+    def checksum(self) -> Checksum | None: ...
+
+    @property
+    def body(self) -> bytes | None: ...
+
+    @property
+    def content(self) -> str | None: ...
 
 
 class Kept(Protocol):
@@ -80,7 +113,7 @@ def body_of(req: Mapping[str, Any]) -> ByteStream:
 def expected(req: Mapping[str, Any], body: ByteStream) -> Expected:
     """What a request says of its body. Trailers may add the value when the body has been read."""
     algorithm, value = checksums.said(req)
-    if algorithm is None:
+    if algorithm is None and body.__class__ is not Whole:
         names = getattr(body, "trailer_names", None)
         if names:
             algorithm = checksums.announced(names)
@@ -111,7 +144,7 @@ def received_whole(
     if says.md5 is not None:
         _check_md5(says.md5, md5.digest())
     found = whole if keys is None else sealed_whole(keys, whole)
-    return Received(len(whole), md5.hexdigest(), Checksum(kept, value), found, None)
+    return Received(len(whole), md5.hexdigest(), Checksum(kept, value), found)
 
 
 class Bodies:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from doppio.services.s3.errors import BadDigest, InvalidRequest
 from doppio.services.s3.records import Checksum
@@ -27,11 +27,15 @@ MEMBERS = {f"Checksum{name}": name for name in DIGEST_BYTES}
 # CRCs of the whole can be computed from those of the parts; hashes cannot.
 FULL_OBJECT = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
 COMPOSITE = DIGEST_BYTES.keys() - {"CRC64NVME"}
+_MEMBER_OF = {name: member for member, name in MEMBERS.items()}
 _KNOWN = MEMBERS.keys()
+_SAYING = _KNOWN | {"ChecksumAlgorithm"}
 
 
 def said(req: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """The algorithm that a request names, and the value it gives (None: in a trailer, or none)."""
+    if _SAYING.isdisjoint(req):
+        return None, None
     given = _KNOWN & req.keys()
     named = req.get("ChecksumAlgorithm")
     if not given:
@@ -106,8 +110,9 @@ def to_wire(checksum: Checksum | None) -> w.Checksum:
     """A checksum as members of a result."""
     if checksum is None:
         return {}
-    members = {f"Checksum{checksum.algorithm}": checksum.value, "ChecksumType": checksum.kind}
-    return cast("w.Checksum", members)
+    members: Any = {_MEMBER_OF[checksum.algorithm]: checksum.value, "ChecksumType": checksum.kind}
+    found: w.Checksum = members
+    return found
 
 
 def value_to_wire(checksum: Checksum) -> dict[str, str]:

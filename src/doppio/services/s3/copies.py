@@ -15,7 +15,7 @@ from doppio.services.s3.attributes import (
     new_attributes,
     tags_of_header,
 )
-from doppio.services.s3.bodies import Bodies, Expected
+from doppio.services.s3.bodies import Bodies, Expected, Found
 from doppio.services.s3.conditions import check_copy_source, check_write, copy_range_of
 from doppio.services.s3.encryption import (
     Sealing,
@@ -297,11 +297,7 @@ async def _put_copy(
         req["Key"],
         old,
         _attributes(req, version, attributes),
-        size=version.size,
-        etag=digest.etag,
-        checksum=digest.checksum,
-        body=version.body,
-        content=version.content,
+        Found(version.size, digest.etag, digest.checksum, version.body, version.content),
         cause="Copy",
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from doppio.wire.timestamps import parse_iso8601
@@ -61,40 +62,23 @@ _MEANINGS = (
 )
 
 
-def _checksum(found: Summed) -> str:
-    return _MIDDLE.format(found.algorithm, found.kind)
+@lru_cache(maxsize=64)
+def _begun(modified: datetime) -> str:
+    """Up to the ETag: what comes together has the same second."""
+    return f"\xff{modified.isoformat()[:19]}\xfe"
 
 
-class _Seconds:
-    """Writes instants in whole seconds, and remembers the last: what comes together has the same."""
-
-    __slots__ = ("_text", "_value")
-
-    def __init__(self) -> None:
-        self._value: datetime | None = None
-        self._text = ""
-
-    def text(self, value: datetime) -> str:
-        if value != self._value:
-            self._text = value.isoformat()[:19]
-            self._value = value
-        return self._text
-
-
-_seconds = _Seconds()
+@lru_cache(maxsize=64)
+def _checksum(algorithm: str, kind: str) -> str:
+    return _CHECKSUMS.get((algorithm, kind)) or _MIDDLE.format(algorithm, kind)
 
 
 def extract_of(version: Listable) -> bytes:
     """The entry of a version, from where its key ends, with short marks for what most have alike."""
     found, kind = version.checksum, version.storage_class
-    middle = (
-        _NO_CHECKSUM if found is None
-        else _CHECKSUMS.get((found.algorithm, found.kind)) or _checksum(found)
-    )  # fmt: skip
+    middle = _NO_CHECKSUM if found is None else _checksum(found.algorithm, found.kind)
     end = "\xfb" if kind == "STANDARD" else _END.format(kind)
-    return f"\xff{_seconds.text(version.modified)}\xfe{version.etag}{middle}{version.size}{end}".encode(
-        "latin-1"
-    )
+    return f"{_begun(version.modified)}{version.etag}{middle}{version.size}{end}".encode("latin-1")
 
 
 def written_out(text: bytes) -> bytes:

@@ -59,12 +59,18 @@ def owner_of(account: str) -> w.Owner:
 
 def bucket_id(ctx: Context, name: str) -> str:
     """The key of a bucket's record: names are unique within a partition."""
-    return name if ctx.partition == "aws" else f"{ctx.partition}:{name}"
+    return id_in(ctx.partition, name)
+
+
+def id_in(partition: str, name: str) -> str:
+    """As `bucket_id`, of a partition."""
+    return name if partition == "aws" else f"{partition}:{name}"
 
 
 @lru_cache(maxsize=2_048)
-def _places_of(home: str) -> tuple[bytes, bytes]:
-    """Of a bucket's id the key of its record, and what the keys of its current versions begin with."""
+def _places_of(partition: str, name: str) -> tuple[bytes, bytes]:
+    """Of a bucket the key of its record, and what the keys of its current versions begin with."""
+    home = id_in(partition, name)
     return _buckets.key_of((home,)), _currents.key_of((home,))
 
 
@@ -120,18 +126,26 @@ async def bucket_and_current(
     reader: Reader, req: Mapping[str, Any]
 ) -> tuple[Bucket, Current | None]:
     """The bucket and what the key stands for, in one read: most requests need both."""
+    bucket, current, _ = await bucket_and_row(reader, req)
+    return bucket, current
+
+
+async def bucket_and_row(
+    reader: Reader, req: Mapping[str, Any]
+) -> tuple[Bucket, Current | None, bytes]:
+    """The same, and the key of the row where the key's current version is or would be."""
     ctx = reader.context
     name: str = req["Bucket"]
-    bucket_key, keys_in = _places_of(bucket_id(ctx, name))
-    found, current = await reader.raw.get_many([bucket_key, keys_in + pack(req["Key"])])
-    bucket = None if found is None else _buckets.decode_known(found)
-    bucket = checked_bucket(ctx, bucket, name, req)
-    return bucket, None if current is None else _currents.decode(current)
+    bucket_key, keys_in = _places_of(ctx.partition, name)
+    key = keys_in + pack(req["Key"])
+    found, current = await reader.raw.get_many([bucket_key, key])
+    bucket = checked_bucket(ctx, None if found is None else _buckets.decode_known(found), name, req)
+    return bucket, None if current is None else _currents.decode(current), key
 
 
 async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Version]:
     """The version that a read asks for: of `VersionId`, else the current one."""
-    bucket, current = await bucket_and_current(reader, req)
+    bucket, current, _ = await bucket_and_row(reader, req)
     wanted = req.get("VersionId")
     if wanted is None:
         if current is None:

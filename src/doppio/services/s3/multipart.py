@@ -15,7 +15,7 @@ from doppio.kernel.jobs import Job
 from doppio.services.s3 import checksums
 from doppio.services.s3.acls import with_acl
 from doppio.services.s3.attributes import Attributes, new_attributes
-from doppio.services.s3.bodies import Bodies, Received, body_of, expected
+from doppio.services.s3.bodies import Bodies, Found, Received, body_of, expected
 from doppio.services.s3.conditions import check_write
 from doppio.services.s3.encryption import (
     encryption_of,
@@ -166,16 +166,14 @@ class Multipart:
             checksum = whole_checksum(upload, parts)
             _check_said(req, checksum)
             content = tx.add(Content(id=upload.id, pieces=[piece_of(part) for part in parts]))
+            etag = parts_etag(part.etag for part in parts)
             current = await new_version(
                 tx,
                 bucket,
                 upload.key,
                 old,
                 _attributes(upload),
-                size=size,
-                etag=parts_etag(part.etag for part in parts),
-                checksum=checksum,
-                content=content.id,
+                Found(size, etag, checksum, None, content.id),
                 parts_count=len(parts),
                 cause="CompleteMultipartUpload",
             )

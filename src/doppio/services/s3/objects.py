@@ -7,7 +7,7 @@ A get is one read of bucket and object together. Larger bodies are files; see `b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -17,8 +17,8 @@ from doppio.services.s3 import checksums, locks, mfa, replication_rules, tiering
 from doppio.services.s3.acls import with_acl
 from doppio.services.s3.appends import append, check_offset
 from doppio.services.s3.archives import check_readable, restore_header
-from doppio.services.s3.attributes import Attributes, head_of, new_attributes
-from doppio.services.s3.bodies import Bodies, Received, body_of, expected, received_whole
+from doppio.services.s3.attributes import PLAIN, Attributes, head_of, new_attributes
+from doppio.services.s3.bodies import Bodies, Bytes, Received, body_of, expected, received_whole
 from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
 from doppio.services.s3.directory_rules import EXPRESS_ONEZONE
 from doppio.services.s3.encryption import (
@@ -37,11 +37,16 @@ from doppio.services.s3.errors import InvalidRequest
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lifecycle import expiration_of
 from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, BODY_IN_ROW_BYTES_MAX, PUT_BYTES_MAX
-from doppio.services.s3.lookup import bucket_and_current, version_and_content, version_of
+from doppio.services.s3.lookup import (
+    bucket_and_current,
+    bucket_and_row,
+    version_and_content,
+    version_of,
+)
+from doppio.services.s3.reclaim import lets_go_of_more
 from doppio.services.s3.records import (
     Blob,
     Bucket,
-    Checksum,
     Content,
     Current,
     More,
@@ -51,7 +56,7 @@ from doppio.services.s3.records import (
 from doppio.services.s3.settings import setting
 from doppio.services.s3.stock import request_type, retrieval_type, stored
 from doppio.services.s3.tiering import accessed, watch
-from doppio.services.s3.versions import ENABLED, hide, make_way, remove
+from doppio.services.s3.versions import ENABLED, hide, instead_of, make_way, remove
 from doppio.services.s3.zones import check_zone
 from doppio.wire.http import ByteStream
 
@@ -67,6 +72,7 @@ _OVERRIDES = {
     "ResponseExpires": "Expires",
 }
 _OVERRIDING = _OVERRIDES.keys()
+_UNSEALED = told_of(None)
 
 
 class Objects:
@@ -78,7 +84,7 @@ class Objects:
     async def put_object(self, ctx: Context, req: w.PutObjectRequest) -> w.PutObjectOutput:
         """Store an object, whole or not at all; durable before the answer."""
         attributes = new_attributes(req)
-        if "WriteOffsetBytes" in req:
+        if attributes is not PLAIN and "WriteOffsetBytes" in req:
             _, there = await bucket_and_current(ctx.read(), req)
             if there is not None:
                 appended = await append(self._bodies, ctx, req, there)
@@ -86,59 +92,63 @@ class Objects:
             check_offset(req["WriteOffsetBytes"])
         body = body_of(req)
         sealing: Sealing | None = None
-        if body.whole is None or len(body.whole) > BODY_IN_ROW_BYTES_MAX or asks(req):
+        if (
+            body.whole is None
+            or len(body.whole) > BODY_IN_ROW_BYTES_MAX
+            or (attributes is not PLAIN and asks(req))
+        ):
             # Nobody should send gigabytes to hear that there is no such bucket.
             bucket, old = await bucket_and_current(ctx.read(), req)
             with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
             sealing = await sealing_of(ctx, bucket, req, req["Key"])
         try:
-            bucket, current, received = await self._put(ctx, req, attributes, body, sealing)
+            bucket, current = await self._put(ctx, req, attributes, body, sealing)
         except DefaultApplies as default:
             sealing = await sealing_of(ctx, default.bucket, req, req["Key"])
-            bucket, current, received = await self._put(ctx, req, attributes, body, sealing)
-        result: w.PutObjectOutput = {"ETag": f'"{current.etag}"'}
-        result.update(cast("w.PutObjectOutput", told_of(sealing)))
+            bucket, current = await self._put(ctx, req, attributes, body, sealing)
+        result: Any = {
+            "ETag": f'"{current.etag}"',
+            **(_UNSEALED if sealing is None else told_of(sealing)),
+            **checksums.to_wire(current.checksum),
+        }
         if bucket.kinds and (ends := await expiration_of(ctx, bucket, current)) is not None:
             result["Expiration"] = ends
-        result.update(cast("w.PutObjectOutput", checksums.to_wire(received.checksum)))
         if bucket.versioning == ENABLED:
             result["VersionId"] = current.id
-        return result
+        found: w.PutObjectOutput = result
+        return found
 
-    async def _put(
+    def _put(
         self,
         ctx: Context,
         req: w.PutObjectRequest,
         attributes: Attributes,
         body: ByteStream,
         sealing: Sealing | None,
-    ) -> tuple[Bucket, Current, Received]:
-        keys = None if sealing is None else sealing.keys
+    ) -> Awaitable[tuple[Bucket, Current]]:
+        """Take the body and commit; a small one is here, and only the commit is waited for."""
         says = expected(req, body)
+        keys = None if sealing is None else sealing.keys
         received = received_whole(body, says, checksums.DEFAULT, keys)
         if received is None:
-            received = await self._bodies.receive(
-                ctx, body, says, algorithm=checksums.DEFAULT, bytes_max=PUT_BYTES_MAX, keys=keys
-            )
-        if sealing is not None:
-            received = received._replace(etag=etag_of(ctx, sealing, received.etag))
-            attributes = attributes._replace(more=with_sealing(attributes.more, sealing))
+            return self._put_arriving(ctx, req, attributes, body, sealing)
+        return ctx.transact(_commit_of(ctx, req, attributes, received, sealing))
 
-        async def commit(tx: Tx) -> tuple[Bucket, Current, Received]:
-            bucket, old = await bucket_and_current(tx, req)
-            owned = with_acl(ctx, bucket, req, attributes)
-            check_write(req, old)
-            if old is not None and "WriteOffsetBytes" in req:
-                check_offset(-1)
-            if bucket.encryption is not None and sealing is None and received.blob is None:
-                raise DefaultApplies(bucket)
-            tx.meter(request_type(1, owned.storage_class))
-            current = await put_version(tx, bucket, req["Key"], old, owned, received)
-            return bucket, current, received
-
-        if received.blob is None:
-            return await ctx.transact(commit)
+    async def _put_arriving(
+        self,
+        ctx: Context,
+        req: w.PutObjectRequest,
+        attributes: Attributes,
+        body: ByteStream,
+        sealing: Sealing | None,
+    ) -> tuple[Bucket, Current]:
+        keys = None if sealing is None else sealing.keys
+        received = await self._bodies.receive(
+            ctx, body, expected(req, body), algorithm=checksums.DEFAULT,
+            bytes_max=PUT_BYTES_MAX, keys=keys,
+        )  # fmt: skip
+        commit = _commit_of(ctx, req, attributes, received, sealing)
         return await self._bodies.claim(ctx, received, commit)
 
     async def get_object(self, ctx: Context, req: w.GetObjectRequest) -> w.GetObjectOutput:
@@ -225,6 +235,34 @@ class Objects:
             return await _delete(tx, req)
 
 
+def _commit_of(
+    ctx: Context,
+    req: w.PutObjectRequest,
+    attributes: Attributes,
+    received: Received,
+    sealing: Sealing | None,
+) -> Callable[[Tx], Awaitable[tuple[Bucket, Current]]]:
+    """The transaction that makes what was received an object."""
+    plain = attributes is PLAIN
+    if sealing is not None:
+        received = received._replace(etag=etag_of(ctx, sealing, received.etag))
+        attributes = attributes._replace(more=with_sealing(attributes.more, sealing))
+
+    async def commit(tx: Tx) -> tuple[Bucket, Current]:
+        bucket, old, row = await bucket_and_row(tx, req)
+        owned = with_acl(ctx, bucket, req, attributes)
+        if not plain:
+            check_write(req, old)
+            if old is not None and "WriteOffsetBytes" in req:
+                check_offset(-1)
+        if bucket.encryption is not None and sealing is None and received.blob is None:
+            raise DefaultApplies(bucket)
+        tx.meter(request_type(1, owned.storage_class))
+        return bucket, await put_version(tx, bucket, req["Key"], old, owned, received, row=row)
+
+    return commit
+
+
 async def _delete(
     tx: Tx, req: w.DeleteObjectRequest, *, proven: bool = False
 ) -> w.DeleteObjectOutput:
@@ -237,7 +275,7 @@ async def _delete(
     return await delete(tx, bucket, req["Key"], version_id, current, bypasses=bypasses)
 
 
-async def put_version(
+def put_version(
     tx: Tx,
     bucket: Bucket,
     key: str,
@@ -245,22 +283,14 @@ async def put_version(
     attributes: Attributes,
     received: Received,
     cause: str = "Put",
-) -> Current:
-    """Make what was received the current version of a key."""
-    body, content = keep_body(tx, received)
-    return await new_version(
-        tx,
-        bucket,
-        key,
-        old,
-        attributes,
-        size=received.size,
-        etag=received.etag,
-        checksum=received.checksum,
-        body=body,
-        content=content,
-        cause=cause,
-    )
+    row: bytes | None = None,
+) -> Awaitable[Current]:
+    """Make what was received the current version of a key. `row` is as in `new_version`."""
+    body = received.body
+    if body is None or len(body) > BODY_IN_RECORD_BYTES_MAX:
+        body, content = keep_body(tx, received)
+        received = received._replace(body=body, content=content)
+    return new_version(tx, bucket, key, old, attributes, received, cause=cause, row=row)
 
 
 def keep_body(tx: Tx, received: Received) -> tuple[bytes | None, str | None]:
@@ -283,39 +313,42 @@ async def new_version(
     key: str,
     old: Current | None,
     attributes: Attributes,
+    what: Bytes,
     *,
-    size: int,
-    etag: str,
-    checksum: Checksum | None,
-    body: bytes | None = None,
-    content: str | None = None,
     parts_count: int = 0,
     cause: str = "Put",
+    row: bytes | None = None,
 ) -> Current:
-    """A new current version of a key; `old` is what it pushes down or replaces.
+    """A new current version of a key, with the bytes of `what`; `old` is what it pushes down or replaces.
 
-    `cause` is S3's name of how it came, as in `ObjectCreated:Put`.
+    `cause` is S3's name of how it came, as in `ObjectCreated:Put`. `row` is the key of its row, for
+    who has it at hand.
     """
-    if attributes.storage_class != "STANDARD":
-        await enter_class(tx, bucket, attributes.storage_class)
-    more, storage_class = attributes.more, attributes.storage_class
+    more, storage_class, etag, kinds = (
+        attributes.more, attributes.storage_class, what.etag, bucket.kinds,
+    )  # fmt: skip
+    if storage_class != "STANDARD":
+        await enter_class(tx, bucket, storage_class)
     if bucket.zone:
         # There is one class in a zone, and its ETags say nothing of the bytes.
         etag, storage_class = tx.context.new_id("hex32"), EXPRESS_ONEZONE
-    if more is not None or locks.KIND in bucket.kinds:
+    if more is not None or (kinds and locks.KIND in kinds):
         more = await locks.locked(tx, bucket, more)
-    place = await make_way(tx, bucket, key, old)
+    if bucket.versioning or (old is not None and lets_go_of_more(old)):
+        place = await make_way(tx, bucket, key, old)
+    else:
+        place = instead_of(tx.context.now, old)
     current = Current(
         bucket=bucket.id,
         key=key,
         sequence=place.sequence,
         id=place.id,
-        modified=tx.context.now.replace(microsecond=0),
-        size=size,
+        modified=place.modified,
+        size=what.size,
         etag=etag,
-        checksum=checksum,
-        body=body,
-        content=content,
+        checksum=what.checksum,
+        body=what.body,
+        content=what.content,
         parts_count=parts_count,
         storage_class=storage_class,
         headers=attributes.headers,
@@ -324,11 +357,12 @@ async def new_version(
         tags=attributes.tags,
         more=more,
     )
-    if bucket.kinds and replication_rules.KIND in bucket.kinds:
+    if kinds and replication_rules.KIND in kinds:
         current = await _awaiting(tx, bucket, current)
-    tx.put(current)
+    tx.put(current, row)
     stored(tx, current, place.replaced)
-    happened(tx, bucket, current, f"ObjectCreated:{cause}")
+    if kinds:
+        happened(tx, bucket, current, f"ObjectCreated:{cause}")
     return current
 
 

@@ -149,6 +149,9 @@ _GRANTS = frozenset({
 _BESIDE = frozenset({"Tagging", "ObjectLockMode", "ObjectLockLegalHoldStatus"}) | _GRANTS
 _NONE: dict[str, Any] = {}
 _object_actions = {name: f"s3:{action}" for name, action in _ON_OBJECT.items()}
+# Operations on one object, and the members by which policies may tell one request for it from another.
+_plain_actions = {name: action for name, action in _object_actions.items() if name not in _LOCKING}
+_TELLING = _CONDITIONAL | _BESIDE
 
 # The root user of a bucket's account may always do these.
 _UNLOCKING = frozenset({"DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy"})
@@ -156,9 +159,17 @@ _UNLOCKING = frozenset({"DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolic
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The permissions that a call takes, all of them."""
-    found = _needs(ctx, operation, req)
-    if operation in _UNLOCKING:
-        found = [need._replace(unlocks=True) for need in found]
+    action = _plain_actions.get(operation)
+    if action is not None and _TELLING.isdisjoint(req) and req["Bucket"][-3:] != "-s3":
+        # As most requests are: it says which object, and nothing else that policies ask for.
+        bucket_arn = f"arn:{ctx.partition}:s3:::{req['Bucket']}"
+        found: Sequence[Need] = (
+            Need(action, f"{bucket_arn}/{req['Key']}", _NONE, bucket_arn, beyond=RECORDS),
+        )
+    else:
+        found = _needs(ctx, operation, req)
+        if operation in _UNLOCKING:
+            found = [need._replace(unlocks=True) for need in found]
     if not ctx.caller.session:
         return found
     sources = len(_of_source(ctx, req)) if "CopySource" in req else 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -123,6 +124,7 @@ def blocks(ctx: Context, bucket: Bucket, setting: str) -> bool:
     return way is not None and way.point.blocks(setting)
 
 
+@lru_cache(maxsize=2_048)
 def is_point(name: str) -> bool:
     """Whether what stands in the place of a bucket leads to one through an access point."""
     return name.startswith("arn:") or name.endswith(_ENDS)
@@ -140,8 +142,7 @@ def readdress(
     name = req.get("Bucket")
     if name is None:
         return None
-    # As `is_point`, written out: every request comes here.
-    if name.startswith("arn:") or name.endswith(_ENDS):
+    if is_point(name):
         return _followed(ctx, operation, req)
     if "CopySource" in req:
         source = copy_source(req["CopySource"])

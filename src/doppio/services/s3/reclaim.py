@@ -45,6 +45,11 @@ async def let_go(tx: Tx, version: Version) -> None:
         await free(tx, version.content)
 
 
+def lets_go_of_more(version: Version) -> bool:
+    """Whether `let_go` has anything to do: not where all of a version lies in its record."""
+    return version.content is not None or version.more is not None
+
+
 async def free(tx: Tx, content_id: str) -> None:
     """One version, or annotation, less refers to these bytes."""
     content = await tx.get(Content, content_id)

@@ -10,6 +10,7 @@ and managing Amazon S3 storage classes".
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from doppio.kernel.context import Reader, Tx
@@ -99,7 +100,8 @@ def stored(tx: Tx, version: Version, instead_of: Version | None = None) -> None:
         same_class = instead_of.storage_class == version.storage_class != _TIERED
         if same_class and instead_of.size == version.size and instead_of.marker == version.marker:
             # The usual overwriting: what the one takes away, the other brings.
-            _early(tx, instead_of)
+            if instead_of.storage_class != "STANDARD":
+                _early(tx, instead_of)
             return
         gone(tx, instead_of)
     _change(tx, version, 1)
@@ -130,6 +132,7 @@ def annotated(tx: Tx, bucket: str, size: int) -> None:
     tx.raw.add(keys[1], size * _hours(tx.context.now))
 
 
+@lru_cache(maxsize=64)
 def request_type(tier: int, storage_class: str) -> str:
     """The usage type of a request to an object, by its class."""
     if storage_class == "STANDARD":

@@ -7,6 +7,7 @@ replace only the version of that name. A delete without a version only puts a ma
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from doppio.services.s3.lookup import (
 )
 from doppio.services.s3.reclaim import let_go, release
 from doppio.services.s3.records import NULLS, Bucket, Current, Older, Version
+from doppio.services.s3.seconds import Second, second_of
 from doppio.services.s3.stock import stored
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 ENABLED = "Enabled"
 SUSPENDED = "Suspended"
 DISABLED = "Disabled"
-_MICROSECONDS = 1_000_000
 
 
 class Versioning:
@@ -89,14 +90,27 @@ class Versioning:
 
 
 class Place(NamedTuple):
-    """Where a new newest version goes: its sequence number and id, and whom it replaces.
+    """Where a new newest version goes: its sequence number and id, its second, and whom it replaces.
 
     Who was replaced has let go of its bytes, and is measured together with who comes (`stored`).
     """
 
     sequence: int
     id: str
+    modified: datetime
     replaced: Version | None = None
+
+
+def instead_of(now: datetime, old: Current | None) -> Place:
+    """Where a version goes in a bucket that was never versioned: it replaces the one there is."""
+    second = second_of(now)
+    return Place(_number(second, now, old), NULL, second.start, old)
+
+
+def _number(second: Second, now: datetime, below: Version | None) -> int:
+    """The sequence number of what comes now, above what is there."""
+    number = second.microseconds + now.microsecond
+    return number if below is None or number > below.sequence else below.sequence + 1
 
 
 async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> Place:
@@ -104,14 +118,13 @@ async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> Pla
 
     `old` is the current version, as read in this transaction.
     """
-    now = int(tx.context.now.timestamp() * _MICROSECONDS)
     if not bucket.versioning:
-        if old is None:
-            return Place(now, NULL)
-        await let_go(tx, old)
-        return Place(max(now, old.sequence + 1), NULL, old)
-    below = old or await newest_older(tx, bucket, key)
-    sequence = now if below is None else max(now, below.sequence + 1)
+        if old is not None:
+            await let_go(tx, old)
+        return instead_of(tx.context.now, old)
+    now = tx.context.now
+    second = second_of(now)
+    sequence = _number(second, now, old or await newest_older(tx, bucket, key))
     replaced: Version | None = None
     if old is not None:
         if bucket.versioning == ENABLED or old.id != NULL:
@@ -119,14 +132,14 @@ async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> Pla
         else:
             replaced = old
     if bucket.versioning == ENABLED:
-        return Place(sequence, version_id(tx.context, sequence))
+        return Place(sequence, version_id(tx.context, sequence), second.start)
     if old is None or old.id != NULL:
         for null in await tx.find(NULLS, (bucket.id, key), limit=1):
             tx.delete(null)
             replaced = null
     if replaced is not None:
         await let_go(tx, replaced)
-    return Place(sequence, NULL, replaced)
+    return Place(sequence, NULL, second.start, replaced)
 
 
 async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Older | None:
@@ -145,7 +158,7 @@ async def hide(tx: Tx, bucket: Bucket, key: str, current: Current | None) -> Old
             key=key,
             sequence=place.sequence,
             id=place.id,
-            modified=tx.context.now.replace(microsecond=0),
+            modified=place.modified,
             marker=True,
         )
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from doppio.kernel.context import Context
 from doppio.kernel.kernel import Kernel
 from doppio.kernel.witness import Exchange
-from doppio.services.s3 import points
+from doppio.services.s3 import access_logs, analyses, points, request_metrics
 from doppio.services.s3.access_logs import AccessLog
 from doppio.services.s3.analyses import Analyst
 from doppio.services.s3.request_metrics import Counter
@@ -17,7 +17,10 @@ from doppio.wire.http import Request
 
 
 class Witness:
-    """One process's witness of requests to S3."""
+    """One process's witness of requests to S3.
+
+    `watched` are the buckets that any is about; None where one has to look first.
+    """
 
     label = "Bucket"
 
@@ -25,25 +28,21 @@ class Witness:
         self._log = AccessLog(kernel)
         self._counter = Counter(kernel)
         self._analyst = Analyst(kernel)
-        self._of: tuple[frozenset[str] | None, ...] = ()
-        self._together = frozenset[str]()
+        self.watched: frozenset[str] | None = None
+        for topic in (access_logs.TOPIC, request_metrics.TOPIC, analyses.TOPIC):
+            kernel.wakers.on(topic, self._heard)
 
-    @property
-    def watched(self) -> frozenset[str] | None:
-        """The buckets that any is about; None where one has to look first."""
-        log, counter, analyst = self._log.watched, self._counter.watched, self._analyst.watched
-        if log is None or counter is None or analyst is None:
-            return None
-        of = self._of
-        if not of or of[0] is not log or of[1] is not counter or of[2] is not analyst:
-            self._of, self._together = (log, counter, analyst), log | counter | analyst
-        return self._together
+    def _heard(self, topic: str) -> None:
+        self.watched = None
 
     async def look(self, ctx: Context) -> None:
         """Find out what is watched."""
         for one in (self._log, self._counter, self._analyst):
             if one.watched is None:
                 await one.look(ctx)
+        log, counter, analyst = self._log.watched, self._counter.watched, self._analyst.watched
+        if log is not None and counter is not None and analyst is not None:
+            self.watched = log | counter | analyst
 
     def leads(self, name: str) -> bool:
         """Whether a name may be an access point's."""
