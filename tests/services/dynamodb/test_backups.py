@@ -11,8 +11,9 @@ import pytest
 
 from doppio.kernel.jobs import Job
 from doppio.kernel.records import table_of
-from doppio.services.dynamodb.item_keys import INDEXED, ITEMS
+from doppio.services.dynamodb.item_keys import INDEXED
 from doppio.services.dynamodb.past import PAST
+from doppio.services.dynamodb.records import ITEMS
 from tests.services.world import START, World, refusal, run, told
 
 from .helpers import arn, caller, described, index, item, make, put, scanned

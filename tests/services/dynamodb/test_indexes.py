@@ -7,8 +7,8 @@ from typing import Any
 
 from doppio.kernel.records import table_of
 from doppio.services.dynamodb.item_collections import collection_key
-from doppio.services.dynamodb.item_keys import INDEXED, ITEMS
-from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.item_keys import INDEXED
+from doppio.services.dynamodb.records import ITEMS, Table
 from tests.services.world import World, refusal, told
 
 from .helpers import (

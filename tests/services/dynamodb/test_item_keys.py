@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.keys import after_prefix
 from doppio.services.dynamodb.item_keys import (
-    check_item_key,
-    checked_key,
     encoded,
     index_key,
     row_key,
+    row_of_item,
+    row_of_key,
 )
 from doppio.services.dynamodb.records import KeyPart, Table
 from doppio.services.dynamodb.values import compare
@@ -123,22 +123,22 @@ def test_an_item_without_an_index_key_or_with_another_type_is_not_in_the_index()
 )
 def test_a_key_that_does_not_fit_is_refused(key: Any, why: str) -> None:
     with pytest.raises(ValidationException) as refused:
-        checked_key(TABLE, key)
+        row_of_key(TABLE, key)
     assert refused.value.message == why
 
 
 def test_keys_of_exactly_2048_and_1024_bytes_are_accepted() -> None:
-    checked_key(TABLE, item(h="é" * 1024, r=b"b" * 1024))
+    row_of_key(TABLE, item(h="é" * 1024, r=b"b" * 1024))
 
 
 def test_an_items_key_is_named_where_it_is_missing_or_of_another_type() -> None:
     with pytest.raises(ValidationException) as refused:
-        check_item_key(TABLE, item(h="a"))
+        row_of_item(TABLE, item(h="a"))
     assert refused.value.message == (
         "One or more parameter values were invalid: Missing the key r in the item"
     )
     with pytest.raises(ValidationException) as refused:
-        check_item_key(TABLE, item(h="a", r=1))
+        row_of_item(TABLE, item(h="a", r=1))
     assert refused.value.message == (
         "One or more parameter values were invalid: Type mismatch for key r expected: B actual: N"
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from doppio.services.dynamodb.item_keys import ITEMS
+from doppio.services.dynamodb.records import ITEMS
 from tests.services.world import ACCOUNT, OTHER, World, refusal, run, told
 
 from .helpers import arn, caller, described, get, index, item, key_of, make, put, scanned, types

@@ -9,8 +9,8 @@ from doppio.kernel.jobs import Job
 from doppio.kernel.memory_store import MemoryStore
 from doppio.kernel.records import table_of
 from doppio.kernel.store import StoreClosed
-from doppio.services.dynamodb.item_keys import INDEXED, ITEMS
-from doppio.services.dynamodb.records import Table
+from doppio.services.dynamodb.item_keys import INDEXED
+from doppio.services.dynamodb.records import ITEMS, Table
 from doppio.wire.errors import AwsError
 from tests.services.world import World
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from doppio.kernel.context import Context, Reader, Tx
@@ -16,13 +18,12 @@ from doppio.services.dynamodb.item_keys import (
     index_key,
     index_prefix,
     row_key,
-    table_prefix,
 )
 from doppio.services.dynamodb.names import table_not_found
 from doppio.services.dynamodb.past import remember
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.replication import REPLICATED, announced, at, members
-from doppio.services.dynamodb.sealing import admit, admit_work, decode_item, encoder
+from doppio.services.dynamodb.sealing import admit, admit_work, decode_item, decode_sized, encoder
 from doppio.services.dynamodb.streams import tell
 from doppio.services.dynamodb.values import Item, size_of
 from doppio.services.dynamodb.vector_indexes import follow
@@ -32,12 +33,22 @@ encode_item = msgspec.msgpack.Encoder().encode
 _TABLES = table_of(Table)
 
 
+# The same few tables are named again and again.
+REMEMBERED_MAX = 4_096
+
+
 async def find_table(reader: Reader, ctx: Context, name: str) -> Table | None:
     """The table of a name, or of an ARN: also another account's, whose policy has let us in."""
-    if name.startswith("arn:"):
+    # No table has a colon in its name.
+    if ":" in name:
         return await _of_arn(reader, ctx, name)
-    raw = await reader.raw.get(_TABLES.prefix + pack(ctx.account, ctx.region, name))
+    raw = await reader.raw.get(_table_row(ctx.account, ctx.region, name))
     return None if raw is None else _TABLES.decode_known(raw)
+
+
+@lru_cache(REMEMBERED_MAX)
+def _table_row(account: str, region: str, name: str) -> bytes:
+    return _TABLES.key_of((account, region, name))
 
 
 async def _of_arn(reader: Reader, ctx: Context, arn: str) -> Table | None:
@@ -45,7 +56,7 @@ async def _of_arn(reader: Reader, ctx: Context, arn: str) -> Table | None:
     if len(parts) < 6 or parts[3] != ctx.region:
         return None
     _, _, _, region, account, name = parts
-    raw = await reader.raw.get(_TABLES.prefix + pack(account, region, name.rpartition("/")[2]))
+    raw = await reader.raw.get(_table_row(account, region, name.rpartition("/")[2]))
     if raw is None:
         return None
     table = _TABLES.decode_known(raw)
@@ -78,7 +89,7 @@ def usable_index(table: Table, name: str) -> SecondaryIndex:
 
 def item_row(table: Table, item: Item) -> bytes:
     """The row key of an item of a table."""
-    return row_key(table_prefix(table), table.key, item)
+    return row_key(table.prefix, table.key, item)
 
 
 def primary_key(table: Table, item: Item) -> Item:
@@ -92,21 +103,40 @@ async def read_item(reader: Reader, row: bytes) -> Item | None:
     return None if raw is None else decode_item(raw)
 
 
+async def read_sized(reader: Reader, row: bytes) -> tuple[int, Item | None]:
+    """The size and the item of a row; what is not there has none."""
+    raw = await reader.raw.get(row)
+    return (0, None) if raw is None else decode_sized(raw)
+
+
 COUNTERS = ("ddb.count", "ddb.bytes")
 
 
 def count_key(table: Table, index: SecondaryIndex | None = None) -> bytes:
     """The counter of the items of a table or index."""
-    return pack("ddb.count", table.id, *_of(index))
+    return _counter("ddb.count", table.id, *_of(index))
 
 
 def bytes_key(table: Table, index: SecondaryIndex | None = None) -> bytes:
     """The counter of the bytes of a table or index."""
-    return pack("ddb.bytes", table.id, *_of(index))
+    return _counter("ddb.bytes", table.id, *_of(index))
+
+
+_counter = lru_cache(REMEMBERED_MAX)(pack)
 
 
 def _of(index: SecondaryIndex | None) -> tuple[str, ...]:
     return () if index is None else (index.id or index.name,)
+
+
+def put_row(tx: Tx, table: Table, row: bytes, raw: bytes, was: int, size: int) -> None:
+    """Store a row of this size in place of one of another (none: zero), and count its table's."""
+    tx.raw.put(row, raw)
+    if not was:
+        # No item is empty: it has its key.
+        tx.raw.add(count_key(table), 1.0)
+    if size != was:
+        tx.raw.add(bytes_key(table), float(size - was))
 
 
 async def write_item(
@@ -115,33 +145,31 @@ async def write_item(
     row: bytes,
     old: Item | None,
     new: Item | None,
-    growth: int,
+    was: int,
+    size: int,
     *,
     expired: bool = False,
     arriving: bool = False,
 ) -> dict[str, float]:
     """Replace an item's row and its index rows in one commit, and tell the table's stream.
 
-    `growth` is by how many bytes the item grows; `expired`: it goes since its time is over;
+    `was` and `size` are the sizes of both, zero for none; `expired`: it goes since its time is over;
     `arriving`: another replica wrote it. Gives the write units of each index.
     """
-    raw = tx.raw
     if table.replication is not None and not arriving:
         if table.replication.strong:
-            await _write_peers(tx, table, row, old, new, growth)
+            await _write_peers(tx, table, row, old, new, was, size)
         else:
-            new, growth = await announced(tx, table, row, old, new, growth)
-    encode = encode_item if table.seal is None else encoder(tx.context, table)
+            new, size = await announced(tx, table, row, new, size)
+    encode = encoder(tx.context, table)
     if table.remembers_since is not None and old != new:
-        await remember(tx, table, row, b"" if old is None else encode(old))
-    if new is None:
-        raw.delete(row)
-    else:
-        raw.put(row, encode(new))
-    if (old is None) != (new is None):
-        raw.add(count_key(table), 1.0 if old is None else -1.0)
-    if growth:
-        raw.add(bytes_key(table), float(growth))
+        await remember(tx, table, row, b"" if old is None else encode(was, old))
+    if new is not None:
+        put_row(tx, table, row, encode(size, new), was, size)
+    elif old is not None:
+        tx.raw.delete(row)
+        tx.raw.add(count_key(table), -1.0)
+        tx.raw.add(bytes_key(table), -float(was))
     if table.stream is not None:
         tell(tx, table, old, new, expired=expired)
     if table.feeds and old != new:
@@ -150,8 +178,9 @@ async def write_item(
         await follow(tx, table, old, new)
     units: dict[str, float] = {}
     is_collected = False
+    growth = size - was
     for index in table.indexes:
-        taken, more = await _write_index(tx, table, index, old, new)
+        taken, more = await _write_index(tx, table, index, old, new, was, size)
         if taken:
             units[index.name] = taken
         if not index.is_global:
@@ -164,23 +193,24 @@ async def write_item(
 
 
 async def _write_peers(
-    tx: Tx, table: Table, row: bytes, old: Item | None, new: Item | None, growth: int
+    tx: Tx, table: Table, row: bytes, old: Item | None, new: Item | None, was: int, size: int
 ) -> None:
     """Let the other replicas have a change in its own commit: they are in step."""
-    key = row[len(table_prefix(table)) :]
-    size = max(0 if one is None else size_of(one) for one in (old, new))
+    key = row[len(table.prefix) :]
+    units = write_units(max(was, size))
     for peer in await members(tx, table):
         there = at(tx, peer.region)
         if peer.seal is not None:
             await admit_work(there.context, peer)
-        peer_row = table_prefix(peer) + key
-        indexes = await write_item(there, peer, peer_row, old, new, growth, arriving=True)
-        there.meter(REPLICATED, write_units(size) + sum(indexes.values()))
+        peer_row = peer.prefix + key
+        indexes = await write_item(there, peer, peer_row, old, new, was, size, arriving=True)
+        there.meter(REPLICATED, units + sum(indexes.values()))
 
 
 async def _write_index(
-    tx: Tx, table: Table, index: SecondaryIndex, old: Item | None, new: Item | None
-) -> tuple[float, int]:
+    tx: Tx, table: Table, index: SecondaryIndex, old: Item | None, new: Item | None,
+    old_size: int, new_size: int,
+) -> tuple[float, int]:  # fmt: skip
     """Let one index follow; units as AWS counts them, for the entry that goes and that comes, and by
     how many bytes it grows."""
     was = None if old is None else index_row(table, index, old)
@@ -191,12 +221,12 @@ async def _write_index(
     came = projected(table, index, new) if new is not None and now is not None else None
     if gone == came:
         return 0.0, 0
-    before = 0 if gone is None else size_of(gone)
-    after = 0 if came is None else size_of(came)
+    before = 0 if gone is None else old_size if gone is old else size_of(gone)
+    after = 0 if came is None else new_size if came is new else size_of(came)
     if was is not None and was != now:
         tx.raw.delete(was)
     if came is not None and now is not None:
-        tx.raw.put(now, encoder(tx.context, table)(came))
+        tx.raw.put(now, encoder(tx.context, table)(after, came))
     count_entry(tx, table, index, (came is not None) - (gone is not None), after - before)
     if was == now:
         return write_units(max(before, after)), after - before

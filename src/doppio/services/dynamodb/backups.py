@@ -18,9 +18,8 @@ from doppio.services.dynamodb.errors import (
     TableNotFoundException,
     ValidationException,
 )
-from doppio.services.dynamodb.item_keys import ITEMS
 from doppio.services.dynamodb.past import as_of, released, schedule_prune, snapshot
-from doppio.services.dynamodb.records import BY_TABLE, Backup, Table
+from doppio.services.dynamodb.records import BY_TABLE, ITEMS, Backup, Table
 
 if TYPE_CHECKING:
     from datetime import datetime

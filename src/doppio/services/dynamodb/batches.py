@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.services.dynamodb import limits
-from doppio.services.dynamodb.access import item_row, usable_table
+from doppio.services.dynamodb.access import usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units, usage
 from doppio.services.dynamodb.errors import ThrottledError, ValidationException
 from doppio.services.dynamodb.expressions.paths import project
 from doppio.services.dynamodb.item_collections import metrics
-from doppio.services.dynamodb.item_keys import checked_key
+from doppio.services.dynamodb.item_keys import row_of_key
 from doppio.services.dynamodb.items import (
     READS,
     WRITES,
@@ -22,10 +22,10 @@ from doppio.services.dynamodb.items import (
 )
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table
-from doppio.services.dynamodb.sealing import decode_item
+from doppio.services.dynamodb.sealing import decode_sized
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches
-from doppio.services.dynamodb.values import Item, checked_item, size_of
+from doppio.services.dynamodb.values import Item, checked_item
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
@@ -137,8 +137,7 @@ async def _got(
                 refused = error
                 left.append(keys[number])
                 continue
-        item: Item | None = None if raw is None else decode_item(raw)
-        size = 0 if item is None else size_of(item)
+        size, item = (0, None) if raw is None else decode_sized(raw)
         total += size
         more = read_units(size, consistent=consistent)
         units += more
@@ -197,8 +196,7 @@ def _rows(table: Table, keys: list[Item]) -> list[bytes]:
     rows = []
     for key in keys:
         checked_item(key)
-        checked_key(table, key)
-        rows.append(item_row(table, key))
+        rows.append(row_of_key(table, key))
     if len(set(rows)) < len(rows):
         raise ValidationException(_DUPLICATES)
     return rows

@@ -22,7 +22,6 @@ from doppio.services.dynamodb.errors import (
     TableNotFoundException,
     ValidationException,
 )
-from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.names import checked_name
 from doppio.services.dynamodb.records import GlobalTable, Replication, Table
 from doppio.services.dynamodb.removal import check_at_rest
@@ -180,7 +179,7 @@ async def _joined(tx: Tx, found: GlobalTable, region: str) -> GlobalTable:
 
 async def _check_like(tx: Tx, one: Table, table: Table) -> None:
     """Raise unless two tables can be replicas of each other."""
-    prefix = table_prefix(one)
+    prefix = one.prefix
     if await tx.raw.scan(prefix, prefix + b"\xff", limit=1):
         raise ValidationException(
             f"{BAD}One or more replicas contain data: {one.name} in {one.region}"

@@ -20,7 +20,7 @@ from doppio.services.dynamodb.access import (
     encode_item,
     find_table,
     item_row,
-    read_item,
+    read_sized,
     write_item,
 )
 from doppio.services.dynamodb.changes import check_absent
@@ -37,7 +37,7 @@ from doppio.services.dynamodb.import_lines import (
     lines_of,
     unpacked,
 )
-from doppio.services.dynamodb.item_keys import check_index_types, check_item_key
+from doppio.services.dynamodb.item_keys import check_index_types, row_of_item
 from doppio.services.dynamodb.records import Import, Table
 from doppio.services.dynamodb.sealing import admit_work, made_key
 from doppio.services.dynamodb.tables import check_room, shaped
@@ -329,9 +329,8 @@ class _Reading:
             assert table is not None, "a table that is CREATING is not deleted"
             for item in batch.items:
                 row = item_row(table, item)
-                old = await read_item(tx, row)
-                growth = size_of(item) - (0 if old is None else size_of(old))
-                await write_item(tx, table, row, old, item, growth)
+                was, old = await read_sized(tx, row)
+                await write_item(tx, table, row, old, item, was, size_of(item))
             return tx.put(
                 replace(
                     current,
@@ -364,5 +363,5 @@ class _Reading:
 def _check(table: Table, item: Item) -> None:
     """Raise ValidationException for an item that cannot be in the table."""
     checked_item(item)
-    check_item_key(table, item)
+    row_of_item(table, item)
     check_index_types(table, item)

@@ -15,15 +15,10 @@ from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.records import KeyPart, SecondaryIndex, Table
 from doppio.services.dynamodb.values import Item, Value
 
-ITEMS = pack("ddb.item")
 INDEXED = pack("ddb.index")
 # No key begins with 0xff, so that 0xff behind a prefix is the end of all keys that have it.
 _BINARY = b"\x01"
-
-
-def table_prefix(table: Table) -> bytes:
-    """What the rows of a table's items begin with."""
-    return ITEMS + table.id.encode()
+_NO_KEY = "The provided key element does not match the schema"
 
 
 def index_prefix(table: Table, index: SecondaryIndex) -> bytes:
@@ -35,11 +30,12 @@ def encoded(value: Value) -> bytes:
     """A key attribute's bytes."""
     [(kind, content)] = value.items()
     if kind == "S":
-        raw: bytes = content.encode()
-        return (raw.replace(b"\0", b"\0\xff") if b"\0" in raw else raw) + b"\0"
-    if kind == "N":
-        return numbers.order_key(content)
-    return _BINARY + bytes(content).replace(b"\0", b"\0\xff") + b"\0"
+        return _delimited(content.encode())
+    return numbers.order_key(content) if kind == "N" else _BINARY + _delimited(bytes(content))
+
+
+def _delimited(raw: bytes) -> bytes:
+    return (raw.replace(b"\0", b"\0\xff") if b"\0" in raw else raw) + b"\0"
 
 
 def row_key(prefix: bytes, parts: Sequence[KeyPart], item: Item) -> bytes:
@@ -50,44 +46,62 @@ def row_key(prefix: bytes, parts: Sequence[KeyPart], item: Item) -> bytes:
     return key
 
 
-def checked_key(table: Table, key: Item) -> None:
-    """Raise ValidationException unless `key` is exactly a key of the table."""
-    if len(key) != len(table.key) or any(part.name not in key for part in table.key):
-        raise ValidationException("The provided key element does not match the schema")
-    for part in table.key:
-        check_part(part, key[part.name], "The provided key element does not match the schema")
+def row_of_key(table: Table, key: Item) -> bytes:
+    """The row of a key. Raises ValidationException unless it is exactly a key of the table."""
+    row = table.prefix
+    if len(key) == len(table.key):
+        for part in table.key:
+            value = key.get(part.name)
+            if value is None:
+                break
+            row += checked_part(part, value, _NO_KEY)
+        else:
+            return row
+    raise ValidationException(_NO_KEY)
 
 
-def check_item_key(table: Table, item: Item) -> None:
-    """Raise ValidationException unless an item has its key attributes, of the right types."""
+def row_of_item(table: Table, item: Item) -> bytes:
+    """The row of an item. Raises ValidationException unless it has its key attributes, of the right
+    types."""
+    row = table.prefix
     for part in table.key:
         value = item.get(part.name)
         if value is None:
             raise ValidationException(
                 f"One or more parameter values were invalid: Missing the key {part.name} in the item"
             )
-        check_part(part, value)
+        row += checked_part(part, value)
+    return row
 
 
-def check_part(part: KeyPart, value: Value, mismatch: str = "") -> None:
-    """Raise ValidationException unless a value may be this part of a key."""
-    content: Any = value.get(part.type)
+def checked_part(part: KeyPart, value: Value, mismatch: str = "") -> bytes:
+    """A value as `encoded`, if it may be this part of a key. Raises ValidationException."""
+    kind = part.type
+    content: Any = value.get(kind)
     if content is None:
-        kind = next(iter(value), "")
         raise ValidationException(
             mismatch
             or "One or more parameter values were invalid: Type mismatch for key "
-            f"{part.name} expected: {part.type} actual: {kind}"
+            f"{part.name} expected: {kind} actual: {next(iter(value), '')}"
         )
-    if part.type == "N":
-        return
-    if not content:
+    if kind == "N":
+        return numbers.order_key(content)
+    raw: bytes = content.encode() if kind == "S" else bytes(content)
+    # As few bytes as none may be too many: most are neither.
+    if not 0 < len(raw) <= limits.RANGE_KEY_BYTES_MAX:
+        _check_length(part, len(raw))
+    if b"\0" in raw:
+        raw = raw.replace(b"\0", b"\0\xff")
+    return raw + b"\0" if kind == "S" else _BINARY + raw + b"\0"
+
+
+def _check_length(part: KeyPart, size: int) -> None:
+    if not size:
         noun = "string" if part.type == "S" else "binary"
         raise ValidationException(
             "One or more parameter values are not valid. The AttributeValue for a key attribute "
             f"cannot contain an empty {noun} value. Key: {part.name}"
         )
-    size = len(content.encode()) if part.type == "S" else len(content)
     most = limits.HASH_KEY_BYTES_MAX if part.hash else limits.RANGE_KEY_BYTES_MAX
     if size > most:
         raise ValidationException(
@@ -134,4 +148,4 @@ def check_index_types(table: Table, item: Item) -> None:
                     "index key is not supported. The AttributeValue for a key attribute cannot "
                     f"contain an empty {noun} value. IndexName: {index.name}, IndexKey: {part.name}"
                 )
-            check_part(part, value)
+            checked_part(part, value)

@@ -9,9 +9,9 @@ import msgspec
 
 from doppio.kernel.context import Context, Tx
 from doppio.services.dynamodb.access import (
-    item_row,
     primary_key,
-    read_item,
+    put_row,
+    read_sized,
     usable_table,
     write_item,
 )
@@ -26,11 +26,8 @@ from doppio.services.dynamodb.expressions.legacy import with_expressions
 from doppio.services.dynamodb.expressions.paths import find, project, projected_paths
 from doppio.services.dynamodb.expressions.updates import Update
 from doppio.services.dynamodb.item_collections import metrics
-from doppio.services.dynamodb.item_keys import (
-    check_index_types,
-    check_item_key,
-    checked_key,
-)
+from doppio.services.dynamodb.item_keys import check_index_types, row_of_item, row_of_key
+from doppio.services.dynamodb.item_rows import encode_row, size_in
 from doppio.services.dynamodb.limits import ITEM_BYTES_MAX
 from doppio.services.dynamodb.measures import READ, REFUSED, WRITTEN, count_units
 from doppio.services.dynamodb.records import Table
@@ -60,6 +57,7 @@ class Items:
         """Store an item in place of the one with its key, if the condition holds."""
         wanted = _returns(req, _OLD)
         change = prepare_put(req, req)
+        change.wants_old = wanted != "NONE"
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
@@ -105,13 +103,12 @@ class Items:
         table = await usable_table(reader, ctx, req["TableName"])
         key: Item = req["Key"]  # type: ignore[assignment]
         checked_item(key)
-        checked_key(table, key)
+        row = row_of_key(table, key)
         paths = projection_paths(req)
         watch = watch_of(ctx, table)
         if watch is not None:
             watch.admit(READ_UNITS, None, key)
-        item = await read_item(reader, item_row(table, key))
-        size = 0 if item is None else size_of(item)
+        size, item = await read_sized(reader, row)
         units = read_units(size, consistent=req.get("ConsistentRead", False))
         if watch is not None:
             watch.read(units, [key])
@@ -128,10 +125,11 @@ class Items:
 
 
 class Done(msgspec.Struct):
-    """What a change has done."""
+    """What a change has done; `size` is the new item's. `old` is there where anybody wants it."""
 
     old: Item | None
     new: Item | None
+    size: int
     units: float
     indexes: dict[str, float]
     watch: Watch | None = None
@@ -145,7 +143,9 @@ class Done(msgspec.Struct):
 class Change:
     """One write, checked as far as it can be without its table."""
 
-    __slots__ = ("_condition", "_item", "_key", "_show_old", "_size", "transactional", "update")
+    __slots__ = (
+        "_condition", "_item", "_key", "_show_old", "_size", "transactional", "update", "wants_old",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -163,6 +163,8 @@ class Change:
         self._show_old = show_old
         self.update = update
         self.transactional = False
+        # Whether what was there before is to be shown.
+        self.wants_old = False
         if item is not None:
             self._size = checked_item(item)
         if key is not None:
@@ -171,13 +173,12 @@ class Change:
     def row(self, table: Table) -> bytes:
         """The row it changes. Raises ValidationException where it does not fit the table."""
         if self._item is not None:
-            check_item_key(table, self._item)
+            row = row_of_item(table, self._item)
             if table.indexes:
                 check_index_types(table, self._item)
-            return item_row(table, self._item)
+            return row
         assert self._key is not None
-        checked_key(table, self._key)
-        return item_row(table, self._key)
+        return row_of_key(table, self._key)
 
     async def apply(self, tx: Tx, table: Table, watches: Watches | None = None) -> Done:
         """Do it in a transaction. Raises ConditionalCheckFailedException and others.
@@ -188,11 +189,18 @@ class Change:
         watch = watch_of(tx.context, table) if watches is None else watches.of(table)
         if watch is not None:
             watch.admit(WRITE_UNITS, None, self.key(table))
-        old = await read_item(tx, row)
+        if (
+            table.is_plain
+            and self._item is not None
+            and self._condition is None
+            and watch is None
+            and not self.wants_old
+        ):
+            return self._put_over(tx, table, row, await tx.raw.get(row))
+        old_size, old = await read_sized(tx, row)
         if self._condition is not None:
-            self._check(tx, table, old, watch)
+            self._check(tx, table, old, old_size, watch)
         new = self._made(table, old)
-        old_size = 0 if old is None else size_of(old)
         new_size = self._size if self._item is not None else (0 if new is None else size_of(new))
         if new_size > ITEM_BYTES_MAX:
             raise ValidationException("Item size to update has exceeded the maximum allowed size")
@@ -200,13 +208,22 @@ class Change:
             watch.admit_entries(old, new)
         indexes: dict[str, float] = {}
         if new is not None or old is not None:
-            indexes = await write_item(tx, table, row, old, new, new_size - old_size)
+            indexes = await write_item(tx, table, row, old, new, old_size, new_size)
         units = write_units(max(old_size, new_size), transactional=self.transactional)
         if self.transactional:
             indexes = {name: 2 * amount for name, amount in indexes.items()}
         if watch is not None:
             watch.wrote(self.key(table), old, new, units, indexes)
-        return Done(old, new, units, indexes, watch)
+        return Done(old, new, new_size, units, indexes, watch)
+
+    def _put_over(self, tx: Tx, table: Table, row: bytes, raw: bytes | None) -> Done:
+        """Put an item in place of one of which nobody wants to know more than its size."""
+        assert self._item is not None
+        size = self._size
+        was = 0 if raw is None else size_in(raw)
+        put_row(tx, table, row, encode_row(size, self._item), was, size)
+        units = write_units(max(was, size), transactional=self.transactional)
+        return Done(None, self._item, size, units, {})
 
     def key(self, table: Table) -> Item:
         """The key of the item that it changes."""
@@ -215,18 +232,19 @@ class Change:
         assert self._key is not None
         return self._key
 
-    def _check(self, tx: Tx, table: Table, old: Item | None, watch: Watch | None) -> None:
+    def _check(
+        self, tx: Tx, table: Table, old: Item | None, size: int, watch: Watch | None
+    ) -> None:
         assert self._condition is not None
         if self._condition(old or {}):
             return
-        self._count_refused(tx, table, old, watch)
+        self._count_refused(tx, table, size, watch)
         if self._show_old and old is not None:
             raise ConditionalCheckFailedException(Item=old)
         raise ConditionalCheckFailedException()
 
-    def _count_refused(self, tx: Tx, table: Table, old: Item | None, watch: Watch | None) -> None:
+    def _count_refused(self, tx: Tx, table: Table, size: int, watch: Watch | None) -> None:
         """A write that is refused consumes what it looked at, and has no commit to count it in."""
-        size = 0 if old is None else size_of(old)
         units = write_units(size, transactional=self.transactional)
         if watch is not None:
             watch.wasted(self.key(table), units)
@@ -263,12 +281,12 @@ class Check(Change):
         watch = watch_of(tx.context, table) if watches is None else watches.of(table)
         if watch is not None:
             watch.admit(WRITE_UNITS, None, self.key(table))
-        old = await read_item(tx, row)
-        self._check(tx, table, old, watch)
-        units = write_units(0 if old is None else size_of(old), transactional=True)
+        size, old = await read_sized(tx, row)
+        self._check(tx, table, old, size, watch)
+        units = write_units(size, transactional=True)
         if watch is not None:
             watch.wrote(self.key(table), old, old, units, {})
-        return Done(old, old, units, {}, watch)
+        return Done(old, old, size, units, {}, watch)
 
 
 def prepare_put(req: Mapping[str, Any], entry: Mapping[str, Any]) -> Change:

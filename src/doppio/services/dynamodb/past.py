@@ -21,9 +21,8 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.jobs import Job
 from doppio.kernel.keys import pack
-from doppio.services.dynamodb.item_keys import ITEMS
 from doppio.services.dynamodb.limits import PRUNE_EVERY
-from doppio.services.dynamodb.records import Recovery, Table
+from doppio.services.dynamodb.records import ITEMS, Recovery, Table
 
 PAST = pack("ddb.past")
 PRUNE = "dynamodb.prune"
@@ -46,7 +45,7 @@ async def remember(tx: Tx, table: Table, row: bytes, before: bytes) -> None:
     """Keep what an item was (nothing: b"") in the commit that changes it."""
     assert table.remembers_since is not None
     moment = max(tx.context.now, table.remembers_since + _TICK)
-    item = _past(table.id) + row[len(ITEMS) + len(table.id.encode()) :]
+    item = _past(table.id) + row[len(table.prefix) :]
     at = item + _bytes(moment)
     if not await tx.raw.scan(at, item + _AFTER, limit=1):
         tx.raw.put(at, before)

@@ -11,7 +11,7 @@ from doppio.services.dynamodb.access import (
     index_row,
     item_row,
     primary_key,
-    read_item,
+    read_sized,
     usable_index,
     usable_table,
 )
@@ -24,9 +24,8 @@ from doppio.services.dynamodb.expressions.legacy import with_expressions
 from doppio.services.dynamodb.expressions.paths import project, projected_paths
 from doppio.services.dynamodb.expressions.syntax import condition
 from doppio.services.dynamodb.item_keys import (
-    check_part,
+    checked_part,
     index_prefix,
-    table_prefix,
 )
 from doppio.services.dynamodb.items import READS
 from doppio.services.dynamodb.limits import LOOKED_BYTES_MAX, PAGE_BYTES_MAX, ROWS_A_READ
@@ -35,7 +34,7 @@ from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.sealing import decoder
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watch, watch_of
-from doppio.services.dynamodb.values import Item, checked_item, size_of
+from doppio.services.dynamodb.values import Item, checked_item
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
@@ -221,7 +220,7 @@ def _index(table: Table, req: Mapping[str, Any]) -> SecondaryIndex | None:
 
 def rows_prefix(table: Table, index: SecondaryIndex | None) -> bytes:
     """What the rows begin with that a read looks at."""
-    return table_prefix(table) if index is None else index_prefix(table, index)
+    return table.prefix if index is None else index_prefix(table, index)
 
 
 def _continued(plan: Plan, req: Mapping[str, Any]) -> Plan:
@@ -241,7 +240,7 @@ def _continued(plan: Plan, req: Mapping[str, Any]) -> Plan:
             "schema"
         )
     for part in parts:
-        check_part(part, start[part.name], "The provided starting key is invalid")
+        checked_part(part, start[part.name], "The provided starting key is invalid")
     row = item_row(table, start) if index is None else index_row(table, index, start)
     assert row is not None
     if not plan.lo <= row + AFTER or row > plan.hi:
@@ -333,18 +332,19 @@ async def read_page(reader: Reader, plan: Plan) -> Page:
         left = ROWS_A_READ if plan.limit is None else min(ROWS_A_READ, plan.limit - scanned)
         rows = await reader.raw.scan(lo, hi, limit=left, reverse=plan.reverse)
         for _, raw in rows:
-            item = decode(raw)
+            weight, item = decode(raw)
             looked += len(raw)
             if plan.inside is not None and not plan.inside(item):
                 if looked >= LOOKED_BYTES_MAX:
                     return Page(items, count, scanned, size, item, fetched)
                 continue
             if plan.fetch:
-                whole = await read_item(reader, item_row(plan.table, item))
-                item = whole if whole is not None else item
-                fetched += read_units(size_of(item), consistent=plan.consistent)
+                more, whole = await read_sized(reader, item_row(plan.table, item))
+                if whole is not None:
+                    weight, item = more, whole
+                fetched += read_units(weight, consistent=plan.consistent)
             scanned += 1
-            size += size_of(item)
+            size += weight
             if plan.keep is None or plan.keep(item):
                 count += 1
                 if not plan.count_only:

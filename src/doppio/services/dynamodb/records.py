@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
 
+from doppio.kernel.keys import pack
 from doppio.kernel.records import Index, record
 from doppio.kernel.regions import partition_of
+
+ITEMS = pack("ddb.item")
 
 
 class KeyPart(msgspec.Struct, frozen=True, array_like=True):
@@ -142,12 +145,12 @@ class SealKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @record("dynamodb.table", key=("account", "region", "name"))
-class Table(msgspec.Struct, frozen=True, kw_only=True):
+class Table(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A table. `id` begins its items' rows, so a table that is made anew does not see old ones.
 
     `holds` are moments as of which something reads it. What it was is kept (`past`) of all changes
     behind `remembers_since`. `at_most` is what it may do on demand (zero: without limit), `warm` what
-    it was warmed for.
+    it was warmed for. What every use of its items asks for (`prefix`, `is_plain`) is worked out once.
     """
 
     account: str
@@ -184,6 +187,20 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     def arn(self) -> str:
         """The table's ARN."""
         return table_arn(self.account, self.region, self.name)
+
+    @cached_property
+    def prefix(self) -> bytes:
+        """What the rows of its items begin with."""
+        return ITEMS + self.id.encode()
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether a change of an item is its row and nothing more, and rows lie in clear."""
+        followers = (
+            self.indexes, self.stream, self.feeds, self.vectors, self.replication,
+            self.remembers_since, self.seal,
+        )  # fmt: skip
+        return not any(followers)
 
     def index(self, name: str) -> SecondaryIndex | None:
         """The secondary index of a name."""

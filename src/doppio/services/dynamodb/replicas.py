@@ -18,14 +18,13 @@ from doppio.kernel.jobs import Job
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import partition_of, region_is_up, regions
 from doppio.services.dynamodb import changes, limits, sealing, streams
-from doppio.services.dynamodb.access import find_table, read_item, write_item
+from doppio.services.dynamodb.access import find_table, read_item, read_sized, write_item
 from doppio.services.dynamodb.backups import portions
 from doppio.services.dynamodb.errors import (
     LimitExceededException,
     ResourceInUseException,
     ValidationException,
 )
-from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.provisioning import at_most
 from doppio.services.dynamodb.records import Outbox, Replication, SealKey, Table, Throughput
 from doppio.services.dynamodb.removal import check_at_rest, remove
@@ -45,7 +44,6 @@ from doppio.services.dynamodb.replication import (
 from doppio.services.dynamodb.schemas import BAD
 from doppio.services.dynamodb.shipping import SWEEP, receive
 from doppio.services.dynamodb.upkeep import EXPIRE, settled_topic
-from doppio.services.dynamodb.values import size_of
 from doppio.wire.errors import NotImplementedByDoppio
 
 FILL = "dynamodb.fill"
@@ -373,7 +371,7 @@ async def fill(ctx: Context, job: Job) -> None:
     await sealing.admit_work(ctx, source)
     await sealing.admit_work(ctx.derive(ctx.caller, region=replica.region), replica)
     if not source.replication.strong:
-        prefix = table_prefix(source)
+        prefix = source.prefix
         async for rows in _pages(ctx, prefix):
             await _copy(ctx, job, [(row[len(prefix) :], raw) for row, raw in rows])
         async for rows in _pages(ctx, GRAVES + source.replication.id.encode()):
@@ -407,14 +405,14 @@ async def _take(tx: Tx, ctx: Context, job: Job, keys: list[bytes]) -> None:
     assert source.replication is not None
     assert replica.replication is not None
     for key in keys:
-        item = await read_item(tx, table_prefix(source) + key)
+        size, item = await read_sized(tx, source.prefix + key)
         stamp = await stamp_of(tx, source.replication, key)
         if stamp is not None:
             await receive(tx, replica, key, stamp, item)
         elif item is not None and await stamp_of(tx, replica.replication, key) is None:
-            row = table_prefix(replica) + key
+            row = replica.prefix + key
             if await read_item(tx, row) is None:  # Else it came before a crash.
-                await write_item(tx, replica, row, None, item, size_of(item), arriving=True)
+                await write_item(tx, replica, row, None, item, 0, size, arriving=True)
 
 
 async def _finish(tx: Tx, ctx: Context, job: Job) -> None:

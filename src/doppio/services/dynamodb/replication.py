@@ -24,9 +24,8 @@ from doppio.kernel.context import Reader, Tx
 from doppio.kernel.keys import pack
 from doppio.kernel.records import table_of
 from doppio.services.dynamodb.errors import ValidationException
-from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.records import GlobalTable, Outbox, Replication, Table
-from doppio.services.dynamodb.sealing import encoder
+from doppio.services.dynamodb.sealing import entry_encoder
 from doppio.services.dynamodb.values import Item, size_of
 
 CURRENT, LEGACY = "2019.11.21", "2017.11.29"
@@ -76,12 +75,13 @@ def log_of(member: str) -> str:
 
 
 async def announced(
-    tx: Tx, table: Table, row: bytes, old: Item | None, new: Item | None, growth: int
+    tx: Tx, table: Table, row: bytes, new: Item | None, size: int
 ) -> tuple[Item | None, int]:
-    """Stamp a change and lay it out for the other replicas; the item as it is to be stored."""
+    """Stamp a change and lay it out for the other replicas; the item as it is to be stored, and its
+    size."""
     member = table.replication
     assert member is not None
-    key = row[len(table_prefix(table)) :]
+    key = row[len(table.prefix) :]
     known = await stamp_of(tx, member, key)
     micros = (tx.context.now - _EPOCH) // _TICK
     if known is not None:
@@ -89,12 +89,12 @@ async def announced(
     stamp = Stamp(micros, table.region)
     if new is not None and member.version == LEGACY:
         new = _marked(new, stamp)
-        growth = size_of(new) - (0 if old is None else size_of(old))
+        size = size_of(new)
     put_stamp(tx, member, key, known, stamp, dead=new is None)
-    raw = b"" if new is None else encoder(tx.context, table)(new)
+    raw = b"" if new is None else entry_encoder(tx.context, table)(new)
     tx.raw.append(log_of(member.id), _encode(Shipped(micros, table.region, key, raw)))
     tx.wake(f"{SHIP}/{member.id}")
-    return new, growth
+    return new, size
 
 
 def _marked(item: Item, stamp: Stamp) -> Item:

@@ -26,15 +26,13 @@ from doppio.services.dynamodb.errors import (
     TableAlreadyExistsException,
     ValidationException,
 )
-from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.names import checked_name
 from doppio.services.dynamodb.past import as_of, earliest, holding
 from doppio.services.dynamodb.provisioning import at_most
 from doppio.services.dynamodb.records import Restored, SealKey, SecondaryIndex, Table, Throughput
-from doppio.services.dynamodb.sealing import admit_work, decode_item, made_key
+from doppio.services.dynamodb.sealing import admit_work, decode_sized, made_key
 from doppio.services.dynamodb.tables import check_room
 from doppio.services.dynamodb.upkeep import settled_topic
-from doppio.services.dynamodb.values import size_of
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
@@ -221,7 +219,7 @@ async def restore(ctx: Context, job: Job) -> None:
     assert table.restored is not None
     moment = None if table.restored.backup is not None else table.restored.at
     await admit_work(ctx, table, await _source(ctx, table.restored))
-    prefix = table_prefix(table)
+    prefix = table.prefix
     last = await ctx.read().raw.scan(prefix, prefix + b"\xff", limit=1, reverse=True)
     after: bytes | None = last[0][0][len(prefix) :] if last else b""
     while after is not None:
@@ -262,12 +260,12 @@ async def _fill(tx: Tx, ctx: Context, job: Job, rows: list[tuple[bytes, bytes]])
     table = await _unfinished(tx, ctx, job)
     if table is None:
         return
-    prefix = table_prefix(table)
+    prefix = table.prefix
     there = await tx.raw.get_many([prefix + key for key, _ in rows])
     for (key, raw), before in zip(rows, there, strict=True):
         if before is None:
-            item = decode_item(raw)
-            await write_item(tx, table, prefix + key, None, item, size_of(item))
+            size, item = decode_sized(raw)
+            await write_item(tx, table, prefix + key, None, item, 0, size)
 
 
 async def _finish(tx: Tx, ctx: Context, job: Job) -> None:

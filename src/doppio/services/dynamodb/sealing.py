@@ -27,7 +27,8 @@ from doppio.kernel.jobs import Job
 from doppio.kernel.own_keys import own_cipher, seal, unseal
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.errors import KeyInaccessible, KmsDenied, ValidationException
-from doppio.services.dynamodb.records import SealKey, Stream, Table
+from doppio.services.dynamodb.item_rows import decode_row, encode_row, item_in
+from doppio.services.dynamodb.records import ITEMS, SealKey, Stream, Table
 from doppio.services.dynamodb.values import Item
 from doppio.wire.errors import AwsError
 
@@ -48,21 +49,33 @@ _keys = data_keys.DataKeys("dynamodb", _REFUSALS)
 _ciphers: dict[bytes, tuple[bytes, AESGCM]] = {}
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(dict[str, dict[str, Any]]).decode
 
 
 def decode_item(raw: bytes) -> Item:
     """An item as it lies on disk, sealed or not; who was let in to its table has its key."""
-    return _decode(raw) if raw[0] != _MARK[0] else _decode(opened(raw))
+    return item_in(raw if raw[0] != _MARK[0] else opened(raw))
 
 
-def decoder(table: Table) -> Callable[[bytes], Item]:
+def decode_sized(raw: bytes) -> tuple[int, Item]:
+    """The same with the item's size before it."""
+    return decode_row(raw if raw[0] != _MARK[0] else opened(raw))
+
+
+def decoder(table: Table) -> Callable[[bytes], tuple[int, Item]]:
     """What reads the rows of a table; the short way where nothing of it was ever sealed."""
-    return _decode if table.seal is None else decode_item
+    return decode_row if table.seal is None else decode_sized
 
 
-def encoder(ctx: Context, table: Table) -> Callable[[Item], bytes]:
-    """What writes the rows of a table."""
+def encoder(ctx: Context, table: Table) -> Callable[[int, Item], bytes]:
+    """What writes the rows of a table: the items' sizes, and the items."""
+    if table.seal is None:
+        return encode_row
+    held = table.seal
+    return lambda size, item: sealed(ctx, held, encode_row(size, item))
+
+
+def entry_encoder(ctx: Context, table: Table) -> Callable[[Item], bytes]:
+    """What writes what of a table has no size: what is shipped of it, and entries of vectors."""
     if table.seal is None:
         return _encode
     held = table.seal
@@ -255,7 +268,7 @@ def described(table: Table) -> dict[str, Any] | None:
 
 async def reseal(ctx: Context, job: Job) -> None:
     """Seal what a table holds in clear, some rows a commit."""
-    from doppio.services.dynamodb.item_keys import INDEXED, ITEMS
+    from doppio.services.dynamodb.item_keys import INDEXED
     from doppio.services.dynamodb.past import past_prefix
 
     account, region, name = job.key.split(":")[4], job.key.split(":")[3], job.key.split("/")[1]

@@ -19,10 +19,9 @@ from doppio.kernel.controller import Again, Controller, Key
 from doppio.kernel.jobs import Job
 from doppio.kernel.regions import region_is_up
 from doppio.services.dynamodb import limits
-from doppio.services.dynamodb.access import find_table, read_item, write_item
+from doppio.services.dynamodb.access import find_table, read_sized, write_item
 from doppio.services.dynamodb.capacity import write_units
 from doppio.services.dynamodb.errors import KeyInaccessible, KmsDenied
-from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.measures import UNDER_WAY, WRITTEN, count_units
 from doppio.services.dynamodb.records import Outbox, Table, table_arn
 from doppio.services.dynamodb.replication import (
@@ -163,13 +162,13 @@ async def receive(
     known = await stamp_of(tx, table.replication, key)
     if known is not None and known >= stamp:
         return None
-    row = table_prefix(table) + key
-    old = await read_item(tx, row)
+    row = table.prefix + key
+    was, old = await read_sized(tx, row)
     put_stamp(tx, table.replication, key, known, stamp, dead=item is None)
     if old is None and item is None:
         return None
-    was, now = (0 if one is None else size_of(one) for one in (old, item))
-    indexes = await write_item(tx, table, row, old, item, now - was, arriving=True)
+    now = 0 if item is None else size_of(item)
+    indexes = await write_item(tx, table, row, old, item, was, now, arriving=True)
     return Taken(table, write_units(max(was, now)), indexes, moment_of(stamp.micros))
 
 
@@ -256,7 +255,7 @@ async def _forget(tx: Tx, table: Table, graves: Sequence[tuple[int, bytes]]) -> 
         stamps = []
         for one in group:
             assert one.replication is not None
-            gone = await tx.raw.get(table_prefix(one) + key) is None
+            gone = await tx.raw.get(one.prefix + key) is None
             stamps.append(await stamp_of(tx, one.replication, key) if gone else None)
         stamp = stamps[0]
         if stamp is None or stamp.micros != micros or any(one != stamp for one in stamps):

@@ -11,7 +11,7 @@ from doppio.services.dynamodb.access import encode_item, item_row, usable_table
 from doppio.services.dynamodb.capacity import consumed, read_units, usage, usages
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.conditions import test
-from doppio.services.dynamodb.item_keys import checked_key
+from doppio.services.dynamodb.item_keys import row_of_key
 from doppio.services.dynamodb.items import READS, WRITES, Change, count_written, returned
 from doppio.services.dynamodb.limits import TRANSACT_BYTES_MAX
 from doppio.services.dynamodb.measures import READ, RETURNED, count_all, count_units
@@ -23,7 +23,7 @@ from doppio.services.dynamodb.partiql.writes import change_of, prepared
 from doppio.services.dynamodb.permissions import statement_need
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.replication import refuse_strong
-from doppio.services.dynamodb.sealing import decode_item
+from doppio.services.dynamodb.sealing import decode_sized
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches, watch_of
 from doppio.services.dynamodb.transactions import (
@@ -35,7 +35,7 @@ from doppio.services.dynamodb.transactions import (
     remember,
     row_of,
 )
-from doppio.services.dynamodb.values import Item, size_of
+from doppio.services.dynamodb.values import Item
 from doppio.wire.errors import AwsError, NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _keys(
                 f"dynamodb: {operation} of an index exists in AWS and not yet in this cloud"
             )
         key, _ = mandatory_key(statement, table, bound, _NO_KEY.format(operation))
-        checked_key(table, key)
+        row_of_key(table, key)
         keys.append(key)
     return keys
 
@@ -277,8 +277,7 @@ def _shown(
     """What a SELECT of one item shows of it, and the item's size."""
     if raw is None:
         return None, 0
-    item: Item = decode_item(raw)
-    size = size_of(item)
+    size, item = decode_sized(raw)
     _, rest = mandatory_key(statement, table, bound)
     if rest is not None and not test(rest, bound, KIND)(item):
         return None, size

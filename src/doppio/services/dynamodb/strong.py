@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Tx
 from doppio.services.dynamodb.errors import ValidationException
-from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.replicas import joined
 from doppio.services.dynamodb.replication import members
@@ -78,7 +77,7 @@ async def _beginning(tx: Tx, table: Table, come: list[str], witness: Mapping[str
             raise ValidationException(
                 f"{BAD}Global tables with multi-Region strong consistency do not support {what}"
             )
-    prefix = table_prefix(table)
+    prefix = table.prefix
     if await tx.raw.scan(prefix, prefix + b"\xff", limit=1):
         raise ValidationException(
             f"{BAD}A table must be empty to become a global table with multi-Region strong "

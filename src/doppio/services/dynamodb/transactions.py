@@ -12,7 +12,6 @@ from doppio.kernel.jobs import Job
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.access import (
     encode_item,
-    item_row,
     usable_table,
 )
 from doppio.services.dynamodb.capacity import consumed, read_units, usages
@@ -27,7 +26,7 @@ from doppio.services.dynamodb.errors import (
 )
 from doppio.services.dynamodb.expressions.paths import project
 from doppio.services.dynamodb.item_collections import metrics
-from doppio.services.dynamodb.item_keys import checked_key
+from doppio.services.dynamodb.item_keys import row_of_key
 from doppio.services.dynamodb.items import (
     READS,
     WRITES,
@@ -42,11 +41,11 @@ from doppio.services.dynamodb.items import (
 from doppio.services.dynamodb.measures import READ, count_all, count_units
 from doppio.services.dynamodb.records import Table, Token
 from doppio.services.dynamodb.replication import refuse_strong
-from doppio.services.dynamodb.sealing import decode_item
+from doppio.services.dynamodb.sealing import decode_sized
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches
 from doppio.services.dynamodb.upkeep import FORGET
-from doppio.services.dynamodb.values import Item, checked_item, size_of
+from doppio.services.dynamodb.values import Item, checked_item
 from doppio.wire.errors import AwsError
 
 if TYPE_CHECKING:
@@ -120,8 +119,7 @@ class Transactions:
         for table, shown_paths, raw, key in zip(
             tables, paths, await reader.raw.get_many(rows), keys, strict=True
         ):
-            item: Item | None = None if raw is None else decode_item(raw)
-            size = 0 if item is None else size_of(item)
+            size, item = (0, None) if raw is None else decode_sized(raw)
             total += size
             more = read_units(size, consistent=True, transactional=True)
             units[table.arn] = (table, units.get(table.arn, (table, 0.0))[1] + more)
@@ -187,8 +185,7 @@ def _rows(tables: list[Table], gets: list[Mapping[str, Any]]) -> list[bytes]:
     for table, one in zip(tables, gets, strict=True):
         try:
             checked_item(one["Key"])
-            checked_key(table, one["Key"])
-            rows.append(item_row(table, one["Key"]))
+            rows.append(row_of_key(table, one["Key"]))
             reasons.append({"Code": "None"})
         except ValidationException as error:
             reasons.append({"Code": "ValidationError", "Message": error.message})
@@ -251,7 +248,7 @@ async def apply_all(
     if any(reason["Code"] != "None" for reason in reasons):
         watches.count_cancelled(tx.context.operation, reasons)
         raise cancelled(reasons)
-    total = sum(size_of(one.new) for one in done if one.new is not None)
+    total = sum(one.size for one in done)
     if total > limits.TRANSACT_BYTES_MAX:
         raise ValidationException(TOO_LARGE)
     return done

@@ -24,16 +24,12 @@ from doppio.services.dynamodb.access import (
     write_item,
 )
 from doppio.services.dynamodb.item_collections import forget_collections
-from doppio.services.dynamodb.item_keys import (
-    INDEXED,
-    ITEMS,
-    table_prefix,
-)
+from doppio.services.dynamodb.item_keys import INDEXED
 from doppio.services.dynamodb.past import past_prefix
 from doppio.services.dynamodb.policies import take_down
-from doppio.services.dynamodb.records import SecondaryIndex, Table, Token, table_arn
+from doppio.services.dynamodb.records import ITEMS, SecondaryIndex, Table, Token, table_arn
 from doppio.services.dynamodb.replication import depart, log_of, traces
-from doppio.services.dynamodb.sealing import admit_work, decode_item, encoder
+from doppio.services.dynamodb.sealing import admit_work, decode_item, decode_sized, encoder
 from doppio.services.dynamodb.values import Item, size_of
 
 SETTLE = "dynamodb.settle"
@@ -88,15 +84,16 @@ async def backfill(ctx: Context, job: Job) -> None:
             index = table.index(name) if table is not None else None
             if table is None or table.status == "DELETING" or index is None or index.id != index_id:
                 return None
-            prefix = table_prefix(table)
+            prefix = table.prefix
             rows = await tx.raw.scan(lo or prefix, prefix + b"\xff", limit=ROWS_A_COMMIT)
             for _, raw in rows:
                 item: Item = decode_item(raw)
                 row = index_row(table, index, item)
                 if row is not None and await tx.raw.get(row) is None:
                     entry = projected(table, index, item)
-                    tx.raw.put(row, encoder(ctx, table)(entry))
-                    count_entry(tx, table, index, 1, size_of(entry))
+                    size = size_of(entry)
+                    tx.raw.put(row, encoder(ctx, table)(size, entry))
+                    count_entry(tx, table, index, 1, size)
             if len(rows) < ROWS_A_COMMIT:
                 tx.put(_with_active(table, index))
                 return None
@@ -181,7 +178,7 @@ async def expire(ctx: Context, job: Job) -> None:
     if table is None or table.ttl_attribute is None:
         return
     await admit_work(ctx, table)
-    prefix = table_prefix(table)
+    prefix = table.prefix
     after = bytes.fromhex(job.arguments.get("after", ""))
     lo = after if after.startswith(prefix) else prefix
     rows = await ctx.read().raw.scan(lo, prefix + b"\xff", limit=ROWS_A_RUN)
@@ -246,8 +243,8 @@ async def _delete(ctx: Context, table: Table, old: list[bytes]) -> None:
         for row in old:
             raw = await tx.raw.get(row)
             if raw is not None:
-                item: Item = decode_item(raw)
+                size, item = decode_sized(raw)
                 if _expired(ctx, current, item):
-                    await write_item(tx, current, row, item, None, -size_of(item), expired=True)
+                    await write_item(tx, current, row, item, None, size, 0, expired=True)
 
     await ctx.transact(batch)

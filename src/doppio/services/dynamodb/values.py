@@ -34,9 +34,8 @@ _TYPES = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL"})
 
 def checked_item(item: Item) -> int:
     """Check an item and normalise its numbers in place; its size in bytes."""
-    size = 0
-    for name, value in item.items():
-        size += len(name) if name.isascii() else len(name.encode())
+    size = _names_size(item)
+    for value in item.values():
         # Texts are what items are mostly made of.
         text = value.get("S") if len(value) == 1 else None
         if text is None:
@@ -46,6 +45,11 @@ def checked_item(item: Item) -> int:
     if size > ITEM_BYTES_MAX:
         raise ValidationException("Item size has exceeded the maximum allowed size")
     return size
+
+
+def _names_size(item: Item) -> int:
+    names = "".join(item)
+    return len(names) if names.isascii() else len(names.encode())
 
 
 def checked(value: Value, depth: int = 1) -> int:
@@ -111,9 +115,8 @@ def _duplicates(kind: str, content: list[Any]) -> str:
 
 def size_of(item: Item) -> int:
     """The size of an item that was checked before."""
-    size = 0
-    for name, value in item.items():
-        size += len(name) if name.isascii() else len(name.encode())
+    size = _names_size(item)
+    for value in item.values():
         text = value.get("S")
         if text is None:
             size += _size(value)

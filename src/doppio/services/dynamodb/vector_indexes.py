@@ -20,9 +20,8 @@ from doppio.services.dynamodb.errors import (
     ResourceNotFoundException,
     ValidationException,
 )
-from doppio.services.dynamodb.item_keys import table_prefix
 from doppio.services.dynamodb.records import Table, VectorIndex
-from doppio.services.dynamodb.sealing import admit_work, decode_item, encoder
+from doppio.services.dynamodb.sealing import admit_work, decode_item, entry_encoder
 from doppio.services.dynamodb.values import Item
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -51,7 +50,7 @@ async def follow(tx: Tx, table: Table, old: Item | None, new: Item | None) -> No
         if was is not None and (now is None or now[0] != was[0]):
             tx.raw.delete(was[0])
         if now is not None:
-            tx.raw.put(now[0], encoder(tx.context, table)(now[1]))
+            tx.raw.put(now[0], entry_encoder(tx.context, table)(now[1]))
         before, after = (0 if one is None else _size(one[1]) for one in (was, now))
         _count(tx, table, index, (now is not None) - (was is not None), after - before)
 
@@ -139,7 +138,7 @@ async def fill(ctx: Context, job: Job) -> None:
             )
             if table is None or table.status == "DELETING" or index is None:
                 return None
-            prefix = table_prefix(table)
+            prefix = table.prefix
             rows = await tx.raw.scan(lo or prefix, prefix + b"\xff", limit=limits.ROWS_A_READ)
             for _, raw in rows:
                 try:
@@ -147,7 +146,7 @@ async def fill(ctx: Context, job: Job) -> None:
                 except ValidationException:
                     continue
                 if found is not None and await tx.raw.get(found[0]) is None:
-                    tx.raw.put(found[0], encoder(ctx, table)(found[1]))
+                    tx.raw.put(found[0], entry_encoder(ctx, table)(found[1]))
                     _count(tx, table, index, 1, _size(found[1]))
             if len(rows) < limits.ROWS_A_READ:
                 ready = tuple(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.binding import Binding
 from doppio.services.dynamodb.expressions.syntax import Tree, condition
-from doppio.services.dynamodb.item_keys import check_part, encoded
+from doppio.services.dynamodb.item_keys import checked_part, encoded
 from doppio.services.dynamodb.records import KeyPart
 from doppio.services.dynamodb.values import Item, Value, compare
 
@@ -151,7 +151,7 @@ def key_value(tree: Tree, part: KeyPart, binding: Binding) -> Value:
             f"Invalid condition in {KIND}: Multiple attribute names used in one condition"
         )
     value = binding.value(tree[1], KIND)
-    check_part(
+    checked_part(
         part,
         value,
         "One or more parameter values were invalid: Condition parameter type does not match "

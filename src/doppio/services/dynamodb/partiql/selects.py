@@ -11,7 +11,7 @@ import msgspec
 from doppio.kernel.context import Reader
 from doppio.kernel.keys import pack, unpack
 from doppio.kernel.paging import BadToken, page_token, token_key
-from doppio.services.dynamodb.access import index_row, item_row, read_item, usable_index
+from doppio.services.dynamodb.access import index_row, item_row, read_sized, usable_index
 from doppio.services.dynamodb.capacity import read_units
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.conditions import Test, test
@@ -31,7 +31,7 @@ from doppio.services.dynamodb.queries import (
 )
 from doppio.services.dynamodb.records import SecondaryIndex, Table
 from doppio.services.dynamodb.sealing import decoder
-from doppio.services.dynamodb.values import Item, size_of
+from doppio.services.dynamodb.values import Item
 
 
 class Selection(NamedTuple):
@@ -173,12 +173,13 @@ async def _read_together(reader: Reader, selected: Selection, req: Mapping[str, 
             return Found(items, read_units(size, consistent=consistent), fetched, None, None, whole)
         _, way, (_, _, raw) = choose(firsts, key=lambda one: one[0])
         way.took()
-        item = decode(raw)
+        weight, item = decode(raw)
         if selected.fetch:
-            there = await read_item(reader, item_row(table, item))
-            item = there if there is not None else item
-            fetched += read_units(size_of(item), consistent=consistent)
-        scanned, size = scanned + 1, size + size_of(item)
+            more, there = await read_sized(reader, item_row(table, item))
+            if there is not None:
+                weight, item = more, there
+            fetched += read_units(weight, consistent=consistent)
+        scanned, size = scanned + 1, size + weight
         if selected.keep is None or selected.keep(item):
             whole.append(item)
             items.append(projected(selected.statement, item))

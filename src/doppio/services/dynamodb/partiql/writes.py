@@ -23,9 +23,11 @@ class Insert(Change):
 
     __slots__ = ()
 
-    def _check(self, tx: Tx, table: Table, old: Item | None, watch: Watch | None) -> None:
+    def _check(
+        self, tx: Tx, table: Table, old: Item | None, size: int, watch: Watch | None
+    ) -> None:
         if old is not None:
-            self._count_refused(tx, table, old, watch)
+            self._count_refused(tx, table, size, watch)
             raise DuplicateItemException()
 
 
