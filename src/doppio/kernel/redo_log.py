@@ -26,7 +26,7 @@ from doppio.kernel.store import StoreCorrupt
 PREFIX = "redo-"
 MAGIC = b"redo"
 # A segment that a large transaction has made longer than this is cut when it is used again.
-SEGMENT_BYTES_KEPT = 8 * 1024 * 1024
+SEGMENT_BYTES_KEPT = 12 * 1024 * 1024
 _HEADER = struct.Struct(">4sIIQ")
 _NUMBER = struct.Struct(">Q")
 _encode = msgspec.msgpack.Encoder().encode

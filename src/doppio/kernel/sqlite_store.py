@@ -43,10 +43,12 @@ _DELETES = {size: _DELETE.format(",".join(["?"] * size)) for size in _SIZES}
 _GET = "SELECT v FROM kv WHERE k=?"
 _SCAN = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k LIMIT ?"
 _SCAN_BACK = "SELECT k,v FROM kv WHERE k>=? AND k<? ORDER BY k DESC LIMIT ?"
-# Rows in memory go to the database when there are so many, or after so long.
-BATCH_ROWS = 2_048
-BATCH_BYTES = 2 * 1024 * 1024
-BATCH_SECONDS = 0.4
+# Rows in memory go to the database when there are so many, or after so long. The more there are, the
+# more of them were written again or deleted meanwhile, and the more share a page; but each range that
+# is read keeps them sorted, and a crash reads back as many.
+BATCH_ROWS = 8_192
+BATCH_BYTES = 8 * 1024 * 1024
+BATCH_SECONDS = 0.8
 # Small rows read lately are kept: most operations read the same definitions again and again.
 CACHED_ROWS_MAX = 4_096
 FORGOTTEN_ROWS = 256
