@@ -10,6 +10,7 @@ from doppio.wire.http import FileRange, Response
 
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
+_line = ": ".join
 
 
 class Heads:
@@ -28,11 +29,14 @@ class Heads:
             self._second = second
             self._fixed = f"date: {formatdate(second, usegmt=True)}\r\n{self._server}"
         headers = response.headers
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-        if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        lines = "\r\n".join(map(_line, headers))
+        breaks = len(headers) - 1 if headers else 0
+        if lines.count("\n") != breaks or lines.count("\r") != breaks:
             raise ValueError("a header with a line break")
         status = response.status
         first = _STATUS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"
+        if headers:
+            lines += "\r\n"
         if chunked:
             length = "transfer-encoding: chunked\r\n"
         elif status in _NO_BODY or "content-length: " in lines.lower():

@@ -78,8 +78,9 @@ def _by_endpoint() -> dict[str, str]:
 
 
 @cache
-def _router(service: str) -> Router:
-    return router(model.load(service))
+def _rest(service: str) -> tuple[Router, str]:
+    """The paths of a service, and in which protocol it answers there."""
+    return router(model.load(service)), services()[service].protocols[0]
 
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/([a-z0-9-]*)/([A-Za-z0-9_-]+)/aws4_request")
@@ -188,7 +189,7 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
     if not name and request.path == "/" and "Action=" in request.query:
         # A link in a message, followed without a signature.
         name = _service_of_action(request, body)
-    if (not name or name == "s3") and not _is_form(request, body):
+    if (not name or name == "s3") and not (request.method == "POST" and _is_form(request, body)):
         bucket = host.bucket
         if scope.service == _OBJECT_LAMBDA:
             bucket = _lambda_bucket(request, bucket, region)
@@ -266,12 +267,13 @@ def _cbor_target(request: Request, scope: Scoped, region: str) -> Target:
 
 
 def _rest_target(names: list[str], request: Request, path: str, query: str, region: str) -> Target:
-    pairs = _query_pairs(query)
+    pairs = _query_pairs(query) if query else _NOTHING
     for name in names:
-        found = _router(name).match(request.method, path, pairs, request.headers)
+        paths, protocol = _rest(name)
+        found = paths.match(request.method, path, pairs, request.headers)
         if found is not None:
             operation, uri = found
-            return Target(name, services()[name].protocols[0], operation, region, uri)
+            return Target(name, protocol, operation, region, uri)
     raise UnknownOperation(f"{names[0]} has no operation for {request.method} {request.path}.")
 
 

@@ -42,7 +42,9 @@ FORMS: dict[str, tuple[str, str, int]] = {
 }
 
 
-REQUESTS_A_PREFIX = 4_096
+REQUESTS_A_PREFIX = 256
+# How the ids of requests end behind a prefix.
+_ENDS = [f"{number:012x}" for number in range(REQUESTS_A_PREFIX)]
 
 
 class Ids:
@@ -55,7 +57,7 @@ class Ids:
         )
         self._chance = random.SystemRandom() if self._seeded is None else self._seeded
         self._pool = b""
-        self._requests = 0
+        self._requests = REQUESTS_A_PREFIX
         self._prefix = ""
         self._used = 0
 
@@ -86,10 +88,10 @@ class Ids:
         One random beginning serves many requests, which are counted behind it.
         """
         count = self._requests
-        if count % REQUESTS_A_PREFIX == 0:
-            self._prefix = self.uuid()[:24]
+        if count == REQUESTS_A_PREFIX:
+            self._prefix, count = self.uuid()[:24], 0
         self._requests = count + 1
-        return f"{self._prefix}{count:012x}"
+        return self._prefix + _ENDS[count]
 
     def nonce(self) -> bytes:
         """Twelve random bytes that no other sealing has, from the pool of ids."""

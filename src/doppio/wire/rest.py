@@ -52,7 +52,7 @@ class _Candidate:
         labels: tuple[str, ...],
         literals: tuple[tuple[str, str], ...],
         present: tuple[str, ...],
-        headers: tuple[str, ...],
+        headers: frozenset[str],
     ) -> None:
         self.operation = operation
         self.labels = labels
@@ -66,30 +66,28 @@ class _Candidate:
 class _Leaf:
     """The operations of one path, those that ask for most first.
 
-    `plain` are those that ask for no query parameter: all that matters where none was sent. Where
-    there is but one of these, and it asks for no header either, it is the `only` one.
+    `plain` are those that ask for no query parameter: all that matters where none was sent.
     """
 
-    __slots__ = ("all", "only", "plain")
+    __slots__ = ("all", "plain")
 
     def __init__(self) -> None:
         self.all: list[_Candidate] = []
         self.plain: list[_Candidate] = []
-        self.only: _Candidate | None = None
 
     def add(self, candidate: _Candidate) -> None:
         self.all.append(candidate)
         self.all.sort(key=lambda one: one.rank, reverse=True)
         self.plain = [one for one in self.all if not one.literals and not one.present]
-        alone = len(self.plain) == 1 and not self.plain[0].headers
-        self.only = self.plain[0] if alone else None
 
     def choose(
         self, query: Mapping[str, Sequence[str]], headers: Mapping[str, str]
     ) -> _Candidate | None:
-        if not query and self.only is not None:
-            return self.only
-        for candidate in self.all if query else self.plain:
+        if not query:
+            for candidate in self.plain:
+                if not candidate.headers or headers.keys() >= candidate.headers:
+                    return candidate
+        for candidate in self.all if query else ():
             for name, value in candidate.literals:
                 if name not in query or (value and value not in query[name]):
                     break
@@ -98,7 +96,7 @@ class _Leaf:
                     if name not in query:
                         break
                 else:
-                    if not candidate.headers or all(map(headers.__contains__, candidate.headers)):
+                    if headers.keys() >= candidate.headers:
                         return candidate
         # A required parameter that is missing is the validator's matter, so the operation that
         # asks for least takes what is left. S3 has parameters instead of paths: there nothing is
@@ -150,7 +148,7 @@ class Router:
         literal_names = {key for key, _ in literals}
         required = _required(operation, "querystring")
         present = tuple(name for name in required if name not in literal_names)
-        headers = _DISTINCT_HEADERS.get((self._service.name, operation.name), ())
+        headers = frozenset(_DISTINCT_HEADERS.get((self._service.name, operation.name), ()))
         node = self._roots.setdefault(operation.http_method, _Node())
         labels: list[str] = []
         segments = path.strip("/").split("/") if path.strip("/") else []
@@ -207,7 +205,8 @@ class Router:
                 first, _, rest = path[1:].partition("/")
                 one = leaf.choose(_NO_QUERY, headers) if first and rest else None
                 if one is not None:
-                    return one.operation, dict(zip(one.labels, (first, rest), strict=True))
+                    one_label, rest_label = one.labels
+                    return one.operation, {one_label: first, rest_label: rest}
         root = self._roots.get(method)
         if root is None:
             return None
@@ -260,7 +259,7 @@ def _walk(
 
 def _form(one: _Candidate) -> tuple[frozenset[object], ...]:
     """What tells a candidate from the others of its path."""
-    return frozenset(one.literals), frozenset(one.present), frozenset(one.headers)
+    return frozenset(one.literals), frozenset(one.present), one.headers
 
 
 def _sort(node: _Node) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from doppio.wire import faults, scalars
 from doppio.wire.compression import inflated
@@ -23,6 +23,8 @@ ReadText = Callable[[str], Any]
 ReadBody = Callable[[bytes], Any]
 WriteBody = Callable[[Any], bytes]
 
+_REMEMBERED_MAX = 64
+_REMEMBERED_CHARS_MAX = 1_000
 _LIST_PART = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*))\s*(?:,|$)')
 
 
@@ -76,6 +78,24 @@ def _quoted(text: str) -> str:
     return text
 
 
+class _Picked(NamedTuple):
+    """Of a request's headers: those that are members, each with its reader (None where it is text
+    already), and those that are entries of a map (`x-amz-meta-`)."""
+
+    members: list[tuple[str, str, ReadText | None]]
+    entries: list[tuple[str, str, str]]
+
+
+class _Placed(NamedTuple):
+    """Of a result's members: the headers, the maps whose entries are headers, and which of them
+    are the status and the content type."""
+
+    headers: list[tuple[str, str, Callable[[Any], str]]]
+    prefixes: list[tuple[str, str]]
+    status: str | None
+    typed: str | None
+
+
 class _Input:
     """How an operation's input is gathered from the parts of a request."""
 
@@ -86,6 +106,7 @@ class _Input:
         "headers",
         "labels",
         "payload",
+        "picked",
         "prefixes",
         "query",
         "query_map",
@@ -98,6 +119,7 @@ class _Input:
         self.labels: list[tuple[str, str, ReadText]] = []
         self.headers: dict[str, tuple[str, ReadText]] = {}
         self.prefixes: list[tuple[str, str]] = []
+        self.picked: dict[tuple[str, ...], _Picked] = {}
         self.query: dict[str, tuple[str, bool, ReadText]] = {}
         self.query_map: tuple[str, bool] | None = None
         self.payload: str | None = None
@@ -116,6 +138,25 @@ class _Input:
                 self.body = codec.payload_reader(shape.members[shape.payload])
         elif in_body and self.event_stream is None:
             self.body = codec.body_reader(op, shape)
+
+    def pick(self, names: tuple[str, ...]) -> _Picked:
+        """Which of a request's headers count. It is remembered, as clients send the same each time."""
+        picked = _Picked([], [])
+        for header in names:
+            entry = self.headers.get(header)
+            if entry is not None:
+                name, read = entry
+                picked.members.append((header, name, None if read is str else read))
+                if not self.prefixes:
+                    continue
+            for prefix, name in self.prefixes:
+                if header.startswith(prefix):
+                    picked.entries.append((header, name, header[len(prefix) :]))
+        if sum(map(len, names)) <= _REMEMBERED_CHARS_MAX:
+            if len(self.picked) >= _REMEMBERED_MAX:
+                self.picked.clear()
+            self.picked[names] = picked
+        return picked
 
     def _place(self, member: Member) -> bool:
         wire = member.wire_name or member.name
@@ -141,12 +182,14 @@ class _Output:
     """How a result is spread over the parts of a response."""
 
     __slots__ = (
-        "body", "empty", "headers", "payload", "prefixes", "ranged", "raw", "status", "streaming",
+        "body", "empty", "headers", "payload", "placed", "prefixes", "ranged", "raw", "status",
+        "streaming",
     )  # fmt: skip
 
     def __init__(self, op: Operation, shape: Shape | None, codec: RestCodec) -> None:
         self.headers: dict[str, tuple[str, Callable[[Any], str]]] = {}
         self.prefixes: dict[str, str] = {}
+        self.placed: dict[tuple[str, ...], _Placed] = {}
         self.status: str | None = None
         # A part of an object is an HTTP partial content.
         self.ranged = op.output is not None and "ContentRange" in op.output.members
@@ -177,6 +220,19 @@ class _Output:
                 self.body = codec.payload_writer(member)
         elif in_body and op.event_output is None:
             self.body = codec.body_writer(op, shape)
+
+    def place(self, names: tuple[str, ...]) -> _Placed:
+        """Where a result's members go. It is remembered: an operation has few sets of them."""
+        headers = [(name, *self.headers[name]) for name in names if name in self.headers]
+        prefixes = [(name, self.prefixes[name]) for name in names if name in self.prefixes]
+        typed = next((name for name, wire, _ in headers if wire == "content-type"), None)
+        # `@status`: where AWS answers an operation with more than one, and no member says so.
+        status = next((name for name in names if name in (self.status, "@status")), None)
+        placed = _Placed(headers, prefixes, status, typed)
+        if len(self.placed) >= _REMEMBERED_MAX:
+            self.placed.clear()
+        self.placed[names] = placed
+        return placed
 
 
 class RestCodec:
@@ -239,19 +295,18 @@ class RestCodec:
             text = uri_params.get(wire)
             if text is not None:
                 out[name] = read(text)
-        table = plan.headers
-        if table or plan.prefixes:
-            prefixes = plan.prefixes
-            for header, text in request.headers.items():
-                entry = table.get(header)
-                if entry is not None:
-                    if text:
-                        out[entry[0]] = self._converted(header, text, entry[1])
-                    if not prefixes:
-                        continue
-                for prefix, name in prefixes:
-                    if header.startswith(prefix):
-                        out.setdefault(name, {})[header[len(prefix) :]] = text
+        if plan.headers or plan.prefixes:
+            headers = request.headers
+            names = tuple(headers)
+            members, entries = plan.picked.get(names) or plan.pick(names)
+            for header, name, read_text in members:
+                text = headers[header]
+                if text:
+                    out[name] = (
+                        text if read_text is None else self._converted(header, text, read_text)
+                    )
+            for header, name, key in entries:
+                out.setdefault(name, {})[key] = headers[header]
         if request.query and (plan.query or plan.query_map):
             self._query_parts(plan, request.query, out)
         return out
@@ -283,9 +338,17 @@ class RestCodec:
         plan = self._outputs.get(op)
         if plan is None:
             plan = self._outputs[op] = _Output(op, op.output, self)
+        names = tuple(result)
+        members, prefixes, told, typed = plan.placed.get(names) or plan.place(names)
         headers = faults.request_headers(self.service, None, request_id)
-        status, content_type = self._spread(plan, result, headers)
-        status = status or op.status
+        headers += [
+            (wire, show(result[name])) for name, wire, show in members if result[name] is not None
+        ]
+        for name, prefix in prefixes:
+            entries = result[name] or {}
+            headers += [(prefix + key.lower(), str(text)) for key, text in entries.items()]
+        status: int = (told and result[told]) or op.status
+        content_type = typed is not None and result[typed] is not None
         if plan.ranged and result.get("ContentRange") is not None:
             status = 206
         if op.event_output is not None:
@@ -318,29 +381,6 @@ class RestCodec:
             return plan.body(result)
         value = result.get(plan.payload)
         return b"" if value is None else plan.body(value)
-
-    def _spread(
-        self, plan: _Output, result: Mapping[str, Any], headers: list[tuple[str, str]]
-    ) -> tuple[int | None, bool]:
-        """Adds the headers; gives the status and whether a content type is among the headers."""
-        status: int | None = None
-        content_type = False
-        table = plan.headers
-        for name, value in result.items():
-            if value is None:
-                continue
-            entry = table.get(name)
-            if entry is not None:
-                wire, show = entry
-                content_type |= wire == "content-type"
-                headers.append((wire, show(value)))
-            elif name in plan.prefixes:
-                prefix = plan.prefixes[name]
-                headers += [(prefix + key.lower(), str(text)) for key, text in value.items()]
-            elif name in (plan.status, "@status"):
-                # `@status`: where AWS answers an operation with more than one, and no member says so.
-                status = value
-        return status, content_type
 
     def error_parts(self, fault: faults.Fault, headers: list[tuple[str, str]]) -> dict[str, Any]:
         """The members of an error that belong into its body; the others become headers."""
