@@ -39,6 +39,20 @@ async def test_what_is_measured_arrives_as_sums_of_its_minute(world: World) -> N
     assert first["Unit"] == "Bytes"
 
 
+@told
+async def test_a_tally_counts_how_often_something_was_measured(world: World) -> None:
+    sent = Measure("sqs", "AWS/SQS", "SentMessageSize", "Bytes", "QueueName", tally="Sent")
+    for size in (5.0, 0.0, 9.0):
+        world.cloud.metrics.count(sent, ACCOUNT, REGION, ("q",), START, size)
+    await world.cloud.metrics.flush()
+    [sizes], [count] = await points(world), await points(world, "Sent")
+    assert (sizes["SampleCount"], sizes["Sum"], sizes["Unit"]) == (3.0, 14.0, "Bytes")
+    assert count.pop("Timestamp") == START
+    assert count == {
+        "SampleCount": 3.0, "Sum": 3.0, "Minimum": 1.0, "Maximum": 1.0, "Unit": "Count",
+    }  # fmt: skip
+
+
 def test_counting_costs_next_to_nothing() -> None:
     metrics = Metrics(lambda account, region: None, lambda service: None)  # type: ignore[arg-type,return-value]
     key = (SIZE, ACCOUNT, REGION, ("q",), START.minute)

@@ -37,18 +37,26 @@ class Measure:
     """One metric of a service: its name, its unit, and the names of its dimensions.
 
     Two measures are the same only if they are one object, so that finding their sums is cheap.
+    `tally` is another metric that goes up by one whenever this one is measured.
     """
 
-    __slots__ = ("dimensions", "name", "namespace", "service", "unit")
+    __slots__ = ("dimensions", "name", "namespace", "service", "tally", "unit")
 
     def __init__(
-        self, service: str, namespace: str, name: str, unit: str, *dimensions: str
+        self,
+        service: str,
+        namespace: str,
+        name: str,
+        unit: str,
+        *dimensions: str,
+        tally: str | None = None,
     ) -> None:
         self.service = service
         self.namespace = namespace
         self.name = name
         self.unit = unit
         self.dimensions = dimensions
+        self.tally = tally
 
 
 class Metrics:
@@ -118,7 +126,10 @@ class Metrics:
                     "SampleCount": sums[1], "Sum": sums[2], "Minimum": sums[3], "Maximum": sums[4],
                 },
             }  # fmt: skip
-            groups[(measure.service, measure.namespace, account, region)].append(datum)
+            data = groups[(measure.service, measure.namespace, account, region)]
+            data.append(datum)
+            if measure.tally is not None:
+                data.append({**datum, **_tally(measure.tally, sums[1])})
             used[(measure.service, account, region, names)] = None
         for (service, namespace, account, region), data in groups.items():
             await self._hand_over(self._context_for(account, region), service, namespace, data)
@@ -149,3 +160,12 @@ class Metrics:
     def _due(self) -> None:
         self._timer = None
         self._flush = asyncio.get_running_loop().create_task(self.flush())
+
+
+def _tally(name: str, count: float) -> dict[str, Any]:
+    """What a datum says of how often something was measured."""
+    return {
+        "MetricName": name,
+        "Unit": "Count",
+        "StatisticValues": {"SampleCount": count, "Sum": count, "Minimum": 1.0, "Maximum": 1.0},
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -355,3 +356,22 @@ async def test_an_index_with_many_items_of_one_key_is_paged_without_loss(world: 
         got = await queried(world, **query, Limit=5, ScanIndexForward=forward)
         names = [one["id"]["S"] for one in got]
         assert names == sorted((f"{number:02}" for number in range(23)), reverse=not forward)
+
+
+@told
+async def test_a_condition_that_is_known_still_takes_its_own_names_and_values(world: World) -> None:
+    await make(world, key=("id", "at"), GlobalSecondaryIndexes=[index("turned", "at", "id")])
+    await put(world, id="a", at="b", v=1)
+    query = partial(
+        queried, world, KeyConditionExpression="#x = :x AND #y = :y",
+        ExpressionAttributeValues={":x": {"S": "a"}, ":y": {"S": "b"}},
+    )  # fmt: skip
+    names, turned = {"#x": "id", "#y": "at"}, {"#x": "at", "#y": "id"}
+    for _ in range(2):
+        assert len(await query(ExpressionAttributeNames=names)) == 1
+        assert await query(ExpressionAttributeNames=turned) == []
+        assert await query(ExpressionAttributeNames=turned, IndexName="turned") == []
+        _, why = await refusal(query(ExpressionAttributeNames={**names, "#z": "v"}))
+        assert why == "Value provided in ExpressionAttributeNames unused in expressions: keys: {#z}"
+        _, why = await refusal(query(ExpressionAttributeNames={"#x": "id", "#y": "v"}))
+        assert why == "Query condition missed key schema element: at"

@@ -69,7 +69,9 @@ async def _of_arn(reader: Reader, ctx: Context, arn: str) -> Table | None:
 
 async def usable_table(reader: Reader, ctx: Context, name: str) -> Table:
     """A table whose items can be used. Raises ResourceNotFoundException."""
-    table = await find_table(reader, ctx, name)
+    raw = None if ":" in name else await reader.raw.get(_table_row(ctx.account, ctx.region, name))
+    # Nearly always it is called by its name, and is there.
+    table = await find_table(reader, ctx, name) if raw is None else _TABLES.decode_known(raw)
     if table is None or table.status in ("CREATING", "DELETING"):
         raise table_not_found(name, named=False)
     if table.seal is not None:

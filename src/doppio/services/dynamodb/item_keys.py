@@ -18,6 +18,7 @@ from doppio.services.dynamodb.values import Item, Value
 INDEXED = pack("ddb.index")
 # No key begins with 0xff, so that 0xff behind a prefix is the end of all keys that have it.
 _BINARY = b"\x01"
+_SHORT = min(limits.HASH_KEY_BYTES_MAX, limits.RANGE_KEY_BYTES_MAX)
 _NO_KEY = "The provided key element does not match the schema"
 
 
@@ -86,9 +87,9 @@ def checked_part(part: KeyPart, value: Value, mismatch: str = "") -> bytes:
         )
     if kind == "N":
         return numbers.order_key(content)
-    raw: bytes = content.encode() if kind == "S" else bytes(content)
-    # As few bytes as none may be too many: most are neither.
-    if not 0 < len(raw) <= limits.RANGE_KEY_BYTES_MAX:
+    raw: bytes = content.encode() if kind == "S" else content
+    # The shorter of both limits: what is within it need not be told which one counts.
+    if not raw or len(raw) > _SHORT:
         _check_length(part, len(raw))
     if b"\0" in raw:
         raw = raw.replace(b"\0", b"\0\xff")

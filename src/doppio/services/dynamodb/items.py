@@ -57,7 +57,8 @@ class Items:
         """Store an item in place of the one with its key, if the condition holds."""
         wanted = _returns(req, _OLD)
         change = prepare_put(req, req)
-        change.wants_old = wanted != "NONE"
+        if wanted != "NONE":
+            change.is_blind = False
         async with ctx.write() as tx:
             table = await usable_table(tx, ctx, req["TableName"])
             done = await change.apply(tx, table)
@@ -118,9 +119,10 @@ class Items:
         shown: dict[str, Any] = {}
         if item is not None:
             shown["Item"] = item if paths is None else project(item, paths)
-        capacity = consumed(req, table, units)
-        if capacity is not None:
-            shown["ConsumedCapacity"] = capacity
+        if "ReturnConsumedCapacity" in req:
+            capacity = consumed(req, table, units)
+            if capacity is not None:
+                shown["ConsumedCapacity"] = capacity
         return shown  # type: ignore[return-value]
 
 
@@ -140,45 +142,35 @@ class Done(msgspec.Struct):
         return self.units + sum(self.indexes.values()) if self.indexes else self.units
 
 
-class Change:
+class Change(msgspec.Struct, kw_only=True):
     """One write, checked as far as it can be without its table."""
 
-    __slots__ = (
-        "_condition", "_item", "_key", "_show_old", "_size", "transactional", "update", "wants_old",
-    )  # fmt: skip
+    item: Item | None = None
+    key: Item | None = None
+    update: Update | None = None
+    condition: Test | None = None
+    show_old: bool = False
+    transactional: bool = False
+    # Whether it is a put, and nobody asks what was there before.
+    is_blind: bool = False
+    size: int = 0
 
-    def __init__(
-        self,
-        *,
-        item: Item | None = None,
-        key: Item | None = None,
-        update: Update | None = None,
-        condition: Test | None = None,
-        show_old: bool = False,
-    ) -> None:
-        self._item = item
-        self._key = key
-        self._size = 0
-        self._condition = condition
-        self._show_old = show_old
-        self.update = update
-        self.transactional = False
-        # Whether what was there before is to be shown.
-        self.wants_old = False
-        if item is not None:
-            self._size = checked_item(item)
-        if key is not None:
-            checked_item(key)
+    def __post_init__(self) -> None:
+        if self.item is not None:
+            self.size = checked_item(self.item)
+            self.is_blind = self.condition is None
+        if self.key is not None:
+            checked_item(self.key)
 
     def row(self, table: Table) -> bytes:
         """The row it changes. Raises ValidationException where it does not fit the table."""
-        if self._item is not None:
-            row = row_of_item(table, self._item)
+        if self.item is not None:
+            row = row_of_item(table, self.item)
             if table.indexes:
-                check_index_types(table, self._item)
+                check_index_types(table, self.item)
             return row
-        assert self._key is not None
-        return row_of_key(table, self._key)
+        assert self.key is not None
+        return row_of_key(table, self.key)
 
     async def apply(self, tx: Tx, table: Table, watches: Watches | None = None) -> Done:
         """Do it in a transaction. Raises ConditionalCheckFailedException and others.
@@ -188,20 +180,14 @@ class Change:
         row = self.row(table)
         watch = watch_of(tx.context, table) if watches is None else watches.of(table)
         if watch is not None:
-            watch.admit(WRITE_UNITS, None, self.key(table))
-        if (
-            table.is_plain
-            and self._item is not None
-            and self._condition is None
-            and watch is None
-            and not self.wants_old
-        ):
+            watch.admit(WRITE_UNITS, None, self.key_in(table))
+        if self.is_blind and table.is_plain and watch is None:
             return self._put_over(tx, table, row, await tx.raw.get(row))
         old_size, old = await read_sized(tx, row)
-        if self._condition is not None:
+        if self.condition is not None:
             self._check(tx, table, old, old_size, watch)
         new = self._made(table, old)
-        new_size = self._size if self._item is not None else (0 if new is None else size_of(new))
+        new_size = self.size if self.item is not None else (0 if new is None else size_of(new))
         if new_size > ITEM_BYTES_MAX:
             raise ValidationException("Item size to update has exceeded the maximum allowed size")
         if watch is not None and table.indexes:
@@ -213,33 +199,33 @@ class Change:
         if self.transactional:
             indexes = {name: 2 * amount for name, amount in indexes.items()}
         if watch is not None:
-            watch.wrote(self.key(table), old, new, units, indexes)
+            watch.wrote(self.key_in(table), old, new, units, indexes)
         return Done(old, new, new_size, units, indexes, watch)
 
     def _put_over(self, tx: Tx, table: Table, row: bytes, raw: bytes | None) -> Done:
         """Put an item in place of one of which nobody wants to know more than its size."""
-        assert self._item is not None
-        size = self._size
+        item, size = self.item, self.size
+        assert item is not None
         was = 0 if raw is None else size_in(raw)
-        put_row(tx, table, row, encode_row(size, self._item), was, size)
+        put_row(tx, table, row, encode_row(size, item), was, size)
         units = write_units(max(was, size), transactional=self.transactional)
-        return Done(None, self._item, size, units, {})
+        return Done(None, item, size, units, {})
 
-    def key(self, table: Table) -> Item:
+    def key_in(self, table: Table) -> Item:
         """The key of the item that it changes."""
-        if self._item is not None:
-            return primary_key(table, self._item)
-        assert self._key is not None
-        return self._key
+        if self.item is not None:
+            return primary_key(table, self.item)
+        assert self.key is not None
+        return self.key
 
     def _check(
         self, tx: Tx, table: Table, old: Item | None, size: int, watch: Watch | None
     ) -> None:
-        assert self._condition is not None
-        if self._condition(old or {}):
+        assert self.condition is not None
+        if self.condition(old or {}):
             return
         self._count_refused(tx, table, size, watch)
-        if self._show_old and old is not None:
+        if self.show_old and old is not None:
             raise ConditionalCheckFailedException(Item=old)
         raise ConditionalCheckFailedException()
 
@@ -247,26 +233,26 @@ class Change:
         """A write that is refused consumes what it looked at, and has no commit to count it in."""
         units = write_units(size, transactional=self.transactional)
         if watch is not None:
-            watch.wasted(self.key(table), units)
+            watch.wasted(self.key_in(table), units)
         tx.context.audit.meter(tx.context, usage(WRITES, table), units)
         count_units(tx.context, WRITTEN, table, units)
         tx.context.count(REFUSED, table.account, table.region, (table.name,))
 
     def _made(self, table: Table, old: Item | None) -> Item | None:
-        if self._item is not None:
-            return self._item
+        if self.item is not None:
+            return self.item
         if self.update is None:
             return None
-        assert self._key is not None
+        assert self.key is not None
         for path in self.update.paths:
-            if any(part.name == path[0] for part in table.key):
+            if path[0] in table.key_names:
                 raise ValidationException(
                     "One or more parameter values were invalid: Cannot update attribute "
                     f"{path[0]}. This attribute is part of the key"
                 )
         if old is None and self.update.only_removes:
             return None
-        new = self.update.apply(old if old is not None else dict(self._key))
+        new = self.update.apply(old if old is not None else dict(self.key))
         if table.indexes:
             check_index_types(table, new)
         return new
@@ -280,12 +266,12 @@ class Check(Change):
         row = self.row(table)
         watch = watch_of(tx.context, table) if watches is None else watches.of(table)
         if watch is not None:
-            watch.admit(WRITE_UNITS, None, self.key(table))
+            watch.admit(WRITE_UNITS, None, self.key_in(table))
         size, old = await read_sized(tx, row)
         self._check(tx, table, old, size, watch)
         units = write_units(size, transactional=True)
         if watch is not None:
-            watch.wrote(self.key(table), old, old, units, {})
+            watch.wrote(self.key_in(table), old, old, units, {})
         return Done(old, old, size, units, {}, watch)
 
 
@@ -349,7 +335,9 @@ def _shows_old(req: Mapping[str, Any]) -> bool:
 
 def _returns(req: Mapping[str, Any], allowed: tuple[str, ...]) -> str:
     """What a write is to show. Raises ValidationException for what it cannot."""
-    wanted: str = req.get("ReturnValues", "NONE")
+    if "ReturnValues" not in req:
+        return "NONE"
+    wanted: str = req["ReturnValues"]
     if wanted not in allowed:
         raise ValidationException("Return values set to invalid value")
     return wanted
@@ -381,9 +369,10 @@ def _answer(
     shown: dict[str, Any] = {}
     if attributes:
         shown["Attributes"] = attributes
-    capacity = consumed(req, table, done.units, done.indexes)
-    if capacity is not None:
-        shown["ConsumedCapacity"] = capacity
+    if "ReturnConsumedCapacity" in req:
+        capacity = consumed(req, table, done.units, done.indexes)
+        if capacity is not None:
+            shown["ConsumedCapacity"] = capacity
     return shown
 
 

@@ -6,10 +6,12 @@ Source: "Actions, resources, and condition keys for Amazon DynamoDB".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.kernel.service import Need
+from doppio.services.dynamodb.access import REMEMBERED_MAX
 from doppio.services.dynamodb.condition_keys import ItemKeys, StatementKeys
 from doppio.services.dynamodb.partiql.syntax import Statement, read
 from doppio.services.dynamodb.records import table_arn
@@ -30,14 +32,18 @@ _OF_REPLICAS = {
     "Disassociate": "DisassociateTableReplica",
 }  # fmt: skip
 _ARNS = ("BackupArn", "ExportArn", "ImportArn", "TableArn")
-_OF_ITEMS = frozenset({"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan"})
+_OF_ITEMS = {
+    operation: f"dynamodb:{operation}"
+    for operation in ("PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan")
+}
 
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The actions and the tables or indexes that an operation touches."""
-    action = f"dynamodb:{operation}"
-    if operation in _OF_ITEMS:
+    action = _OF_ITEMS.get(operation)
+    if action is not None:
         return (_of_items(action, ctx, operation, req, req["TableName"], req),)
+    action = f"dynamodb:{operation}"
     if "TransactItems" in req:
         return [
             _of_items(f"dynamodb:{_PARTS[kind]}", ctx, operation, req, one["TableName"], one)
@@ -162,13 +168,18 @@ def _of_items(
     action: str, ctx: Context, operation: str, req: Mapping[str, Any], name: str, part: Any
 ) -> Need:
     """What touching items of one table needs."""
-    arn = _arn(ctx, name)
+    arn = _arn_of(ctx.account, ctx.region, name)
     keys = ItemKeys(operation, req, part)
     index = req.get("IndexName")
     if index is None:
-        return Need(action, arn, keys, beyond=keys)
+        return Need(action, arn, keys, None, False, False, keys)
     return Need(action, f"{arn}/index/{index}", keys, arn, beyond=keys)
 
 
 def _arn(ctx: Context, name: str) -> str:
-    return name if name.startswith("arn:") else table_arn(ctx.account, ctx.region, name)
+    return _arn_of(ctx.account, ctx.region, name)
+
+
+@lru_cache(REMEMBERED_MAX)
+def _arn_of(account: str, region: str, name: str) -> str:
+    return name if name.startswith("arn:") else table_arn(account, region, name)

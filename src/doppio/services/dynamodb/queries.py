@@ -283,12 +283,13 @@ def _in_segment(table: Table, segment: int, segments: int) -> Test:
 async def _read(
     ctx: Context, reader: Reader, req: Mapping[str, Any], plan: Plan, key: Item | None = None
 ) -> dict[str, Any]:
-    watch = watch_of(ctx, plan.table)
+    table = plan.table
+    watch = watch_of(ctx, table)
     if watch is not None:
         watch.admit(READ_UNITS, plan.secondary, key)
     page = await (read_page(reader, plan) if watch is None else _watched(reader, plan, watch, key))
     units = read_units(page.size, consistent=plan.consistent)
-    reader.meter(usage(READS, plan.table), units + page.fetched)
+    reader.meter(usage(READS, table), units + page.fetched)
     shown: dict[str, Any] = {"Count": page.matched, "ScannedCount": page.scanned}
     if not plan.count_only:
         shown["Items"] = page.items
@@ -296,13 +297,13 @@ async def _read(
         shown["LastEvaluatedKey"] = position(plan, page.last)
     by_index = {plan.secondary.name: units} if plan.secondary is not None else {}
     own = page.fetched if plan.secondary is not None else units
-    table = plan.table
     count_units(ctx, READ, table, own, by_index)
     names = (table.name, ctx.operation)
     ctx.count(RETURNED, table.account, table.region, names, page.matched)
-    capacity = consumed(req, table, own, by_index)
-    if capacity is not None:
-        shown["ConsumedCapacity"] = capacity
+    if "ReturnConsumedCapacity" in req:
+        capacity = consumed(req, table, own, by_index)
+        if capacity is not None:
+            shown["ConsumedCapacity"] = capacity
     return shown
 
 
@@ -328,31 +329,40 @@ async def read_page(reader: Reader, plan: Plan) -> Page:
     fetched = 0.0
     lo, hi = plan.lo, plan.hi
     decode = decoder(plan.table)
+    # Whether all that is found is shown as it is.
+    is_whole = (
+        plan.keep is None and plan.paths is None and plan.inside is None
+        and not plan.fetch and not plan.count_only
+    )  # fmt: skip
+    limit, bytes_max = plan.limit, plan.bytes_max
     while True:
-        left = ROWS_A_READ if plan.limit is None else min(ROWS_A_READ, plan.limit - scanned)
+        left = ROWS_A_READ if limit is None else min(ROWS_A_READ, limit - scanned)
         rows = await reader.raw.scan(lo, hi, limit=left, reverse=plan.reverse)
         for _, raw in rows:
             weight, item = decode(raw)
-            looked += len(raw)
-            if plan.inside is not None and not plan.inside(item):
-                if looked >= LOOKED_BYTES_MAX:
-                    return Page(items, count, scanned, size, item, fetched)
-                continue
-            if plan.fetch:
-                more, whole = await read_sized(reader, item_row(plan.table, item))
-                if whole is not None:
-                    weight, item = more, whole
-                fetched += read_units(weight, consistent=plan.consistent)
+            if is_whole:
+                items.append(item)
+            else:
+                looked += len(raw)
+                if plan.inside is not None and not plan.inside(item):
+                    if looked >= LOOKED_BYTES_MAX:
+                        return Page(items, count, scanned, size, item, fetched)
+                    continue
+                if plan.fetch:
+                    more, whole = await read_sized(reader, item_row(plan.table, item))
+                    if whole is not None:
+                        weight, item = more, whole
+                    fetched += read_units(weight, consistent=plan.consistent)
+                if plan.keep is None or plan.keep(item):
+                    count += 1
+                    if not plan.count_only:
+                        items.append(item if plan.paths is None else project(item, plan.paths))
             scanned += 1
             size += weight
-            if plan.keep is None or plan.keep(item):
-                count += 1
-                if not plan.count_only:
-                    items.append(item if plan.paths is None else project(item, plan.paths))
-            if size >= plan.bytes_max or scanned == plan.limit:
-                return Page(items, count, scanned, size, item, fetched)
+            if size >= bytes_max or scanned == limit:
+                return Page(items, scanned if is_whole else count, scanned, size, item, fetched)
         if len(rows) < left:
-            return Page(items, count, scanned, size, None, fetched)
+            return Page(items, scanned if is_whole else count, scanned, size, None, fetched)
         if plan.reverse:
             hi = rows[-1][0]
         else:

@@ -194,6 +194,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return ITEMS + self.id.encode()
 
     @cached_property
+    def key_names(self) -> frozenset[str]:
+        """The names of its key attributes."""
+        return frozenset(part.name for part in self.key)
+
+    @cached_property
     def is_plain(self) -> bool:
         """Whether a change of an item is its row and nothing more, and rows lie in clear."""
         followers = (

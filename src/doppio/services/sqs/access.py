@@ -39,16 +39,17 @@ async def existing(reader: Reader, ctx: Context, queue_url: str) -> Queue:
 
 async def in_use(reader: Reader, ctx: Context, queue_url: str) -> Queue:
     """The same for who only uses the queue and does not change it. Raises QueueDoesNotExist."""
-    account, name = account_and_name(queue_url)
-    row = await reader.raw.get(_queue_key(account or ctx.account, ctx.region, name))
+    row = await reader.raw.get(_queue_key(ctx.account, ctx.region, queue_url))
     if row is None:
         raise QueueDoesNotExist()
     return _QUEUES.decode_known(row)
 
 
 @lru_cache(REMEMBERED_MAX)
-def _queue_key(account: str, region: str, name: str) -> bytes:
-    return _QUEUES.key_of((account, region, name))
+def _queue_key(caller: str, region: str, queue_url: str) -> bytes:
+    """The row of the queue that an account's caller names. Raises InvalidAddress."""
+    account, name = account_and_name(queue_url)
+    return _QUEUES.key_of((account or caller, region, name))
 
 
 @lru_cache(REMEMBERED_MAX)

@@ -117,6 +117,8 @@ class Crowds:
 
     def __init__(self) -> None:
         self._at_most: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()
+        # Whether there ever was one.
+        self._any = False
 
     async def full(self, ctx: Context, tx: Tx, queue: Queue, now: datetime, most: int) -> bool:
         """Whether the queue has `most` messages in flight."""
@@ -125,6 +127,7 @@ class Crowds:
             return False
         known = self._at_most.setdefault(ctx.kernel, {})
         if known.get(queue.id, most) >= most:
+            self._any = True
             if len(known) >= CROWDED_MAX:
                 known.clear()
             # Of what is durable: a transaction that had read all this would lose every race.
@@ -133,14 +136,14 @@ class Crowds:
 
     def took(self, ctx: Context, queue: Queue, count: int) -> None:
         """So many messages of the queue are handed out."""
-        if self._knows(ctx, queue):
+        if self._any and self._knows(ctx, queue):
             self._at_most[ctx.kernel][queue.id] += count
 
     def left(self, ctx: Context, tx: Tx, queue: Queue) -> None:
         """A message is no longer in flight: who waits for room may look again."""
-        if self._knows(ctx, queue):
+        if self._any and self._knows(ctx, queue):
             tx.wake(queue.topic)
 
     def _knows(self, ctx: Context, queue: Queue) -> bool:
-        known = self._at_most.get(ctx.kernel) if self._at_most else None
+        known = self._at_most.get(ctx.kernel)
         return known is not None and queue.id in known

@@ -32,7 +32,7 @@ from doppio.services.sqs.errors import (
     OverLimit,
 )
 from doppio.services.sqs.heads import Heads
-from doppio.services.sqs.measures import DELETED, EMPTY_RECEIVES, RECEIVED, counted_sent
+from doppio.services.sqs.measures import DELETED, EMPTY_RECEIVES, RECEIVED, SENT
 from doppio.services.sqs.records import READY, FifoMessage, Forward, Message, Queue
 from doppio.services.sqs.rules import (
     billed_requests,
@@ -43,7 +43,7 @@ from doppio.services.sqs.rules import (
     payload_size,
 )
 from doppio.services.sqs.sealing import DataKeys
-from doppio.services.sqs.sending import accept, draft, request_type
+from doppio.services.sqs.sending import accept, draft, request_type, stand
 from doppio.services.sqs.upkeep import forget_forward
 from doppio.services.sqs.views import message_to_wire
 from doppio.wire.errors import AwsError
@@ -90,8 +90,8 @@ class Messages:
             if queue.seals:
                 sent = await self._keys.sealed(ctx, queue, sent)
             tx.meter(request_type(queue), billed_requests(sent.size))
-            told = await accept(ctx, tx, queue, sent)
-        counted_sent(ctx, queue, sent.size)
+            told = await accept(ctx, tx, queue, sent) if queue.fifo else stand(ctx, tx, queue, sent)
+        ctx.count(SENT, queue.account, queue.region, (queue.name,), sent.size)
         return told  # type: ignore[return-value]
 
     async def send_message_batch(
@@ -117,7 +117,7 @@ class Messages:
                 outcome.good.append({"Id": entry_id, **await accept(ctx, tx, queue, one)})
             tx.meter(request_type(queue), billed_requests(sum(one.size for _, one in drafts)))
         for _, one in drafts:
-            counted_sent(ctx, queue, one.size)
+            ctx.count(SENT, queue.account, queue.region, (queue.name,), one.size)
         return outcome.to_wire()  # type: ignore[return-value]
 
     async def receive_message(
@@ -232,13 +232,15 @@ class Messages:
                 self._heads.put_back(ctx, queue, rest)
                 due = [(row_key(message), message) for message in chosen]
             for row, message in due:
+                body = message.body
                 tx.raw.delete(row)
-                fair.stands_no_more(tx, message)
+                if body.group is not None:
+                    fair.stands_no_more(tx, message)
                 if message.forwarded:
                     await forget_forward(tx, message)
-                if message.body.sent_at < expired_before:
+                if body.sent_at < expired_before:
                     change_count(tx, queue.id, -1)
-                elif not await _dead(ctx, tx, queue, message, now):
+                elif queue.redrive is None or not await _dead(ctx, tx, queue, message, now):
                     moved = replace(
                         message,
                         visible_at=now + hide,
@@ -246,7 +248,8 @@ class Messages:
                         first_received_at=message.first_received_at or now,
                         forwarded=False,
                     )
-                    fair.stands(tx, moved)
+                    if body.group is not None:
+                        fair.stands(tx, moved)
                     row = line + pack(moved.visible_at, moved.id)
                     tx.raw.put(row, _MESSAGES.encode(moved))
                     taken.append((handle_at(row, moved.receives), moved))
@@ -264,7 +267,8 @@ class Messages:
             return None
         row, message = found
         tx.raw.delete(row)
-        fair.stands_no_more(tx, message)
+        if message.body.group is not None:
+            fair.stands_no_more(tx, message)
         if message.forwarded:
             await forget_forward(tx, message)
         change_count(tx, queue.id, -1)

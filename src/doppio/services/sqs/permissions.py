@@ -7,12 +7,13 @@ policies" for what other accounts cannot be allowed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.service import Need
 from doppio.kernel.tags import ResourceTags
-from doppio.services.sqs.access import account_and_name, by_arn
+from doppio.services.sqs.access import REMEMBERED_MAX, account_and_name, by_arn
 from doppio.services.sqs.move_tasks import task_key
 from doppio.services.sqs.records import queue_arn
 from doppio.services.sqs.rules import OWNERS
@@ -24,6 +25,7 @@ _ACTIONS = {
     "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
 _MOVING = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+_TAGGING = frozenset({"TagQueue", "UntagQueue"})
 _NO_KEYS: Mapping[str, Any] = {}
 
 
@@ -41,18 +43,19 @@ _UNLOCKING = frozenset({"GetQueueAttributes", "GetQueueUrl", "SetQueueAttributes
 
 def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need]:
     """The action and the queue that an operation touches."""
-    action = _ACTIONS.get(operation) or f"sqs:{operation}"
     if "QueueUrl" in req:
-        account, name = account_and_name(req["QueueUrl"])
-        keys = _keys(req) if operation in {"TagQueue", "UntagQueue"} else _NO_KEYS
-        return (_need(ctx, operation, action, account or ctx.account, name, keys),)
+        found = _of_url(ctx.account, ctx.region, operation, req["QueueUrl"])
+        if operation in _TAGGING:
+            return (found[0]._replace(context=_keys(req)),)
+        return found
+    action = f"sqs:{operation}"
     if "QueueName" in req:
         account = req.get("QueueOwnerAWSAccountId") or ctx.account
         keys = _keys(req) if operation == "CreateQueue" else _NO_KEYS
-        found = [_need(ctx, operation, action, account, req["QueueName"], keys)]
+        need = _need(ctx.account, ctx.region, operation, action, account, req["QueueName"], keys)
         if req.get("tags"):
-            found.append(Need("sqs:TagQueue", found[0].resource, keys, beyond=_TAGS))
-        return found
+            return [need, Need("sqs:TagQueue", need.resource, keys, beyond=_TAGS)]
+        return [need]
     if operation == "StartMessageMoveTask":
         moved = [_of_arn(ctx, operation, action, req["SourceArn"])]
         moved += [Need(one, req["SourceArn"], beyond=_TAGS) for one in _MOVING]
@@ -66,11 +69,20 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     return (Need(action),)
 
 
+@lru_cache(REMEMBERED_MAX)
+def _of_url(caller: str, region: str, operation: str, queue_url: str) -> tuple[Need]:
+    """What an operation of an account's caller needs of a queue. Raises InvalidAddress."""
+    action = _ACTIONS.get(operation) or f"sqs:{operation}"
+    account, name = account_and_name(queue_url)
+    return (_need(caller, region, operation, action, account or caller, name, _NO_KEYS),)
+
+
 def _need(
-    ctx: Context, operation: str, action: str, account: str, name: str, keys: Mapping[str, Any]
-) -> Need:
-    arn = queue_arn(account, ctx.region, name)
-    if account != ctx.account and operation in OWNERS:
+    caller: str, region: str, operation: str, action: str, account: str, name: str,
+    keys: Mapping[str, Any],
+) -> Need:  # fmt: skip
+    arn = queue_arn(account, region, name)
+    if account != caller and operation in OWNERS:
         # A queue's policy cannot give these to other accounts: there is none where it would hang.
         return Need(action, arn, keys, policy=f"{arn}/owner", beyond=_TAGS)
     return Need(action, arn, keys, beyond=_TAGS, unlocks=operation in _UNLOCKING)

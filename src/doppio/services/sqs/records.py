@@ -12,7 +12,7 @@ its head may be received next, and is gone when the group is empty.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,11 +35,11 @@ class RedrivePolicy(msgspec.Struct, frozen=True):
 
 
 @record("sqs.queue", key=("account", "region", "name"), indexes=(BY_DEAD_LETTER,))
-class Queue(msgspec.Struct, frozen=True, kw_only=True):
+class Queue(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A queue. `id` names its messages: a purge gives it a new one, and the old ones are no more.
 
     `managed_encryption` is what SQS shows, which is true where nobody asked; `sealed_by_us` is true
-    where somebody did.
+    where somebody did. What every use asks for (`seals`, `topic`) is worked out once.
     """
 
     account: str
@@ -72,7 +72,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
         """The queue's ARN."""
         return queue_arn(self.account, self.region, self.name)
 
-    @property
+    @cached_property
     def seals(self) -> bool:
         """Whether bodies lie as ciphertext."""
         return self.sealed_by_us or self.kms_key is not None
@@ -82,7 +82,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
         """How long a data key may be used again."""
         return timedelta(seconds=self.kms_reuse_seconds)
 
-    @property
+    @cached_property
     def topic(self) -> str:
         """What rings when a message arrives."""
         return f"sqs/{self.id}"

@@ -13,7 +13,7 @@ from doppio.kernel.keys import pack
 from doppio.kernel.records import table_of
 from doppio.services.sqs import fair, fifo, limits
 from doppio.services.sqs.access import line_of
-from doppio.services.sqs.counting import change_count
+from doppio.services.sqs.counting import count_key
 from doppio.services.sqs.errors import InvalidParameterValue
 from doppio.services.sqs.records import Body, Message, Queue
 from doppio.services.sqs.rules import (
@@ -27,7 +27,14 @@ from doppio.services.sqs.rules import (
     in_range,
 )
 
-_MESSAGES = table_of(Message)
+_encode = table_of(Message).encode
+
+
+# What is said of a message beside its text.
+_EXTRAS = frozenset(
+    {"DelaySeconds", "MessageAttributes", "MessageDeduplicationId", "MessageGroupId",
+     "MessageSystemAttributes"}
+)  # fmt: skip
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -46,6 +53,11 @@ def draft(ctx: Context, queue: Queue, entry: Mapping[str, Any]) -> Draft:
     utf8 = checked_body(text)
     size = len(utf8)
     digests = {"MD5OfMessageBody": body_md5(utf8)}
+    if not queue.fifo and _EXTRAS.isdisjoint(entry):
+        if size > queue.message_bytes_max:
+            checked_size(size, queue.message_bytes_max)
+        body = Body(text=text, sender=ctx.caller.id, sent_at=ctx.now)
+        return Draft(body, utf8, size, queue.delay, digests)
     attributes = entry.get("MessageAttributes")
     if attributes:
         size += checked_attributes(attributes)
@@ -97,17 +109,22 @@ def request_type(queue: Queue) -> str:
 
 async def accept(ctx: Context, tx: Tx, queue: Queue, sent: Draft) -> dict[str, Any]:
     """Put a message into its queue; what the sender is told."""
-    if queue.fifo:
-        told = await fifo.accept(ctx, tx, queue, sent.body, sent.delay)
-    else:
-        message_id = ctx.new_id()
-        message = Message(
-            queue=queue.id, visible_at=ctx.now + sent.delay, id=message_id, body=sent.body
-        )
-        row = line_of(queue.id) + pack(message.visible_at, message_id)
-        tx.raw.put(row, _MESSAGES.encode(message))
-        fair.stands(tx, message)
-        change_count(tx, queue.id, 1)
-        told = {"MessageId": message_id}
+    if not queue.fifo:
+        return stand(ctx, tx, queue, sent)
+    told = await fifo.accept(ctx, tx, queue, sent.body, sent.delay)
     tx.wake(queue.topic)
     return {**told, **sent.digests}
+
+
+def stand(ctx: Context, tx: Tx, queue: Queue, sent: Draft) -> dict[str, Any]:
+    """Put a message into a standard queue; what the sender is told."""
+    body, message_id = sent.body, ctx.new_id()
+    visible_at = ctx.now + sent.delay
+    message = Message(queue=queue.id, visible_at=visible_at, id=message_id, body=body)
+    raw = tx.raw
+    raw.put(line_of(queue.id) + pack(visible_at, message_id), _encode(message))
+    if body.group is not None:
+        fair.stands(tx, message)
+    raw.add(count_key(queue.id), 1.0)
+    raw.notify(queue.topic)
+    return {"MessageId": message_id, **sent.digests}

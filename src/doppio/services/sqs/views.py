@@ -21,8 +21,8 @@ def message_to_wire(
         "MD5OfBody": body_md5(body.text.encode()),
         "Body": body.text,
     }
-    wanted = {*req.get("AttributeNames", ()), *req.get("MessageSystemAttributeNames", ())}
-    if wanted:
+    if "AttributeNames" in req or "MessageSystemAttributeNames" in req:
+        wanted = {*req.get("AttributeNames", ()), *req.get("MessageSystemAttributeNames", ())}
         system = system_attributes(message)
         if "All" not in wanted:
             system = {name: value for name, value in system.items() if name in wanted}

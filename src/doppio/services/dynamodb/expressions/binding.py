@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from doppio.services.dynamodb.errors import ValidationException
@@ -15,10 +15,10 @@ Path = tuple[str | int, ...]
 class Binding:
     """The placeholders of one request."""
 
-    __slots__ = ("_names", "_used_names", "_used_values", "_values")
+    __slots__ = ("_used_names", "_used_values", "_values", "names")
 
     def __init__(self, names: Mapping[str, str] | None, values: Mapping[str, Value] | None) -> None:
-        self._names = names or {}
+        self.names = names or {}
         self._values = values or {}
         self._used_names: set[str] = set()
         self._used_values: set[str] = set()
@@ -41,7 +41,7 @@ class Binding:
     def _part(self, part: str | int, kind: str) -> str | int:
         if isinstance(part, int) or not part.startswith("#"):
             return part
-        found = self._names.get(part)
+        found = self.names.get(part)
         if found is None:
             raise ValidationException(
                 f"Invalid {kind}: An expression attribute name used in the document path is not "
@@ -49,6 +49,14 @@ class Binding:
             )
         self._used_names.add(part)
         return found
+
+    def used(self, names: Iterable[str]) -> None:
+        """These names stand in an expression that is known already."""
+        self._used_names.update(names)
+
+    def names_used(self) -> frozenset[str]:
+        """The names that stand in expressions so far."""
+        return frozenset(self._used_names)
 
     def value(self, name: str, kind: str) -> Value:
         """The value of a placeholder."""
@@ -63,21 +71,22 @@ class Binding:
 
     def finish(self) -> None:
         """Raise ValidationException for names or values that no expression used."""
-        for what, given, used in (
-            ("Values", self._values, self._used_values),
-            ("Names", self._names, self._used_names),
-        ):
-            if len(given) > len(used):
-                unused = ", ".join(sorted(set(given) - used))
-                raise ValidationException(
-                    f"Value provided in ExpressionAttribute{what} unused in expressions: "
-                    f"keys: {{{unused}}}"
-                )
+        if len(self._values) > len(self._used_values):
+            raise _unused("Values", self._values.keys() - self._used_values)
+        if len(self.names) > len(self._used_names):
+            raise _unused("Names", self.names.keys() - self._used_names)
 
 
-EXPRESSIONS = (
-    "ConditionExpression", "UpdateExpression", "FilterExpression", "KeyConditionExpression",
-    "ProjectionExpression", "SearchConditionExpression",
+def _unused(what: str, names: Iterable[str]) -> ValidationException:
+    return ValidationException(
+        f"Value provided in ExpressionAttribute{what} unused in expressions: "
+        f"keys: {{{', '.join(sorted(names))}}}"
+    )
+
+
+EXPRESSIONS = frozenset(
+    {"ConditionExpression", "UpdateExpression", "FilterExpression", "KeyConditionExpression",
+     "ProjectionExpression", "SearchConditionExpression"}
 )  # fmt: skip
 
 
@@ -87,25 +96,31 @@ def bind(req: Mapping[str, Any], *kinds: str) -> Binding:
     `kinds` are the expressions of this operation in which values can stand.
     """
     names, values = req.get("ExpressionAttributeNames"), req.get("ExpressionAttributeValues")
-    if names is None and values is None:
-        return Binding(None, None)
-    present = [name for name in EXPRESSIONS if name in req]
-    for what, given in (("Names", names), ("Values", values)):
-        if given is None:
-            continue
-        if not present or (what == "Values" and not any(kind in req for kind in kinds)):
+    if names is not None:
+        if EXPRESSIONS.isdisjoint(req):
+            raise _without_expressions("Names", "")
+        _check_marks("Names", "#", names)
+    if values is not None:
+        if req.keys().isdisjoint(kinds):
             missing = ""
-            if what == "Values" and kinds:
+            if kinds:
                 missing = f": {' and '.join(kinds)} {'is' if len(kinds) == 1 else 'are'} null"
-            raise ValidationException(
-                f"ExpressionAttribute{what} can only be specified when using expressions{missing}"
-            )
-        if not given:
-            raise ValidationException(f"ExpressionAttribute{what} must not be empty")
-        mark = "#" if what == "Names" else ":"
-        for name in given:
-            if not name.startswith(mark) or len(name) < 2:
-                raise ValidationException(
-                    f'ExpressionAttribute{what} contains invalid key: Syntax error; key: "{name}"'
-                )
+            raise _without_expressions("Values", missing)
+        _check_marks("Values", ":", values)
     return Binding(names, values)
+
+
+def _without_expressions(what: str, missing: str) -> ValidationException:
+    return ValidationException(
+        f"ExpressionAttribute{what} can only be specified when using expressions{missing}"
+    )
+
+
+def _check_marks(what: str, mark: str, given: Mapping[str, Any]) -> None:
+    if not given:
+        raise ValidationException(f"ExpressionAttribute{what} must not be empty")
+    for name in given:
+        if name[:1] != mark or len(name) < 2:
+            raise ValidationException(
+                f'ExpressionAttribute{what} contains invalid key: Syntax error; key: "{name}"'
+            )

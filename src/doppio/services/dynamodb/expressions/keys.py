@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.binding import Binding
 from doppio.services.dynamodb.expressions.syntax import Tree, condition
-from doppio.services.dynamodb.item_keys import checked_part, encoded
+from doppio.services.dynamodb.item_keys import checked_part
 from doppio.services.dynamodb.records import KeyPart
 from doppio.services.dynamodb.values import Item, Value, compare
 
 KIND = "KeyConditionExpression"
 # Behind every encoded key that begins with some bytes, and before all others.
 AFTER = b"\xff"
+_MISMATCH = (
+    "One or more parameter values were invalid: Condition parameter type does not match schema type"
+)
+REMEMBERED_MAX = 1_024
 
 
 class KeyRange(NamedTuple):
@@ -25,11 +30,26 @@ class KeyRange(NamedTuple):
     hash: Item | None = None
 
 
-def key_range(text: str, binding: Binding, parts: Sequence[KeyPart]) -> KeyRange:
+def key_range(text: str, binding: Binding, parts: tuple[KeyPart, ...]) -> KeyRange:
     """The range of a key condition. Raises ValidationException."""
-    terms = list(_terms(condition(text, KIND)))
+    terms, used = _terms_of(text, parts, tuple(binding.names.items()))
+    if used:
+        binding.used(used)
+    return _range(terms, binding)
+
+
+# Texts that were made here may be longer than others: the same text of another type is another one.
+@lru_cache(REMEMBERED_MAX, typed=True)
+def _terms_of(
+    text: str, parts: tuple[KeyPart, ...], names: tuple[tuple[str, str], ...]
+) -> tuple[list[tuple[KeyPart, Tree | None]], frozenset[str]]:
+    """The condition on each part of a key, and the names that it takes: of the same text the same.
+
+    Raises ValidationException for what is no condition on a key.
+    """
+    binding = Binding(dict(names), None)
     by_name: dict[str, Tree] = {}
-    for term in terms:
+    for term in _terms(condition(text, KIND)):
         name = _name(term, binding)
         if name in by_name:
             raise ValidationException(
@@ -46,7 +66,7 @@ def key_range(text: str, binding: Binding, parts: Sequence[KeyPart]) -> KeyRange
         if len(by_name) <= len(parts) and ranges:
             raise ValidationException(f"Query condition missed key schema element: {ranges[0]}")
         raise ValidationException("Query key condition not supported")
-    return _range([(part, by_name.get(part.name)) for part in parts], binding)
+    return [(part, by_name.get(part.name)) for part in parts], binding.names_used()
 
 
 def _range(terms: list[tuple[KeyPart, Tree | None]], binding: Binding) -> KeyRange:
@@ -55,8 +75,8 @@ def _range(terms: list[tuple[KeyPart, Tree | None]], binding: Binding) -> KeyRan
         if term is None:
             break
         if term[0] == "cmp" and term[1] == "=":
-            value = key_value(term[3], part, binding)
-            prefix += encoded(value)
+            value, raw = key_value(term[3], part, binding)
+            prefix += raw
             if part.hash:
                 hashed[part.name] = value
             continue
@@ -69,25 +89,25 @@ def _range(terms: list[tuple[KeyPart, Tree | None]], binding: Binding) -> KeyRan
 def bounds(prefix: bytes, part: KeyPart, term: Tree, binding: Binding) -> KeyRange:
     """The rows below a prefix that a condition on the next part of the key leaves."""
     if term[0] == "between":
-        low, high = (key_value(one, part, binding) for one in term[2:4])
+        (low, begin), (high, end) = (key_value(one, part, binding) for one in term[2:4])
         if compare(low, high) == 1:
             raise ValidationException(
                 f"Invalid {KIND}: The BETWEEN operator requires upper bound to be greater than or "
                 f"equal to lower bound; lower bound operand: AttributeValue: {_shown(low)}, "
                 f"upper bound operand: AttributeValue: {_shown(high)}"
             )
-        return KeyRange(prefix + encoded(low), prefix + encoded(high) + AFTER)
+        return KeyRange(prefix + begin, prefix + end + AFTER)
     if term[0] == "call":
-        value = key_value(term[3], part, binding)
+        value, raw = key_value(term[3], part, binding)
         if "N" in value:
             raise ValidationException(
                 f"Invalid {KIND}: Incorrect operand type for operator or function; operator or "
                 "function: begins_with, operand type: N"
             )
         # Without its terminator an encoded text is the beginning of all that begin with it.
-        start = prefix + encoded(value)[:-1]
+        start = prefix + raw[:-1]
         return KeyRange(start, after_prefix(start))
-    at = prefix + encoded(key_value(term[3], part, binding))
+    at = prefix + key_value(term[3], part, binding)[1]
     sign = term[1]
     if sign == "<":
         return KeyRange(prefix, at)
@@ -144,20 +164,14 @@ def _name(term: Tree, binding: Binding) -> str:
     return str(path[0])
 
 
-def key_value(tree: Tree, part: KeyPart, binding: Binding) -> Value:
-    """The value with which a part of a key is compared. Raises ValidationException."""
+def key_value(tree: Tree, part: KeyPart, binding: Binding) -> tuple[Value, bytes]:
+    """The value with which a part of a key is compared, and as bytes. Raises ValidationException."""
     if tree[0] != "value":
         raise ValidationException(
             f"Invalid condition in {KIND}: Multiple attribute names used in one condition"
         )
     value = binding.value(tree[1], KIND)
-    checked_part(
-        part,
-        value,
-        "One or more parameter values were invalid: Condition parameter type does not match "
-        "schema type",
-    )
-    return value
+    return value, checked_part(part, value, _MISMATCH)
 
 
 def _shown(value: Value) -> str:

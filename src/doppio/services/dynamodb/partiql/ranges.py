@@ -121,7 +121,7 @@ def _bounds(tree: Tree, part: KeyPart) -> bool:
 
 def _options(tree: Tree, part: KeyPart, binding: Binding) -> list[Value]:
     trees = tree[2] if tree[0] == "in" else (tree[3],)
-    return [key_value(one, part, binding) for one in trees]
+    return [key_value(one, part, binding)[0] for one in trees]
 
 
 def in_order(

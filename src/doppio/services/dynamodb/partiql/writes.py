@@ -21,8 +21,6 @@ from doppio.services.dynamodb.values import Item
 class Insert(Change):
     """A put where nothing may be in the way."""
 
-    __slots__ = ()
-
     def _check(
         self, tx: Tx, table: Table, old: Item | None, size: int, watch: Watch | None
     ) -> None:
