@@ -119,7 +119,7 @@ BANS: tuple[tuple[str, str, str], ...] = (
     (r"\bshell\s*=\s*True", r"$^", "no shell strings"),
     (r"^\s*print\(", r"src/doppio/cli/", "only commands print"),
     (r"except Exception\b",
-     r"src/doppio/(kernel/(door|controller|events|jobs|landing|postgres_\w+)|gateway/(app|connection|drive)|server)\.py",
+     r"src/doppio/(kernel/(door|controller|events|jobs|landing|leases|postgres_\w+)|gateway/(app|connection|drive)|server)\.py",
      "errors are caught by type"),
     (r"#\s*type: ignore(?!\[)", r"$^", "a type: ignore says what it ignores"),
     (r"\b(TODO|FIXME|XXX)\b", r"$^", "open ends are issues"),

@@ -35,6 +35,7 @@ from doppio.kernel.identity import Caller, Identities, root_of, service_caller
 from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import JobHandler, JobRunner
 from doppio.kernel.keys import pack
+from doppio.kernel.leases import Leases
 from doppio.kernel.meter import usage_key
 from doppio.kernel.metrics import Metrics, Sampling
 from doppio.kernel.records import record
@@ -118,8 +119,9 @@ class Cloud:
         self._trails = Trails(self.store, self.context_for)
         self._tags = TagKeeper()
         self.enter = Door(self.services, self._authoriser, self._trails, self._tags).enter
+        self._leases = Leases(self, self.context_for, self.services.get)
         self._jobs = JobRunner(self, self._job_handler, self.context_for)
-        self._dispatcher = Dispatcher(self, self.context_for)
+        self._dispatcher = Dispatcher(self, self.context_for, self._leases)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -142,7 +144,8 @@ class Cloud:
         self._started = True
         for service in self.services.imported:
             self._begin(service)
-        self._jobs.start()
+        self._jobs.start(self._leases)
+        self._leases.start()
         self._tasks = [
             asyncio.create_task(self._find_work()),
             asyncio.create_task(self._keep_tidy()),
@@ -156,12 +159,14 @@ class Cloud:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._leases.stop()
         for runner in self._runners:
             await runner.close()
         # Controllers open what listens: now nothing opens again.
         await self.machine.quiet()
         await self._jobs.close()
         await self._dispatcher.close()
+        await self._leases.leave()
         await self.audit.flush()
         await self.uses.close()
         await self.store.close()
@@ -254,12 +259,13 @@ class Cloud:
     def _begin(self, service: Service) -> None:
         """Start a service's background work."""
         for subscription in service.subscriptions:
-            self._dispatcher.follow(subscription)
+            self._dispatcher.follow(subscription, service.name)
         for controller in service.controllers:
             runner = ControllerRunner(self, controller, self.context_for)
             self._runners.append(runner)
-            self._dispatcher.follow(runner.subscription())
-            runner.start()
+            if controller.wakes_on:
+                self._dispatcher.follow(runner.subscription(), service.name)
+            runner.start(self._leases, service.name)
 
     async def _find_work(self) -> None:
         """Ask for each service that may have work: it has rows, or a fact of its is in the log."""

@@ -2,21 +2,25 @@
 
 A controller is told keys, never events: what to do follows from the record and from what is
 really there. At the start every key is looked at once, and again at each `resync`; a wake-up only
-makes it sooner. One key is never reconciled twice at a time.
+makes it sooner. One key is never reconciled twice at a time, also where several gateways share a
+store: each has the keys of the parts that it leases (`kernel.leases`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from doppio.kernel.events import Event, Subscription
-from doppio.kernel.keys import unpack
+from doppio.kernel.keys import pack, unpack
+from doppio.kernel.leases import Leases, part_of
 from doppio.kernel.records import Table, table_of
 from doppio.kernel.store import MISSED, Conflict
 
@@ -44,6 +48,7 @@ class Controller(Generic[T]):
 
     That are events, which the log keeps for every subscriber; or a family of wake-ups, which cost
     nothing: `tx.wake("family/key")` looks at the record of that one key once the commit is durable.
+    `everywhere`: each gateway looks at every key, since the work is about what is in its process.
     """
 
     record: ClassVar[type[Any]]
@@ -51,6 +56,7 @@ class Controller(Generic[T]):
     family: ClassVar[str] = ""
     keys_at_once: ClassVar[int] = AT_ONCE_MAX
     resync: ClassVar[timedelta | None] = None
+    everywhere: ClassVar[bool] = False
 
     def where(self, row: T) -> tuple[str, str]:
         """Account and region in whose name a record is looked after."""
@@ -75,43 +81,82 @@ class ControllerRunner:
         self._context_for = context_for
         self._queue: asyncio.Queue[Key] = asyncio.Queue()
         self._queued: set[Key] = set()
-        self._running: set[Key] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[Key, asyncio.Task[None]] = {}
         self._loop_task: asyncio.Task[None] | None = None
         self._room = asyncio.Semaphore(controller.keys_at_once)
         self._failures: dict[Key, int] = {}
         self._stale: set[Key] = set()
         self._timers: dict[Key, tuple[datetime, Callable[[], None]]] = {}
+        self._resync: Callable[[], None] | None = None
+        self._scanning: asyncio.Task[None] | None = None
+        self._scan_again = False
+        self._name = f"controller.{type(controller).__module__}.{type(controller).__name__}"
+        self._parts = 1
+        self._held: set[int] = set()
 
     def subscription(self) -> Subscription:
         """How the controller hears of keys."""
-        return Subscription(
-            f"controller.{type(self._controller).__module__}.{type(self._controller).__name__}",
-            self._controller.wakes_on,
-            self._heard,
-        )
+        return Subscription(self._name, self._controller.wakes_on, self._heard)
 
-    def start(self) -> None:
-        """Begin with every key there is."""
+    def start(self, leases: Leases, service: str = "") -> None:
+        """Begin with every key there is, of those that are this gateway's."""
         if self._controller.family:
             self._kernel.wakers.on(self._controller.family, self._rung)
+        if self._kernel.store.shared:
+            self._kernel.wakers.on(self._name, self._told)
         self._loop_task = asyncio.create_task(self._run())
+        if self._controller.everywhere:
+            self.begin(0)
+        else:
+            self._parts = leases.parts
+            leases.add(f"{self._name}.keys", self, parts=self._parts, service=service)
+
+    def begin(self, part: int) -> None:
+        """Look after the keys of a part."""
+        self._held.add(part)
+        self._again()
+
+    def end(self, part: int) -> None:
+        """Leave the keys of a part to others; who looks at one now is cancelled."""
+        self._held.discard(part)
+        for key, task in self._running.items():
+            if self._part(key) == part:
+                task.cancel()
+
+    def is_idle(self, part: int) -> bool:
+        """Whether no key of a part is being looked at."""
+        return not any(self._part(key) == part for key in self._running)
+
+    def _part(self, key: Key) -> int:
+        return part_of(pack(*key), self._parts) if self._parts > 1 else 0
 
     async def close(self) -> None:
         """Stop; whatever was half done is seen again at the next start."""
-        tasks = [*self._tasks, *([self._loop_task] if self._loop_task else [])]
+        others = [one for one in (self._loop_task, self._scanning) if one is not None]
+        tasks = [*self._running.values(), *others]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def look(self, key: Key) -> None:
         """Reconcile this key soon."""
-        if key not in self._queued:
+        if key not in self._queued and self._part(key) in self._held:
             self._queued.add(key)
             self._queue.put_nowait(key)
 
     async def _heard(self, ctx: Context, event: Event) -> None:
-        self.look(event.key)
+        if not self._kernel.store.shared:
+            return self.look(event.key)
+        # One gateway hears of it, and another may have the key: all are told.
+        async with self._context_for("", "").write() as tx:
+            tx.wake(f"{self._name}/{base64.b64encode(pack(*event.key)).decode()}")
+        return None
+
+    def _told(self, topic: str) -> None:
+        if topic == MISSED:
+            self._again()
+        else:
+            self.look(tuple(unpack(base64.b64decode(topic.partition("/")[2]))))
 
     def _rung(self, topic: str) -> None:
         if topic == MISSED:
@@ -120,7 +165,6 @@ class ControllerRunner:
             self.look((topic.partition("/")[2],))
 
     async def _run(self) -> None:
-        await self._look_at_all()
         while True:
             key = await self._queue.get()
             self._queued.discard(key)
@@ -129,10 +173,18 @@ class ControllerRunner:
                 self._stale.add(key)
                 continue
             await self._room.acquire()
-            self._running.add(key)
-            task = asyncio.create_task(self._one(key))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if self._part(key) not in self._held:
+                self._room.release()
+                continue
+            self._running[key] = task = asyncio.create_task(self._one(key))
+            task.add_done_callback(partial(self._ended, key))
+
+    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
+        del self._running[key]
+        self._room.release()
+        if key in self._stale:
+            self._stale.discard(key)
+            self.look(key)
 
     async def _one(self, key: Key) -> None:
         clock = self._kernel.clock
@@ -150,12 +202,6 @@ class ControllerRunner:
             _log.exception("%s failed for %s, again soon", type(self._controller).__name__, key)
             seconds = min(0.05 * 2**failures, RETRY_SECONDS_MAX)
             clock.host.call_later(seconds, lambda: self.look(key))
-        finally:
-            self._running.discard(key)
-            self._room.release()
-            if key in self._stale:
-                self._stale.discard(key)
-                self.look(key)
 
     def _look_at(self, at: datetime, key: Key) -> None:
         """One timer a key: the soonest that was asked for."""
@@ -180,10 +226,18 @@ class ControllerRunner:
                 self.look(tuple(unpack(row_key)[1:]))
             lo = rows[-1][0] + b"\x00"
         if self._controller.resync is not None:
+            if self._resync is not None:
+                self._resync()
             at = self._kernel.clock.now() + self._controller.resync
-            self._kernel.clock.call_at(at, self._again)
+            self._resync = self._kernel.clock.call_at(at, self._again)
 
     def _again(self) -> None:
-        task = asyncio.ensure_future(self._look_at_all())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Look at all keys, once more if somebody looks at them already."""
+        self._scan_again = True
+        if self._scanning is None or self._scanning.done():
+            self._scanning = asyncio.create_task(self._scan())
+
+    async def _scan(self) -> None:
+        while self._scan_again:
+            self._scan_again = False
+            await self._look_at_all()

@@ -2,7 +2,7 @@
 
 An event lands in the log `events` together with its cause. Readers follow with durable cursors:
 each event reaches each subscriber at least once, in order; a subscriber that fails is asked again
-and holds up only itself. An event carries a key to look at, and no decision may hang on more.
+and holds up only itself. Of several gateways on a store, one at a time follows for a subscriber. An event carries a key to look at, and no decision may hang on more.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from doppio.kernel.leases import Leases
 from doppio.kernel.records import record
 from doppio.kernel.store import Conflict
 
@@ -90,12 +91,13 @@ class Subscription:
 class Dispatcher:
     """Takes every event to every subscriber."""
 
-    def __init__(self, kernel: Kernel, context_for: Callable[[str, str], Context]) -> None:
+    def __init__(
+        self, kernel: Kernel, context_for: Callable[[str, str], Context], leases: Leases
+    ) -> None:
         self._kernel = kernel
         self._context_for = context_for
-        self._tasks: list[asyncio.Task[None]] = []
-        self._rung: list[asyncio.Event] = []
-        self._names: list[str] = []
+        self._leases = leases
+        self._followers: list[_Follower] = []
         self._seen = 0
         # Nothing is forgotten before every subscriber there is has been named.
         self.complete = False
@@ -104,13 +106,11 @@ class Dispatcher:
         """Hear of news."""
         self._kernel.wakers.on("events", lambda _: self.ring())
 
-    def follow(self, subscription: Subscription) -> None:
-        """Follow the log for a subscription, from where it had come."""
-        rung = asyncio.Event()
-        rung.set()
-        self._names.append(subscription.name)
-        self._rung.append(rung)
-        self._tasks.append(asyncio.create_task(self._follow(subscription, rung)))
+    def follow(self, subscription: Subscription, service: str = "") -> None:
+        """Follow the log for a subscription of a service, from where it had come."""
+        follower = _Follower(self._kernel, self._context_for, subscription, self._has_seen)
+        self._followers.append(follower)
+        self._leases.add(subscription.name, follower, service=service)
 
     async def kinds(self) -> set[str]:
         """The types of all events in the log."""
@@ -123,34 +123,87 @@ class Dispatcher:
 
     def ring(self) -> None:
         """There may be news."""
-        for rung in self._rung:
-            rung.set()
+        for follower in self._followers:
+            follower.rung.set()
 
     async def close(self) -> None:
         """Stop following; cursors stay where they are."""
+        await asyncio.gather(*(follower.close() for follower in self._followers))
+
+    async def _has_seen(self, events: int) -> None:
+        self._seen += events
+        # What another gateway has a subscriber for is not forgotten either.
+        if self._seen >= TRIM_EVENTS and self.complete and await self._leases.knows_all():
+            self._seen = 0
+            await self._trim()
+
+    async def _trim(self) -> None:
+        reader = self._context_for("", "").read()
+        cursors = [await reader.get(Cursor, one.subscription.name) for one in self._followers]
+        await self._kernel.store.trim_log(
+            "events", min(cursor.position if cursor else 0 for cursor in cursors)
+        )
+
+
+class _Follower:
+    """Follows the log for one subscription, while this gateway has the lease of it."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        context_for: Callable[[str, str], Context],
+        subscription: Subscription,
+        has_seen: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._kernel = kernel
+        self._context_for = context_for
+        self.subscription = subscription
+        self._has_seen = has_seen
+        self.rung = asyncio.Event()
+        self._rests = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self, part: int) -> None:
+        """Follow, from where the cursor is."""
+        self.rung.set()
+        self._tasks = [one for one in self._tasks if not one.done()]
+        self._tasks.append(asyncio.create_task(self._follow()))
+
+    def end(self, part: int) -> None:
+        """Leave it to another."""
         for task in self._tasks:
             task.cancel()
+
+    def is_idle(self, part: int) -> bool:
+        """Whether there is nothing that is not done."""
+        return self._rests and not self.rung.is_set()
+
+    async def close(self) -> None:
+        """Stop; returns when it has."""
+        self.end(0)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _follow(self, subscription: Subscription, rung: asyncio.Event) -> None:
+    async def _follow(self) -> None:
         failures = 0
         while True:
             if failures == 0:
-                await rung.wait()
-            rung.clear()
+                self._rests = True
+                await self.rung.wait()
+                self._rests = False
+            self.rung.clear()
             try:
-                while await self._batch(subscription):
+                while await self._batch():
                     pass
                 failures = 0
             except Conflict:
-                rung.set()
+                self.rung.set()
             except Exception:
                 failures += 1
-                _log.exception("subscriber %s failed, again soon", subscription.name)
+                _log.exception("subscriber %s failed, again soon", self.subscription.name)
                 await asyncio.sleep(min(0.05 * 2**failures, RETRY_SECONDS_MAX))
 
-    async def _batch(self, subscription: Subscription) -> bool:
-        context = self._context_for("", "")
+    async def _batch(self) -> bool:
+        context, subscription = self._context_for("", ""), self.subscription
         cursor = await context.read().get(Cursor, subscription.name)
         position = cursor.position if cursor else 0
         entries = await self._kernel.store.view().log("events", position, limit=EVENTS_A_READ)
@@ -162,22 +215,17 @@ class Dispatcher:
                 await subscription.handler(
                     self._context_for(happened.account, happened.region), event
                 )
-                await self._move(context, subscription.name, position)
+                await self._move(context, position)
         if entries:
-            await self._move(context, subscription.name, entries[-1][0])
-            self._seen += len(entries)
-            if self._seen >= TRIM_EVENTS and self.complete:
-                self._seen = 0
-                await self._trim(context)
+            await self._move(context, entries[-1][0])
+            await self._has_seen(len(entries))
         return len(entries) == EVENTS_A_READ
 
-    async def _trim(self, context: Context) -> None:
-        reader = context.read()
-        cursors = [await reader.get(Cursor, name) for name in self._names]
-        await self._kernel.store.trim_log(
-            "events", min(cursor.position if cursor else 0 for cursor in cursors)
-        )
-
-    async def _move(self, context: Context, name: str, position: int) -> None:
+    async def _move(self, context: Context, position: int) -> None:
         async with context.write() as tx:
-            tx.put(Cursor(name=name, position=position))
+            if self._kernel.store.shared:
+                # Who was taken for gone, and was only slow, moves nobody back.
+                there = await tx.get(Cursor, self.subscription.name)
+                if there is not None and there.position >= position:
+                    return
+            tx.put(Cursor(name=self.subscription.name, position=position))

@@ -4,7 +4,8 @@ A job is known by (name, key): scheduling it again moves it. `name` is `service.
 service's list of jobs maps it to a coroutine. A job that fails is tried again with back-off, for
 ever; one that succeeds is forgotten, unless it was scheduled anew meanwhile. One that ran twice and is
 due as before waits a moment of host time: so it is where a commit is lost again and again, or where
-a disk has kept a part of one.
+a disk has kept a part of one. Of several gateways on a store, each runs the jobs of the parts that it
+leases (`kernel.leases`).
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from doppio.kernel.records import Index, record
+from doppio.kernel.keys import pack
+from doppio.kernel.leases import Leases, part_of
+from doppio.kernel.records import Index, record, table_of
 from doppio.kernel.store import Conflict
 
 if TYPE_CHECKING:
-    from doppio.kernel.context import Context
+    from doppio.kernel.context import Context, Reader
     from doppio.kernel.kernel import Kernel
 
 _log = logging.getLogger("doppio.jobs")
@@ -73,11 +76,34 @@ class JobRunner:
         self._running: dict[tuple[str, str], asyncio.Task[bool]] = {}
         self._pausing: dict[tuple[str, str], Callable[[], None]] = {}
         self._in_vain: set[tuple[str, str]] = set()
+        self._parts = 1
+        self._held: set[int] = set()
 
-    def start(self) -> None:
+    def start(self, leases: Leases) -> None:
         """Begin; what came due while the cloud was off runs now."""
         self._kernel.wakers.on("jobs", lambda _: self._news.set())
         self._task = asyncio.create_task(self._run())
+        self._parts = leases.parts
+        leases.add("jobs", self, parts=self._parts)
+
+    def begin(self, part: int) -> None:
+        """Run the jobs of a part."""
+        self._held.add(part)
+        self._news.set()
+
+    def end(self, part: int) -> None:
+        """Leave the jobs of a part to others; what runs is cancelled, and runs there."""
+        self._held.discard(part)
+        for known, task in self._running.items():
+            if self._part(known) == part:
+                task.cancel()
+
+    def is_idle(self, part: int) -> bool:
+        """Whether no job of a part runs."""
+        return not any(self._part(known) == part for known in self._running)
+
+    def _part(self, known: tuple[str, str]) -> int:
+        return part_of(pack(*known), self._parts) if self._parts > 1 else 0
 
     async def close(self) -> None:
         """Stop; an interrupted job runs again at the next start."""
@@ -94,8 +120,7 @@ class JobRunner:
             self._news.clear()
             now = clock.now()
             reader = self._context_for("", "").read()
-            # What runs already is among them, so there is room for as many more.
-            for job in await reader.find(DUE, until=now, limit=2 * AT_ONCE_MAX):
+            for job in await self._due(reader, now):
                 known = (job.name, job.key)
                 if len(self._running) < AT_ONCE_MAX and not (
                     known in self._running or known in self._pausing
@@ -106,6 +131,23 @@ class JobRunner:
             await self._news.wait()
             if cancel is not None:
                 cancel()
+
+    async def _due(self, reader: Reader, now: datetime) -> list[Job]:
+        """The first jobs that are due, of those that are this gateway's."""
+        if not self._held:
+            return []
+        # What runs already is among them, so there is room for as many more.
+        found = await reader.find(DUE, until=now, limit=2 * AT_ONCE_MAX)
+        if len(self._held) == self._parts:
+            return found
+        mine: list[Job] = []
+        while found:
+            mine += [job for job in found if self._part((job.name, job.key)) in self._held]
+            if len(found) < 2 * AT_ONCE_MAX or len(mine) >= 2 * AT_ONCE_MAX:
+                break
+            after = DUE.row_key(found[-1], table_of(Job).key(found[-1]))
+            found = await reader.find(DUE, until=now, after=after, limit=2 * AT_ONCE_MAX)
+        return mine
 
     def _ring_at(self, at: datetime, now: datetime) -> Callable[[], None]:
         if at > now:

@@ -372,28 +372,6 @@ async def test_an_event_that_cannot_be_run_here_fails_as_others_do(world: World)
 
 
 @told
-async def test_of_several_clouds_on_a_store_one_runs_an_event(world: World) -> None:
-    world.memory.shared = True
-    await function(world)
-    other = Queued(
-        id="e", account=ACCOUNT, region=REGION, function="f", arn=ARN, qualifier=None,
-        payload=b"{}", received_at=world.now, due_at=world.now, holder="another",
-        held_until=world.now + timedelta(seconds=80),
-    )  # fmt: skip
-    async with world.cloud.root_context().write() as tx:
-        tx.add(other)
-        tx.wake("lambda.queued/e")
-    await send(world, {"mine": 1})
-    (line,) = await runs(world, 1)
-    assert "mine" in line
-    await world.advance(79)
-    assert [row.holder for row in await queued(world)] == ["another"]
-    await world.advance(1)
-    assert len(await runs(world, 2)) == 2
-    await idle(world)
-
-
-@told
 async def test_an_event_outlives_a_crash_and_goes_with_its_function(world: World) -> None:
     await function(world)
     await send(world, {"fail": True})

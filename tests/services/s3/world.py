@@ -19,6 +19,7 @@ from doppio.kernel.guardrails import Guardrails
 from doppio.kernel.identity import Caller, root_of, service_caller
 from doppio.kernel.ids import Ids
 from doppio.kernel.jobs import JobRunner
+from doppio.kernel.leases import Leases
 from doppio.kernel.memory_store import MemoryStore
 from doppio.kernel.meter import usage, usage_key
 from doppio.kernel.metrics import Metrics
@@ -62,7 +63,7 @@ class World:
     async def start(self) -> None:
         self.store.listen(self.wakers.ring)
         self.wakers.on("resource", self.authoriser.heard)
-        self.jobs.start()
+        self.jobs.start(Leases(self, self.context_for, lambda service: None))
 
     async def close(self) -> None:
         await self.jobs.close()

@@ -36,6 +36,7 @@ class Upkeep(Controller[Cluster]):
     record = Cluster
     wakes_on: tuple[type[Event], ...] = (ClusterChanged,)  # type: ignore[misc]
     resync = timedelta(minutes=1)
+    everywhere = True
 
     async def reconcile(self, ctx: Context, key: Key) -> Again | None:
         """Let those nodes of a cluster listen that should, and move on what is due."""

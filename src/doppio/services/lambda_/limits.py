@@ -65,8 +65,6 @@ THROTTLE_PAUSE_FIRST = timedelta(seconds=1)
 THROTTLE_PAUSE_MAX = timedelta(minutes=5)
 # Ours: so many asynchronous events run at a time, each in a process; the others wait.
 ASYNC_AT_ONCE_MAX = 64
-# Ours: beyond the function's time, so long an event is its holder's, who starts and tells of it.
-HELD_REST = timedelta(minutes=1)
 DEAD_LETTER_MESSAGE_CHARS = 1_024
 
 QUEUE_BATCH_DEFAULT = 10

@@ -93,12 +93,6 @@ class Runner(Controller[Queued]):
         if target.function.reserved == 0:
             # "Lambda immediately sends new events to the dead-letter queue [...] without any retries."
             return await _given_up(ctx, queued, target, rules, None, "ZeroReservedConcurrency")
-        if ctx.kernel.store.shared:
-            held = await _held(ctx, queued, target)
-            if held is None or held.holder != Workers.of(ctx).name:
-                # Another cloud runs it, or has done so; if it dies, its time will be over.
-                return None if held is None else Again(at=held.held_until or now)
-            queued = held
         spec = await Workers.of(ctx).spec_of(ctx, target)
         age = (now - queued.received_at) / _MILLISECOND
         ctx.count(measures.ASYNC_AGE, spec.account, spec.region, (spec.name,), age)
@@ -111,25 +105,6 @@ class Runner(Controller[Queued]):
             told = {"errorType": error.code, "errorMessage": error.message}
             outcome = Outcome(payload=dumps(told), error=UNHANDLED, status=error.status)
         return await _after(ctx, queued, target, rules, outcome)
-
-
-async def _held(ctx: Context, queued: Queued, target: Target) -> Queued | None:
-    """An event as its holder is known: this cloud, if nobody has it. None where it is over."""
-    mine, now = Workers.of(ctx).name, ctx.clock.now()
-    lasts = timedelta(seconds=target.version.config.timeout_seconds) + limits.HELD_REST
-
-    async def hold(tx: Tx) -> Queued | None:
-        there = await tx.get(Queued, queued.id)
-        if there is None:
-            return None
-        if there.holder != mine and there.held_until is not None and there.held_until > now:
-            return there
-        if there.due_at > now:
-            # Another has tried it meanwhile, and waits.
-            return replace(there, holder="", held_until=there.due_at)
-        return tx.put(replace(there, holder=mine, held_until=now + lasts))
-
-    return await ctx.transact(hold)
 
 
 def _comes_again(error: AwsError) -> bool:
@@ -179,7 +154,7 @@ async def _settled(ctx: Context, queued: Queued, then: Queued | None) -> Again |
         if then is None:
             tx.delete(there)
         else:
-            tx.put(replace(then, holder="", held_until=None))
+            tx.put(then)
 
     await ctx.transact(settle)
     return None if then is None else Again(at=then.due_at)

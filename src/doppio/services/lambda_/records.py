@@ -258,8 +258,7 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An asynchronous event that was accepted and is not over; `id` is its request's.
 
     `account` is the function's; `arn` is what was called, with its qualifier. `attempts` are the
-    invocations that failed, `throttles` those that could not begin. Where several clouds share a
-    store, the one that runs it is its `holder`, until `held_until` at the most.
+    invocations that failed, `throttles` those that could not begin.
     """
 
     id: str
@@ -274,8 +273,6 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client_context: str = ""
     attempts: int = 0
     throttles: int = 0
-    holder: str = ""
-    held_until: datetime | None = None
 
 
 @record("lambda.policy", key=("account", "region", "function", "qualifier"))

@@ -66,9 +66,7 @@ class Started(NamedTuple):
 class Workers:
     """The environments of one cloud."""
 
-    def __init__(self, name: str) -> None:
-        # Tells this cloud from others on the same store.
-        self.name = name
+    def __init__(self) -> None:
         self._idle: defaultdict[Key, list[Worker]] = defaultdict(list)
         self._busy: Counter[tuple[str, str, str]] = Counter()
         self._unreserved: Counter[tuple[str, str]] = Counter()
@@ -78,7 +76,7 @@ class Workers:
         """The environments of the cloud in which this is asked."""
         found = _all.get(ctx.kernel)
         if found is None:
-            found = _all[ctx.kernel] = Workers(ctx.new_id())
+            found = _all[ctx.kernel] = Workers()
         return found
 
     async def spec_of(self, ctx: Context, target: Target) -> Spec:
