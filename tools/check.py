@@ -62,7 +62,6 @@ ALLOWED: dict[str, set[str]] = {
     "kernel": {"kernel", "wire", "machine"},
     "services": {"services", "kernel", "wire", "machine"},
     "gateway": {"gateway", "kernel", "wire"},
-    "console": {"console", "gateway", "kernel", "wire"},
     "catalog": {"services", "kernel"},
     "app": {"app", "catalog", "gateway", "services", "kernel", "wire", "machine"},
     "server": {"server", "app", "gateway", "kernel", "wire"},
@@ -178,8 +177,12 @@ STANDARD_FILES = ("__init__.py", "service.py", "limits.py", "errors.py", "README
                   "quality.toml")  # fmt: skip
 
 
+# What each service's README has, in this order; others may stand between them.
+HEADINGS = ["What it promises", "What it has", "Known differences"]
+
+
 def services(root: Path = ROOT) -> Iterator[Finding]:
-    """Every service has the standard files, and documents each operation."""
+    """Every service has the standard files, and its README the same headings in the same order."""
     for folder in sorted((root / "src" / "doppio" / "services").iterdir()):
         if not (folder / "service.py").exists():
             continue
@@ -187,6 +190,13 @@ def services(root: Path = ROOT) -> Iterator[Finding]:
         for name in STANDARD_FILES:
             if not (folder / name).exists():
                 yield Finding("services", path, 1, f"there is no {name}")
+        readme = folder / "README.md"
+        if readme.exists():
+            lines = readme.read_text().splitlines()
+            said = [line[3:] for line in lines if line.startswith("## ") and line[3:] in HEADINGS]
+            if said != HEADINGS:
+                wanted = ", ".join(HEADINGS)
+                yield Finding("services", f"{path}/README.md", 1, f"its headings are {wanted}")
         quality = folder / "quality.toml"
         if quality.exists():
             yield from _quality(f"{path}/quality.toml", quality, rules_of_quality())

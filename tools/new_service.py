@@ -45,10 +45,17 @@ from __future__ import annotations
 ''',
     "README.md": """# {title}
 
-## Promises
+## What it promises
+
 Nothing yet: every operation answers 501 `NotImplemented`.
 
+## What it has
+
+| | Operations |
+| --- | --- |
+
 ## Known differences
+
 None yet.
 """,
     "quality.toml": """# Which rules of docs/rules hold for this service, by level; an exemption names its reason.

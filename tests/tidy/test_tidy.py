@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import check
+from tools import check, new_service
 from tools.check import Finding
 
 Rule = Callable[[str, str], Iterator[Finding]]
@@ -87,3 +87,12 @@ def test_a_service_without_its_files_is_found(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "service.py").write_text("")
     assert list(check.services(tmp_path))
+
+
+def test_a_readme_whose_headings_are_others_is_found(tmp_path: Path) -> None:
+    written = new_service.write("sqs", tmp_path)
+    assert not list(check.services(tmp_path))
+    readme = next(path for path in written if path.name == "README.md")
+    readme.write_text(readme.read_text().replace("What it has", "Operations"))
+    found = list(check.services(tmp_path))
+    assert [finding.path for finding in found] == ["src/doppio/services/sqs/README.md"]

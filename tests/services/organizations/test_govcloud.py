@@ -218,6 +218,29 @@ async def test_accounts_are_made_from_the_commercial_partition_alone(world: Worl
 
 
 @told
+async def test_pages_of_accounts_are_exact_in_another_partition(world: World) -> None:
+    china = {"region": "cn-north-1"}
+    await world.call("organizations", "create_organization", **china)
+    await world.call("organizations", "create_organization")
+    for name in ("one", "two", "three"):
+        wanted = {"AccountName": name, "Email": f"{name}@example.com"}
+        await world.call("organizations", "create_account", **china, **wanted)
+        await account(world, f"{name}-here")
+    await world.settle()
+    pages: list[list[str]] = []
+    token: dict[str, str] = {}
+    for _ in range(5):
+        found = await world.call("organizations", "list_accounts", **china, MaxResults=1, **token)
+        pages.append([one["Name"] for one in found["Accounts"]])
+        if "NextToken" not in found:
+            break
+        token = {"NextToken": found["NextToken"]}
+    names = [name for page in pages for name in page if name in ("one", "two", "three")]
+    assert sorted(names) == ["one", "three", "two"]
+    assert [len(page) for page in pages] == [1, 1, 1, 1]
+
+
+@told
 async def test_an_address_belongs_to_one_pair(world: World) -> None:
     await organization(world)
     await account(world, "till")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from doppio.kernel.context import Context, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.context import Context
+from doppio.kernel.paging import page_of, position
 from doppio.services.application_autoscaling.errors import InvalidNextToken
 from doppio.services.application_autoscaling.limits import LISTED_MAX, ROWS_A_READ
 
@@ -25,32 +25,14 @@ async def page(
     most = min(req.get("MaxResults") or LISTED_MAX, LISTED_MAX)
     named = sorted((key, str(value)) for key, value in req.items() if key not in _PAGING)
     scope = f"application-autoscaling/{cls.__name__}/{ctx.account}/{ctx.region}/{named}"
-    after = _after(req, scope)
-    prefix = (ctx.account, ctx.region, req["ServiceNamespace"])
-    reader = ctx.read()
-    found: list[T] = []
-    while len(found) <= most:
-        rows = await reader.list(
-            cls, prefix, after=after, limit=ROWS_A_READ, reverse=youngest_first
-        )
-        found += [row for row in rows if fits(row)]
-        if len(rows) < ROWS_A_READ:
-            break
-        after = row_key(rows[-1])
-    token = page_token(row_key(found[most - 1]), scope) if len(found) > most else None
-    return found[:most], token
+    return await page_of(
+        ctx.read(), cls, (ctx.account, ctx.region, req["ServiceNamespace"]), most=most,
+        scope=scope, after=position(req.get("NextToken"), scope, InvalidNextToken), fits=fits,
+        step=ROWS_A_READ, reverse=youngest_first,
+    )  # fmt: skip
 
 
 _PAGING = frozenset({"NextToken", "MaxResults"})
-
-
-def _after(req: Mapping[str, Any], scope: str) -> bytes | None:
-    if not req.get("NextToken"):
-        return None
-    try:
-        return token_key(req["NextToken"], scope)
-    except BadToken as error:
-        raise InvalidNextToken() from error
 
 
 def named(one: Any, req: Mapping[str, Any]) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader, Tx, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel import paging, tags
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import begins, page_of
 from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.asked import check_actions, checked_composite, checked_metric_alarm
 from doppio.services.cloudwatch.errors import InvalidValue, NoResource, NotFound, Validation
@@ -23,7 +23,6 @@ from doppio.wire.errors import NotImplementedByDoppio
 if TYPE_CHECKING:
     from doppio._stubs import cloudwatch as w
 
-LAST = "\U0010ffff"
 INITIAL = "Unchecked: Initial alarm creation"
 
 
@@ -168,19 +167,10 @@ async def existing(reader: Reader, name: str) -> Alarm:
     return alarm
 
 
-async def every(reader: Reader) -> Any:
+def every(reader: Reader) -> AsyncIterator[Alarm]:
     """All alarms of the account and Region."""
-    ctx = reader.context
-    after: bytes | None = None
-    while True:
-        rows = await reader.list(
-            Alarm, (ctx.account, ctx.region), after=after, limit=limits.ALARMS_A_PAGE_MAX
-        )
-        for row in rows:
-            yield row
-        if len(rows) < limits.ALARMS_A_PAGE_MAX:
-            return
-        after = row_key(rows[-1])
+    place = (reader.context.account, reader.context.region)
+    return paging.every(reader, Alarm, place, step=limits.ALARMS_A_PAGE_MAX)
 
 
 _KEPT = (
@@ -252,21 +242,12 @@ async def _page(
 ) -> tuple[list[Alarm], str | None]:
     ctx = reader.context
     prefix = req.get("AlarmNamePrefix") or ""
-    bounds: dict[str, Any] = {"since": prefix, "until": prefix + LAST} if prefix else {}
     most = min(req.get("MaxRecords") or 50, limits.ALARMS_A_PAGE_MAX)
     scope = f"alarms/{ctx.account}/{ctx.region}/{prefix}/{req.get('AlarmTypes')}"
-    after = position(req, scope)
-    found: list[Alarm] = []
-    while len(found) <= most:
-        rows = await reader.list(
-            Alarm, (ctx.account, ctx.region), after=after, limit=limits.ALARMS_A_PAGE_MAX, **bounds
-        )
-        found += [one for one in rows if fits(one)]
-        if len(rows) < limits.ALARMS_A_PAGE_MAX:
-            break
-        after = row_key(rows[-1])
-    shown = found[:most]
-    return shown, page_token(row_key(shown[-1]), scope) if len(found) > most else None
+    return await page_of(
+        reader, Alarm, (ctx.account, ctx.region), most=most, scope=scope,
+        after=position(req, scope), fits=fits, step=limits.ALARMS_A_PAGE_MAX, **begins(prefix),
+    )  # fmt: skip
 
 
 async def _switch(ctx: Context, names: list[str], on: bool) -> None:

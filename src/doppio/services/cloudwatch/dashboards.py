@@ -6,8 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from doppio.kernel.context import Context, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.context import Context
+from doppio.kernel.paging import begins, page_of
 from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.errors import InvalidDashboard, InvalidValue, NoDashboard
 from doppio.services.cloudwatch.metrics import position
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _TYPES = {"metric", "text", "log", "alarm", "explorer", "custom"}
 _MEMBERS = {"type", "x", "y", "width", "height", "properties"}
-LAST = "\U0010ffff"
 
 
 class Dashboards:
@@ -61,12 +60,11 @@ class Dashboards:
     ) -> w.ListDashboardsOutput:
         """The account's dashboards by pages, in the order of names."""
         prefix = req.get("DashboardNamePrefix") or ""
-        bounds: dict[str, Any] = {"since": prefix, "until": prefix + LAST} if prefix else {}
         scope = f"dashboards/{ctx.account}/{prefix}"
-        most = limits.DASHBOARDS_A_PAGE_MAX
-        rows = await ctx.read().list(
-            Dashboard, (ctx.account,), after=position(req, scope), limit=most + 1, **bounds
-        )
+        shown, token = await page_of(
+            ctx.read(), Dashboard, (ctx.account,), most=limits.DASHBOARDS_A_PAGE_MAX, scope=scope,
+            after=position(req, scope), **begins(prefix),
+        )  # fmt: skip
         told: dict[str, Any] = {
             "DashboardEntries": [
                 {
@@ -75,11 +73,11 @@ class Dashboards:
                     "LastModified": one.changed_at,
                     "Size": len(one.body.encode()),
                 }
-                for one in rows[:most]
+                for one in shown
             ]
         }
-        if len(rows) > most:
-            told["NextToken"] = page_token(row_key(rows[most - 1]), scope)
+        if token is not None:
+            told["NextToken"] = token
         return cast("w.ListDashboardsOutput", told)
 
     async def delete_dashboards(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel import paging
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import page_of
 from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.errors import (
     InvalidCombination,
@@ -70,25 +71,19 @@ class Metrics:
             if req.get("MetricName"):
                 prefix += (req["MetricName"],)
         scope = f"metrics/{prefix}/{req.get('MetricName')}/{wanted}/{req.get('RecentlyActive')}"
-        after = position(req, scope)
-        found: list[Metric] = []
         reader = ctx.read()
-        while len(found) <= limits.LISTED_METRICS_MAX:
-            rows = await reader.list(Metric, prefix, after=after, limit=limits.ROWS_A_READ)
-            found += [
-                one
-                for one in rows
-                if one.last >= youngest
+        shown, token = await page_of(
+            reader, Metric, prefix, most=limits.LISTED_METRICS_MAX, scope=scope,
+            after=position(req, scope), step=limits.ROWS_A_READ,
+            fits=lambda one: (
+                one.last >= youngest
                 and req.get("MetricName", one.name) == one.name
                 and _has(one, wanted)
-            ]
-            if len(rows) < limits.ROWS_A_READ:
-                break
-            after = row_key(rows[-1])
-        shown = found[: limits.LISTED_METRICS_MAX]
+            ),
+        )  # fmt: skip
         told: dict[str, Any] = {"Metrics": [metric_told(one) for one in shown]}
-        if len(found) > len(shown):
-            told["NextToken"] = page_token(row_key(shown[-1]), scope)
+        if token is not None:
+            told["NextToken"] = token
         reader.meter("CW:Requests")
         return cast("w.ListMetricsOutput", told)
 
@@ -104,12 +99,7 @@ def metric_told(metric: Metric) -> dict[str, Any]:
 
 def position(req: Mapping[str, Any], scope: str) -> bytes | None:
     """Where a page begins. Raises InvalidToken."""
-    if not req.get("NextToken"):
-        return None
-    try:
-        return token_key(req["NextToken"], scope)
-    except BadToken as error:
-        raise InvalidToken from error
+    return paging.position(req.get("NextToken"), scope, InvalidToken)
 
 
 def _has(metric: Metric, wanted: list[Any]) -> bool:

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
+from doppio.kernel.paging import every
 from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.points import joined
 from doppio.services.cloudwatch.records import Metric, Point
@@ -19,17 +20,9 @@ ROLLUP_EVERY = timedelta(hours=6)
 
 async def rollup(ctx: Context, job: Job) -> None:
     """Go through all metrics of an account and Region; come again while there are some."""
-    reader = ctx.read()
-    after: bytes | None = None
-    while True:
-        metrics = await reader.list(
-            Metric, (job.account, job.region), after=after, limit=limits.ROWS_A_READ
-        )
-        for metric in metrics:
-            await _age(ctx, metric)
-        if len(metrics) < limits.ROWS_A_READ:
-            break
-        after = row_key(metrics[-1])
+    reader, place = ctx.read(), (job.account, job.region)
+    async for metric in every(reader, Metric, place, step=limits.ROWS_A_READ):
+        await _age(ctx, metric)
 
     async def again(tx: Tx) -> None:
         if await tx.list(Metric, (job.account, job.region), limit=1):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from doppio.kernel.context import Reader, row_key
+from doppio.kernel.context import Reader
+from doppio.kernel.paging import every
 from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.points import joined
 from doppio.services.cloudwatch.records import Metric, Point, label_of
@@ -41,19 +42,12 @@ async def gathered(
         if seconds > period:
             break
         oldest = max(kept.total_seconds() for size, kept in limits.KEPT.items() if size <= period)
-        after: bytes | None = None
-        while True:
-            rows = await reader.list(
-                Point, (metric.id, seconds), since=max(since, now - int(oldest)),
-                until=until - 1, after=after, limit=limits.ROWS_A_READ,
-            )  # fmt: skip
-            for row in rows:
-                if unit is not None and row.unit != unit:
-                    continue
-                at = (row.at - origin) // period * period + origin
-                key = (at, row.unit if apart else "")
-                found[key] = joined(found[key], row) if key in found else row
-            if len(rows) < limits.ROWS_A_READ:
-                break
-            after = row_key(rows[-1])
+        span = {"since": max(since, now - int(oldest)), "until": until - 1}
+        step = limits.ROWS_A_READ
+        async for row in every(reader, Point, (metric.id, seconds), step=step, **span):
+            if unit is not None and row.unit != unit:
+                continue
+            at = (row.at - origin) // period * period + origin
+            key = (at, row.unit if apart else "")
+            found[key] = joined(found[key], row) if key in found else row
     return found

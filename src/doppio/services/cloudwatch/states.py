@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx, index_row_key, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.events import Event
-from doppio.kernel.paging import page_token
+from doppio.kernel.paging import page_of
 from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.errors import NotFound, Validation
 from doppio.services.cloudwatch.metrics import position
@@ -88,27 +88,15 @@ class Histories:
         since = max(start or ctx.now - limits.HISTORY_KEPT, ctx.now - limits.HISTORY_KEPT)
         span: dict[str, Any] = {"since": since, "until": end or ctx.now, "reverse": down}
         scope = f"history/{ctx.account}/{ctx.region}/{name}/{start}/{end}/{down}"
-        after = position(req, scope)
-        reader = ctx.read()
-        found: list[History] = []
-        while len(found) <= most:
-            if name:
-                rows = await reader.list(
-                    History, (ctx.account, ctx.region, name), after=after, limit=200, **span
-                )
-            else:
-                rows = await reader.find(
-                    BY_TIME, (ctx.account, ctx.region), after=after, limit=200, **span
-                )
-            found += [
-                one
-                for one in rows
-                if one.alarm_kind in kinds and req.get("HistoryItemType", one.kind) == one.kind
-            ]
-            if len(rows) < 200:
-                break
-            after = row_key(rows[-1]) if name else index_row_key(BY_TIME, rows[-1])
-        shown = found[:most]
+        place = (ctx.account, ctx.region)
+        shown, token = await page_of(
+            ctx.read(), History if name else BY_TIME, (*place, name) if name else place,
+            most=most, scope=scope, after=position(req, scope), step=200,
+            fits=lambda one: (
+                one.alarm_kind in kinds and req.get("HistoryItemType", one.kind) == one.kind
+            ),
+            **span,
+        )  # fmt: skip
         told: dict[str, Any] = {
             "AlarmHistoryItems": [
                 {
@@ -122,8 +110,6 @@ class Histories:
                 for one in shown
             ]
         }
-        if len(found) > most:
-            last = shown[-1]
-            key = row_key(last) if name else index_row_key(BY_TIME, last)
-            told["NextToken"] = page_token(key, scope)
+        if token is not None:
+            told["NextToken"] = token
         return cast("w.DescribeAlarmHistoryOutput", told)

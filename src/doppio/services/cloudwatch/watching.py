@@ -7,8 +7,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
+from doppio.kernel.paging import every
 from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.asked import period_of
 from doppio.services.cloudwatch.composite import holds, names_of
@@ -145,16 +146,9 @@ def _moment(at: int) -> str:
 
 async def recompose(ctx: Context, account: str, region: str, about: str) -> None:
     """Let the composite alarms look that speak of an alarm, or are it."""
-    reader = ctx.read()
-    after: bytes | None = None
-    while True:
-        rows = await reader.list(Alarm, (account, region), after=after, limit=200)
-        for row in rows:
-            if row.rule and (row.name == about or about in row.rule):
-                await _compose(ctx, row)
-        if len(rows) < 200:
-            return
-        after = row_key(rows[-1])
+    async for row in every(ctx.read(), Alarm, (account, region), step=200):
+        if row.rule and (row.name == about or about in row.rule):
+            await _compose(ctx, row)
 
 
 async def _compose(ctx: Context, seen: Alarm) -> None:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import service_caller
 from doppio.kernel.jobs import Job
-from doppio.kernel.paging import page_token
+from doppio.kernel.paging import page_of
 from doppio.services.dax import limits
 from doppio.services.dax.errors import InvalidParameterCombination, InvalidParameterValue
 from doppio.services.dax.listing import page_size, position
@@ -79,29 +79,22 @@ class Happenings:
         if "SourceName" in req and "SourceType" not in req:
             raise InvalidParameterCombination("SourceType is required with SourceName.")
         scope = f"dax/events/{ctx.account}/{ctx.region}"
-        most, after = page_size(req), position(req, scope)
-        reader = ctx.read()
-        shown: list[Happening] = []
-        while len(shown) <= most:
-            page = await reader.list(
-                Happening, (ctx.account, ctx.region), since=begin, until=end, after=after,
-                limit=limits.LISTED_MAX, reverse=True,
-            )  # fmt: skip
-            shown += [one for one in page if _wanted(one, req)]
-            if len(page) < limits.LISTED_MAX:
-                break
-            after = row_key(page[-1])
+        shown, token = await page_of(
+            ctx.read(), Happening, (ctx.account, ctx.region), most=page_size(req), scope=scope,
+            after=position(req, scope), since=begin, until=end, reverse=True,
+            fits=lambda one: _wanted(one, req), step=limits.LISTED_MAX,
+        )  # fmt: skip
         result: dict[str, Any] = {
             "Events": [
                 {
                     "SourceName": one.source, "SourceType": one.kind, "Message": one.message,
                     "Date": one.at,
                 }
-                for one in shown[:most]
+                for one in shown
             ]
         }  # fmt: skip
-        if len(shown) > most:
-            result["NextToken"] = page_token(row_key(shown[most - 1]), scope)
+        if token is not None:
+            result["NextToken"] = token
         return result  # type: ignore[return-value]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from doppio.kernel.context import Context, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel import paging
+from doppio.kernel.context import Context
 from doppio.services.dax import limits
 from doppio.services.dax.errors import InvalidParameterValue
 
@@ -25,13 +25,9 @@ def page_size(req: Mapping[str, Any]) -> int:
 
 def position(req: Mapping[str, Any], scope: str) -> bytes | None:
     """Where a page begins. Raises InvalidParameterValueException."""
-    token = req.get("NextToken")
-    if not token:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise InvalidParameterValue("Invalid NextToken.") from error
+    return paging.position(
+        req.get("NextToken"), scope, lambda: InvalidParameterValue("Invalid NextToken.")
+    )
 
 
 async def listed(
@@ -43,10 +39,11 @@ async def listed(
 ) -> dict[str, Any]:
     """A page of the account's records of a class, in the order of their names."""
     most, scope = page_size(req), f"dax/{member}/{ctx.account}/{ctx.region}"
-    found = await ctx.read().list(
-        record, (ctx.account, ctx.region), after=position(req, scope), limit=most + 1
-    )
-    result: dict[str, Any] = {member: [show(one) for one in found[:most]]}
-    if len(found) > most:
-        result["NextToken"] = page_token(row_key(found[most - 1]), scope)
+    shown, token = await paging.page_of(
+        ctx.read(), record, (ctx.account, ctx.region), most=most, scope=scope,
+        after=position(req, scope),
+    )  # fmt: skip
+    result: dict[str, Any] = {member: [show(one) for one in shown]}
+    if token is not None:
+        result["NextToken"] = token
     return result

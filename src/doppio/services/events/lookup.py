@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.context import Context, Reader
+from doppio.kernel.paging import begins, page_of, position
 from doppio.services.events import limits
 from doppio.services.events.errors import LimitExceeded, ResourceNotFound, Validation
 from doppio.services.events.records import DEFAULT, Bus, Rule
@@ -91,37 +91,20 @@ async def page(
     *,
     wanted: Any = None,
 ) -> tuple[list[T], dict[str, str]]:
-    """A page of records whose names begin as asked for, and where the next one begins.
+    """A page of the wanted records whose names begin as asked for, and where the next one begins."""
+    name = req.get("NamePrefix") or ""
+    scope = "/".join([kind.__name__, *map(str, prefix), name])
+    shown, token = await page_of(
+        reader, kind, prefix, most=req.get("Limit") or limits.LISTED_MAX, scope=scope,
+        after=position(req.get("NextToken"), scope, bad_token), fits=wanted,
+        step=limits.LISTED_MAX, **begins(name),
+    )  # fmt: skip
+    return shown, {} if token is None else {"NextToken": token}
 
-    `wanted` picks some of them; a page may then be short, as AWS's may.
-    """
-    begins = req.get("NamePrefix") or ""
-    scope = "/".join([kind.__name__, *map(str, prefix), begins])
-    limit = req.get("Limit") or limits.LISTED_MAX
-    after = None
-    if req.get("NextToken"):
-        try:
-            after = token_key(req["NextToken"], scope)
-        except BadToken as error:
-            raise Validation("Token value is not valid.") from error
-    found: list[T] = []
-    while len(found) <= limit:
-        rows = await reader.list(
-            kind,
-            prefix,
-            since=begins if begins and after is None else None,
-            after=after,
-            limit=limits.LISTED_MAX,
-        )
-        named = [row for row in rows if row.name.startswith(begins)]  # type: ignore[attr-defined]
-        found += [row for row in named if wanted is None or wanted(row)]
-        if len(rows) < limits.LISTED_MAX or len(named) < len(rows):
-            break
-        after = row_key(rows[-1])
-    shown = found[:limit]
-    if len(found) <= limit:
-        return shown, {}
-    return shown, {"NextToken": page_token(row_key(shown[-1]), scope)}
+
+def bad_token() -> Validation:
+    """What a token is told that a list never gave."""
+    return Validation("Token value is not valid.")
 
 
 def listed_tags(given: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:

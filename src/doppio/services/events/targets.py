@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import page_token, position
 from doppio.services.events import limits
 from doppio.services.events.bus_rules import check_managed
 from doppio.services.events.errors import LimitExceeded, ResourceNotFound, Validation
-from doppio.services.events.lookup import existing_bus, existing_rule, page, place_of
+from doppio.services.events.lookup import bad_token, existing_bus, existing_rule, page, place_of
 from doppio.services.events.putting import LANES, lane_of
 from doppio.services.events.records import Destination, Lane, Rule
 from doppio.services.events.target_rules import check_target
@@ -80,12 +80,9 @@ class Targets:
         rule = await existing_rule(ctx.read(), place, req["Rule"])
         scope = f"targets/{rule.arn}"
         ids = sorted(rule.targets)
-        if req.get("NextToken"):
-            try:
-                after = token_key(req["NextToken"], scope).decode()
-            except BadToken as error:
-                raise Validation("Token value is not valid.") from error
-            ids = [one for one in ids if one > after]
+        after = position(req.get("NextToken"), scope, bad_token)
+        if after is not None:
+            ids = [one for one in ids if one > after.decode()]
         shown = ids[: req.get("Limit") or limits.LISTED_MAX]
         told: dict[str, Any] = {"Targets": [rule.targets[one] for one in shown]}
         if len(shown) < len(ids):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, index_row_key, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.context import Context
+from doppio.kernel.paging import page_of
 from doppio.services.kms import limits
 from doppio.services.kms.access import check, named, not_pending
 from doppio.services.kms.errors import (
@@ -84,22 +84,17 @@ class Aliases:
         of_key = "KeyId" in req
         target = (await named(reader, req["KeyId"])).id if of_key else ""
         scope = f"aliases/{ctx.account}/{ctx.region}/{target}"
-        after = position(req, scope)
         where = (ctx.account, ctx.region)
-        found: list[Alias]
-        if of_key:
-            found = await reader.find(BY_KEY, (*where, target), after=after, limit=most + 1)
-        else:
-            found = await reader.list(Alias, where, after=after, limit=most + 1)
-        shown = found[:most]
+        shown, token = await page_of(
+            reader, BY_KEY if of_key else Alias, (*where, target) if of_key else where,
+            most=most, scope=scope, after=position(req, scope),
+        )  # fmt: skip
         result: w.ListAliasesResponse = {
             "Aliases": [_listed(alias) for alias in shown],
-            "Truncated": len(found) > len(shown),
+            "Truncated": token is not None,
         }
-        if result["Truncated"]:
-            last: Any = shown[-1]
-            key = index_row_key(BY_KEY, last) if of_key else row_key(last)
-            result["NextMarker"] = page_token(key, scope)
+        if token is not None:
+            result["NextMarker"] = token
         return result
 
 

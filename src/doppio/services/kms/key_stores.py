@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, Tx, row_key
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.jobs import Job
-from doppio.kernel.paging import page_token
+from doppio.kernel.paging import page_of
 from doppio.services.kms import crypto, limits, xks_proxy
 from doppio.services.kms.access import root_key
 from doppio.services.kms.errors import (
@@ -113,13 +113,15 @@ class KeyStores:
         else:
             scope = f"stores/{ctx.account}/{ctx.region}"
             most = req.get("Limit", limits.LISTED_KEYS)
-            rows = await reader.list(KeyStore, where, after=position(req, scope), limit=most + 1)
+            shown, token = await page_of(
+                reader, KeyStore, where, most=most, scope=scope, after=position(req, scope)
+            )
             told: dict[str, Any] = {
-                "CustomKeyStores": [_told(one) for one in rows[:most]],
-                "Truncated": len(rows) > most,
+                "CustomKeyStores": [_told(one) for one in shown],
+                "Truncated": token is not None,
             }
-            if len(rows) > most:
-                told["NextMarker"] = page_token(row_key(rows[most - 1]), scope)
+            if token is not None:
+                told["NextMarker"] = token
             return cast("w.DescribeCustomKeyStoresResponse", told)
         told = {"CustomKeyStores": [_told(one) for one in found], "Truncated": False}
         return cast("w.DescribeCustomKeyStoresResponse", told)

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from doppio.kernel import tags
 from doppio.kernel.authorise import put_resource
-from doppio.kernel.context import Context, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.context import Context
+from doppio.kernel.paging import page_of
 from doppio.services.kms import crypto, key_stores, limits, pairs
 from doppio.services.kms.access import (
     ROTATE,
@@ -99,16 +99,16 @@ class Keys:
         """The account's keys in the Region, by pages."""
         most = req.get("Limit", limits.LISTED_KEYS)
         scope = f"keys/{ctx.account}/{ctx.region}"
-        found = await ctx.read().list(
-            Key, (ctx.account, ctx.region), after=position(req, scope), limit=most + 1
-        )
-        shown = found[:most]
+        shown, token = await page_of(
+            ctx.read(), Key, (ctx.account, ctx.region), most=most, scope=scope,
+            after=position(req, scope),
+        )  # fmt: skip
         result: w.ListKeysResponse = {
             "Keys": [{"KeyId": key.id, "KeyArn": key.arn} for key in shown],
-            "Truncated": len(found) > len(shown),
+            "Truncated": token is not None,
         }
-        if result["Truncated"]:
-            result["NextMarker"] = page_token(row_key(shown[-1]), scope)
+        if token is not None:
+            result["NextMarker"] = token
         return result
 
     async def enable_key(self, ctx: Context, req: w.EnableKeyRequest) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader, Tx, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.paging import every, first, page_of, page_token
 from doppio.services.lambda_ import limits
 from doppio.services.lambda_.code import code_of, location_of
 from doppio.services.lambda_.errors import InvalidParameterValue, ResourceNotFound
@@ -93,38 +94,31 @@ class Layers:
         which = layer_named(ctx, req)
         place, most = (which.account, which.region, which.name), size_of(req)
         scope = f"layer-versions/{which.arn}/{_filter(req)}"
-        after = position(req, scope)
-        found: list[LayerVersion] = []
-        while len(found) <= most:
-            rows = await ctx.read().list(
-                LayerVersion, place, after=after, limit=limits.STEP_ROWS, reverse=True
-            )
-            found += [row for row in rows if _fits(row, req)]
-            if len(rows) < limits.STEP_ROWS:
-                break
-            after = row_key(rows[-1])
-        told: dict[str, Any] = {"LayerVersions": [_shown(one) for one in found[:most]]}
-        if len(found) > most:
-            told["NextMarker"] = page_token(row_key(found[most - 1]), scope)
+        shown, token = await page_of(
+            ctx.read(), LayerVersion, place, most=most, scope=scope, after=position(req, scope),
+            fits=lambda row: _fits(row, req), step=limits.STEP_ROWS, reverse=True,
+        )  # fmt: skip
+        told: dict[str, Any] = {"LayerVersions": [_shown(one) for one in shown]}
+        if token is not None:
+            told["NextMarker"] = token
         return told  # type: ignore[return-value]
 
     async def list_layers(self, ctx: Context, req: w.ListLayersRequest) -> w.ListLayersResponse:
         """The account's layers, each with its newest version that fits."""
         reader, most = ctx.read(), size_of(req)
         scope = f"layers/{ctx.account}/{ctx.region}/{_filter(req)}"
-        after = position(req, scope)
         found: list[tuple[Layer, LayerVersion]] = []
-        while len(found) <= most:
-            rows = await reader.list(
-                Layer, (ctx.account, ctx.region), after=after, limit=limits.STEP_ROWS
-            )
-            for row in rows:
+        rows = every(
+            reader, Layer, (ctx.account, ctx.region), step=limits.STEP_ROWS,
+            after=position(req, scope),
+        )  # fmt: skip
+        async with aclosing(rows):
+            async for row in rows:
                 newest = await _newest(reader, row, req)
                 if newest is not None:
                     found.append((row, newest))
-            if len(rows) < limits.STEP_ROWS:
-                break
-            after = row_key(rows[-1])
+                    if len(found) > most:
+                        break
         told: dict[str, Any] = {
             "Layers": [
                 {
@@ -157,17 +151,11 @@ def place_of(which: NamedLayer) -> Place:
 
 
 async def _newest(reader: Reader, layer: Layer, req: Mapping[str, Any]) -> LayerVersion | None:
-    place, after = (layer.account, layer.region, layer.name), None
-    while True:
-        rows = await reader.list(
-            LayerVersion, place, after=after, limit=limits.STEP_ROWS, reverse=True
-        )
-        for row in rows:
-            if _fits(row, req):
-                return row
-        if len(rows) < limits.STEP_ROWS:
-            return None
-        after = row_key(rows[-1])
+    place = (layer.account, layer.region, layer.name)
+    return await first(
+        reader, LayerVersion, place, fits=lambda row: _fits(row, req), step=limits.STEP_ROWS,
+        reverse=True,
+    )  # fmt: skip
 
 
 def _filter(req: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, Tx, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import page_of
 from doppio.services.lambda_ import limits
 from doppio.services.lambda_.errors import (
     InvalidParameterValue,
@@ -112,24 +112,17 @@ class Mappings:
         which = named(ctx, req) if req.get("FunctionName") else None
         source, most = req.get("EventSourceArn"), size_of(req)
         scope = f"mappings/{ctx.account}/{ctx.region}/{source}/{which and which.qualified}"
-        after = position(req, scope)
-        reader = ctx.read()
-        found: list[Mapping] = []
-        while len(found) <= most:
-            rows = await reader.list(
-                Mapping, (ctx.account, ctx.region), after=after, limit=limits.STEP_ROWS
-            )
-            found += [
-                row for row in rows
-                if source in (None, row.source)
+        shown, token = await page_of(
+            ctx.read(), Mapping, (ctx.account, ctx.region), most=most, scope=scope,
+            after=position(req, scope), step=limits.STEP_ROWS,
+            fits=lambda row: (
+                source in (None, row.source)
                 and (which is None or which.qualified == row.function_arn)
-            ]  # fmt: skip
-            if len(rows) < limits.STEP_ROWS:
-                break
-            after = row_key(rows[-1])
-        told: dict[str, Any] = {"EventSourceMappings": [_shown(one) for one in found[:most]]}
-        if len(found) > most:
-            told["NextMarker"] = page_token(row_key(found[most - 1]), scope)
+            ),
+        )  # fmt: skip
+        told: dict[str, Any] = {"EventSourceMappings": [_shown(one) for one in shown]}
+        if token is not None:
+            told["NextMarker"] = token
         return told  # type: ignore[return-value]
 
 

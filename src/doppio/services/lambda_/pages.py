@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from doppio.kernel.context import Reader, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel import paging
+from doppio.kernel.context import Reader
 from doppio.services.lambda_ import limits
 from doppio.services.lambda_.errors import InvalidParameterValue
 
@@ -15,12 +15,9 @@ T = TypeVar("T")
 
 def position(req: Mapping[str, Any], scope: str) -> bytes | None:
     """The row after which a page begins. Raises InvalidParameterValueException."""
-    if not req.get("Marker"):
-        return None
-    try:
-        return token_key(req["Marker"], scope)
-    except BadToken as error:
-        raise InvalidParameterValue("Invalid Marker") from error
+    return paging.position(
+        req.get("Marker"), scope, lambda: InvalidParameterValue("Invalid Marker")
+    )
 
 
 def size_of(req: Mapping[str, Any]) -> int:
@@ -34,7 +31,7 @@ async def page(
     """One page of the rows at a place, and the marker of the next one if there is one."""
     scope = "/".join((kind.__name__, *map(str, place)))
     most = size_of(req)
-    rows = await reader.list(kind, place, after=position(req, scope), limit=most + 1)
-    if len(rows) <= most:
-        return rows, {}
-    return rows[:most], {"NextMarker": page_token(row_key(rows[most - 1]), scope)}
+    shown, token = await paging.page_of(
+        reader, kind, place, most=most, scope=scope, after=position(req, scope)
+    )
+    return shown, {} if token is None else {"NextMarker": token}

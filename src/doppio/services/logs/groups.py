@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel import paging, tags
+from doppio.kernel.context import Context, Reader
+from doppio.kernel.paging import begins, page_of
 from doppio.services.logs import limits
 from doppio.services.logs.errors import GroupExists, InvalidParameter, Validation
 from doppio.services.logs.lookup import existing, milliseconds, name_of
@@ -20,9 +20,6 @@ from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
     from doppio._stubs import logs as w
-
-# Behind every name, in the order of keys.
-LAST = "\U0010ffff"
 
 
 class Groups:
@@ -160,12 +157,9 @@ def checked_tags(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, st
 
 def position(req: Mapping[str, Any], scope: str) -> bytes | None:
     """Where a page begins. Raises InvalidParameter for a token that this list never gave."""
-    if not req.get("nextToken"):
-        return None
-    try:
-        return token_key(req["nextToken"], scope)
-    except BadToken as error:
-        raise InvalidParameter("The specified nextToken is invalid.") from error
+    return paging.position(
+        req.get("nextToken"), scope, lambda: InvalidParameter("The specified nextToken is invalid.")
+    )
 
 
 def _name_pattern(pattern: str) -> Any:
@@ -182,20 +176,10 @@ async def _page(
     """At most `most` groups that fit, and the token behind them where there are more."""
     ctx = reader.context
     prefix = req.get("logGroupNamePrefix")
-    bounds: dict[str, Any] = {"since": prefix, "until": prefix + LAST} if prefix else {}
-    after = position(req, scope)
-    found: list[Group] = []
-    while len(found) <= most:
-        rows = await reader.list(
-            Group, (ctx.account, ctx.region), after=after, limit=limits.ROWS_A_READ, **bounds
-        )
-        found += [one for one in rows if fits(one)]
-        if len(rows) < limits.ROWS_A_READ:
-            break
-        after = row_key(rows[-1])
-    shown = found[:most]
-    more = len(found) > most
-    return shown, page_token(row_key(shown[-1]), scope) if more else None
+    return await page_of(
+        reader, Group, (ctx.account, ctx.region), most=most, scope=scope,
+        after=position(req, scope), fits=fits, step=limits.ROWS_A_READ, **begins(prefix),
+    )  # fmt: skip
 
 
 async def _described(reader: Reader, group: Group) -> w.LogGroup:

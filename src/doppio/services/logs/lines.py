@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from doppio.kernel.context import Reader, index_row_key, row_key
+from doppio.kernel.context import Reader
+from doppio.kernel.paging import every
 from doppio.services.logs import limits
 from doppio.services.logs.records import OF_STREAM, Batch, lines_of
 
@@ -54,23 +55,17 @@ async def minutes(
     does not want.
     """
     lo, hi = since // limits.SLOT_MILLISECONDS, until // limits.SLOT_MILLISECONDS
-    after: bytes | None = None
     minute: list[Event] = []
     slot: int | None = None
-    while True:
-        span: dict[str, Any] = {"since": lo, "until": hi, "after": after, "reverse": reverse}
-        if stream is None:
-            rows = await reader.list(Batch, (group,), limit=limits.ROWS_A_READ, **span)
-        else:
-            rows = await reader.find(OF_STREAM, (stream,), limit=limits.ROWS_A_READ, **span)
-        for row in rows:
-            if slot is not None and row.slot != slot:
-                yield sorted(minute, reverse=reverse)
-                minute = []
-            slot = row.slot
-            minute += events_of(row)
-        if len(rows) < limits.ROWS_A_READ:
-            break
-        after = row_key(rows[-1]) if stream is None else index_row_key(OF_STREAM, rows[-1])
+    of, place = (Batch, group) if stream is None else (OF_STREAM, stream)
+    batches = every(
+        reader, of, (place,), step=limits.ROWS_A_READ, since=lo, until=hi, reverse=reverse
+    )
+    async for row in batches:
+        if slot is not None and row.slot != slot:
+            yield sorted(minute, reverse=reverse)
+            minute = []
+        slot = row.slot
+        minute += events_of(row)
     if minute:
         yield sorted(minute, reverse=reverse)

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, row_key
+from doppio.kernel.context import Context
 from doppio.kernel.events import Event
-from doppio.kernel.paging import page_token
+from doppio.kernel.paging import begins, page_of
 from doppio.services.logs import limits
 from doppio.services.logs.conditions import number
 from doppio.services.logs.errors import InvalidParameter, LimitExceeded, NotFound
-from doppio.services.logs.groups import LAST, position
+from doppio.services.logs.groups import position
 from doppio.services.logs.json_patterns import read, value_of
 from doppio.services.logs.lookup import existing, milliseconds
 from doppio.services.logs.patterns import BadPattern, Matcher, compiled
@@ -85,25 +85,20 @@ class MetricFilters:
         reader = ctx.read()
         group = await existing(reader, req["logGroupName"])
         prefix = req.get("filterNamePrefix") or ""
-        bounds: dict[str, Any] = {"since": prefix, "until": prefix + LAST} if prefix else {}
         most = req.get("limit", limits.PAGE_MAX)
         scope = f"filters/{group.id}/{prefix}/{req.get('metricName')}/{req.get('metricNamespace')}"
-        rows = await reader.list(
-            MetricFilter, (group.id,), after=position(req, scope),
-            limit=limits.METRIC_FILTERS_MAX + 1, **bounds,
-        )  # fmt: skip
-        found = [
-            one
-            for one in rows
-            if any(
+        shown, token = await page_of(
+            reader, MetricFilter, (group.id,), most=most, scope=scope, after=position(req, scope),
+            step=limits.METRIC_FILTERS_MAX + 1, **begins(prefix),
+            fits=lambda one: any(
                 req.get("metricName", made["metricName"]) == made["metricName"]
                 and req.get("metricNamespace", made["metricNamespace"]) == made["metricNamespace"]
                 for made in one.transformations
-            )
-        ]
-        told: dict[str, Any] = {"metricFilters": [_told(one) for one in found[:most]]}
-        if len(found) > most:
-            told["nextToken"] = page_token(row_key(found[most - 1]), scope)
+            ),
+        )  # fmt: skip
+        told: dict[str, Any] = {"metricFilters": [_told(one) for one in shown]}
+        if token is not None:
+            told["nextToken"] = token
         return cast("w.DescribeMetricFiltersResponse", told)
 
     async def test_metric_filter(

@@ -10,8 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.authorise import check_policy_document, put_resource
-from doppio.kernel.context import Context, Tx, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.paging import page_of
 from doppio.services.logs import limits
 from doppio.services.logs.errors import InvalidParameter, LimitExceeded, NotFound
 from doppio.services.logs.groups import position
@@ -80,14 +80,15 @@ class Policies:
             return {"resourcePolicies": []}
         scope = f"policies/{ctx.account}/{ctx.region}"
         most = req.get("limit", limits.PAGE_MAX)
-        found = await ctx.read().list(
-            ResourcePolicy, (ctx.account, ctx.region), after=position(req, scope), limit=most + 1
-        )
+        shown, token = await page_of(
+            ctx.read(), ResourcePolicy, (ctx.account, ctx.region), most=most, scope=scope,
+            after=position(req, scope),
+        )  # fmt: skip
         told: w.DescribeResourcePoliciesResponse = {
-            "resourcePolicies": [_told(one) for one in found[:most]]
+            "resourcePolicies": [_told(one) for one in shown]
         }
-        if len(found) > most:
-            told["nextToken"] = page_token(row_key(found[most - 1]), scope)
+        if token is not None:
+            told["nextToken"] = token
         return told
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from doppio.kernel.context import Context, index_row_key, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.context import Context
+from doppio.kernel.paging import begins, page_of
 from doppio.services.logs import limits
 from doppio.services.logs.errors import InvalidParameter, StreamExists
-from doppio.services.logs.groups import LAST, position
+from doppio.services.logs.groups import position
 from doppio.services.logs.lookup import existing, existing_stream, group_name, milliseconds
 from doppio.services.logs.records import BY_LAST_EVENT, Group, Stream
 from doppio.services.logs.retention import REMOVE
@@ -53,24 +53,15 @@ class Streams:
         down = bool(req.get("descending"))
         most = req.get("limit", limits.PAGE_MAX)
         scope = f"streams/{group.id}/{by_time}/{prefix}/{down}"
-        after = position(req, scope)
-        if by_time:
-            rows = await reader.find(
-                BY_LAST_EVENT, (group.id,), after=after, limit=most + 1, reverse=down
-            )
-        else:
-            bounds: dict[str, Any] = {"since": prefix, "until": prefix + LAST} if prefix else {}
-            rows = await reader.list(
-                Stream, (group.id,), after=after, limit=most + 1, reverse=down, **bounds
-            )
-        shown = rows[:most]
+        shown, token = await page_of(
+            reader, BY_LAST_EVENT if by_time else Stream, (group.id,), most=most, scope=scope,
+            after=position(req, scope), reverse=down, **begins(prefix),
+        )  # fmt: skip
         told: w.DescribeLogStreamsResponse = {
             "logStreams": [_described(group, one) for one in shown]
         }
-        if len(rows) > most:
-            last = shown[-1]
-            key = index_row_key(BY_LAST_EVENT, last) if by_time else row_key(last)
-            told["nextToken"] = page_token(key, scope)
+        if token is not None:
+            told["nextToken"] = token
         return told
 
 

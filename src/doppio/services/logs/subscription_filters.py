@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, row_key
+from doppio.kernel.context import Context
 from doppio.kernel.events import Event
-from doppio.kernel.paging import page_token
+from doppio.kernel.paging import begins, page_of
 from doppio.services.logs import limits
 from doppio.services.logs.errors import InvalidParameter, LimitExceeded, NotFound
-from doppio.services.logs.groups import LAST, position
+from doppio.services.logs.groups import position
 from doppio.services.logs.lines import Event as Line
 from doppio.services.logs.lines import events_of
 from doppio.services.logs.lookup import existing, milliseconds
@@ -101,15 +101,14 @@ class SubscriptionFilters:
         reader = ctx.read()
         group = await existing(reader, req["logGroupName"])
         prefix = req.get("filterNamePrefix") or ""
-        bounds: dict[str, Any] = {"since": prefix, "until": prefix + LAST} if prefix else {}
-        most = req.get("limit", limits.PAGE_MAX)
         scope = f"subscriptions/{group.id}/{prefix}"
-        rows = await reader.list(
-            SubscriptionFilter, (group.id,), after=position(req, scope), limit=most + 1, **bounds
-        )
-        told: _Told = {"subscriptionFilters": [_shown(one) for one in rows[:most]]}
-        if len(rows) > most:
-            told["nextToken"] = page_token(row_key(rows[most - 1]), scope)
+        shown, token = await page_of(
+            reader, SubscriptionFilter, (group.id,), most=req.get("limit", limits.PAGE_MAX),
+            scope=scope, after=position(req, scope), **begins(prefix),
+        )  # fmt: skip
+        told: _Told = {"subscriptionFilters": [_shown(one) for one in shown]}
+        if token is not None:
+            told["nextToken"] = token
         return cast("w.DescribeSubscriptionFiltersResponse", told)
 
 

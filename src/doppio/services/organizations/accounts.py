@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, Tx, index_row_key
+from doppio.kernel.context import Context, Reader, Tx
 from doppio.kernel.jobs import Job
+from doppio.kernel.paging import page_of
 from doppio.services.iam.ports import close_account as close_identities
 from doppio.services.organizations import govcloud, limits, tree
 from doppio.services.organizations.errors import (
@@ -77,13 +78,16 @@ class Accounts:
         reader = ctx.read()
         organization = await tree.own(reader, ctx)
         scope, most = f"members/{organization.id}", tree.size(req)
-        found = await reader.find(
-            MEMBERS, (organization.id,), after=tree.after(req, scope), limit=most + 1
+        shown, token = await page_of(
+            reader,
+            MEMBERS,
+            (organization.id,),
+            most=most,
+            scope=scope,
+            after=tree.after(req, scope),
         )
-        shown, more = found[:most], len(found) > most
-        last = index_row_key(MEMBERS, shown[-1]) if more else b""
         accounts = [await to_wire(reader, organization, account) for account in shown]
-        return {"Accounts": accounts, **tree.next_token(more, last, scope)}  # type: ignore[typeddict-item]
+        return {"Accounts": accounts, **tree.next_token(token)}  # type: ignore[typeddict-item]
 
     async def list_accounts_for_parent(
         self, ctx: Context, req: w.ListAccountsForParentRequest

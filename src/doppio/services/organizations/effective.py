@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from doppio.kernel.context import Context, index_row_key
+from doppio.kernel.context import Context
+from doppio.kernel.paging import every, page_token, place_of
 from doppio.services.organizations import tree
 from doppio.services.organizations.accounts import to_wire
 from doppio.services.organizations.computed import effective
@@ -61,20 +63,20 @@ class EffectivePolicies:
         scope, most = f"invalid/{organization.id}/{kind}", tree.size(req)
         at = tree.after(req, scope)
         shown: list[Account] = []
-        while len(shown) <= most:
-            rows = await reader.find(MEMBERS, (organization.id,), after=at, limit=most)
-            for row in rows:
+        members = every(reader, MEMBERS, (organization.id,), step=most, after=at)
+        async with aclosing(members):
+            async for row in members:
                 found = await effective(reader, organization, row.id, kind)
                 if found is not None and problems(kind, found[0]):
                     shown.append(row)
-            if len(rows) < most:
-                break
-            at = index_row_key(MEMBERS, rows[-1])
-        page, more = shown[:most], len(shown) > most
-        last = index_row_key(MEMBERS, page[-1]) if more else b""
-        accounts = [await to_wire(reader, organization, row) for row in page]
+                    if len(shown) > most:
+                        break
+        token = None
+        if len(shown) > most:
+            token = page_token(place_of(reader, MEMBERS, shown[most - 1]), scope)
+        accounts = [await to_wire(reader, organization, row) for row in shown[:most]]
         answer: dict[str, Any] = {"Accounts": accounts, "PolicyType": kind}
-        return answer | tree.next_token(more, last, scope)  # type: ignore[return-value]
+        return answer | tree.next_token(token)  # type: ignore[return-value]
 
     async def list_effective_policy_validation_errors(
         self, ctx: Context, req: w.ListEffectivePolicyValidationErrorsRequest

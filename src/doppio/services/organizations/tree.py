@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from doppio.kernel.context import Context, Reader
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import page_token, position
 from doppio.services.organizations import limits
 from doppio.services.organizations.errors import (
     AccountNotFound,
@@ -122,13 +122,11 @@ def arn_of(organization: Organization, name: str) -> str:
 
 def after(req: Mapping[str, Any], scope: str) -> bytes | None:
     """Behind which row a page begins. Raises InvalidInput for a token of another list."""
-    token = req.get("NextToken")
-    if not token:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise invalid("INVALID_NEXT_TOKEN", "You provided an invalid NextToken value.") from error
+    return position(
+        req.get("NextToken"),
+        scope,
+        lambda: invalid("INVALID_NEXT_TOKEN", "You provided an invalid NextToken value."),
+    )
 
 
 def size(req: Mapping[str, Any]) -> int:
@@ -136,9 +134,9 @@ def size(req: Mapping[str, Any]) -> int:
     return int(req.get("MaxResults") or limits.PAGE_DEFAULT)
 
 
-def next_token(more: bool, last: bytes, scope: str) -> dict[str, Any]:
+def next_token(token: str | None) -> dict[str, Any]:
     """The token of the next page, where there is one."""
-    return {"NextToken": page_token(last, scope)} if more else {}
+    return {} if token is None else {"NextToken": token}
 
 
 def page(
@@ -149,7 +147,5 @@ def page(
     rest = [row for row in rows if begin is None or row[0].encode() > begin]
     shown = rest[: size(req)]
     more = len(rest) > len(shown)
-    return {
-        member: [row for _, row in shown],
-        **next_token(more, shown[-1][0].encode() if more else b"", scope),
-    }
+    token = page_token(shown[-1][0].encode(), scope) if more else None
+    return {member: [row for _, row in shown], **next_token(token)}

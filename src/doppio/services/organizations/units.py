@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, Tx, index_row_key
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import page_of
 from doppio.services.organizations import limits, tree
 from doppio.services.organizations.errors import (
     ChildNotFound,
@@ -173,12 +174,11 @@ async def _below(
     reader: Reader, organization: Organization, req: Any
 ) -> tuple[list[Unit], dict[str, Any]]:
     scope = f"units/{req['ParentId']}"
-    most = tree.size(req)
-    found = await reader.find(
-        SUB_UNITS, (organization.id, req["ParentId"]), after=tree.after(req, scope), limit=most + 1
-    )
-    shown, more = found[:most], len(found) > most
-    return shown, tree.next_token(more, index_row_key(SUB_UNITS, shown[-1]) if more else b"", scope)
+    shown, token = await page_of(
+        reader, SUB_UNITS, (organization.id, req["ParentId"]), most=tree.size(req), scope=scope,
+        after=tree.after(req, scope),
+    )  # fmt: skip
+    return shown, tree.next_token(token)
 
 
 async def accounts_below(
@@ -186,9 +186,8 @@ async def accounts_below(
 ) -> tuple[list[Account], dict[str, Any]]:
     """A page of the accounts directly below the root or a unit."""
     scope = f"accounts/{req['ParentId']}"
-    most = tree.size(req)
-    found = await reader.find(
-        CHILDREN, (organization.id, req["ParentId"]), after=tree.after(req, scope), limit=most + 1
-    )
-    shown, more = found[:most], len(found) > most
-    return shown, tree.next_token(more, index_row_key(CHILDREN, shown[-1]) if more else b"", scope)
+    shown, token = await page_of(
+        reader, CHILDREN, (organization.id, req["ParentId"]), most=tree.size(req), scope=scope,
+        after=tree.after(req, scope),
+    )  # fmt: skip
+    return shown, tree.next_token(token)

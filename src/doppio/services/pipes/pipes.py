@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader, Tx, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import begins, page_of, position
 from doppio.kernel.service import Need
 from doppio.services.pipes import limits
 from doppio.services.pipes.definition import check, check_log
@@ -118,24 +118,14 @@ class Pipes:
         """The account's pipes, by name."""
         prefix, most = req.get("NamePrefix", ""), req.get("Limit", limits.LISTED_MAX)
         scope = f"pipes/{ctx.account}/{ctx.region}/{prefix}"
-        after = _position(req.get("NextToken"), scope)
-        reader = ctx.read()
-        shown: list[Pipe] = []
-        while len(shown) <= most:
-            page = await reader.list(
-                Pipe,
-                (ctx.account, ctx.region),
-                since=prefix,
-                after=after,
-                limit=limits.LISTED_MAX,
-            )
-            shown += [one for one in page if _wanted(one, req)]
-            if len(page) < limits.LISTED_MAX:
-                break
-            after = row_key(page[-1])
-        result: dict[str, Any] = {"Pipes": [_listed(one) for one in shown[:most]]}
-        if len(shown) > most:
-            result["NextToken"] = page_token(row_key(shown[most - 1]), scope)
+        after = position(req.get("NextToken"), scope, lambda: Validation("Invalid NextToken."))
+        shown, token = await page_of(
+            ctx.read(), Pipe, (ctx.account, ctx.region), most=most, scope=scope, after=after,
+            fits=lambda one: _wanted(one, req), step=limits.LISTED_MAX, **begins(prefix),
+        )  # fmt: skip
+        result: dict[str, Any] = {"Pipes": [_listed(one) for one in shown]}
+        if token is not None:
+            result["NextToken"] = token
         return result  # type: ignore[return-value]
 
     async def tag_resource(self, ctx: Context, req: w.TagResourceRequest) -> None:
@@ -211,15 +201,6 @@ def _wanted(pipe: Pipe, req: Mapping[str, Any]) -> bool:
         and req.get("DesiredState") in {None, pipe.desired}
         and req.get("CurrentState") in {None, pipe.current}
     )
-
-
-def _position(token: str | None, scope: str) -> bytes | None:
-    if not token:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise Validation("Invalid NextToken.") from error
 
 
 def _merged(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from doppio.kernel.authorise import put_resource
-from doppio.kernel.context import Reader, Tx, index_row_key, row_key
+from doppio.kernel.context import Reader, Tx
+from doppio.kernel.paging import every
 from doppio.kernel.policy.public import is_public
 from doppio.services.s3.errors import BlockHeld
 from doppio.services.s3.lambda_points import LambdaPoint
@@ -66,16 +67,10 @@ async def hold_block(tx: Tx, account: str, *, on: bool) -> None:
 
 async def _tell(tx: Tx, account: str, settings: dict[str, bool] | None) -> None:
     """Copy what an account blocks to all through which the public might come."""
-    after: bytes | None = None
-    while buckets := await tx.find(OWNED, (account,), after=after, limit=BUCKETS_A_STEP):
-        for bucket in buckets:
-            tell_policy(tx, msgspec.structs.replace(bucket, account_block=settings))
-        after = index_row_key(OWNED, buckets[-1])
-    seen: bytes | None = None
-    while points := await tx.list(AccessPoint, (account,), after=seen, limit=BUCKETS_A_STEP):
-        for point in points:
-            tell_point(tx, msgspec.structs.replace(point, account_block=settings))
-        seen = row_key(points[-1])
+    async for bucket in every(tx, OWNED, (account,), step=BUCKETS_A_STEP):
+        tell_policy(tx, msgspec.structs.replace(bucket, account_block=settings))
+    async for point in every(tx, AccessPoint, (account,), step=BUCKETS_A_STEP):
+        tell_point(tx, msgspec.structs.replace(point, account_block=settings))
     for wide in await tx.list(MultiRegionPoint, (account,), limit=MULTI_REGION_POINTS_MAX):
         tell_point(tx, msgspec.structs.replace(wide, account_block=settings))
 

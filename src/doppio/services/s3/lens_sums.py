@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from doppio.kernel.context import Context, Reader, row_key
+from doppio.kernel.context import Context, Reader
+from doppio.kernel.paging import every
 from doppio.services.s3.census import census
 from doppio.services.s3.lens_prefixes import Prefixes, PrefixScope, Sums
 from doppio.services.s3.limits import CENSUS_KEYS_A_STEP
@@ -113,27 +114,22 @@ def _count(sums: Sums, version: Version, is_current: bool) -> None:
 
 
 async def _add_uploads(ctx: Context, bucket: Bucket, sums: Sums, now: datetime) -> None:
-    after: bytes | None = None
-    while uploads := await ctx.read().list(
-        Upload, (bucket.id,), after=after, limit=CENSUS_KEYS_A_STEP
-    ):
-        after = row_key(uploads[-1])
-        for upload in uploads:
-            found = _of_class(sums, upload.storage_class)
-            size = await _uploaded(ctx.read(), upload)
-            found["StorageBytes"] += size
-            found["IncompleteMultipartUploadStorageBytes"] += size
-            found["IncompleteMultipartUploadObjectCount"] += 1
-            if now - upload.started_at > _OLD:
-                found["IncompleteMPUStorageBytesOlderThan7Days"] += size
-                found["IncompleteMPUObjectCountOlderThan7Days"] += 1
+    reader = ctx.read()
+    async for upload in every(reader, Upload, (bucket.id,), step=CENSUS_KEYS_A_STEP):
+        found = _of_class(sums, upload.storage_class)
+        size = await _uploaded(reader, upload)
+        found["StorageBytes"] += size
+        found["IncompleteMultipartUploadStorageBytes"] += size
+        found["IncompleteMultipartUploadObjectCount"] += 1
+        if now - upload.started_at > _OLD:
+            found["IncompleteMPUStorageBytesOlderThan7Days"] += size
+            found["IncompleteMPUObjectCountOlderThan7Days"] += 1
 
 
 async def _uploaded(reader: Reader, upload: Upload) -> int:
-    size, after = 0, None
-    while parts := await reader.list(Part, (upload.id,), after=after, limit=CENSUS_KEYS_A_STEP):
-        after = row_key(parts[-1])
-        size += sum(part.size for part in parts)
+    size = 0
+    async for part in every(reader, Part, (upload.id,), step=CENSUS_KEYS_A_STEP):
+        size += part.size
     return size
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
+from doppio.kernel.paging import every
 from doppio.services.s3 import tiering_rules
 from doppio.services.s3.errors import InvalidBucketState, NoSuchLifecycleConfiguration
 from doppio.services.s3.happenings import happened
@@ -186,30 +187,22 @@ class Keeper:
         if not bucket.versioning:
             return
         key, hidden_at, newer = "", now, 0
-        after: bytes | None = None
-        while True:
-            rows = await ctx.read().list(
-                Older, (bucket.id,), after=after, limit=LIFECYCLE_KEYS_A_STEP
-            )
-            for row in rows:
-                if row.key != key:
-                    key, newer = row.key, 0
-                    current = await ctx.read().get(Current, bucket.id, key)
-                    if current is None:
-                        # The newest of all: a marker, which hides the others.
-                        hidden_at = row.modified
-                        await self._lone_marker(ctx, bucket, row, rules, now)
-                        if row.marker:
-                            continue
-                    else:
-                        hidden_at = current.modified
-                if not row.marker:
-                    await self._move_older(ctx, bucket, row, hidden_at, newer, rules, sizes, now)
-                    newer += 1
-                hidden_at = row.modified
-            if len(rows) < LIFECYCLE_KEYS_A_STEP:
-                return
-            after = row_key(rows[-1])
+        async for row in every(ctx.read(), Older, (bucket.id,), step=LIFECYCLE_KEYS_A_STEP):
+            if row.key != key:
+                key, newer = row.key, 0
+                current = await ctx.read().get(Current, bucket.id, key)
+                if current is None:
+                    # The newest of all: a marker, which hides the others.
+                    hidden_at = row.modified
+                    await self._lone_marker(ctx, bucket, row, rules, now)
+                    if row.marker:
+                        continue
+                else:
+                    hidden_at = current.modified
+            if not row.marker:
+                await self._move_older(ctx, bucket, row, hidden_at, newer, rules, sizes, now)
+                newer += 1
+            hidden_at = row.modified
 
     async def _move_older(
         self,
@@ -264,18 +257,10 @@ class Keeper:
     async def _uploads(
         self, ctx: Context, bucket: Bucket, rules: list[Mapping[str, Any]], now: datetime
     ) -> None:
-        after: bytes | None = None
-        while True:
-            rows = await ctx.read().list(
-                Upload, (bucket.id,), after=after, limit=LIFECYCLE_KEYS_A_STEP
-            )
-            for row in rows:
-                ends = upload_ends_at(rules, row.key, row.started_at)
-                if ends is not None and ends <= now:
-                    await self._abort(ctx, row)
-            if len(rows) < LIFECYCLE_KEYS_A_STEP:
-                return
-            after = row_key(rows[-1])
+        async for row in every(ctx.read(), Upload, (bucket.id,), step=LIFECYCLE_KEYS_A_STEP):
+            ends = upload_ends_at(rules, row.key, row.started_at)
+            if ends is not None and ends <= now:
+                await self._abort(ctx, row)
 
     async def _abort(self, ctx: Context, seen: Upload) -> None:
         async def abort(tx: Tx) -> None:

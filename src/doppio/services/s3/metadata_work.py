@@ -17,9 +17,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import service_caller
 from doppio.kernel.jobs import Job, JobHandler
+from doppio.kernel.paging import every
 from doppio.services.s3 import metadata_rules as rules
 from doppio.services.s3 import metadata_tables as tables
 from doppio.services.s3.census import Place, census
@@ -372,15 +373,8 @@ class Work:
         reader = self.ctx.read()
         current = await reader.get(Current, self.bucket.id, key)
         found: list[Version] = [] if current is None else [current]
-        after: bytes | None = None
-        while True:
-            olders = await reader.list(
-                Older, (self.bucket.id, key), after=after, limit=_VERSIONS_A_READ
-            )
-            found += olders
-            if len(olders) < _VERSIONS_A_READ:
-                return found
-            after = row_key(olders[-1])
+        olders = every(reader, Older, (self.bucket.id, key), step=_VERSIONS_A_READ)
+        return found + [older async for older in olders]
 
 
 def _code_of(error: AwsError, *, is_made: bool) -> str | None:

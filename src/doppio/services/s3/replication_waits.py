@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import service_caller
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.kernel.metrics import Measure
+from doppio.kernel.paging import every
 from doppio.kernel.records import record
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lookup import sequence_of
@@ -165,16 +166,13 @@ async def tell_pending(ctx: Context, job: Job) -> None:
         (destination, rule): [0.0, 0.0, 0.0] for destination, rule in job.arguments["told"]
     }
     waiting: set[tuple[str, str]] = set()
-    after: bytes | None = None
-    while rows := await ctx.read().list(Waiting, (bucket.id,), after=after, limit=_A_STEP):
-        after = row_key(rows[-1])
-        for row in rows:
-            name = (row.destination, row.rule)
-            waiting.add(name)
-            found = sums.setdefault(name, [0.0, 0.0, 0.0])
-            found[0] += 1
-            found[1] += row.size
-            found[2] = max(found[2], (now - row.since).total_seconds())
+    async for row in every(ctx.read(), Waiting, (bucket.id,), step=_A_STEP):
+        name = (row.destination, row.rule)
+        waiting.add(name)
+        found = sums.setdefault(name, [0.0, 0.0, 0.0])
+        found[0] += 1
+        found[1] += row.size
+        found[2] = max(found[2], (now - row.since).total_seconds())
     await _put(ctx, bucket, sums, now)
     if waiting:
         async with ctx.write() as tx:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
+from doppio.kernel.paging import every
 from doppio.kernel.store import StoreFull
 from doppio.services.s3.configurations import (
     check_id,
@@ -152,19 +153,12 @@ async def _walk(
     now: datetime,
 ) -> bool:
     """Move what is due; whether there is anything of the class."""
-    after: bytes | None = None
     any_left = False
-    while True:
-        rows: list[Any] = await ctx.read().list(
-            kind, (bucket.id,), after=after, limit=LIFECYCLE_KEYS_A_STEP
-        )
-        for row in rows:
-            any_left = any_left or row.storage_class == CLASS
-            if moves(row) and due(row, found, now) != tier_of(row):
-                await _move_down(ctx, bucket, row, found, now)
-        if len(rows) < LIFECYCLE_KEYS_A_STEP:
-            return any_left
-        after = row_key(rows[-1])
+    async for row in every(ctx.read(), kind, (bucket.id,), step=LIFECYCLE_KEYS_A_STEP):
+        any_left = any_left or row.storage_class == CLASS
+        if moves(row) and due(row, found, now) != tier_of(row):
+            await _move_down(ctx, bucket, row, found, now)
+    return any_left
 
 
 async def _move_down(

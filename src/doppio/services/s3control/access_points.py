@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.quotas import quota
 from doppio.services.s3.ports import (
     ALIAS_END,
@@ -34,6 +33,7 @@ from doppio.services.s3control.errors import (
     TooManyAccessPoints,
 )
 from doppio.services.s3control.limits import LISTED_POINTS_MAX, POINTS
+from doppio.services.s3control.pages import page
 from doppio.services.s3control.rules import alias_of, point_name_is_allowed
 from doppio.services.s3control.tagging import checked_tags
 
@@ -99,19 +99,20 @@ class AccessPoints:
             # Sources are file systems, and none is here.
             return {"AccessPointList": []}
         scope = f"{ctx.account}/{ctx.region}/{bucket}"
-        after = after_token(req.get("NextToken"), scope)
-        reader = ctx.read()
-        where, since = (ctx.account, ctx.region), after or None
-        if bucket is None:
-            rows = await reader.list(AccessPoint, where, since=since, limit=at_most + 1)
-        else:
-            home = bucket_id(ctx, bucket)
-            rows = await reader.find(POINTS_OF, (home, *where), since=since, limit=at_most + 1)
+        where = (ctx.account, ctx.region)
+        shown, token = await page(
+            ctx.read(),
+            AccessPoint if bucket is None else POINTS_OF,
+            where if bucket is None else (bucket_id(ctx, bucket), *where),
+            req,
+            most=at_most,
+            scope=scope,
+        )
         result: w.ListAccessPointsResult = {
-            "AccessPointList": [cast("w.AccessPoint", _listed(row)) for row in rows[:at_most]]
+            "AccessPointList": [cast("w.AccessPoint", _listed(row)) for row in shown]
         }
-        if len(rows) > at_most:
-            result["NextToken"] = page_token(rows[at_most].name.encode(), scope)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
     async def delete_access_point(self, ctx: Context, req: w.DeleteAccessPointRequest) -> None:
@@ -204,16 +205,6 @@ async def points_held(tx: Tx) -> PointsHeld:
     ctx = tx.context
     found = await tx.get(PointsHeld, ctx.account, ctx.region)
     return found or PointsHeld(account=ctx.account, region=ctx.region)
-
-
-def after_token(token: str | None, scope: str) -> str:
-    """The name behind which a page begins. Raises InvalidRequest."""
-    if not token:
-        return ""
-    try:
-        return token_key(token, scope).decode()
-    except BadToken as error:
-        raise InvalidRequest("The NextToken is not valid") from error
 
 
 def _policy(point: AccessPoint) -> str:

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
-from doppio.kernel.context import Context, row_key
+from doppio.kernel.context import Context
+from doppio.kernel.paging import steps
 from doppio.services.s3.ports import Entry, entries
 from doppio.services.s3control.job_rules import dated
 from doppio.services.s3control.limits import REPORT_FILE_BYTES, ROWS_A_STEP
@@ -125,10 +126,8 @@ async def write(ctx: Context, acting: Context, job: BatchJob) -> dict[str, str]:
 
 async def _files(ctx: Context, job: BatchJob) -> AsyncIterator[bytes]:
     """All tasks as gzipped CSV, in files of bounded size."""
-    after: bytes | None = None
     packer, held = zlib.compressobj(wbits=_GZIP), bytearray()
-    while rows := await ctx.read().list(Task, (job.id,), after=after, limit=ROWS_A_STEP):
-        after = row_key(rows[-1])
+    async for rows in steps(ctx.read(), Task, (job.id,), step=ROWS_A_STEP):
         text = io.StringIO()
         writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerows((row.bucket, quote_plus(row.key, safe="/"), row.version) for row in rows)

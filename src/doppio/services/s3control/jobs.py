@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader, Tx, index_row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import page_of, position
 from doppio.services.s3control.errors import (
     BadRequest,
     IdempotencyConflict,
@@ -79,19 +79,14 @@ class Jobs:
         wanted = frozenset(req.get("JobStatuses") or [])
         most = min(req.get("MaxResults") or LISTED_JOBS_MAX, LISTED_JOBS_MAX)
         scope = f"{ctx.account}/{ctx.region}"
-        after = _after(req.get("NextToken"), scope)
-        found: list[BatchJob] = []
-        more = True
-        while more and len(found) <= most:
-            rows = await ctx.read().find(
-                CREATED, (ctx.account, ctx.region), after=after, limit=_READ_AT_ONCE, reverse=True
-            )
-            found += [one for one in rows if not wanted or one.status in wanted]
-            more = len(rows) == _READ_AT_ONCE
-            after = index_row_key(CREATED, rows[-1]) if rows else after
-        answer: dict[str, Any] = {"Jobs": [listed(one) for one in found[:most]]}
-        if len(found) > most:
-            answer["NextToken"] = page_token(index_row_key(CREATED, found[most - 1]), scope)
+        shown, token = await page_of(
+            ctx.read(), CREATED, (ctx.account, ctx.region), most=most, scope=scope,
+            after=position(req.get("NextToken"), scope, InvalidNextToken),
+            fits=lambda one: not wanted or one.status in wanted, step=_READ_AT_ONCE, reverse=True,
+        )  # fmt: skip
+        answer: dict[str, Any] = {"Jobs": [listed(one) for one in shown]}
+        if token is not None:
+            answer["NextToken"] = token
         return cast("w.ListJobsResult", answer)
 
     async def update_job_priority(
@@ -175,12 +170,3 @@ def _tags(given: list[Any]) -> dict[str, str]:
     if len(found) > JOB_TAGS_MAX:
         raise TooManyTags
     return found
-
-
-def _after(token: str | None, scope: str) -> bytes | None:
-    if token is None:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise InvalidNextToken from error

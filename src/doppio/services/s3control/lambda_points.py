@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.kernel.paging import page_token
 from doppio.services.s3.ports import (
     LAMBDA_END,
     SETTINGS,
@@ -22,7 +21,7 @@ from doppio.services.s3.ports import (
     point_is_public,
     tell_point,
 )
-from doppio.services.s3control.access_points import after_token, points_held
+from doppio.services.s3control.access_points import points_held
 from doppio.services.s3control.errors import (
     AccessDenied,
     AccessPointAlreadyOwnedByYou,
@@ -33,6 +32,7 @@ from doppio.services.s3control.errors import (
 )
 from doppio.services.s3control.lambda_rules import configuration_problem
 from doppio.services.s3control.limits import LAMBDA_POINTS_MAX, LISTED_POINTS_MAX
+from doppio.services.s3control.pages import page
 from doppio.services.s3control.rules import alias_of, point_name_is_allowed
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -86,17 +86,17 @@ class LambdaPoints:
         """The account's in this Region, by name."""
         at_most = req.get("MaxResults", LISTED_POINTS_MAX)
         scope = f"{ctx.account}/{ctx.region}/object-lambda"
-        after = after_token(req.get("NextToken"), scope)
-        where = (ctx.account, ctx.region)
-        rows = await ctx.read().list(LambdaPoint, where, since=after or None, limit=at_most + 1)
+        shown, token = await page(
+            ctx.read(), LambdaPoint, (ctx.account, ctx.region), req, most=at_most, scope=scope
+        )
         result: w.ListAccessPointsForObjectLambdaResult = {
             "ObjectLambdaAccessPointList": [
                 {"Name": row.name, "ObjectLambdaAccessPointArn": row.arn, "Alias": _alias(row)}
-                for row in rows[:at_most]
+                for row in shown
             ]
         }
-        if len(rows) > at_most:
-            result["NextToken"] = page_token(rows[at_most].name.encode(), scope)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
     async def delete_access_point_for_object_lambda(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from doppio.kernel import tags
-from doppio.kernel.context import Context, Reader, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.context import Context, Reader
 from doppio.services.s3control.errors import (
     InvalidRequest,
     NoSuchConfiguration,
@@ -18,6 +17,7 @@ from doppio.services.s3control.lens_exports import RUN, keep, key_of
 from doppio.services.s3control.lens_files import check_format
 from doppio.services.s3control.lens_rules import check
 from doppio.services.s3control.limits import LENS_LISTED_MAX, LENS_MAX, LENS_TAGS_MAX
+from doppio.services.s3control.pages import page
 from doppio.services.s3control.records import Lens
 
 if TYPE_CHECKING:
@@ -66,16 +66,9 @@ class StorageLens:
     ) -> w.ListStorageLensConfigurationsResult:
         """The configurations of the Region, by their ids."""
         scope = f"{ctx.account}/{ctx.region}/lens"
-        after = None
-        if "NextToken" in req:
-            try:
-                after = token_key(req["NextToken"], scope)
-            except BadToken as error:
-                raise InvalidRequest("The continuation token is not valid.") from error
-        rows = await ctx.read().list(
-            Lens, (ctx.account, ctx.region), after=after, limit=LENS_LISTED_MAX + 1
+        shown, token = await page(
+            ctx.read(), Lens, (ctx.account, ctx.region), req, most=LENS_LISTED_MAX, scope=scope
         )
-        shown = rows[:LENS_LISTED_MAX]
         answer: w.ListStorageLensConfigurationsResult = {
             "StorageLensConfigurationList": [
                 {
@@ -87,8 +80,8 @@ class StorageLens:
                 for one in shown
             ]
         }
-        if len(rows) > len(shown):
-            answer["NextToken"] = page_token(row_key(shown[-1]), scope)
+        if token is not None:
+            answer["NextToken"] = token
         return answer
 
     async def delete_storage_lens_configuration(

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.context import Context, Reader
 from doppio.services.s3control.errors import (
     GroupExists,
     InvalidRequest,
@@ -20,6 +19,7 @@ from doppio.services.s3control.errors import (
     TooManyConfigurations,
 )
 from doppio.services.s3control.limits import LENS_GROUPS_MAX, LENS_LISTED_MAX
+from doppio.services.s3control.pages import page
 from doppio.services.s3control.records import LensGroup
 from doppio.services.s3control.tagging import checked_tags
 
@@ -67,24 +67,17 @@ class StorageLensGroups:
     ) -> w.ListStorageLensGroupsResult:
         """The groups of the Region, by their names."""
         scope = f"{ctx.account}/{ctx.region}/lens-groups"
-        after = None
-        if "NextToken" in req:
-            try:
-                after = token_key(req["NextToken"], scope)
-            except BadToken as error:
-                raise InvalidRequest("The continuation token is not valid.") from error
-        rows = await ctx.read().list(
-            LensGroup, (ctx.account, ctx.region), after=after, limit=LENS_LISTED_MAX + 1
+        shown, token = await page(
+            ctx.read(), LensGroup, (ctx.account, ctx.region), req, most=LENS_LISTED_MAX, scope=scope
         )
-        shown = rows[:LENS_LISTED_MAX]
         answer: w.ListStorageLensGroupsResult = {
             "StorageLensGroupList": [
                 {"Name": one.name, "StorageLensGroupArn": one.arn, "HomeRegion": one.region}
                 for one in shown
             ]
         }
-        if len(rows) > len(shown):
-            answer["NextToken"] = page_token(row_key(shown[-1]), scope)
+        if token is not None:
+            answer["NextToken"] = token
         return answer
 
     async def update_storage_lens_group(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.services.s3.ports import (
     MULTI_REGION_END,
     MULTI_REGION_POINTS_MAX,
@@ -39,6 +38,7 @@ from doppio.services.s3control.errors import (
 )
 from doppio.services.s3control.limits import LISTED_POINTS_MAX, REGIONS_A_POINT_MAX
 from doppio.services.s3control.multi_region_work import WORK
+from doppio.services.s3control.pages import page
 from doppio.services.s3control.records import TOKENS, AsyncRequest
 
 if TYPE_CHECKING:
@@ -174,18 +174,14 @@ class MultiRegionAccessPoints:
         """The account's, by name."""
         at_most = req.get("MaxResults") or LISTED_POINTS_MAX
         scope = f"{ctx.account}/multi-region"
-        try:
-            after = token_key(req["NextToken"], scope).decode() if "NextToken" in req else None
-        except BadToken as error:
-            raise InvalidRequest("The NextToken is not valid") from error
-        rows = await ctx.read().list(
-            MultiRegionPoint, (ctx.account,), since=after, limit=at_most + 1
+        shown, token = await page(
+            ctx.read(), MultiRegionPoint, (ctx.account,), req, most=at_most, scope=scope
         )
         result: w.ListMultiRegionAccessPointsResult = {
-            "AccessPoints": [_shown(row) for row in rows[:at_most]]
+            "AccessPoints": [_shown(row) for row in shown]
         }
-        if len(rows) > at_most:
-            result["NextToken"] = page_token(rows[at_most].name.encode(), scope)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
     async def get_multi_region_access_point_policy(

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote_plus
 
-from doppio.kernel.context import Context, row_key
+from doppio.kernel.context import Context
+from doppio.kernel.paging import steps
 from doppio.services.s3control.limits import REPORT_FILE_BYTES, ROWS_A_STEP
 from doppio.services.s3control.records import BatchJob, Outcome
 
@@ -56,10 +57,8 @@ async def write(ctx: Context, acting: Context, job: BatchJob) -> None:
 
 async def _files(ctx: Context, job: BatchJob, status: str) -> AsyncIterator[bytes]:
     """The rows of the tasks that ended so, in files of bounded size; none where there are none."""
-    after: bytes | None = None
     held = io.StringIO()
-    while rows := await ctx.read().list(Outcome, (job.id,), after=after, limit=ROWS_A_STEP):
-        after = row_key(rows[-1])
+    async for rows in steps(ctx.read(), Outcome, (job.id,), step=ROWS_A_STEP):
         writer = csv.writer(held, lineterminator="\n")
         for row in rows:
             if bool(row.error) == (status == "failed"):

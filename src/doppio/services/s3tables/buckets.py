@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from doppio.kernel.authorise import forget_resource
-from doppio.kernel.context import Context, row_key
+from doppio.kernel.context import Context
+from doppio.kernel.paging import begins, page_of
 from doppio.services.s3tables.errors import BadRequest, NotEmpty, Taken
 from doppio.services.s3tables.limits import LISTED_MAX, TABLE_BUCKETS_MAX
 from doppio.services.s3tables.lookup import bucket_of
-from doppio.services.s3tables.pages import position, token_for
+from doppio.services.s3tables.pages import position
 from doppio.services.s3tables.policies import tell_bucket
 from doppio.services.s3tables.records import CUSTOMER, NAMES, Namespace, TableBucket
 from doppio.services.s3tables.rules import bucket_name_is_allowed
@@ -70,15 +71,14 @@ class Buckets:
         prefix, wanted = req.get("prefix", ""), req.get("type")
         room = req.get("maxBuckets", LISTED_MAX)
         scope = f"buckets/{ctx.account}/{ctx.region}/{prefix}/{wanted}"
-        after = position(req, scope)
-        # An account has a few of them, and so they are read at once.
-        rows = await ctx.read().list(
-            TableBucket, (ctx.account, ctx.region), since=prefix, after=after, limit=LISTED_MAX
-        )
-        found = [one for one in rows if one.name.startswith(prefix) and wanted in (None, one.type)]
-        result: dict[str, Any] = {"tableBuckets": [_shown(one) for one in found[:room]]}
-        if len(found) > room:
-            result["continuationToken"] = token_for(row_key(found[room - 1]), scope)
+        shown, token = await page_of(
+            ctx.read(), TableBucket, (ctx.account, ctx.region), most=room, scope=scope,
+            after=position(req, scope), fits=lambda one: wanted in (None, one.type),
+            **begins(prefix),
+        )  # fmt: skip
+        result: dict[str, Any] = {"tableBuckets": [_shown(one) for one in shown]}
+        if token is not None:
+            result["continuationToken"] = token
         return result  # type: ignore[return-value]
 
     async def delete_table_bucket(self, ctx: Context, req: w.DeleteTableBucketRequest) -> None:

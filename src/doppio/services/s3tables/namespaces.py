@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from doppio.kernel.context import Context, row_key
+from doppio.kernel.context import Context
+from doppio.kernel.paging import begins, page_of
 from doppio.services.s3tables.counting import NAMESPACES, check_room, count
 from doppio.services.s3tables.errors import BadRequest, NotEmpty, Taken
 from doppio.services.s3tables.limits import LISTED_MAX
 from doppio.services.s3tables.lookup import bucket_of, namespace_of
-from doppio.services.s3tables.pages import position, token_for
+from doppio.services.s3tables.pages import position
 from doppio.services.s3tables.records import NAMES, Namespace, TableBucket
 from doppio.services.s3tables.rules import namespace_is_allowed
 
@@ -64,13 +65,13 @@ class Namespaces:
         bucket = await bucket_of(reader, req["tableBucketARN"])
         prefix, room = req.get("prefix", ""), req.get("maxNamespaces", LISTED_MAX)
         scope = f"namespaces/{bucket.id}/{prefix}"
-        rows = await reader.list(
-            Namespace, (bucket.id,), since=prefix, after=position(req, scope), limit=room + 1
-        )
-        found = [one for one in rows if one.name.startswith(prefix)]
-        result: dict[str, Any] = {"namespaces": [_shown(bucket, one) for one in found[:room]]}
-        if len(found) > room:
-            result["continuationToken"] = token_for(row_key(found[room - 1]), scope)
+        shown, token = await page_of(
+            reader, Namespace, (bucket.id,), most=room, scope=scope, after=position(req, scope),
+            **begins(prefix),
+        )  # fmt: skip
+        result: dict[str, Any] = {"namespaces": [_shown(bucket, one) for one in shown]}
+        if token is not None:
+            result["continuationToken"] = token
         return result  # type: ignore[return-value]
 
     async def delete_namespace(self, ctx: Context, req: w.DeleteNamespaceRequest) -> None:

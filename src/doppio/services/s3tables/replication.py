@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, Tx, index_row_key
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import every
 from doppio.services.s3tables.errors import BadRequest, NotFound, Stale, no_bucket
 from doppio.services.s3tables.limits import LISTED_MAX, REPLICATION_DELAY
 from doppio.services.s3tables.lookup import bucket_at, bucket_of, table_of
@@ -39,11 +40,8 @@ class Replication:
             bucket = await bucket_of(tx, req["tableBucketARN"])
             _check_token(bucket.replication, req)
             bucket = tx.put(replace(bucket, replication=made))
-            after: bytes | None = None
-            while tables := await tx.find(NAMES, (bucket.id,), after=after, limit=LISTED_MAX):
-                for table in tables:
-                    await begin(tx, bucket, table)
-                after = index_row_key(NAMES, tables[-1])
+            async for table in every(tx, NAMES, (bucket.id,), step=LISTED_MAX):
+                await begin(tx, bucket, table)
         return {"versionToken": made.token, "status": "enabled"}
 
     async def get_table_bucket_replication(

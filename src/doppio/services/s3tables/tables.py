@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from doppio.kernel.authorise import forget_resource
-from doppio.kernel.context import Context, Tx, index_row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
+from doppio.kernel.paging import begins, page_of
 from doppio.services.s3 import ports as s3
 from doppio.services.s3tables import iceberg, replication
 from doppio.services.s3tables.counting import TABLES, check_room, count
@@ -28,7 +29,7 @@ from doppio.services.s3tables.lookup import (
     table_of,
     warehouse_of,
 )
-from doppio.services.s3tables.pages import position, token_for
+from doppio.services.s3tables.pages import position
 from doppio.services.s3tables.policies import tell_table
 from doppio.services.s3tables.records import NAMES, Aside, Replica, Table, TableBucket, Upkept
 from doppio.services.s3tables.rules import table_name_is_allowed
@@ -108,30 +109,25 @@ class Tables:
         prefix, room = req.get("prefix", ""), req.get("maxTables", LISTED_MAX)
         namespace = req.get("namespace")
         scope = f"tables/{bucket.id}/{namespace}/{prefix}"
-        after = position(req, scope)
         where: tuple[str, ...] = (bucket.id,)
         if namespace is not None:
             await namespace_of(reader, bucket, namespace)
             where = (bucket.id, namespace)
-        since = prefix if namespace is not None else None
-        found: list[Table] = []
-        while len(found) <= room:
-            rows = await reader.find(NAMES, where, since=since, after=after, limit=LISTED_MAX)
-            found += [one for one in rows if (one.name or "").startswith(prefix)]
-            if len(rows) < LISTED_MAX:
-                break
-            after = index_row_key(NAMES, rows[-1])
+        shown, token = await page_of(
+            reader, NAMES, where, most=room, scope=scope, after=position(req, scope),
+            fits=lambda one: (one.name or "").startswith(prefix), step=LISTED_MAX,
+            **begins(prefix if namespace is not None else None),
+        )  # fmt: skip
         spaces = {}
-        for name in {one.namespace for one in found[:room]}:
+        for name in {one.namespace for one in shown}:
             spaces[name] = (await namespace_of(reader, bucket, name)).id
         result: dict[str, Any] = {
             "tables": [
-                {**_summary(bucket, one), "namespaceId": spaces[one.namespace]}
-                for one in found[:room]
+                {**_summary(bucket, one), "namespaceId": spaces[one.namespace]} for one in shown
             ]
         }
-        if len(found) > room:
-            result["continuationToken"] = token_for(index_row_key(NAMES, found[room - 1]), scope)
+        if token is not None:
+            result["continuationToken"] = token
         return result  # type: ignore[return-value]
 
     async def rename_table(self, ctx: Context, req: w.RenameTableRequest) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel import tags
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel import paging, tags
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import begins, page_of
 from doppio.services.scheduler import limits
 from doppio.services.scheduler.counting import count
 from doppio.services.scheduler.errors import Conflict, NotFound, QuotaExceeded, Validation
@@ -67,17 +67,13 @@ class Groups:
         most = req.get("MaxResults", limits.LISTED_MAX)
         async with ctx.write() as tx:
             await existing_group(tx, ctx, DEFAULT)
-            found = await tx.list(
-                Group,
-                (ctx.account, ctx.region),
-                since=prefix,
-                after=position(req, scope),
-                limit=most + 1,
-            )
-        page = [one for one in found if one.name.startswith(prefix)]
-        shown: dict[str, Any] = {"ScheduleGroups": [_shown(one) for one in page[:most]]}
-        if len(page) > most:
-            shown["NextToken"] = page_token(row_key(page[most - 1]), scope)
+            page, token = await page_of(
+                tx, Group, (ctx.account, ctx.region), most=most, scope=scope,
+                after=position(req, scope), **begins(prefix),
+            )  # fmt: skip
+        shown: dict[str, Any] = {"ScheduleGroups": [_shown(one) for one in page]}
+        if token is not None:
+            shown["NextToken"] = token
         return shown  # type: ignore[return-value]
 
     async def delete_schedule_group(self, ctx: Context, req: w.DeleteScheduleGroupInput) -> None:
@@ -145,13 +141,9 @@ async def empty(ctx: Context, job: Job) -> None:
 
 def position(req: Mapping[str, Any], scope: str) -> bytes | None:
     """Where a page begins. Raises ValidationException for a token that this list never gave."""
-    token = req.get("NextToken")
-    if not token:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise Validation("Invalid NextToken provided.") from error
+    return paging.position(
+        req.get("NextToken"), scope, lambda: Validation("Invalid NextToken provided.")
+    )
 
 
 def _new(ctx: Context, name: str) -> Group:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from doppio.kernel.context import Context, Reader, index_row_key, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.context import Context, Reader
+from doppio.kernel.paging import begins, page_of
 from doppio.kernel.service import Need
 from doppio.services.scheduler import limits
 from doppio.services.scheduler.counting import check_room, count
@@ -87,20 +87,17 @@ class Schedules:
         reader = ctx.read()
         if group not in {None, DEFAULT}:
             await _group(reader, ctx, str(group))
-        after = position(req, scope)
-        shown: list[Schedule] = []
-        while len(shown) <= most:
-            page = await _page(reader, ctx, group, prefix, after)
-            for one in page:
-                wanted = req.get("State") in {None, "ENABLED" if one.enabled else "DISABLED"}
-                if one.name.startswith(prefix) and wanted:
-                    shown.append(one)
-            if len(page) < limits.LISTED_MAX or not page[-1].name.startswith(prefix):
-                break
-            after = _place(page[-1], group)
-        result: dict[str, Any] = {"Schedules": [_listed(one) for one in shown[:most]]}
-        if len(shown) > most:
-            result["NextToken"] = page_token(_place(shown[most - 1], group), scope)
+        where: tuple[str, ...] = (ctx.account, ctx.region)
+        shown, token = await page_of(
+            reader, BY_NAME if group is None else Schedule,
+            where if group is None else (*where, group),
+            most=most, scope=scope, after=position(req, scope),
+            fits=lambda one: req.get("State") in {None, "ENABLED" if one.enabled else "DISABLED"},
+            step=limits.LISTED_MAX, **begins(prefix),
+        )  # fmt: skip
+        result: dict[str, Any] = {"Schedules": [_listed(one) for one in shown]}
+        if token is not None:
+            result["NextToken"] = token
         return result  # type: ignore[return-value]
 
     async def delete_schedule(self, ctx: Context, req: w.DeleteScheduleInput) -> None:
@@ -115,21 +112,6 @@ class Schedules:
 async def _group(reader: Reader, ctx: Context, name: str) -> None:
     if await reader.get(Group, ctx.account, ctx.region, name) is None:
         raise NotFound(f"Schedule group {name} does not exist.")
-
-
-async def _page(
-    reader: Reader, ctx: Context, group: str | None, prefix: str, after: bytes | None
-) -> list[Schedule]:
-    where = (ctx.account, ctx.region)
-    if group is not None:
-        return await reader.list(
-            Schedule, (*where, group), since=prefix, after=after, limit=limits.LISTED_MAX
-        )
-    return await reader.find(BY_NAME, where, since=prefix, after=after, limit=limits.LISTED_MAX)
-
-
-def _place(schedule: Schedule, group: str | None) -> bytes:
-    return row_key(schedule) if group is not None else index_row_key(BY_NAME, schedule)
 
 
 async def _existing(reader: Reader, ctx: Context, req: Mapping[str, Any]) -> Schedule:

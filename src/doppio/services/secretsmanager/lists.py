@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, row_key
-from doppio.kernel.paging import page_token
+from doppio.kernel.paging import every, page_token
 from doppio.services.secretsmanager import limits
 from doppio.services.secretsmanager.errors import InvalidParameter
 from doppio.services.secretsmanager.records import Secret
@@ -75,21 +75,12 @@ class Lists:
 
 
 async def _passing(ctx: Context, filters: list[Any], deleted: bool) -> list[Secret]:
-    reader = ctx.read()
-    after: bytes | None = None
-    found: list[Secret] = []
-    while True:
-        rows = await reader.list(
-            Secret, (ctx.account, ctx.region), after=after, limit=limits.SECRETS_A_STEP
-        )
-        found += [
-            row
-            for row in rows
-            if (deleted or row.purged_at is None) and all(passes(row, one) for one in filters)
-        ]
-        if len(rows) < limits.SECRETS_A_STEP:
-            return found
-        after = row_key(rows[-1])
+    place = (ctx.account, ctx.region)
+    return [
+        row
+        async for row in every(ctx.read(), Secret, place, step=limits.SECRETS_A_STEP)
+        if (deleted or row.purged_at is None) and all(passes(row, one) for one in filters)
+    ]
 
 
 def passes(secret: Secret, one: Mapping[str, Any]) -> bool:

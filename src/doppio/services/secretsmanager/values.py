@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, Tx, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel import paging
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import page_of
 from doppio.services.secretsmanager import limits
 from doppio.services.secretsmanager.access import again, permitted
 from doppio.services.secretsmanager.errors import (
@@ -115,24 +116,19 @@ class Values:
         most = req.get("MaxResults", limits.LISTED_SECRETS_MAX)
         reader = ctx.read()
         scope = f"versions/{secret.arn}"
-        after = position(req, scope)
         labels = stages_by_version(secret)
-        found: list[Version] = []
-        more = True
-        while more and len(found) <= most:
-            rows = await reader.list(
-                Version, (secret.arn,), after=after, limit=limits.SECRETS_A_STEP
-            )
-            found += [row for row in rows if row.id in labels or req.get("IncludeDeprecated")]
-            more = len(rows) == limits.SECRETS_A_STEP
-            after = row_key(rows[-1]) if rows else after
+        shown, token = await page_of(
+            reader, Version, (secret.arn,), most=most, scope=scope, after=position(req, scope),
+            fits=lambda row: row.id in labels or bool(req.get("IncludeDeprecated")),
+            step=limits.SECRETS_A_STEP,
+        )  # fmt: skip
         told: w.ListSecretVersionIdsResponse = {
             "ARN": secret.arn,
             "Name": secret.name,
-            "Versions": [_listed(row, labels) for row in found[:most]],
+            "Versions": [_listed(row, labels) for row in shown],
         }
-        if len(found) > most:
-            told["NextToken"] = page_token(row_key(found[most - 1]), scope)
+        if token is not None:
+            told["NextToken"] = token
         reader.meter("SecretsManager-Requests")
         return told
 
@@ -281,13 +277,7 @@ async def _forget_deprecated(tx: Tx, secret: Secret) -> None:
 
 def position(req: Mapping[str, Any], scope: str) -> bytes | None:
     """Where a page begins. Raises InvalidNextToken."""
-    token = req.get("NextToken")
-    if token is None:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise InvalidNextToken from error
+    return paging.position(req.get("NextToken"), scope, InvalidNextToken)
 
 
 def _listed(row: Version, labels: Mapping[str, list[str]]) -> w.SecretVersionsListEntry:

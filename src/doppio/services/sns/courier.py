@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader, Tx, row_key
 from doppio.kernel.jobs import Job, JobHandler
+from doppio.kernel.paging import steps
 from doppio.services.sns import limits
 from doppio.services.sns.archive import REPLAY, is_replaying, next_page, told
 from doppio.services.sns.attributes import (
@@ -308,11 +309,8 @@ async def forget(tx: Tx, subscription: Subscription) -> None:
 async def forget_subscriptions(ctx: Context, job: Job) -> None:
     """Clear away the subscriptions of a deleted topic, not those of a new one of its name."""
     deleted_at = datetime.fromisoformat(job.arguments["deleted_at"])
-    after = None
-    while found := await ctx.read().list(
-        Subscription, (job.key,), after=after, limit=limits.SUBSCRIPTIONS_A_READ
-    ):
-        after = row_key(found[-1])
+    step = limits.SUBSCRIPTIONS_A_READ
+    async for found in steps(ctx.read(), Subscription, (job.key,), step=step):
         async with ctx.write() as tx:
             for one in found:
                 old = await tx.get(Subscription, one.topic, one.id)

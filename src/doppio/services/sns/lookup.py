@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from doppio.kernel import tags
+from doppio.kernel import paging, tags
 from doppio.kernel.context import Reader
-from doppio.kernel.paging import BadToken, page_token, token_key
-from doppio.kernel.records import table_of
+from doppio.kernel.records import Index, table_of
+from doppio.services.sns import limits
 from doppio.services.sns.errors import InvalidParameter, NotFound, TagLimitExceeded
 from doppio.services.sns.records import Subscription, Topic
 
+T = TypeVar("T")
 _ARN_PARTS = 6
 _TOPICS = table_of(Topic)
 
@@ -74,18 +75,24 @@ async def subscription_of(reader: Reader, arn: str) -> Subscription | None:
 
 def position(req: Mapping[str, Any], scope: str, member: str = "NextToken") -> bytes | None:
     """Where a page begins. Raises InvalidParameter for a token that this list never gave."""
-    token = req.get(member)
-    if not token:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise InvalidParameter(f"{member} Reason: The token is not valid") from error
+    return paging.position(
+        req.get(member),
+        scope,
+        lambda: InvalidParameter(f"{member} Reason: The token is not valid"),
+    )
 
 
-def next_token(key: bytes, scope: str) -> str:
-    """The token that `position` reads."""
-    return page_token(key, scope)
+async def page(
+    reader: Reader,
+    of: type[T] | Index[T],
+    prefix: tuple[Any, ...],
+    req: Mapping[str, Any],
+    scope: str,
+) -> tuple[list[T], str | None]:
+    """A page of a hundred rows, as most of SNS's lists have them, and the token of the next one."""
+    return await paging.page_of(
+        reader, of, prefix, most=limits.LISTED_MAX, scope=scope, after=position(req, scope)
+    )
 
 
 def merged_tags(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:

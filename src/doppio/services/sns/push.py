@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, Tx, row_key
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import first
 from doppio.services.sns import limits
 from doppio.services.sns.app_events import (
     CREATED,
@@ -29,7 +30,7 @@ from doppio.services.sns.errors import (
     NotFound,
     PlatformApplicationDisabled,
 )
-from doppio.services.sns.lookup import next_token, position
+from doppio.services.sns.lookup import page
 from doppio.services.sns.notification import text_for
 from doppio.services.sns.records import Application, Endpoint, Message, Push
 from doppio.services.sns.statuses import (
@@ -119,20 +120,14 @@ class Applications:
     ) -> w.ListPlatformApplicationsResponse:
         """The account's apps in the Region, by pages of 100."""
         scope = f"applications/{ctx.account}/{ctx.region}"
-        found = await ctx.read().list(
-            Application,
-            (ctx.account, ctx.region),
-            after=position(req, scope),
-            limit=limits.LISTED_MAX + 1,
-        )
-        shown = found[: limits.LISTED_MAX]
+        shown, token = await page(ctx.read(), Application, (ctx.account, ctx.region), req, scope)
         result: w.ListPlatformApplicationsResponse = {
             "PlatformApplications": [
                 {"PlatformApplicationArn": one.arn, "Attributes": _shown(one)} for one in shown
             ]
         }
-        if len(found) > len(shown):
-            result["NextToken"] = next_token(row_key(shown[-1]), scope)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
     async def create_platform_endpoint(
@@ -145,12 +140,11 @@ class Applications:
             attributes["CustomUserData"] = req["CustomUserData"]
         async with ctx.write() as tx:
             application = await _application(tx, arn)
-            after = None
-            while found := await tx.list(Endpoint, (arn,), after=after, limit=limits.LISTED_MAX):
-                for one in found:
-                    if one.token == token:
-                        return _same_endpoint(one, attributes)
-                after = row_key(found[-1])
+            there = await first(
+                tx, Endpoint, (arn,), fits=lambda one: one.token == token, step=limits.LISTED_MAX
+            )
+            if there is not None:
+                return _same_endpoint(there, attributes)
             made = Endpoint(application=arn, id=ctx.new_id(), token=token, attributes=attributes)
             tx.put(made)
             say(tx, application, CREATED, made.arn)
@@ -190,17 +184,14 @@ class Applications:
         arn = req["PlatformApplicationArn"]
         reader = ctx.read()
         await _application(reader, arn)
-        found = await reader.list(
-            Endpoint, (arn,), after=position(req, arn), limit=limits.LISTED_MAX + 1
-        )
-        shown = found[: limits.LISTED_MAX]
+        shown, token = await page(reader, Endpoint, (arn,), req, arn)
         result: w.ListEndpointsByPlatformApplicationResponse = {
             "Endpoints": [
                 {"EndpointArn": one.arn, "Attributes": dict(one.attributes)} for one in shown
             ]
         }
-        if len(found) > len(shown):
-            result["NextToken"] = next_token(row_key(shown[-1]), arn)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
 

@@ -7,13 +7,14 @@ that were verified get messages; whoever has opted out gets none.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Reader, Tx, row_key
+from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.paging import page_of
 from doppio.services.sns import limits
 from doppio.services.sns.errors import (
     InvalidParameter,
@@ -22,7 +23,7 @@ from doppio.services.sns.errors import (
     UserError,
     Verification,
 )
-from doppio.services.sns.lookup import next_token, position
+from doppio.services.sns.lookup import position
 from doppio.services.sns.measures import SPENT
 from doppio.services.sns.records import Message, Phone, PhoneMessage, SmsSettings, Texted
 from doppio.services.sns.sms_reports import keep
@@ -99,12 +100,13 @@ class Sms:
     ) -> w.ListPhoneNumbersOptedOutResponse:
         """The phones that want no messages, by pages of 100."""
         scope = f"opted-out/{ctx.account}/{ctx.region}"
-        found, after = await _phones(
-            ctx, position(req, scope, "nextToken"), limits.LISTED_MAX, opted_out=True
-        )
+        found, token = await page_of(
+            ctx.read(), Phone, (ctx.account, ctx.region), most=limits.LISTED_MAX, scope=scope,
+            after=position(req, scope, "nextToken"), fits=lambda one: one.opted_out,
+        )  # fmt: skip
         result: w.ListPhoneNumbersOptedOutResponse = {"phoneNumbers": [one.number for one in found]}
-        if after is not None:
-            result["nextToken"] = next_token(after, scope)
+        if token is not None:
+            result["nextToken"] = token
         return result
 
     async def opt_in_phone_number(self, ctx: Context, req: w.OptInPhoneNumberInput) -> None:
@@ -183,12 +185,15 @@ class Sms:
         """The phones of the sandbox, by pages."""
         scope = f"sandbox/{ctx.account}/{ctx.region}"
         most = req.get("MaxResults", limits.LISTED_MAX)
-        found, after = await _phones(ctx, position(req, scope), most, opted_out=False)
+        found, token = await page_of(
+            ctx.read(), Phone, (ctx.account, ctx.region), most=most, scope=scope,
+            after=position(req, scope), fits=lambda one: bool(one.sandbox), step=limits.LISTED_MAX,
+        )  # fmt: skip
         result: w.ListSMSSandboxPhoneNumbersResult = {
             "PhoneNumbers": [{"PhoneNumber": one.number, "Status": one.sandbox} for one in found]
         }
-        if after is not None:
-            result["NextToken"] = next_token(after, scope)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
     async def list_origination_numbers(
@@ -306,22 +311,3 @@ async def _tell(
 async def _settings(reader: Reader, account: str, region: str) -> SmsSettings:
     found = await reader.get(SmsSettings, account, region)
     return found or SmsSettings(account=account, region=region)
-
-
-async def _phones(
-    ctx: Context, after: bytes | None, most: int, *, opted_out: bool
-) -> tuple[Sequence[Phone], bytes | None]:
-    """Phones from a place on, and where the next page begins."""
-    shown: list[Phone] = []
-    while True:
-        found = await ctx.read().list(
-            Phone, (ctx.account, ctx.region), after=after, limit=limits.LISTED_MAX
-        )
-        for one in found:
-            after = row_key(one)
-            if one.opted_out if opted_out else one.sandbox:
-                shown.append(one)
-                if len(shown) == most:
-                    return shown, after
-        if len(found) < limits.LISTED_MAX:
-            return shown, None

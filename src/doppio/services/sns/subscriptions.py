@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from doppio.kernel.context import Context, Tx, index_row_key, row_key
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.paging import first
 from doppio.services.sns import limits
 from doppio.services.sns.archive import with_replay
 from doppio.services.sns.attributes import checked_subscription_attribute, shown_subscription
@@ -18,8 +19,7 @@ from doppio.services.sns.errors import AuthorizationError, InvalidParameter
 from doppio.services.sns.lookup import (
     existing_subscription,
     existing_topic,
-    next_token,
-    position,
+    page,
     subscription_of,
 )
 from doppio.services.sns.protection import subscriber_of
@@ -79,23 +79,22 @@ class Subscriptions:
         authenticated = req.get("AuthenticateOnUnsubscribe", "").lower() == "true"
         async with ctx.write() as tx:
             topic = await existing_topic(tx, req["TopicArn"])
-            after = None
-            while found := await tx.list(
-                Subscription, (topic.arn,), after=after, limit=limits.SUBSCRIPTIONS_A_READ
-            ):
-                for one in found:
-                    if one.token == req["Token"] and _is_fresh(ctx, one):
-                        confirmed = replace(
-                            one,
-                            token=None,
-                            token_at=None,
-                            authenticated=ctx.caller.kind != "anonymous",
-                            owner_only=authenticated,
-                        )
-                        tx.put(confirmed)
-                        return {"SubscriptionArn": one.arn}
-                after = row_key(found[-1])
-        raise InvalidParameter("Token")
+            found = await first(
+                tx, Subscription, (topic.arn,), step=limits.SUBSCRIPTIONS_A_READ,
+                fits=lambda one: one.token == req["Token"] and _is_fresh(ctx, one),
+            )  # fmt: skip
+            if found is None:
+                raise InvalidParameter("Token")
+            tx.put(
+                replace(
+                    found,
+                    token=None,
+                    token_at=None,
+                    authenticated=ctx.caller.kind != "anonymous",
+                    owner_only=authenticated,
+                )
+            )
+        return {"SubscriptionArn": found.arn}
 
     async def unsubscribe(self, ctx: Context, req: w.UnsubscribeInput) -> None:
         """End a subscription; one that is gone is no error. Its link needs no signature."""
@@ -117,16 +116,10 @@ class Subscriptions:
     ) -> w.ListSubscriptionsResponse:
         """The account's subscriptions in the Region, by pages of 100."""
         scope = f"subscriptions/{ctx.account}/{ctx.region}"
-        found = await ctx.read().find(
-            OWNED,
-            (ctx.account, ctx.region),
-            after=position(req, scope),
-            limit=limits.LISTED_MAX + 1,
-        )
-        shown = found[: limits.LISTED_MAX]
+        shown, token = await page(ctx.read(), OWNED, (ctx.account, ctx.region), req, scope)
         result: w.ListSubscriptionsResponse = {"Subscriptions": _listed(shown)}
-        if len(found) > len(shown):
-            result["NextToken"] = next_token(index_row_key(OWNED, shown[-1]), scope)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
     async def list_subscriptions_by_topic(
@@ -135,16 +128,10 @@ class Subscriptions:
         """A topic's subscriptions, by pages of 100."""
         reader = ctx.read()
         topic = await existing_topic(reader, req["TopicArn"])
-        found = await reader.list(
-            Subscription,
-            (topic.arn,),
-            after=position(req, topic.arn),
-            limit=limits.LISTED_MAX + 1,
-        )
-        shown = found[: limits.LISTED_MAX]
+        shown, token = await page(reader, Subscription, (topic.arn,), req, topic.arn)
         result: w.ListSubscriptionsByTopicResponse = {"Subscriptions": _listed(shown)}
-        if len(found) > len(shown):
-            result["NextToken"] = next_token(row_key(shown[-1]), topic.arn)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
     async def get_subscription_attributes(

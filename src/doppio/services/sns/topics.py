@@ -17,7 +17,8 @@ from doppio.kernel.authorise import (
     put_resource,
     resource_policy,
 )
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
+from doppio.kernel.paging import steps
 from doppio.services.sns import limits
 from doppio.services.sns.archive import with_archive
 from doppio.services.sns.attributes import checked_topic_attribute, shown_topic
@@ -27,8 +28,7 @@ from doppio.services.sns.lookup import (
     existing_topic,
     listed_tags,
     merged_tags,
-    next_token,
-    position,
+    page,
 )
 from doppio.services.sns.protection import checked
 from doppio.services.sns.records import Subscription, Topic
@@ -102,16 +102,10 @@ class Topics:
     async def list_topics(self, ctx: Context, req: w.ListTopicsInput) -> w.ListTopicsResponse:
         """The account's topics in the Region, by pages of 100."""
         scope = f"topics/{ctx.account}/{ctx.region}"
-        found = await ctx.read().list(
-            Topic,
-            (ctx.account, ctx.region),
-            after=position(req, scope),
-            limit=limits.LISTED_MAX + 1,
-        )
-        shown = found[: limits.LISTED_MAX]
+        shown, token = await page(ctx.read(), Topic, (ctx.account, ctx.region), req, scope)
         result: w.ListTopicsResponse = {"Topics": [{"TopicArn": topic.arn} for topic in shown]}
-        if len(found) > len(shown):
-            result["NextToken"] = next_token(row_key(shown[-1]), scope)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
     async def get_topic_attributes(
@@ -121,13 +115,10 @@ class Topics:
         reader = ctx.read()
         topic = await existing_topic(reader, req["TopicArn"])
         confirmed = pending = 0
-        after = None
-        while found := await reader.list(
-            Subscription, (topic.arn,), after=after, limit=limits.SUBSCRIPTIONS_A_READ
-        ):
+        step = limits.SUBSCRIPTIONS_A_READ
+        async for found in steps(reader, Subscription, (topic.arn,), step=step):
             pending += sum(1 for one in found if one.pending)
             confirmed += sum(1 for one in found if not one.pending)
-            after = row_key(found[-1])
         policy = await resource_policy(reader, topic.arn) or ""
         return {"Attributes": dict(shown_topic(topic, policy, confirmed, pending, ctx.now))}
 

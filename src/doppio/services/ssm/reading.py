@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
+from doppio.kernel import paging
 from doppio.kernel.context import Context, Reader, row_key
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import begins, every, page_of, page_token
 from doppio.services.ssm import limits
 from doppio.services.ssm.errors import (
     InvalidNextToken,
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from doppio._stubs import ssm as w
 
 SECRETS = "/aws/reference/secretsmanager/"
-_LAST = "\U0010ffff"
 
 
 class Reading:
@@ -140,14 +141,12 @@ class Reading:
         parameter = await _named(reader, req["Name"])
         most = req.get("MaxResults", limits.LISTED)
         scope = f"history/{parameter.arn}"
-        rows = await reader.list(
-            Version,
-            (parameter.account, parameter.region, parameter.name),
-            after=_position(req, scope),
-            limit=most + 1,
+        place = (parameter.account, parameter.region, parameter.name)
+        page, token = await page_of(
+            reader, Version, place, most=most, scope=scope, after=_position(req, scope)
         )
         told: list[dict[str, Any]] = []
-        for version in rows[:most]:
+        for version in page:
             value = await shown(ctx, version, decrypt=bool(req.get("WithDecryption")))
             labels = [name for name, at in parameter.labels.items() if at == version.number]
             one = {**_metadata(ctx, version), "Value": value, "Labels": labels}
@@ -155,8 +154,8 @@ class Reading:
             told.append(one)
         reader.meter("PS-Param-Requests")
         result: w.GetParameterHistoryResult = {"Parameters": cast("list[w.ParameterHistory]", told)}
-        if len(rows) > most:
-            result["NextToken"] = page_token(row_key(rows[most - 1]), scope)
+        if token is not None:
+            result["NextToken"] = token
         return result
 
 
@@ -277,37 +276,25 @@ async def _page(
 ) -> tuple[list[tuple[Parameter, Version]], str | None]:
     reader = ctx.read()
     scope = f"{ctx.account}/{ctx.region}/{scope}"
-    after = _position(req, scope)
     found: list[tuple[Parameter, Version]] = []
-    while len(found) <= most:
-        rows = await reader.list(
-            Parameter,
-            (ctx.account, ctx.region),
-            since=since or None,
-            until=since + _LAST if since else None,
-            after=after,
-            limit=limits.PARAMETERS_A_STEP,
-        )
-        for row in rows:
+    rows = every(
+        reader, Parameter, (ctx.account, ctx.region), step=limits.PARAMETERS_A_STEP,
+        after=_position(req, scope), **begins(since),
+    )  # fmt: skip
+    async with aclosing(rows):
+        async for row in rows:
             version = await reader.get(Version, row.account, row.region, row.name, row.version)
             if version is not None and wanted(row, version):
                 found.append((row, version))
-        if len(rows) < limits.PARAMETERS_A_STEP:
-            break
-        after = row_key(rows[-1])
-    shown_ones = found[:most]
-    token = page_token(row_key(shown_ones[-1][0]), scope) if len(found) > most else None
-    return shown_ones, token
+                if len(found) > most:
+                    break
+    if len(found) <= most:
+        return found, None
+    return found[:most], page_token(row_key(found[most - 1][0]), scope)
 
 
 def _position(req: Mapping[str, Any], scope: str) -> bytes | None:
-    token = req.get("NextToken")
-    if token is None:
-        return None
-    try:
-        return token_key(token, scope)
-    except BadToken as error:
-        raise InvalidNextToken from error
+    return paging.position(req.get("NextToken"), scope, InvalidNextToken)
 
 
 def _arn(ctx: Context, version: Version) -> str:
