@@ -65,7 +65,7 @@ def count(thread: InThread, operation: str) -> Count:
     assert thread.running is not None
     port = thread.running.server.port
     if operation == GET:
-        ask(port, following_for(port, PUT), WARM_REQUESTS)
+        ask(port, following_for(port, PUT, items=WARM_REQUESTS), WARM_REQUESTS)
     following = following_for(port, operation, items=WARM_REQUESTS)
     ask(port, following, WARM_REQUESTS)
     bytecodes: Counter[CodeType] = Counter()
