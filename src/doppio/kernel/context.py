@@ -10,9 +10,11 @@ from __future__ import annotations
 import builtins
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
 
 from doppio.kernel.clock import Clock
 from doppio.kernel.conflicts import TRIES_MAX, step_aside
@@ -36,24 +38,25 @@ if TYPE_CHECKING:
     from doppio.wire.http import Request
 
 T = TypeVar("T")
+_UNREAD = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Reader:
     """Typed reading. Of `ctx.read()`: durable state only."""
 
-    __slots__ = ("_view", "context", "raw")
+    __slots__ = ("context", "raw")
     # From a record class to where its rows are.
     _table: Callable[[Any], Table[Any]] = staticmethod(table_of)
 
     def __init__(self, view: View, context: Context) -> None:
         # The byte level is open to services whose rows are not records (DynamoDB's items).
-        self._view = self.raw = view
+        self.raw = view
         self.context = context
 
     async def get(self, cls: type[T], *key: Any) -> T | None:
         """The record with these key fields."""
         table = self._table(cls)
-        value = await self._view.get(table.prefix + pack(*key))
+        value = await self.raw.get(table.prefix + pack(*key))
         return None if value is None else table.decode(value)
 
     async def find(
@@ -75,8 +78,8 @@ class Reader:
         table = index.table
         assert table is not None
         lo, hi = _bounds(index.prefix + pack(*prefix), since, until, after, reverse)
-        rows = await self._view.scan(lo, hi, limit=limit, reverse=reverse)
-        values = await self._view.get_many([key for _, key in rows])
+        rows = await self.raw.scan(lo, hi, limit=limit, reverse=reverse)
+        values = await self.raw.get_many([key for _, key in rows])
         decode = table.decode
         # An index row and its record are committed together: both are there or neither is.
         found = [
@@ -99,7 +102,7 @@ class Reader:
         """Records in key order; bounds as in `find`, `after` is a record's key (`row_key`)."""
         table = self._table(cls)
         lo, hi = _bounds(table.prefix + pack(*prefix), since, until, after, reverse)
-        rows = await self._view.scan(lo, hi, limit=limit, reverse=reverse)
+        rows = await self.raw.scan(lo, hi, limit=limit, reverse=reverse)
         decode = table.decode
         found = [(key, decode(value)) for key, value in rows]
         self._seen(table, found)
@@ -114,22 +117,45 @@ class Reader:
 
 
 class Tx(Reader):
-    """Typed reading and writing; reads see this transaction's own writes."""
+    """Typed reading and writing; reads see this transaction's own writes.
 
-    __slots__ = ("_loaded", "_tx")
+    `async with ctx.write() as tx`: commits at the end of the block, or keeps nothing.
+    """
+
+    __slots__ = ("_loaded",)
     raw: StoreTx
 
     def __init__(self, tx: StoreTx, context: Context) -> None:
-        self._view = self._tx = self.raw = tx
+        self.raw = tx
         self.context = context
         # Indexed rows as last seen or written here: what their index rows are, without reading.
         self._loaded: dict[bytes, Any] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Awaitable[None]:
+        # The store's own coroutine is awaited, with none of ours around it.
+        if kind is None:
+            context = self.context
+            if not context.audited:
+                context.kernel.audit.ride(context, self.raw)
+            return self.raw.commit()
+        if issubclass(kind, Exception):
+            # The refusal may rest on a write that is still on its way: wait until it is durable.
+            return self.raw.abandon()
+        return _at_once()
 
     async def get(self, cls: type[T], *key: Any) -> T | None:
         """The record with these key fields."""
         table = self._table(cls)
         row_key = table.prefix + pack(*key)
-        value = await self._tx.get(row_key)
+        value = await self.raw.get(row_key)
         found = None if value is None else table.decode(value)
         if table.indexes:
             self._loaded[row_key] = found
@@ -139,15 +165,15 @@ class Tx(Reader):
         """Store a record that is known to be new (its id was made here): nothing is read."""
         table = self._table(type(record))
         key = table.key(record)
-        self._tx.put(key, table.encode(record))
+        self.raw.put(key, table.encode(record))
         if table.beside:
-            table.take_along(self._tx, key, record)
+            table.take_along(self.raw, key, record)
         if table.indexes:
             self._loaded[key] = record
             for index in table.indexes:
                 row_key = index.row_key(record, key)
                 if row_key is not None:
-                    self._tx.put(row_key, key)
+                    self.raw.put(row_key, key)
         return record
 
     def put(self, record: T, at: bytes | None = None) -> T:
@@ -157,9 +183,9 @@ class Tx(Reader):
         """
         table = self._table(type(record))
         key = table.key(record) if at is None else at
-        self._tx.put(key, table.encode(record))
+        self.raw.put(key, table.encode(record))
         if table.beside:
-            table.take_along(self._tx, key, record)
+            table.take_along(self.raw, key, record)
         if table.indexes:
             assert key in self._loaded, f"read {table.name} in this transaction before putting it"
             self._reindex(table, key, self._loaded[key], record)
@@ -170,9 +196,9 @@ class Tx(Reader):
         """Remove a record that was read in this transaction."""
         table = self._table(type(record))
         key = table.key(record)
-        self._tx.delete(key)
+        self.raw.delete(key)
         if table.beside:
-            table.take_along(self._tx, key, record, gone=True)
+            table.take_along(self.raw, key, record, gone=True)
         if table.indexes:
             assert key in self._loaded, f"read {table.name} in this transaction before deleting it"
             self._reindex(table, key, self._loaded[key], None)
@@ -180,8 +206,8 @@ class Tx(Reader):
 
     def emit(self, event: Event) -> None:
         """Say a fact; subscribers and controllers hear of it at least once, after the commit."""
-        self._tx.append("events", encode_event(event, self.context))
-        self._tx.notify("events")
+        self.raw.append("events", encode_event(event, self.context))
+        self.raw.notify("events")
 
     async def schedule(self, at: datetime, name: str, key: str, **arguments: Any) -> None:
         """Run the service's job `name` for `key` when cloud time reaches `at`.
@@ -201,7 +227,7 @@ class Tx(Reader):
                 arguments=arguments,
             )
         )
-        self._tx.notify("jobs")
+        self.raw.notify("jobs")
 
     async def unschedule(self, name: str, key: str) -> None:
         """Forget a job; it is no error if there is none."""
@@ -211,16 +237,16 @@ class Tx(Reader):
 
     def meter(self, usage_type: str, amount: float = 1.0) -> None:
         """Count usage; it is committed together with what caused it."""
-        self._tx.add(usage_key(self.context, usage_type), amount)
+        self.raw.add(usage_key(self.context, usage_type), amount)
 
     def elsewhere(self, context: Context) -> Tx:
         """The same transaction, as another partition's calls see it."""
         make = Tx if context.partition == "aws" else _TxAbroad
-        return make(self._tx, context)
+        return make(self.raw, context)
 
     def wake(self, topic: str) -> None:
         """Once durable, wake who waits for `topic` (see `Context.ticket`), in every process."""
-        self._tx.notify(topic)
+        self.raw.notify(topic)
 
     def _seen(self, table: Any, found: builtins.list[tuple[bytes, Any]]) -> None:
         if table.indexes:
@@ -232,9 +258,13 @@ class Tx(Reader):
             now = None if new is None else index.row_key(new, key)
             if was != now:
                 if was is not None:
-                    self._tx.delete(was)
+                    self.raw.delete(was)
                 if now is not None:
-                    self._tx.put(now, key)
+                    self.raw.put(now, key)
+
+
+async def _at_once() -> None:
+    """Who was cancelled waits for nothing."""
 
 
 class _Abroad(Reader):
@@ -258,83 +288,38 @@ class _TxAbroad(_Abroad, Tx):
     __slots__ = ()
 
 
-class Writing:
-    """`async with ctx.write() as tx`: commits at the end of the block, or keeps nothing."""
-
-    __slots__ = ("_context", "_tx")
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def __aenter__(self) -> Tx:
-        context = self._context
-        make = Tx if context.partition == "aws" else _TxAbroad
-        self._tx = make(context.kernel.store.begin(), context)
-        return self._tx
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        store_tx = self._tx.raw
-        if kind is None:
-            context = self._context
-            if not context.audited:
-                context.kernel.audit.ride(context, store_tx)
-            await store_tx.commit()
-        elif issubclass(kind, Exception):
-            # The refusal may rest on a write that is still on its way: wait until it is durable.
-            await store_tx.abandon()
-
-
-class Context:
+class Context(msgspec.Struct, eq=False):
     """One call: who, where, now; and the ways to state, time and other services."""
 
-    __slots__ = (
-        "account", "audited", "caller", "kernel", "now", "operation", "partition", "payer",
-        "region", "request", "request_id", "secure", "service", "signature", "source_ip", "trail", "user_agent",
-    )  # fmt: skip
+    kernel: Kernel
+    caller: Caller
+    account: str
+    region: str
+    request_id: str
+    service: str = ""
+    operation: str = ""
+    # That of the Region, where it is not told.
+    partition: str = ""
+    source_ip: str = "127.0.0.1"
+    user_agent: str = ""
+    # The version of TLS, empty without.
+    secure: str = ""
+    # How a client signed this very call, for policies that ask.
+    signature: Signed | None = None
+    # The time of this call, read once.
+    now: datetime = _UNREAD
+    audited: bool = False
+    # What EventBridge is told of this call (kernel use).
+    trail: Trail | None = None
+    # The request as it came by HTTP, where this very call did: for who must tell of it.
+    request: Request | None = None
+    # Whose usage it is, where that is not `account`: a resource's owner pays for its visitors.
+    payer: str | None = None
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        caller: Caller,
-        *,
-        account: str,
-        region: str,
-        request_id: str,
-        service: str = "",
-        operation: str = "",
-        partition: str = "",
-        source_ip: str = "127.0.0.1",
-        user_agent: str = "",
-        secure: str = "",
-        signature: Signed | None = None,
-    ) -> None:
-        self.kernel = kernel
-        self.caller = caller
-        self.account = account
-        self.region = region
-        self.partition = partition or partition_of(region)
-        self.request_id = request_id
-        self.service = service
-        self.operation = operation
-        self.source_ip = source_ip
-        self.user_agent = user_agent
-        # The version of TLS, empty without.
-        self.secure = secure
-        # How a client signed this very call, for policies that ask.
-        self.signature = signature
-        self.now = kernel.clock.now()
-        self.audited = False
-        # What EventBridge is told of this call (kernel use).
-        self.trail: Trail | None = None
-        # The request as it came by HTTP, where this very call did: for who must tell of it.
-        self.request: Request | None = None
-        # Whose usage it is, where that is not `account`: a resource's owner pays for its visitors.
-        self.payer: str | None = None
+    def __post_init__(self) -> None:
+        if not self.partition:
+            self.partition = partition_of(self.region)
+        self.now = self.kernel.clock.now()
 
     @property
     def clock(self) -> Clock:
@@ -376,13 +361,14 @@ class Context:
             return _Abroad(self.kernel.store.view(), self)
         return Reader(self.kernel.store.view(), self)
 
-    def write(self) -> Writing:
+    def write(self) -> Tx:
         """A transaction: `async with ctx.write() as tx`.
 
         On a conflict the door runs the whole operation again. An operation that has consumed a
         stream or commits more than once uses `transact`.
         """
-        return Writing(self)
+        make = Tx if self.partition == "aws" else _TxAbroad
+        return make(self.kernel.store.begin(), self)
 
     async def transact(self, body: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `body` in a transaction of its own, again as often as others get in its way."""
