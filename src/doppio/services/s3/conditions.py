@@ -22,13 +22,13 @@ from doppio.services.s3.rules import etag_matches, failed_condition, part_span, 
 from doppio.wire.errors import NotImplementedByDoppio
 from doppio.wire.timestamps import format_rfc822
 
-_READ = frozenset({"IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"})
+CONDITIONS = frozenset({"IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"})
 _NOT_MODIFIED = frozenset({"If-None-Match", "If-Modified-Since"})
 
 
 def check_read(req: Mapping[str, Any], version: Version) -> None:
     """Raise PreconditionFailed or NotModified where a read's precondition does not hold."""
-    if _READ.isdisjoint(req):
+    if CONDITIONS.isdisjoint(req):
         return
     failed = failed_condition(req, version)
     if failed is None:

@@ -204,18 +204,28 @@ def check_foreign(ctx: Context, bucket: Bucket, more: More) -> None:
 async def version_and_content(
     reader: Reader, req: Mapping[str, Any]
 ) -> tuple[Bucket, Version, Content | None]:
-    """The version that a read asks for, with where its bytes are.
+    """The version that a read asks for, with where its bytes are."""
+    bucket, version = await version_of(reader, req)
+    if version.content is None:
+        return bucket, version, None
+    return await with_content(reader, req, bucket, version)
+
+
+async def with_content(
+    reader: Reader, req: Mapping[str, Any], bucket: Bucket, version: Version
+) -> tuple[Bucket, Version, Content | None]:
+    """The same of a version that has been read already.
 
     These are two reads. A version that goes between them may take its content along: then it is
     the next one's turn.
     """
     for _ in range(READ_TRIES_MAX):
-        bucket, version = await version_of(reader, req)
         if version.content is None:
             return bucket, version, None
         content = await reader.get(Content, version.content)
         if content is not None:
             return bucket, version, content
+        bucket, version = await version_of(reader, req)
     raise Throttled("The object changes too quickly to be read; please try again.")
 
 
