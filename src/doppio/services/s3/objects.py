@@ -49,12 +49,14 @@ from doppio.services.s3.encryption import (
     with_sealing,
 )
 from doppio.services.s3.errors import InvalidRequest
+from doppio.services.s3.glimpses import Known, former_of
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lifecycle import expiration_of
 from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, BODY_IN_ROW_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import (
     bucket_and_current,
     bucket_and_row,
+    current_of,
     version_and_content,
     version_of,
     with_content,
@@ -276,7 +278,10 @@ def _commit_of(
         attributes = attributes._replace(more=with_sealing(attributes.more, sealing))
 
     async def commit(tx: Tx) -> tuple[Bucket, Current]:
-        bucket, old, row = await bucket_and_row(tx, req)
+        bucket, there, row = await bucket_and_row(tx, req)
+        old: Known | None = None
+        if there is not None:
+            old = current_of(there) if bucket.versioning else former_of(there)
         owned = attributes
         if not plain or bucket.ownership != ENFORCED:
             owned = with_acl(ctx, bucket, req, attributes)
@@ -331,7 +336,7 @@ async def new_version(
     tx: Tx,
     bucket: Bucket,
     key: str,
-    old: Current | None,
+    old: Known | None,
     attributes: Attributes,
     what: Bytes,
     *,

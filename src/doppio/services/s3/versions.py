@@ -15,6 +15,7 @@ import msgspec
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3 import locks, mfa
 from doppio.services.s3.errors import InvalidBucketState, MalformedXML
+from doppio.services.s3.glimpses import Known
 from doppio.services.s3.lookup import (
     NULL,
     existing_bucket,
@@ -98,10 +99,10 @@ class Place(NamedTuple):
     sequence: int
     id: str
     modified: datetime
-    replaced: Version | None = None
+    replaced: Known | None = None
 
 
-def instead_of(now: datetime, old: Current | None) -> Place:
+def instead_of(now: datetime, old: Known | None) -> Place:
     """Where a version goes in a bucket that was never versioned: it replaces the one there is."""
     second = second_of(now)
     number = second.microseconds + now.microsecond
@@ -110,7 +111,7 @@ def instead_of(now: datetime, old: Current | None) -> Place:
     return Place(number, NULL, second.start, old)
 
 
-async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> Place:
+async def make_way(tx: Tx, bucket: Bucket, key: str, old: Known | None) -> Place:
     """Make room for a new newest version of `key`.
 
     `old` is the current version, as read in this transaction.
@@ -125,9 +126,10 @@ async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> Pla
     below = old or await newest_older(tx, bucket, key)
     if below is not None and sequence <= below.sequence:
         sequence = below.sequence + 1
-    replaced: Version | None = None
+    replaced: Known | None = None
     if old is not None:
         if bucket.versioning == ENABLED or old.id != NULL:
+            assert isinstance(old, Current), "where versions are kept, they are read whole"
             tx.add(Older(**msgspec.structs.asdict(old)))
         else:
             replaced = old
