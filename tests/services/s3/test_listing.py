@@ -6,14 +6,15 @@ import asyncio
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doppio.kernel.records import table_of
-from doppio.services.s3.records import Bucket, Current, Listed, ListedWhole, Version
+from doppio.services.s3.glimpses import Former, Known, Listed, ListedWhole, former_of
+from doppio.services.s3.records import Bucket, Checksum, Current, More, Version
 from doppio.wire import model
 from doppio.wire.codec import codec
 from doppio.wire.xml_ import Written
@@ -247,11 +248,27 @@ async def test_listings_show_whole_seconds_as_heads_do(world: World) -> None:
 
 def test_listings_read_the_fields_that_stand_where_versions_have_them() -> None:
     whole = Version.__struct_fields__
-    for read in (Listed, ListedWhole):
+    for read in (Listed, ListedWhole, Former):
         fields = read.__struct_fields__
         assert fields == whole[: len(fields)]
     old = msgspec.msgpack.encode(["b", "k", 7, "null", datetime(2030, 1, 1, tzinfo=UTC)])
     assert msgspec.msgpack.decode(old, type=ListedWhole).storage_class == "STANDARD"
+
+
+def test_a_put_knows_of_the_version_it_replaces_what_it_must() -> None:
+    whole = Current(
+        bucket="b", key="k", sequence=7, id="null", modified=datetime(2030, 1, 1, tzinfo=UTC),
+        size=3, etag="e", checksum=Checksum("CRC32", "AAAAAA=="), body=b"abc", content="c",
+        storage_class="GLACIER", headers={"ContentType": "a/b"}, metadata={"a": "b"},
+        more=More(owner="1", moved=datetime(2029, 1, 1, tzinfo=UTC)),
+    )  # fmt: skip
+    former = former_of(msgspec.msgpack.encode(whole))
+    for name in get_type_hints(Former):
+        if get_type_hints(Former)[name] is not msgspec.Raw:
+            assert getattr(former, name) == getattr(whole, name), name
+    assert {name for name in vars(Known) if not name.startswith("_")} <= {
+        name for name, kind in get_type_hints(Former).items() if kind is not msgspec.Raw
+    }
 
 
 async def both_ways(world: World, **asked: Any) -> list[dict[str, Any]]:

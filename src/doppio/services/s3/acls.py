@@ -14,7 +14,7 @@ import msgspec
 from doppio.kernel.context import Context
 from doppio.kernel.identity import canonical_user
 from doppio.services.s3 import acl_rules, points
-from doppio.services.s3.attributes import ENFORCED, PLAIN, Attributes
+from doppio.services.s3.attributes import ENFORCED, Attributes
 from doppio.services.s3.errors import AccessControlListNotSupported, AccessDenied
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lookup import existing_bucket, version_of
@@ -94,8 +94,6 @@ def with_acl(
     The bucket's owner owns it where lists are switched off, and where BucketOwnerPreferred meets a
     writer that grants full control. Else the writer's account does.
     """
-    if attributes is PLAIN and bucket.ownership == ENFORCED:
-        return attributes
     named = acl_rules.is_named(req)
     if bucket.ownership == ENFORCED:
         if named and req.get("ACL") != _FULL_CONTROL:

@@ -17,7 +17,7 @@ from doppio.services.s3.errors import (
     InvalidTag,
     MetadataTooLarge,
 )
-from doppio.services.s3.limits import METADATA_BYTES_MAX, OBJECT_TAGS_MAX
+from doppio.services.s3.limits import KEY_BYTES_MAX, METADATA_BYTES_MAX, OBJECT_TAGS_MAX
 from doppio.services.s3.lookup import checked_key
 from doppio.services.s3.records import Bucket, More, Version
 from doppio.services.s3.rules import (
@@ -25,7 +25,6 @@ from doppio.services.s3.rules import (
     SYSTEM_HEADERS,
     header_tags,
     metadata_bytes,
-    quoted,
 )
 from doppio.services.s3.tags import checked_tags
 from doppio.services.s3.website_rules import check_redirect_location
@@ -65,6 +64,8 @@ class Attributes(NamedTuple):
 _NONE: dict[str, str] = {}
 # Of an object of which nothing is said but where it goes and which bytes it has.
 PLAIN = Attributes(_NONE, None, _NONE, _NONE, "STANDARD")
+# No character has more bytes than four.
+_KEY_CHARS_SURE = KEY_BYTES_MAX // 4
 _PLAINLY = frozenset(
     {"Bucket", "Key", "Body", "ContentLength", "ContentMD5", "ChecksumAlgorithm",
      "ExpectedBucketOwner", *MEMBERS}
@@ -77,7 +78,8 @@ def new_attributes(req: Mapping[str, Any]) -> Attributes:
     Where they are PLAIN, the request has no member about which anything else could be asked: no
     list of access, no encryption, no condition.
     """
-    checked_key(req["Key"])
+    if len(req["Key"]) > _KEY_CHARS_SURE:
+        checked_key(req["Key"])
     if req.keys() <= _PLAINLY:
         return PLAIN
     metadata: dict[str, str] = req.get("Metadata") or _NONE
@@ -127,11 +129,12 @@ def refuse_what_is_not_here(req: Mapping[str, Any]) -> None:
 
 
 def head_of(bucket: Bucket, version: Version) -> dict[str, Any]:
-    """What GET and HEAD say of a version, but for the range and the checksum."""
+    """What GET and HEAD say of a whole version, but for the checksum."""
     head: dict[str, Any] = {
         "AcceptRanges": "bytes",
         "LastModified": version.modified,
-        "ETag": quoted(version.etag),
+        "ETag": f'"{version.etag}"',
+        "ContentLength": version.size,
         "ContentType": "binary/octet-stream",
         "ServerSideEncryption": "AES256",
         "Metadata": version.metadata,

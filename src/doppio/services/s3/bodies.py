@@ -44,21 +44,18 @@ _hash = wire_checksums.whole
 
 
 class Received(NamedTuple):
-    """A body that has arrived: in memory, or in file `blob` which is on disk.
-
-    `content` is where it lies, once it is kept elsewhere than in a version's record.
-    """
+    """A body that has arrived: in memory, or in file `blob` which is on disk. It has no `content` yet."""
 
     size: int
     etag: str
     checksum: Checksum
     body: bytes | None
     blob: str | None = None
-    content: str | None = None
+    content: None = None
 
 
-class Found(NamedTuple):
-    """Bytes that are here already: another version's, or the parts of an upload."""
+class Placed(NamedTuple):
+    """Bytes that have their place: what was received, another version's, or the parts of an upload."""
 
     size: int
     etag: str
@@ -104,6 +101,11 @@ class Expected(NamedTuple):
     md5: bytes | None
 
 
+# What says of most bodies is nothing.
+NOTHING = Expected(None, None, None)
+_SAYING = checksums.SAYING | {"ContentMD5"}
+
+
 def body_of(req: Mapping[str, Any]) -> ByteStream:
     """A request's body; other services give theirs as bytes."""
     body = req.get("Body", _EMPTY)
@@ -112,8 +114,10 @@ def body_of(req: Mapping[str, Any]) -> ByteStream:
 
 def expected(req: Mapping[str, Any], body: ByteStream) -> Expected:
     """What a request says of its body. Trailers may add the value when the body has been read."""
+    if body.__class__ is Whole and _SAYING.isdisjoint(req):
+        return NOTHING
     algorithm, value = checksums.said(req)
-    if algorithm is None and body.__class__ is not Whole:
+    if algorithm is None:
         names = getattr(body, "trailer_names", None)
         if names:
             algorithm = checksums.announced(names)
@@ -139,10 +143,10 @@ def received_whole(
     kept = says.algorithm or algorithm
     md5 = _md5(whole, usedforsecurity=False)
     value = _hash(kept, whole)
-    if says.value is not None and says.value != value:
+    if says is not NOTHING:
         checksums.compare(kept, says.value, value)
-    if says.md5 is not None:
-        _check_md5(says.md5, md5.digest())
+        if says.md5 is not None:
+            _check_md5(says.md5, md5.digest())
     found = whole if keys is None else sealed_whole(keys, whole)
     return Received(len(whole), md5.hexdigest(), Checksum(kept, value), found)
 

@@ -29,12 +29,12 @@ FULL_OBJECT = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
 COMPOSITE = DIGEST_BYTES.keys() - {"CRC64NVME"}
 _MEMBER_OF = {name: member for member, name in MEMBERS.items()}
 _KNOWN = MEMBERS.keys()
-_SAYING = _KNOWN | {"ChecksumAlgorithm"}
+SAYING = _KNOWN | {"ChecksumAlgorithm"}
 
 
 def said(req: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """The algorithm that a request names, and the value it gives (None: in a trailer, or none)."""
-    if _SAYING.isdisjoint(req):
+    if SAYING.isdisjoint(req):
         return None, None
     given = _KNOWN & req.keys()
     named = req.get("ChecksumAlgorithm")

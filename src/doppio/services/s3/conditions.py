@@ -16,19 +16,20 @@ from doppio.services.s3.errors import (
     NotModified,
     PreconditionFailed,
 )
+from doppio.services.s3.glimpses import Known
 from doppio.services.s3.limits import PART_NUMBER_MAX
 from doppio.services.s3.records import Content, Current, Version
 from doppio.services.s3.rules import etag_matches, failed_condition, part_span, quoted, span
 from doppio.wire.errors import NotImplementedByDoppio
 from doppio.wire.timestamps import format_rfc822
 
-_READ = frozenset({"IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"})
+CONDITIONS = frozenset({"IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince"})
 _NOT_MODIFIED = frozenset({"If-None-Match", "If-Modified-Since"})
 
 
 def check_read(req: Mapping[str, Any], version: Version) -> None:
     """Raise PreconditionFailed or NotModified where a read's precondition does not hold."""
-    if _READ.isdisjoint(req):
+    if CONDITIONS.isdisjoint(req):
         return
     failed = failed_condition(req, version)
     if failed is None:
@@ -49,7 +50,7 @@ def check_copy_source(req: Mapping[str, Any], version: Version) -> None:
         raise PreconditionFailed(Condition=f"x-amz-copy-source-{failed}")
 
 
-def check_write(req: Mapping[str, Any], current: Current | None) -> None:
+def check_write(req: Mapping[str, Any], current: Known | None) -> None:
     """Raise unless a conditional write finds the key as it wants it."""
     none_match = req.get("IfNoneMatch")
     match = req.get("IfMatch")
@@ -91,7 +92,7 @@ def _check_last(req: Mapping[str, Any], current: Current | None) -> None:
         raise PreconditionFailed(Condition="x-amz-if-match-size")
 
 
-def _check_match(req: Mapping[str, Any], match: str, current: Current | None) -> None:
+def _check_match(req: Mapping[str, Any], match: str, current: Known | None) -> None:
     if current is None:
         raise NoSuchKey(Key=req["Key"])
     if not etag_matches(match, current.etag):

@@ -15,7 +15,7 @@ from doppio.services.s3.attributes import (
     new_attributes,
     tags_of_header,
 )
-from doppio.services.s3.bodies import Bodies, Expected, Found
+from doppio.services.s3.bodies import Bodies, Expected, Placed
 from doppio.services.s3.conditions import check_copy_source, check_write, copy_range_of
 from doppio.services.s3.encryption import (
     Sealing,
@@ -31,7 +31,7 @@ from doppio.services.s3.errors import InvalidArgument, InvalidRequest, MethodNot
 from doppio.services.s3.limits import COPY_BYTES_MAX, PART_BYTES_MAX
 from doppio.services.s3.lookup import bucket_and_current, version_and_content
 from doppio.services.s3.multipart import checked_number, existing_upload, keep_part
-from doppio.services.s3.objects import new_version, put_version
+from doppio.services.s3.objects import new_version, placed
 from doppio.services.s3.reclaim import share
 from doppio.services.s3.records import Annotated, Bucket, Checksum, Content, Current, Version
 from doppio.services.s3.rules import copy_source, quoted
@@ -174,7 +174,9 @@ class Copies:
                 )
                 wanted = wanted._replace(more=more)
             tx.meter(request_type(1, wanted.storage_class))
-            current = await put_version(tx, bucket, req["Key"], old, wanted, received, cause="Copy")
+            current = await new_version(
+                tx, bucket, req["Key"], old, wanted, placed(tx, received), cause="Copy"
+            )
             return bucket, again, current
 
         files = [received, *(one.received for one in carried)]
@@ -297,7 +299,7 @@ async def _put_copy(
         req["Key"],
         old,
         _attributes(req, version, attributes),
-        Found(version.size, digest.etag, digest.checksum, version.body, version.content),
+        Placed(version.size, digest.etag, digest.checksum, version.body, version.content),
         cause="Copy",
     )
 

@@ -14,10 +14,11 @@ from doppio.kernel.context import Context, Reader
 from doppio.kernel.paging import page_token
 from doppio.kernel.records import table_of
 from doppio.services.s3.directory_rules import marker_to
+from doppio.services.s3.glimpses import Listed
 from doppio.services.s3.listed import Objects, Shown, reader_for
 from doppio.services.s3.listing import Page, page_of, start_of
 from doppio.services.s3.lookup import owner_of
-from doppio.services.s3.records import Bucket, Current, Listed, Upload
+from doppio.services.s3.records import Bucket, Current, Upload
 from doppio.services.s3.stock import request_type
 from doppio.services.s3.walk import Walk, place_of, text_of
 

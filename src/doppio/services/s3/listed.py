@@ -16,8 +16,9 @@ from urllib.parse import quote_plus
 import msgspec
 
 from doppio.services.s3.extracts import entry_of, written_out
+from doppio.services.s3.glimpses import Listed, ListedWhole
 from doppio.services.s3.lookup import owner_of
-from doppio.services.s3.records import Listed, ListedWhole, More
+from doppio.services.s3.records import More
 from doppio.services.s3.rules import quoted
 from doppio.services.s3.walk import Extract
 from doppio.wire.timestamps import format_seconds_of_many

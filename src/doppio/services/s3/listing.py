@@ -9,6 +9,7 @@ from doppio.kernel.context import Context, Reader
 from doppio.kernel.paging import BadToken, page_token, token_key
 from doppio.kernel.records import table_of
 from doppio.services.s3.errors import InvalidArgument
+from doppio.services.s3.glimpses import Listed
 from doppio.services.s3.limits import LISTED_KEYS_MAX
 from doppio.services.s3.listed import (
     Extracted,
@@ -19,7 +20,7 @@ from doppio.services.s3.listed import (
     url_encoded,
 )
 from doppio.services.s3.lookup import NULL, existing_bucket, numbered, owner_of, sequence_of
-from doppio.services.s3.records import SEQUENCE_MAX, Bucket, Current, Listed, Older
+from doppio.services.s3.records import SEQUENCE_MAX, Bucket, Current, Older
 from doppio.services.s3.walk import Extract, Extracts, Walk, place_of, text_of
 
 if TYPE_CHECKING:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _buckets = table_of(Bucket)
 _currents = table_of(Current)
+current_of = _currents.decode
 NULL = "null"
 HOME = "us-east-1"
 VERSION_ID_CHARS = 32
@@ -126,26 +127,27 @@ async def bucket_and_current(
     reader: Reader, req: Mapping[str, Any]
 ) -> tuple[Bucket, Current | None]:
     """The bucket and what the key stands for, in one read: most requests need both."""
-    bucket, current, _ = await bucket_and_row(reader, req)
-    return bucket, current
+    bucket, row, _ = await bucket_and_row(reader, req)
+    return bucket, None if row is None else current_of(row)
 
 
 async def bucket_and_row(
     reader: Reader, req: Mapping[str, Any]
-) -> tuple[Bucket, Current | None, bytes]:
-    """The same, and the key of the row where the key's current version is or would be."""
+) -> tuple[Bucket, bytes | None, bytes]:
+    """The same as it lies there (`current_of`), and under which key it does or would."""
     ctx = reader.context
     name: str = req["Bucket"]
     bucket_key, keys_in = _places_of(ctx.partition, name)
     key = keys_in + pack(req["Key"])
-    found, current = await reader.raw.get_many([bucket_key, key])
+    found, row = await reader.raw.get_many([bucket_key, key])
     bucket = checked_bucket(ctx, None if found is None else _buckets.decode_known(found), name, req)
-    return bucket, None if current is None else _currents.decode(current), key
+    return bucket, row, key
 
 
 async def version_of(reader: Reader, req: Mapping[str, Any]) -> tuple[Bucket, Version]:
     """The version that a read asks for: of `VersionId`, else the current one."""
-    bucket, current, _ = await bucket_and_row(reader, req)
+    bucket, row, _ = await bucket_and_row(reader, req)
+    current = None if row is None else current_of(row)
     wanted = req.get("VersionId")
     if wanted is None:
         if current is None:
@@ -204,18 +206,28 @@ def check_foreign(ctx: Context, bucket: Bucket, more: More) -> None:
 async def version_and_content(
     reader: Reader, req: Mapping[str, Any]
 ) -> tuple[Bucket, Version, Content | None]:
-    """The version that a read asks for, with where its bytes are.
+    """The version that a read asks for, with where its bytes are."""
+    bucket, version = await version_of(reader, req)
+    if version.content is None:
+        return bucket, version, None
+    return await with_content(reader, req, bucket, version)
+
+
+async def with_content(
+    reader: Reader, req: Mapping[str, Any], bucket: Bucket, version: Version
+) -> tuple[Bucket, Version, Content | None]:
+    """The same of a version that has been read already.
 
     These are two reads. A version that goes between them may take its content along: then it is
     the next one's turn.
     """
     for _ in range(READ_TRIES_MAX):
-        bucket, version = await version_of(reader, req)
         if version.content is None:
             return bucket, version, None
         content = await reader.get(Content, version.content)
         if content is not None:
             return bucket, version, content
+        bucket, version = await version_of(reader, req)
     raise Throttled("The object changes too quickly to be read; please try again.")
 
 

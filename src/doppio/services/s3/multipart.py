@@ -15,7 +15,7 @@ from doppio.kernel.jobs import Job
 from doppio.services.s3 import checksums
 from doppio.services.s3.acls import with_acl
 from doppio.services.s3.attributes import Attributes, new_attributes
-from doppio.services.s3.bodies import Bodies, Found, Received, body_of, expected
+from doppio.services.s3.bodies import Bodies, Placed, Received, body_of, expected
 from doppio.services.s3.conditions import check_write
 from doppio.services.s3.encryption import (
     encryption_of,
@@ -173,7 +173,7 @@ class Multipart:
                 upload.key,
                 old,
                 _attributes(upload),
-                Found(size, etag, checksum, None, content.id),
+                Placed(size, etag, checksum, None, content.id),
                 parts_count=len(parts),
                 cause="CompleteMultipartUpload",
             )

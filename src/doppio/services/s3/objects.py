@@ -17,9 +17,24 @@ from doppio.services.s3 import checksums, locks, mfa, replication_rules, tiering
 from doppio.services.s3.acls import with_acl
 from doppio.services.s3.appends import append, check_offset
 from doppio.services.s3.archives import check_readable, restore_header
-from doppio.services.s3.attributes import PLAIN, Attributes, head_of, new_attributes
-from doppio.services.s3.bodies import Bodies, Bytes, Received, body_of, expected, received_whole
-from doppio.services.s3.conditions import check_delete, check_read, check_write, part_of, range_of
+from doppio.services.s3.attributes import ENFORCED, PLAIN, Attributes, head_of, new_attributes
+from doppio.services.s3.bodies import (
+    Bodies,
+    Bytes,
+    Placed,
+    Received,
+    body_of,
+    expected,
+    received_whole,
+)
+from doppio.services.s3.conditions import (
+    CONDITIONS,
+    check_delete,
+    check_read,
+    check_write,
+    part_of,
+    range_of,
+)
 from doppio.services.s3.directory_rules import EXPRESS_ONEZONE
 from doppio.services.s3.encryption import (
     DefaultApplies,
@@ -34,14 +49,17 @@ from doppio.services.s3.encryption import (
     with_sealing,
 )
 from doppio.services.s3.errors import InvalidRequest
+from doppio.services.s3.glimpses import Known, former_of
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lifecycle import expiration_of
 from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, BODY_IN_ROW_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import (
     bucket_and_current,
     bucket_and_row,
+    current_of,
     version_and_content,
     version_of,
+    with_content,
 )
 from doppio.services.s3.reclaim import lets_go_of_more
 from doppio.services.s3.records import (
@@ -72,6 +90,8 @@ _OVERRIDES = {
     "ResponseExpires": "Expires",
 }
 _OVERRIDING = _OVERRIDES.keys()
+# The members by which a read asks for less than a version as it is, or for more.
+_CHOOSING = CONDITIONS | {"Range", "PartNumber", "ChecksumMode"} | _OVERRIDING
 _UNSEALED = told_of(None)
 
 
@@ -154,8 +174,12 @@ class Objects:
     async def get_object(self, ctx: Context, req: w.GetObjectRequest) -> w.GetObjectOutput:
         """A version's bytes, all of them or a range."""
         reader = ctx.read()
-        bucket, version, content = await version_and_content(reader, req)
-        check_readable(version, ctx.now)
+        bucket, version = await version_of(reader, req)
+        content: Content | None = None
+        if version.content is not None:
+            bucket, version, content = await with_content(reader, req, bucket, version)
+        if version.storage_class != "STANDARD":
+            check_readable(version, ctx.now)
         result, offset, length = self._read(ctx, req, bucket, version, content)
         if bucket.kinds and (ends := await expiration_of(ctx, bucket, version)) is not None:
             result["Expiration"] = ends
@@ -169,7 +193,8 @@ class Objects:
                 reader.meter(retrieved, length)
             if version.storage_class == tiering_rules.CLASS:
                 await accessed(ctx, bucket, version)
-        return cast("w.GetObjectOutput", result)
+        found: w.GetObjectOutput = result
+        return found
 
     async def head_object(self, ctx: Context, req: w.HeadObjectRequest) -> w.HeadObjectOutput:
         """What GET would say of a version, without its bytes."""
@@ -186,7 +211,8 @@ class Objects:
         if version.more is not None and version.more.tier in tiering_rules.ACCESS_TIERS:
             result["ArchiveStatus"] = tiering_rules.ACCESS_TIERS[version.more.tier]
         reader.meter(request_type(2, version.storage_class))
-        return cast("w.HeadObjectOutput", result)
+        found: w.HeadObjectOutput = result
+        return found
 
     def _read(
         self,
@@ -195,11 +221,14 @@ class Objects:
         bucket: Bucket,
         version: Version,
         content: Content | None,
-    ) -> tuple[dict[str, Any], int, int]:
-        check_read(req, version)
+    ) -> tuple[Any, int, int]:
+        """What is said of a version, and which of its bytes are asked for."""
         result = head_of(bucket, version)
         if version.more is not None and (restore := restore_header(version, ctx.now)) is not None:
             result["Restore"] = restore
+        if _CHOOSING.isdisjoint(req):
+            return result, 0, version.size
+        check_read(req, version)
         offset, length = 0, version.size
         if "Range" in req or "PartNumber" in req:
             found: tuple[int, int] | None
@@ -249,16 +278,21 @@ def _commit_of(
         attributes = attributes._replace(more=with_sealing(attributes.more, sealing))
 
     async def commit(tx: Tx) -> tuple[Bucket, Current]:
-        bucket, old, row = await bucket_and_row(tx, req)
-        owned = with_acl(ctx, bucket, req, attributes)
-        if not plain:
+        bucket, there, row = await bucket_and_row(tx, req)
+        old: Known | None = None
+        if there is not None:
+            old = current_of(there) if bucket.versioning else former_of(there)
+        owned = attributes
+        if not plain or bucket.ownership != ENFORCED:
+            owned = with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
             if old is not None and "WriteOffsetBytes" in req:
                 check_offset(-1)
         if bucket.encryption is not None and sealing is None and received.blob is None:
             raise DefaultApplies(bucket)
         tx.meter(request_type(1, owned.storage_class))
-        return bucket, await put_version(tx, bucket, req["Key"], old, owned, received, row=row)
+        what = placed(tx, received)
+        return bucket, await new_version(tx, bucket, req["Key"], old, owned, what, row=row)
 
     return commit
 
@@ -275,22 +309,13 @@ async def _delete(
     return await delete(tx, bucket, req["Key"], version_id, current, bypasses=bypasses)
 
 
-def put_version(
-    tx: Tx,
-    bucket: Bucket,
-    key: str,
-    old: Current | None,
-    attributes: Attributes,
-    received: Received,
-    cause: str = "Put",
-    row: bytes | None = None,
-) -> Awaitable[Current]:
-    """Make what was received the current version of a key. `row` is as in `new_version`."""
+def placed(tx: Tx, received: Received) -> Bytes:
+    """Keep what was received: as the body of the version's record, or as a content beside it."""
     body = received.body
-    if body is None or len(body) > BODY_IN_RECORD_BYTES_MAX:
-        body, content = keep_body(tx, received)
-        received = received._replace(body=body, content=content)
-    return new_version(tx, bucket, key, old, attributes, received, cause=cause, row=row)
+    if body is not None and len(body) <= BODY_IN_RECORD_BYTES_MAX:
+        return received
+    body, content = keep_body(tx, received)
+    return Placed(received.size, received.etag, received.checksum, body, content)
 
 
 def keep_body(tx: Tx, received: Received) -> tuple[bytes | None, str | None]:
@@ -311,7 +336,7 @@ async def new_version(
     tx: Tx,
     bucket: Bucket,
     key: str,
-    old: Current | None,
+    old: Known | None,
     attributes: Attributes,
     what: Bytes,
     *,

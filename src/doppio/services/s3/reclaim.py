@@ -19,8 +19,9 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.kernel.records import table_of
 from doppio.services.s3.bodies import Bodies
+from doppio.services.s3.glimpses import Known
 from doppio.services.s3.limits import ORPHAN_AGE, PARTS_A_STEP, RECLAIM_DELAY, SWEEP_EVERY
-from doppio.services.s3.records import Annotated, Annotation, Blob, Content, Part, Piece, Version
+from doppio.services.s3.records import Annotated, Annotation, Blob, Content, Part, Piece
 from doppio.services.s3.stock import annotated, gone
 
 _claims = table_of(Blob)
@@ -31,13 +32,13 @@ UNANNOTATE = "s3.unannotate"
 _BUSY_AGAIN = timedelta(minutes=1)
 
 
-async def release(tx: Tx, version: Version) -> None:
+async def release(tx: Tx, version: Known) -> None:
     """A version goes, and lets go of its bytes."""
     gone(tx, version)
     await let_go(tx, version)
 
 
-async def let_go(tx: Tx, version: Version) -> None:
+async def let_go(tx: Tx, version: Known) -> None:
     """A version lets go of its bytes; that it goes is measured by who puts another in its place."""
     if version.more is not None and version.more.annotated is not None:
         await unannotate(tx, version.bucket, version.more.annotated)
@@ -45,7 +46,7 @@ async def let_go(tx: Tx, version: Version) -> None:
         await free(tx, version.content)
 
 
-def lets_go_of_more(version: Version) -> bool:
+def lets_go_of_more(version: Known) -> bool:
     """Whether `let_go` has anything to do: not where all of a version lies in its record."""
     return version.content is not None or version.more is not None
 

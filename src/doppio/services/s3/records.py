@@ -365,40 +365,6 @@ class Older(Version, frozen=True, kw_only=True, array_like=True, gc=False):
         return self.key if self.id == "null" else None
 
 
-_UNREAD = msgspec.Raw()
-
-
-class Listed(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What listings show of a version, read from the same rows: what they do not is left unread.
-
-    A page has a thousand rows, and reading them is half of its cost. Fields stand as in `Version`.
-    """
-
-    bucket: msgspec.Raw
-    key: str
-    sequence: int
-    id: str
-    modified: datetime
-    marker: bool = False
-    size: int = 0
-    etag: str = ""
-    checksum: Checksum | None = None
-    body: msgspec.Raw = _UNREAD
-    content: msgspec.Raw = _UNREAD
-    parts_count: msgspec.Raw = _UNREAD
-    storage_class: str = "STANDARD"
-
-
-class ListedWhole(Listed, frozen=True, kw_only=True, array_like=True, gc=False):
-    """The same for listings of owners and restores, which few versions have of their own."""
-
-    headers: msgspec.Raw = _UNREAD
-    expires: msgspec.Raw = _UNREAD
-    metadata: msgspec.Raw = _UNREAD
-    tags: msgspec.Raw = _UNREAD
-    more: More | None = None
-
-
 class Piece(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The bytes of one part: a whole file, or no file where there are none."""
 

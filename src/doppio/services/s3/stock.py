@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from doppio.kernel.context import Reader, Tx
 from doppio.kernel.keys import pack, prefix_range, unpack
-from doppio.services.s3.records import Bucket, Measured, Version
+from doppio.services.s3.glimpses import Known
+from doppio.services.s3.records import Bucket, Measured
 
 MEASURE = "s3.stock"
 KIB = 1024
@@ -91,7 +92,7 @@ class Statistics(NamedTuple):
     objects: int
 
 
-def stored(tx: Tx, version: Version, instead_of: Version | None = None) -> None:
+def stored(tx: Tx, version: Known, instead_of: Known | None = None) -> None:
     """A version has come, alone or in another's place; or it has come to another class.
 
     A delete marker is an object of no size.
@@ -107,13 +108,13 @@ def stored(tx: Tx, version: Version, instead_of: Version | None = None) -> None:
     _change(tx, version, 1)
 
 
-def gone(tx: Tx, version: Version) -> None:
+def gone(tx: Tx, version: Known) -> None:
     """A version goes, or leaves its class."""
     _change(tx, version, -1)
     _early(tx, version)
 
 
-def _early(tx: Tx, version: Version) -> None:
+def _early(tx: Tx, version: Known) -> None:
     """Bill now what a version that goes was to be paid for at least."""
     least = _LEAST.get(version.storage_class)
     if least is None or version.marker:
@@ -191,7 +192,7 @@ async def measure(tx: Tx, bucket: Bucket) -> None:
         tx.put(Measured(bucket=bucket.id, totals=totals))
 
 
-def _change(tx: Tx, version: Version, sign: int) -> None:
+def _change(tx: Tx, version: Known, sign: int) -> None:
     kind, size, raw = version.storage_class, version.size, tx.raw
     if kind == _TIERED:
         kind = _tier_of(version)
@@ -212,13 +213,13 @@ def _change(tx: Tx, version: Version, sign: int) -> None:
         raw.add(keys[5], sign * (SMALL_BYTES - size) * now)
 
 
-def _tier_of(version: Version) -> str:
+def _tier_of(version: Known) -> str:
     """The kind of what lies in a tier of Intelligent-Tiering."""
     tier = "" if version.more is None else version.more.tier
     return f"INT-{tier}" if tier else _TIERED
 
 
-def _least_bytes(version: Version) -> int:
+def _least_bytes(version: Known) -> int:
     if version.storage_class in _ARCHIVES:
         return version.size + ARCHIVE_INDEX_BYTES
     return SMALL_BYTES

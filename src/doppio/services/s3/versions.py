@@ -15,6 +15,7 @@ import msgspec
 from doppio.kernel.context import Context, Tx
 from doppio.services.s3 import locks, mfa
 from doppio.services.s3.errors import InvalidBucketState, MalformedXML
+from doppio.services.s3.glimpses import Known
 from doppio.services.s3.lookup import (
     NULL,
     existing_bucket,
@@ -24,7 +25,7 @@ from doppio.services.s3.lookup import (
 )
 from doppio.services.s3.reclaim import let_go, release
 from doppio.services.s3.records import NULLS, Bucket, Current, Older, Version
-from doppio.services.s3.seconds import Second, second_of
+from doppio.services.s3.seconds import second_of
 from doppio.services.s3.stock import stored
 
 if TYPE_CHECKING:
@@ -98,22 +99,19 @@ class Place(NamedTuple):
     sequence: int
     id: str
     modified: datetime
-    replaced: Version | None = None
+    replaced: Known | None = None
 
 
-def instead_of(now: datetime, old: Current | None) -> Place:
+def instead_of(now: datetime, old: Known | None) -> Place:
     """Where a version goes in a bucket that was never versioned: it replaces the one there is."""
     second = second_of(now)
-    return Place(_number(second, now, old), NULL, second.start, old)
-
-
-def _number(second: Second, now: datetime, below: Version | None) -> int:
-    """The sequence number of what comes now, above what is there."""
     number = second.microseconds + now.microsecond
-    return number if below is None or number > below.sequence else below.sequence + 1
+    if old is not None and number <= old.sequence:
+        number = old.sequence + 1
+    return Place(number, NULL, second.start, old)
 
 
-async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> Place:
+async def make_way(tx: Tx, bucket: Bucket, key: str, old: Known | None) -> Place:
     """Make room for a new newest version of `key`.
 
     `old` is the current version, as read in this transaction.
@@ -124,10 +122,14 @@ async def make_way(tx: Tx, bucket: Bucket, key: str, old: Current | None) -> Pla
         return instead_of(tx.context.now, old)
     now = tx.context.now
     second = second_of(now)
-    sequence = _number(second, now, old or await newest_older(tx, bucket, key))
-    replaced: Version | None = None
+    sequence = second.microseconds + now.microsecond
+    below = old or await newest_older(tx, bucket, key)
+    if below is not None and sequence <= below.sequence:
+        sequence = below.sequence + 1
+    replaced: Known | None = None
     if old is not None:
         if bucket.versioning == ENABLED or old.id != NULL:
+            assert isinstance(old, Current), "where versions are kept, they are read whole"
             tx.add(Older(**msgspec.structs.asdict(old)))
         else:
             replaced = old
