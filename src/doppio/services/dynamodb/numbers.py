@@ -73,6 +73,9 @@ def plain(value: Decimal) -> str:
 
 def add(a: str, b: str, *, sign: int = 1) -> str:
     """a + b, or a - b, exact. Raises ValidationException if the result is out of range."""
+    if _SMALL.fullmatch(a) and _SMALL.fullmatch(b):
+        # Of at most 37 digits each: the sum has no more than are allowed.
+        return str(int(a) + sign * int(b))
     try:
         x, y = Decimal(a), Decimal(b)
         total = _EXACT.add(x, y) if sign > 0 else _EXACT.subtract(x, y)

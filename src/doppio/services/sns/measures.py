@@ -8,8 +8,10 @@ from doppio.kernel.context import Context
 from doppio.kernel.metrics import Measure
 
 _NAMESPACE, _TOPIC = "AWS/SNS", "TopicName"
-PUBLISHED = Measure("sns", _NAMESPACE, "NumberOfMessagesPublished", "Count", _TOPIC)
-SIZE = Measure("sns", _NAMESPACE, "PublishSize", "Bytes", _TOPIC)
+# Each message has a size, so that the sizes count the messages.
+PUBLISHED = Measure(
+    "sns", _NAMESPACE, "PublishSize", "Bytes", _TOPIC, tally="NumberOfMessagesPublished"
+)
 DELIVERED = Measure("sns", _NAMESPACE, "NumberOfNotificationsDelivered", "Count", _TOPIC)
 FAILED = Measure("sns", _NAMESPACE, "NumberOfNotificationsFailed", "Count", _TOPIC)
 FILTERED = Measure("sns", _NAMESPACE, "NumberOfNotificationsFilteredOut", "Count", _TOPIC)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from doppio.services.sns.records import Message, Subscription
 
 # A line of the text that is signed: which fields, in which order. Source: "Verifying the
@@ -16,9 +18,6 @@ _SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _SIGNED_CONFIRMATION = (
     "Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type",
 )  # fmt: skip
-
-# As `json.dumps(text, ensure_ascii=False)`.
-_quoted: Callable[[str], str] = json.encoder.encode_basestring
 
 Sign = Callable[[bytes], str]
 
@@ -93,19 +92,7 @@ def signed_text(told: Mapping[str, Any]) -> str:
 
 def as_json(told: Mapping[str, Any]) -> str:
     """An envelope as it is sent: indented, as SNS does it."""
-    if not told:
-        return "{}"
-    # The json module indents with its slow encoder; texts are all that stands in most envelopes.
-    lines = [
-        f"  {_quoted(name)}: {_quoted(value) if value.__class__ is str else _nested(value)}"
-        for name, value in told.items()
-    ]
-    return "{\n" + ",\n".join(lines) + "\n}"
-
-
-def _nested(value: Any) -> str:
-    # A line break within a text is escaped: what is found here are the encoder's own.
-    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+    return orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
 
 
 def sequence_text(sequence: int) -> str:

@@ -25,7 +25,7 @@ from doppio.services.sns.errors import (
     TooManyEntriesInBatchRequest,
 )
 from doppio.services.sns.lookup import topic_in_use
-from doppio.services.sns.measures import PUBLISHED, SIZE, count_of
+from doppio.services.sns.measures import PUBLISHED, count_of
 from doppio.services.sns.notification import sequence_text
 from doppio.services.sns.protection import published
 from doppio.services.sns.push import checked_endpoint, push
@@ -109,8 +109,7 @@ class Publishing:
     async def _told(self, ctx: Context, topic: Topic, message: Message) -> w.PublishResponse:
         size = _bytes(message)
         ctx.read().meter("Requests-Tier1", math.ceil(size / limits.BILLED_BYTES) or 1)
-        count_of(ctx, PUBLISHED, topic.arn)
-        count_of(ctx, SIZE, topic.arn, size)
+        count_of(ctx, PUBLISHED, topic.arn, size)
         await may_publish(ctx, topic)
         if topic.data_protection is not None:
             message = await published(ctx, topic, message)

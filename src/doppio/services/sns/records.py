@@ -8,6 +8,7 @@ message in it and a timer beside it.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ REMEMBERED_UNTIL: Index[Sent] = Index("until", ("topic", "until"))
 
 
 @record("sns.topic", key=("account", "region", "name"))
-class Topic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Topic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """A topic. `attributes` are those that were set, as on the wire; its policy hangs on its ARN."""
 
     account: str
@@ -33,7 +34,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: dict[str, str] = {}
     deleted_subscriptions: int = 0
 
-    @property
+    @cached_property
     def arn(self) -> str:
         return f"arn:{self.partition}:sns:{self.region}:{self.account}:{self.name}"
 

@@ -16,12 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from doppio.kernel.context import Context, Tx
-from doppio.kernel.records import table_of
 from doppio.services.sns.records import SigningKey
 
 PAGE = "sns/SimpleNotificationService-"
 _NAME = "own"
-_KEYS = table_of(SigningKey)
 _KEY_BITS = 2048
 _LIFE = timedelta(days=3650)
 # So many signatures are remembered: those of messages that are being delivered.
@@ -32,26 +30,26 @@ class Signer:
     """Signs with the cloud's own key, which is made when it is first needed."""
 
     def __init__(self) -> None:
-        # By what is stored: the key, and the mark of its certificate.
-        self._keys: dict[bytes, tuple[rsa.RSAPrivateKey, str]] = {}
         self._signatures: dict[tuple[str, str, bytes], str] = {}
+        # What each cloud signs with, and the mark of the certificate: once made they stay.
+        self._own: WeakKeyDictionary[Any, tuple[rsa.RSAPrivateKey, str]] = WeakKeyDictionary()
         self._making: WeakKeyDictionary[Any, asyncio.Lock] = WeakKeyDictionary()
 
     async def ready(self, ctx: Context, version: str) -> tuple[Callable[[bytes], str], str]:
         """How to sign in a version of the signature, and the URL of the certificate."""
-        row = await ctx.read().raw.get(_KEYS.key_of((_NAME,)))
-        stored = await self._made(ctx) if row is None else _KEYS.decode_known(row)
-        known = self._keys.get(stored.key)
-        if known is None:
-            loaded = serialization.load_pem_private_key(stored.key, None)
-            assert isinstance(loaded, rsa.RSAPrivateKey)
-            known = self._keys[stored.key] = (loaded, _mark(stored.certificate))
-        key, mark = known
+        key, mark = self._own.get(ctx.kernel) or await self._loaded(ctx)
 
         def sign(text: bytes) -> str:
             return self._signature(key, (mark, version, hashlib.sha256(text).digest()), text)
 
         return sign, f"{ctx.kernel.endpoint}/_aws/{PAGE}{mark}.pem"
+
+    async def _loaded(self, ctx: Context) -> tuple[rsa.RSAPrivateKey, str]:
+        stored = await ctx.read().get(SigningKey, _NAME) or await self._made(ctx)
+        key = serialization.load_pem_private_key(stored.key, None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        self._own[ctx.kernel] = found = (key, _mark(stored.certificate))
+        return found
 
     def _signature(self, key: rsa.RSAPrivateKey, name: tuple[str, str, bytes], text: bytes) -> str:
         # All who hear of a message are sent the same signature, and it is dear to make.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from doppio.services.dynamodb.errors import ValidationException
@@ -155,8 +155,10 @@ def text(path: Path) -> str:
     return "[" + ", ".join(f"[{part}]" if isinstance(part, int) else part for part in path) + "]"
 
 
-def check_overlap(paths: Iterable[Path], kind: str) -> None:
+def check_overlap(paths: Sequence[Path], kind: str) -> None:
     """Raise ValidationException where one path leads into another, or both through one node."""
+    if len({path[0] for path in paths}) == len(paths):
+        return
     seen: list[Path] = []
     for path in paths:
         for other in seen:

@@ -35,7 +35,7 @@ class Update:
         self, given: str | Mapping[str, tuple[Tree, ...]] | None, binding: Binding
     ) -> None:
         clauses = update(given) if isinstance(given, str) else given or {}
-        self.only_removes = bool(clauses) and not clauses.keys() & {"SET", "ADD"}
+        self.only_removes = bool(clauses) and "SET" not in clauses and "ADD" not in clauses
         self._sets = [
             (binding.path(path, KIND), _expression(value, binding))
             for path, value in clauses.get("SET", ())
@@ -49,17 +49,15 @@ class Update:
             (binding.path(path, KIND), _addend(binding.value(value[1], KIND), "DELETE"))
             for path, value in clauses.get("DELETE", ())
         ]
-        self.paths: list[Path] = [
-            *(path for path, _ in self._sets),
-            *self._removes,
-            *(path for path, _ in self._adds),
-            *(path for path, _ in self._deletes),
-        ]
+        self.paths: list[Path] = [path for path, _ in self._sets]
+        self.paths += self._removes
+        self.paths += [path for path, _ in self._adds]
+        self.paths += [path for path, _ in self._deletes]
         check_overlap(self.paths, KIND)
 
     def apply(self, old: Item) -> Item:
         """The item that the update makes of `old`, which stays as it is."""
-        new = deepcopy(old) if any(len(path) > 1 for path in self.paths) else dict(old)
+        new = deepcopy(old) if max(map(len, self.paths), default=1) > 1 else dict(old)
         changes = [(path, change(old)) for path, change in self._sets]
         if len(changes) > 1:
             # Elements behind the end of a list are appended in the order of their numbers.
