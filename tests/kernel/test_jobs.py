@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 from doppio.kernel.context import Context, index_row_key, row_key
 from doppio.kernel.jobs import DUE, Job, JobRunner, job_key
 from doppio.kernel.records import table_of
-from doppio.kernel.store import Conflict, StoreFull
+from doppio.kernel.store import Conflict, StoreClosed, StoreFull
 from tests.services.world import World
 
 from .small import made, run_host, running
@@ -165,29 +165,67 @@ def test_a_job_that_schedules_itself_runs_again() -> None:
     asyncio.run(story())
 
 
-def test_a_job_that_only_its_index_shows_as_due_does_not_run_in_vain_without_end() -> None:
+def test_a_job_that_only_its_index_shows_as_due_runs_at_its_own_time() -> None:
     async def story() -> None:
-        world = World()
-        ran: list[datetime] = []
-
-        async def again(ctx: Context, job: Job) -> None:
-            ran.append(job.at)
-            async with ctx.write() as tx:
-                await tx.schedule(job.at + HOUR, "sns.ring", job.key)
-
-        async with running(world, made(jobs={"sns.ring": again})):
+        bell, world = Bell(), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
             await schedule(world, "a", HOUR)
             [job] = await waiting(world)
             # As a disk leaves it that has kept a part of a commit.
-            stale = msgspec.structs.replace(job, at=world.now - HOUR)
+            stale = index_row_key(DUE, msgspec.structs.replace(job, at=world.now - HOUR))
             async with world.cloud.root_context().write() as tx:
-                tx.raw.put(index_row_key(DUE, stale), row_key(job))
+                tx.raw.put(stale, row_key(job))
                 tx.wake("jobs")
             await world.settle()
-            assert len(ran) == 2
-            for _ in range(20):
-                await run_host(world, 0.5)
-            assert len(ran) == 12
+            assert bell.ran == []
+            assert await world.memory.view().get(stale) is None, "it is mended"
+            assert await waiting(world) == [job]
+            await world.advance(hours=1)
+            assert [key for key, _ in bell.ran] == ["a"]
+
+    asyncio.run(story())
+
+
+def test_jobs_that_are_done_and_still_in_the_index_do_not_hide_the_others() -> None:
+    async def story() -> None:
+        bell, world = Bell(), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
+            await schedule(world, "a", HOUR)
+            [job] = await waiting(world)
+            async with world.cloud.root_context().write() as tx:
+                for number in range(200):
+                    gone = msgspec.structs.replace(job, key=f"{number}", at=world.now - HOUR)
+                    tx.raw.put(index_row_key(DUE, gone), row_key(gone))
+                # The next to come due is done, too.
+                gone = msgspec.structs.replace(job, key="soon", at=world.now + HOUR / 2)
+                tx.raw.put(index_row_key(DUE, gone), row_key(gone))
+                tx.wake("jobs")
+            await world.settle()
+            rows = await world.memory.view().scan(DUE.prefix, DUE.prefix + b"\xff", limit=300)
+            assert [key for _, key in rows] == [row_key(job)]
+            await world.advance(hours=1)
+            assert [key for key, _ in bell.ran] == ["a"]
+
+    asyncio.run(story())
+
+
+def test_a_store_that_cannot_be_read_for_a_while_stops_no_job_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        bell, world = Bell(), World()
+        async with running(world, made(jobs={"sns.ring": bell})):
+            await schedule(world, "a", HOUR)
+            with monkeypatch.context() as patch:
+
+                async def lost(*_: object, **__: object) -> Any:
+                    raise StoreClosed("the connection was lost")
+
+                patch.setattr("doppio.kernel.jobs.until", lost)
+                await world.advance(hours=1)
+                assert "jobs wait for the store: the connection was lost" in caplog.text
+            await run_host(world, 1)
+            assert [key for key, _ in bell.ran] == ["a"]
 
     asyncio.run(story())
 
@@ -214,7 +252,7 @@ def test_a_job_that_always_loses_its_race_waits_between_its_tries() -> None:
     asyncio.run(story())
 
 
-def test_a_job_whose_index_is_late_rings_once_a_second_at_most() -> None:
+def test_a_job_whose_index_is_late_runs_when_it_is_seen() -> None:
     async def story() -> None:
         bell, world = Bell(), World()
         async with running(world, made(jobs={"sns.ring": bell})):
@@ -226,9 +264,8 @@ def test_a_job_whose_index_is_late_rings_once_a_second_at_most() -> None:
                 tx.raw.put(row_key(early), table_of(Job).encode(early))
                 tx.wake("jobs")
             await world.settle()
-            await world.advance(hours=1)
-            await run_host(world, 1)
             assert [key for key, _ in bell.ran] == ["a"]
+            assert await waiting(world) == []
 
     asyncio.run(story())
 

@@ -13,8 +13,8 @@ from doppio.kernel.clock import SimulatedClock
 
 # So many turns in which no time passes are a busy loop.
 TURNS_MAX = 50_000
-# A world whose time passes and that never comes to rest, as may be on a disk that lies.
-WORLD_TURNS_MAX = 5_000_000
+# A world whose time passes and that never comes to rest is none that holds, also on a disk that lies.
+WORLD_TURNS_MAX = 500_000
 
 
 class NobodyWakes(Exception):

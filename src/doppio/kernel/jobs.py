@@ -3,8 +3,8 @@
 A job is known by (name, key): scheduling it again moves it. `name` is `service.what`, and the
 service's list of jobs maps it to a coroutine. A job that fails is tried again with back-off, for
 ever; one that succeeds is forgotten, unless it was scheduled anew meanwhile. One that ran twice and is
-due as before waits a moment of host time: so it is where a commit is lost again and again, or where
-a disk has kept a part of one. Of several gateways on a store, each runs the jobs of the parts that it
+due as before waits a moment of host time: so it is where a commit is lost again and again. What a disk
+that has kept a part of a commit shows as due, and is not, does not run (`kernel.job_rows`). Of several gateways on a store, each runs the jobs of the parts that it
 leases (`kernel.leases`).
 """
 
@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from doppio.kernel.job_rows import DUE, Job, Row, mend, next_after, until
 from doppio.kernel.keys import pack
 from doppio.kernel.leases import Leases, part_of
-from doppio.kernel.records import Index, record, table_of
-from doppio.kernel.store import Conflict
+from doppio.kernel.store import Conflict, StoreError
 
 if TYPE_CHECKING:
-    from doppio.kernel.context import Context, Reader
+    from doppio.kernel.context import Context
     from doppio.kernel.kernel import Kernel
 
 _log = logging.getLogger("doppio.jobs")
@@ -33,23 +33,6 @@ AT_ONCE_MAX = 32
 RETRY_MAX = timedelta(minutes=5)
 # A job that ran twice and is due as before waits so long, of host time: nobody is busy in vain.
 PAUSE_SECONDS = 1.0
-
-DUE: Index[Job] = Index("due", ("at",))
-
-
-@record("kernel.job", key=("name", "key"), indexes=(DUE,))
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One timer."""
-
-    name: str
-    key: str
-    at: datetime
-    service: str
-    account: str
-    region: str
-    arguments: dict[str, Any] = {}
-    failures: int = 0
-
 
 JobHandler = Callable[["Context", Job], Awaitable[None]]
 
@@ -115,50 +98,54 @@ class JobRunner:
             cancel()
 
     async def _run(self) -> None:
-        clock = self._kernel.clock
         while True:
             self._news.clear()
-            now = clock.now()
-            reader = self._context_for("", "").read()
-            for job in await self._due(reader, now):
-                known = (job.name, job.key)
-                if len(self._running) < AT_ONCE_MAX and not (
-                    known in self._running or known in self._pausing
-                ):
-                    self._begin(job)
-            following = await reader.find(DUE, since=now + timedelta(microseconds=1), limit=1)
-            cancel = self._ring_at(following[0].at, now) if following else None
+            now = self._kernel.clock.now()
+            cancel: Callable[[], None] | None
+            try:
+                for job in await self._due(now):
+                    known = (job.name, job.key)
+                    if len(self._running) < AT_ONCE_MAX and not (
+                        known in self._running or known in self._pausing
+                    ):
+                        self._begin(job)
+                at = await self._next(now)
+                clock = self._kernel.clock
+                cancel = None if at is None else clock.call_at(at, self._news.set)
+            except (StoreError, Conflict) as error:
+                _log.warning("jobs wait for the store: %s", error)
+                cancel = self._kernel.clock.host.call_later(PAUSE_SECONDS, self._news.set)
             await self._news.wait()
             if cancel is not None:
                 cancel()
 
-    async def _due(self, reader: Reader, now: datetime) -> list[Job]:
+    async def _due(self, now: datetime) -> list[Job]:
         """The first jobs that are due, of those that are this gateway's."""
-        if not self._held:
-            return []
-        # What runs already is among them, so there is room for as many more.
-        found = await reader.find(DUE, until=now, limit=2 * AT_ONCE_MAX)
-        if len(self._held) == self._parts:
-            return found
         mine: list[Job] = []
-        while found:
-            mine += [job for job in found if self._part((job.name, job.key)) in self._held]
-            if len(found) < 2 * AT_ONCE_MAX or len(mine) >= 2 * AT_ONCE_MAX:
+        after: bytes | None = None
+        # What runs already is among them, so there is room for as many more.
+        while len(mine) < 2 * AT_ONCE_MAX and self._held:
+            found = await until(self._kernel.store.view(), now, 2 * AT_ONCE_MAX, after)
+            mine += [job for job in found.jobs if self._part((job.name, job.key)) in self._held]
+            await self._mend(found.wrong)
+            after = found.after
+            if after is None:
                 break
-            after = DUE.row_key(found[-1], table_of(Job).key(found[-1]))
-            found = await reader.find(DUE, until=now, after=after, limit=2 * AT_ONCE_MAX)
         return mine
 
-    def _ring_at(self, at: datetime, now: datetime) -> Callable[[], None]:
-        if at > now:
-            return self._kernel.clock.call_at(at, self._news.set)
-        # Its index says later than its row does: a disk has broken its promise.
-        return self._kernel.clock.host.call_later(PAUSE_SECONDS, self._news.set)
+    async def _next(self, now: datetime) -> datetime | None:
+        """When the next job comes due."""
+        found = await next_after(self._kernel.store.view(), now)
+        await self._mend(found.wrong)
+        return found.jobs[0].at if found.jobs else None
+
+    async def _mend(self, wrong: Sequence[Row]) -> None:
+        if wrong:
+            await mend(self._context_for("", ""), wrong)
+            self._news.set()
 
     def _begin(self, job: Job) -> None:
         known = (job.name, job.key)
-        # A disk that has kept an index row and not its record shows as due what is not.
-        is_due = job.at <= self._kernel.clock.now()
 
         def rested() -> None:
             del self._pausing[known]
@@ -171,7 +158,7 @@ class JobRunner:
             error = task.exception()
             if error is not None:
                 _log.error("what became of job %s is not kept: %r", job_key(*known), error)
-            if is_due and error is None and task.result():
+            if error is None and task.result():
                 self._in_vain.discard(known)
                 self._news.set()
             elif known not in self._in_vain:
@@ -215,3 +202,6 @@ class JobRunner:
             return True
 
         return await context.transact(settle)
+
+
+__all__ = ["DUE", "Job", "JobHandler", "JobRunner", "job_key"]
