@@ -204,23 +204,18 @@ class Connection(asyncio.BufferedProtocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header line. Called a dozen times a request: nothing happens here that can wait.
-
-        What is no UTF-8 is Latin-1, as HTTP has it: no text that comes from outside holds what
-        cannot be written again.
-        """
+        """One header line. Called a dozen times a request: nothing happens here that can wait."""
         key = known_names.get(name) or lower_name(name)
         headers = self._headers
         try:
             text = value.decode()
-        except UnicodeDecodeError:
+        except UnicodeDecodeError:  # Then it is Latin-1, as HTTP has it: text can be written again.
             text = value.decode("latin-1")
         if key in headers:
             if key in ("content-length", "transfer-encoding", "host"):
                 raise Refused(400, "BadRequest", f"The header {key} came more than once.")
-            headers[key] = f"{headers[key]},{text}"
-        else:
-            headers[key] = text
+            text = f"{headers[key]},{text}"
+        headers[key] = text
 
     def on_headers_complete(self) -> None:
         """The head is there: a small body is awaited, a large one streamed."""
@@ -285,7 +280,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def _enqueue(self, body: ByteStream) -> None:
         url = self._url
-        # The parser has refused what is not ASCII there.
         target = url.decode("latin-1")
         if not target.startswith("/"):
             target = origin_form(target)
