@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import secrets
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -187,21 +188,24 @@ class InThread:
     """A cloud that runs in a thread of its own, for tests and notebooks."""
 
     def __init__(self, settings: Settings) -> None:
-        import threading
-
         self._settings = replace(settings)
+        self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self.running: Running | None = None
-        self._thread = threading.Thread(target=self._run, name="doppio", daemon=True)
 
     def start(self) -> Running:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers. One that has stopped may start again."""
+        assert self._thread is None, "it runs already"
+        self._failure = None
+        self._ready.clear()
+        self._thread = threading.Thread(target=self._run, name="doppio", daemon=True)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
+            self._join()
             raise self._failure
         assert self.running is not None
         return self.running
@@ -212,10 +216,17 @@ class InThread:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def stop(self) -> None:
-        """Stop it and wait until it has."""
-        if self._loop is not None and self._stop is not None:
+        """Stop it and wait until it has; one that has is left alone."""
+        if self._thread is not None:
+            assert self._loop is not None
+            assert self._stop is not None
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
+            self._join()
+
+    def _join(self) -> None:
+        assert self._thread is not None
+        self._thread.join()
+        self._thread = None
 
     def _run(self) -> None:
         asyncio.run(self._main())

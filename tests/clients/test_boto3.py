@@ -305,6 +305,16 @@ def test_wrong_keys_have_awss_codes(account: Account) -> None:
         assert code_of(getattr(account.client(service, keys=wrong), method)) == of_wrong
 
 
+@pytest.mark.parametrize("word", ["test", "testcontainers-localstack"])
+def test_tools_that_look_for_localstack_bring_keys_that_open_the_default_account(
+    account: Account, word: str
+) -> None:
+    who = account.client("sts", keys=(word, word)).get_caller_identity()
+    assert who["Arn"] == "arn:aws:iam::000000000000:root"
+    wrong = account.client("sts", keys=(word, "else"))
+    assert code_of(wrong.get_caller_identity) == ("SignatureDoesNotMatch", 403)
+
+
 def test_nobody_sees_only_what_is_public(account: Account) -> None:
     s3 = account.client("s3")
     bucket = f"public-{account.number}"

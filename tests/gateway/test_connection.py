@@ -30,6 +30,27 @@ def test_a_connection_is_used_again() -> None:
     run(story())
 
 
+def test_what_is_no_utf8_is_read_as_text_that_can_be_written_again() -> None:
+    async def shown(request: Request) -> Response:
+        text = request.headers["x-a"].encode()
+        return Response(200, [("content-type", "text/plain")], text)
+
+    async def story() -> None:
+        async with listening(shown) as here:
+            peer = await here.connect()
+            for sent, read in (
+                ("café".encode(), "café"), ("café".encode("latin-1"), "café"),
+                (b"\x80\xff", "\x80\xff"), (b"\xed\xa0\x80", "\xed\xa0\x80"),
+            ):  # fmt: skip
+                await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + sent)
+                await peer.send(b"\r\nX-A: " + sent + b"\r\n\r\n")
+                status, _, body = await peer.answer()
+                assert (status, body.decode()) == (200, f"{read},{read}")
+            assert here.crashes == []
+
+    run(story())
+
+
 def test_requests_sent_ahead_are_answered_in_order() -> None:
     async def slower_first(request: Request) -> Response:
         if request.path == "/0":
@@ -331,6 +352,7 @@ BAD = {
     "length and chunks": put(b"x", Transfer_Encoding="chunked"),
     "no number": put(b"x").replace(b"Length: 1", b"Length: one"),
     "negative": put(b"x").replace(b"Length: 1", b"Length: -1"),
+    "no ASCII": b"GET /caf\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n",
     "folded": b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
 }
 

@@ -32,6 +32,49 @@ def test_with_a_folder_everything_is_there_at_the_next_start(tmp_path: Path) -> 
         assert len(cloud.client("sqs").list_queues()["QueueUrls"]) == 1
 
 
+def test_one_that_has_stopped_starts_again(tmp_path: Path) -> None:
+    cloud = Cloud(data=tmp_path)
+    for turn in range(3):
+        with cloud:
+            assert len(cloud.client("sqs").list_queues().get("QueueUrls", [])) == turn
+            cloud.client("sqs").create_queue(QueueName=f"q{turn}")
+        cloud.stop()
+    throw_away = Cloud()
+    for _ in range(2):
+        with throw_away:
+            assert "QueueUrls" not in throw_away.client("sqs").list_queues()
+            throw_away.client("sqs").create_queue(QueueName="q")
+
+
+def test_one_whose_start_failed_starts_when_nothing_is_in_the_way(tmp_path: Path) -> None:
+    late = Cloud(data=tmp_path)
+    with Cloud(data=tmp_path), pytest.raises(Exception, match="in use"):
+        late.start()
+    with late:
+        assert late.client("sqs").list_queues()["ResponseMetadata"]
+
+
+def test_clients_have_their_own_accounts_and_what_else_they_are_given(
+    doppio_cloud: Cloud,
+) -> None:
+    one, other = doppio_cloud.account(), doppio_cloud.account()
+    for account in (one, other):
+        assert account.client("sts").get_caller_identity()["Account"] == account.account_id
+    elsewhere = one.client("sqs", region_name="eu-west-1", aws_access_key_id=other.account_id)
+    url = elsewhere.create_queue(QueueName="q")["QueueUrl"]
+    assert other.account_id in url
+    assert "QueueUrls" not in other.client("sqs").list_queues()
+    assert other.resource("sqs", region_name="eu-west-1").Queue(url).attributes
+
+
+def test_a_second_client_reads_no_model_again(doppio_cloud: Cloud) -> None:
+    doppio_cloud.account().client("sqs")
+    begun = time.process_time()
+    for _ in range(20):
+        doppio_cloud.account().client("sqs")
+    assert time.process_time() - begun < 20 * 0.04
+
+
 def test_a_start_that_fails_raises_here(tmp_path: Path) -> None:
     with Cloud(data=tmp_path), pytest.raises(Exception, match="in use"):
         Cloud(data=tmp_path).start()

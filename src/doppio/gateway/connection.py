@@ -207,12 +207,15 @@ class Connection(asyncio.BufferedProtocol):
         """One header line. Called a dozen times a request: nothing happens here that can wait."""
         key = known_names.get(name) or lower_name(name)
         headers = self._headers
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:  # Then it is Latin-1, as HTTP has it: text can be written again.
+            text = value.decode("latin-1")
         if key in headers:
             if key in ("content-length", "transfer-encoding", "host"):
                 raise Refused(400, "BadRequest", f"The header {key} came more than once.")
-            headers[key] = f"{headers[key]},{value.decode('utf-8', 'surrogateescape')}"
-        else:
-            headers[key] = value.decode("utf-8", "surrogateescape")
+            text = f"{headers[key]},{text}"
+        headers[key] = text
 
     def on_headers_complete(self) -> None:
         """The head is there: a small body is awaited, a large one streamed."""
@@ -277,7 +280,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _enqueue(self, body: ByteStream) -> None:
         url = self._url
-        target = url.decode("utf-8", "surrogateescape")
+        target = url.decode("latin-1")
         if not target.startswith("/"):
             target = origin_form(target)
         path, _, query = target.partition("?")

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +26,17 @@ from doppio.kernel.clock import duration
 from doppio.server import InThread
 
 _accounts = itertools.count(1)
+# A session makes one client at a time.
+_making = threading.Lock()
 REGION = "us-east-1"
+
+
+@cache
+def _session() -> Any:
+    """The session of all clients: one that is new reads every model again, a tenth of a second each."""
+    import boto3
+
+    return boto3.Session()
 
 
 class Account:
@@ -40,11 +52,13 @@ class Account:
 
     def client(self, service: str, **more: Any) -> Any:
         """A boto3 client of this account; `more` as for `boto3.client`."""
-        return self._session(more).client(service, endpoint_url=self.endpoint_url, **more)
+        with _making:
+            return _session().client(service, **self._where(more))
 
     def resource(self, service: str, **more: Any) -> Any:
         """A boto3 resource of this account."""
-        return self._session(more).resource(service, endpoint_url=self.endpoint_url, **more)
+        with _making:
+            return _session().resource(service, **self._where(more))
 
     def environment(self) -> dict[str, str]:
         """Environment variables that point the CLI, an SDK or Terraform here."""
@@ -63,15 +77,14 @@ class Account:
         step = duration(by) if isinstance(by, str) else by
         self._thread.call(running.cloud.set_clock(running.cloud.clock.advanced(step)))
 
-    def _session(self, more: dict[str, Any]) -> Any:
-        import boto3
-
-        more.setdefault("region_name", self.region)
-        return boto3.Session(
-            aws_access_key_id=more.pop("aws_access_key_id", self.access_key_id),
-            aws_secret_access_key=more.pop("aws_secret_access_key", self.secret_access_key),
-            aws_session_token=more.pop("aws_session_token", None),
-        )
+    def _where(self, more: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "endpoint_url": self.endpoint_url,
+            "region_name": self.region,
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+            **more,
+        }
 
 
 class Cloud(Account):

@@ -32,7 +32,9 @@ def client(strict: InThread, service: str, key: str, secret: str, token: str | N
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("key", ["test", "000000000000", "123456789012"])
+@pytest.mark.parametrize(
+    "key", ["test", "000000000000", "123456789012", "testcontainers-localstack"]
+)
 @pytest.mark.parametrize("token", [None, "test"])
 def test_convenience_keys_are_refused_over_http(
     strict: InThread, key: str, token: str | None

@@ -53,6 +53,9 @@ CACHED_MAX = 10_000
 ACTING_FOR = timedelta(hours=1)
 DEFAULT_ACCOUNT = "000000000000"
 CONVENIENCE_SECRET = "test"
+# What tools sign with that find a LocalStack by themselves: key and secret are the same word. The
+# second one is that of Testcontainers' module for Python.
+CONVENIENCE_KEYS = frozenset({"test", "testcontainers-localstack"})
 _SEALING = "sessions"
 _NOBODY = Policy("", {"Statement": []})
 _EVERYTHING = compile_policy(
@@ -168,11 +171,13 @@ class Identities:
             return await self._session(reader, access_key, token)
         if not self._cloud.settings.strict_auth:
             # Tools set a session token beside test/test; it says nothing.
-            account = access_key if _is_account(access_key) else ""
-            account = DEFAULT_ACCOUNT if access_key == "test" else account
-            if account:
+            if access_key in CONVENIENCE_KEYS:
                 return Credential(
-                    access_key, CONVENIENCE_SECRET, _root(reader, account, access_key)
+                    access_key, access_key, _root(reader, DEFAULT_ACCOUNT, access_key)
+                )
+            if _is_account(access_key):
+                return Credential(
+                    access_key, CONVENIENCE_SECRET, _root(reader, access_key, access_key)
                 )
         key = await reader.get(AccessKey, access_key)
         # A token belongs to a session: beside a lasting key it is one that was left over.
