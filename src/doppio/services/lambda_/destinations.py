@@ -12,12 +12,12 @@ import msgspec
 
 from doppio.kernel.context import Context
 from doppio.services.lambda_ import limits, measures
-from doppio.services.lambda_.journal import stamp
 from doppio.services.lambda_.records import Queued
 from doppio.services.lambda_.running import Outcome
 from doppio.services.lambda_.specs import Target
 from doppio.wire.errors import AwsError
 from doppio.wire.json_write import dumps
+from doppio.wire.timestamps import format_iso8601_millis
 
 
 class Ended(NamedTuple):
@@ -60,7 +60,7 @@ def record_of(ctx: Context, ended: Ended) -> dict[str, Any]:
     queued, version, outcome = ended.queued, ended.target.version, ended.outcome
     told: dict[str, Any] = {
         "version": "1.0",
-        "timestamp": stamp(ctx.clock.now()),
+        "timestamp": format_iso8601_millis(ctx.clock.now()),
         "requestContext": {
             "requestId": queued.id,
             "functionArn": f"{version.function_arn}:{queued.qualifier or version.name}",

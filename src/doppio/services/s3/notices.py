@@ -9,7 +9,7 @@ not write to any more, hears nothing: as in S3, that is nobody's error.
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -27,6 +27,7 @@ from doppio.services.s3.records import Bucket
 from doppio.services.s3.settings import setting
 from doppio.wire.errors import AwsError
 from doppio.wire.faults import host_id
+from doppio.wire.timestamps import format_iso8601_millis
 
 NOTIFY = "s3.notify"
 TRIES_MAX = 60
@@ -109,7 +110,7 @@ def message(bucket: Bucket, event: Happening, configuration: str) -> dict[str, A
         "eventVersion": _VERSIONS.get(kind, "2.1"),
         "eventSource": "aws:s3",
         "awsRegion": bucket.region,
-        "eventTime": moment(event.at),
+        "eventTime": format_iso8601_millis(event.at),
         "eventName": event.name,
         "userIdentity": {"principalId": principal(event)},
         "requestParameters": {"sourceIPAddress": event.source_ip},
@@ -194,11 +195,6 @@ def principal(event: Happening) -> str:
     if event.principal.endswith(".amazonaws.com") or event.principal == "anonymous":
         return event.principal
     return f"AWS:{event.principal}"
-
-
-def moment(at: datetime) -> str:
-    """A moment as S3 writes it, to the millisecond."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 async def send(ctx: Context, bucket: Bucket, arn: str, body: dict[str, Any]) -> None:
