@@ -140,8 +140,7 @@ def _over(
     workers.give_back(ctx, worker)
     _billed(ctx, spec, asked, took, billed, error)
     return Outcome(
-        payload=payload, error=error, log_tail=journal.tail, billed_ms=billed, max_memory_mb=peak,
-        executed_version=spec.version,
+        payload=payload, error=error, log_tail=journal.tail, executed_version=spec.version,
     )  # fmt: skip
 
 
