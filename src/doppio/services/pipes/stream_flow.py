@@ -17,7 +17,7 @@ from doppio.services.pipes import limits
 from doppio.services.pipes.delivery import acting_for, bring
 from doppio.services.pipes.events import passes
 from doppio.services.pipes.records import Checkpoint, Pipe
-from doppio.services.sqs.ports import url_of
+from doppio.services.sqs.ports import post
 from doppio.wire.errors import AwsError
 from doppio.wire.timestamps import format_iso8601_millis
 
@@ -119,11 +119,7 @@ class Following:
         text = self._letter(shard, records, condition)
         try:
             acting = await acting_for(ctx, pipe, arn)
-            if arn.split(":")[2] == "sns":
-                await acting.call("sns", "publish", {"TopicArn": arn, "Message": text})
-            else:
-                req = {"QueueUrl": url_of(ctx, arn), "MessageBody": text}
-                await acting.call("sqs", "send_message", req)
+            await post(acting, arn, text)
         except AwsError as error:
             return error.status < 500
         return True

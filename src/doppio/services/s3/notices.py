@@ -25,6 +25,7 @@ from doppio.services.s3.happenings import Happening
 from doppio.services.s3.notification_rules import KIND, rules_of, wants
 from doppio.services.s3.records import Bucket
 from doppio.services.s3.settings import setting
+from doppio.services.sqs.ports import url_of
 from doppio.wire.errors import AwsError
 from doppio.wire.faults import host_id
 from doppio.wire.timestamps import format_iso8601_millis
@@ -206,8 +207,8 @@ async def send(ctx: Context, bucket: Bucket, arn: str, body: dict[str, Any]) -> 
         return
     text = json.dumps(body)
     if parts[2] == "sqs":
-        url = f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"
-        await as_s3.call("sqs", "send_message", {"QueueUrl": url, "MessageBody": text})
+        req = {"QueueUrl": url_of(ctx, arn), "MessageBody": text}
+        await as_s3.call("sqs", "send_message", req)
     elif parts[2] == "sns":
         subject = "Amazon S3 Notification"
         told = {"TopicArn": arn, "Message": text, "Subject": subject}

@@ -1,4 +1,4 @@
-"""How other services take messages from a queue for their users: in batches, by SQS's operations.
+"""How other services send and take messages for their users, by SQS's operations (and SNS's).
 
 Who asks does so as a role of its user's, through the door. A message is deleted by its handle once it
 has arrived where it was to go; what is not appears again after its visibility timeout.
@@ -21,6 +21,15 @@ def url_of(ctx: Context, arn: str) -> str:
     """A queue's URL, by its ARN."""
     parts = arn.split(":")
     return f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"
+
+
+async def post(acting: Context, arn: str, text: str, **more: Any) -> None:
+    """Send a text to a queue, or to a topic, by its ARN; `more` are members that both know."""
+    if arn.split(":")[2] == "sns":
+        await acting.call("sns", "publish", {"TopicArn": arn, "Message": text, **more})
+    else:
+        req = {"QueueUrl": url_of(acting, arn), "MessageBody": text, **more}
+        await acting.call("sqs", "send_message", req)
 
 
 async def received(
