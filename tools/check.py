@@ -173,6 +173,17 @@ def hosts(path: str, text: str) -> Iterator[Finding]:
             yield Finding("hosts", path, number, line.strip()[:80])
 
 
+def kernel_table(root: Path = ROOT) -> Iterator[Finding]:
+    """ARCHITECTURE's table of the kernel names each of its files once."""
+    part = (root / "ARCHITECTURE.md").read_text().partition("## The kernel, file by file")[2]
+    rows = [line.split("|")[1] for line in part.partition("\n## ")[0].splitlines() if "|" in line]
+    named = [name.rstrip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)]
+    there = [path.stem for path in (root / "src" / "doppio" / "kernel").iterdir()]
+    for name in sorted({*named, *there} - {"__init__", "__pycache__"}):
+        if named.count(name) != 1 or name not in there:
+            yield Finding("kernel_table", "ARCHITECTURE.md", 1, f"{name} is not named just once")
+
+
 STANDARD_FILES = ("__init__.py", "service.py", "limits.py", "errors.py", "README.md",
                   "quality.toml")  # fmt: skip
 

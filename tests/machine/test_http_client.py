@@ -4,41 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from doppio.machine.http_client import Answer, HttpClient
+from tests.outside import Asked, Said, serving
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers with what the path says."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        status = int(self.path.strip("/") or 200)
-        self.send_response(status)
-        told = body + b"|" + (self.headers.get("authorization") or "").encode()
-        if status == 302:
-            self.send_header("location", "/200")
-        self.send_header("content-length", str(len(told)))
-        self.end_headers()
-        self.wfile.write(told)
-
-    def log_message(self, *args: object) -> None:
-        """Quiet."""
+def answer(asked: Asked) -> Said:
+    """What the path says."""
+    status = int(asked.path.strip("/") or 200)
+    told = asked.body + b"|" + asked.headers.get("authorization", "").encode()
+    return Said(told, status, {"location": "/200"} if status == 302 else {})
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    with serving(answer) as port:
+        yield port
 
 
 def post(url: str, seconds_max: float = 5.0, outside: dict[str, str] | None = None) -> Answer:

@@ -47,6 +47,22 @@ def test_every_service_has_the_standard_files() -> None:
     assert not found, "\n".join(map(str, found))
 
 
+def test_the_architecture_names_every_file_of_the_kernel() -> None:
+    found = list(check.kernel_table())
+    assert not found, "\n".join(map(str, found))
+
+
+def test_a_file_of_the_kernel_that_is_not_named_is_found(tmp_path: Path) -> None:
+    kernel = tmp_path / "src" / "doppio" / "kernel"
+    kernel.mkdir(parents=True)
+    for name in ("clock", "store"):
+        (kernel / f"{name}.py").write_text("")
+    table = "## The kernel, file by file\n| `clock`, `gone` | time |\n\n## Time\n| `store` | |\n"
+    (tmp_path / "ARCHITECTURE.md").write_text(table)
+    found = [finding.text.split()[0] for finding in check.kernel_table(tmp_path)]
+    assert found == ["gone", "store"]
+
+
 def test_the_architecture_stays_within_two_hundred_lines() -> None:
     assert check.text_of("ARCHITECTURE.md").count("\n") <= 200
 

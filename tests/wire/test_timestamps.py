@@ -84,6 +84,7 @@ def test_http_dates_are_the_standard_librarys(at: datetime) -> None:
 def test_whole_seconds_are_written_without_fraction() -> None:
     assert timestamps.format_iso8601(AT) == "2014-04-29T18:30:38Z"
     assert timestamps.format_iso8601_millis(AT) == "2014-04-29T18:30:38.000Z"
+    assert timestamps.format_iso8601_offset(AT) == "2014-04-29T18:30:38.000+0000"
     assert timestamps.format_epoch(AT) == 1398796238
     assert timestamps.format_epoch_text(AT.replace(microsecond=250_000)) == "1398796238.25"
 

@@ -81,14 +81,6 @@ class Environment:
         """Once it has ended: whether it wanted more memory than it may have."""
         return self._out_of_memory
 
-    def owns(self, pid: int) -> bool:
-        """Whether a process is this one or comes from it."""
-        while pid > 1:
-            if pid == self.pid:
-                return True
-            pid = _parent_of(pid)
-        return False
-
     def drain(self) -> None:
         """Hear all that it has written up to now."""
         while self._out >= 0:
@@ -321,14 +313,6 @@ async def _pause(seconds: float) -> None:
     over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(seconds, over.set_result, None)
     await over
-
-
-def _parent_of(pid: int) -> int:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return 0
-    return int(text.rpartition(")")[2].split()[1])
 
 
 def _resident_peak_bytes(pid: int) -> int:

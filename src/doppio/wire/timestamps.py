@@ -109,6 +109,11 @@ def format_iso8601_millis(value: datetime) -> str:
     return utc(value).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
+def format_iso8601_offset(value: datetime) -> str:
+    """With milliseconds, and UTC as an offset, as CloudWatch and Lambda write them."""
+    return utc(value).isoformat(timespec="milliseconds")[:23] + "+0000"
+
+
 def format_seconds_of_many(values: Sequence[datetime]) -> list[str]:
     """The whole seconds of many instants in UTC, as `2014-04-29T18:30:38`, at once.
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from doppio.services.events.records import Delivery
+from tests.outside import Asked, Said, serving
 from tests.services.events.helpers import put, queue, rule
 from tests.services.sns.helpers import heard
 from tests.services.world import World, refusal, run, told
@@ -33,35 +32,17 @@ class Outside:
 def outside() -> Iterator[Outside]:
     state = Outside()
 
-    class Handler(BaseHTTPRequestHandler):
-        def _any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            state.asked.append((self.command, self.path, headers, body))
-            token = json.dumps({"access_token": "t0ken", "expires_in": 60}).encode()
-            said = token if self.path.startswith("/token") else state.says(body)
-            self.send_response(state.answers.pop(0) if state.answers else 200)
-            if state.retry_after:
-                self.send_header("retry-after", state.retry_after)
-            self.send_header("content-length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
+    def answer(asked: Asked) -> Said:
+        body = asked.body.decode()
+        state.asked.append((asked.method, asked.path, dict(asked.headers), body))
+        token = json.dumps({"access_token": "t0ken", "expires_in": 60}).encode()
+        said = token if asked.path.startswith("/token") else state.says(body)
+        headers = {"retry-after": state.retry_after} if state.retry_after else {}
+        return Said(said, state.answers.pop(0) if state.answers else 200, headers)
 
-        do_POST = do_PUT = do_GET = _any  # noqa: N815
-
-        def log_message(self, *args: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(answer) as port:
+        state.url = f"http://127.0.0.1:{port}"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 async def until(world: World, holds: Callable[[], bool]) -> None:

@@ -6,10 +6,8 @@ import asyncio
 import base64
 import json
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from doppio.machine.drivers import Machine
+from tests.outside import Asked, Said, serving
 from tests.services.kms.helpers import allow, key, user
 from tests.services.world import ACCOUNT, REGION, World, refusal, run
 
@@ -117,30 +116,15 @@ class Proxy:
 def served(proxy: Proxy) -> Iterator[str]:
     """The proxy at a port of its own."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            try:
-                status, said = 200, proxy.answer(self.path, self.headers, body)
-            except Refused as error:
-                status, said = error.status, {"errorName": error.name, "errorMessage": "no"}
-            raw = proxy.raw if proxy.raw is not None else json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("content-length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
+    def answer(asked: Asked) -> Said:
+        try:
+            status, said = 200, proxy.answer(asked.path, asked.headers, asked.body)
+        except Refused as error:
+            status, said = error.status, {"errorName": error.name, "errorMessage": "no"}
+        return Said(proxy.raw if proxy.raw is not None else json.dumps(said).encode(), status)
 
-        def log_message(self, *args: Any) -> None:
-            """Tests are quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def with_proxy(story: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doppio.services.kms import limits
 from tests.services.kms.helpers import allow, key, key_policy, user
 from tests.services.world import ACCOUNT, REGION, World, refusal, told
 
@@ -26,6 +27,19 @@ async def test_a_key_is_found_by_each_of_its_names(world: World) -> None:
         "NotFoundException",
         f"Alias arn:aws:kms:{REGION}:{ACCOUNT}:alias/tea is not found.",
     )
+
+
+@told
+async def test_a_page_of_aliases_has_a_hundred_at_the_most(world: World) -> None:
+    many = [f"alias/a{number:03}" for number in range(limits.LISTED_ALIASES_MAX + 1)]
+    three = [(await key(world))["KeyId"] for _ in range(3)]
+    for number, name in enumerate(many):
+        await world.call("kms", "create_alias", AliasName=name, TargetKeyId=three[number % 3])
+    found = await world.call("kms", "list_aliases", Limit=1000)
+    assert [entry["AliasName"] for entry in found["Aliases"]] == many[:-1]
+    found = await world.call("kms", "list_aliases", Limit=1000, Marker=found["NextMarker"])
+    assert [entry["AliasName"] for entry in found["Aliases"]] == many[-1:]
+    assert not found["Truncated"]
 
 
 @told

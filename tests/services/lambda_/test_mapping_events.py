@@ -6,31 +6,7 @@ import json
 
 import pytest
 
-from doppio.services.lambda_.mapping_events import events_of, failed_of, record_of_message
-
-
-def test_a_message_s_attributes_are_told_with_their_types() -> None:
-    record = record_of_message(
-        {
-            "MessageId": "i", "ReceiptHandle": "h", "Body": "b", "MD5OfBody": "m",
-            "MD5OfMessageAttributes": "n", "Attributes": {"SenderId": "s"},
-            "MessageAttributes": {
-                "a": {"DataType": "String", "StringValue": "x"},
-                "c": {"DataType": "Binary", "BinaryValue": b"\xff"},
-            },
-        },
-        "arn:aws:sqs:eu-west-1:000000000000:q",
-    )  # fmt: skip
-    lists = {"stringListValues": [], "binaryListValues": []}
-    assert record == {
-        "messageId": "i", "receiptHandle": "h", "body": "b", "attributes": {"SenderId": "s"},
-        "messageAttributes": {
-            "a": {**lists, "dataType": "String", "stringValue": "x"},
-            "c": {**lists, "dataType": "Binary", "binaryValue": "/w=="},
-        },
-        "md5OfBody": "m", "md5OfMessageAttributes": "n", "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:q", "awsRegion": "eu-west-1",
-    }  # fmt: skip
+from doppio.services.lambda_.mapping_events import events_of, failed_of
 
 
 def test_records_that_do_not_fit_into_one_event_go_in_several() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from doppio.services.pipes.events import at, event_of, passes
+from doppio.services.pipes.events import at, passes
+from doppio.services.sqs.ports import event_of
 from tests.services.kms.helpers import allow
 from tests.services.sns.helpers import queue as open_queue
 from tests.services.sns.helpers import subscribe, topic
@@ -81,7 +82,8 @@ async def test_a_message_flows_as_an_event_and_leaves_its_queue(world: World) ->
     event = json.loads(body)
     assert (event["body"], event["eventSource"]) == ("coffee", "aws:sqs")
     assert (event["eventSourceARN"], event["awsRegion"]) == (arn("from"), "us-east-1")
-    assert event["messageAttributes"]["size"] == {"dataType": "String", "stringValue": "big"}
+    size = event["messageAttributes"]["size"]
+    assert (size["dataType"], size["stringValue"]) == ("String", "big")
     assert event["attributes"]["ApproximateReceiveCount"] == "1"
     await world.advance(60)
     assert await receive(world, source) == []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+from tests.outside import Asked, Said, serving
 from tests.services.world import ACCOUNT, REGION, World
 
 
@@ -85,29 +84,14 @@ def listening() -> Iterator[Heard]:
     """A server on loopback that takes notifications."""
     state = Heard()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            try:
-                told = json.loads(body)
-            except ValueError:
-                told = body
-            state.requests.append((headers, told))
-            self.send_response(state.answers.pop(0) if state.answers else 200)
-            self.send_header("content-length", "0")
-            self.end_headers()
+    def answer(asked: Asked) -> Said:
+        try:
+            told = json.loads(asked.body)
+        except ValueError:
+            told = asked.body.decode()
+        state.requests.append((dict(asked.headers), told))
+        return Said(status=state.answers.pop(0) if state.answers else 200)
 
-        def log_message(self, *args: object) -> None:
-            """Quiet."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}/news"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(answer) as port:
+        state.url = f"http://127.0.0.1:{port}/news"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

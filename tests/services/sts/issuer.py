@@ -8,10 +8,8 @@ import ipaddress
 import json
 import ssl
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+
+from tests.outside import Asked, Said, serving
 
 
 class Issuer:
@@ -80,32 +80,15 @@ def issuing() -> Iterator[Issuer]:
     with tempfile.TemporaryDirectory() as folder:
         path, thumbprint = _certificate(Path(folder))
 
-        class Pages(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path == "/coffee/.well-known/openid-configuration":
-                    content: Any = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
-                else:
-                    content = issuer.keys()
-                body = json.dumps(content).encode()
-                self.send_response(200)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+        def answer(asked: Asked) -> Said:
+            if asked.path == "/coffee/.well-known/openid-configuration":
+                content: Any = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
+            else:
+                content = issuer.keys()
+            return Said(json.dumps(content).encode())
 
-            def log_message(self, *given: Any) -> None:
-                """Say nothing."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-        server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        issuer = Issuer(server.server_address[1], thumbprint)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with serving(answer, context) as port:
+            issuer = Issuer(port, thumbprint)
             yield issuer
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()

@@ -20,6 +20,7 @@ from doppio.services.cloudwatch.scaling import is_scaling, scaled
 from doppio.services.cloudwatch.states import noted
 from doppio.services.cloudwatch.watching import recompose
 from doppio.wire.errors import AwsError
+from doppio.wire.timestamps import format_iso8601_offset
 
 _MEMBERS = {
     "ALARM": "AlarmActions",
@@ -94,10 +95,10 @@ def _message(alarm: Alarm, note: History, told: Any, where: str) -> dict[str, An
         "AlarmName": alarm.name,
         "AlarmDescription": asked.get("AlarmDescription"),
         "AWSAccountId": alarm.account,
-        "AlarmConfigurationUpdatedTimestamp": _moment(alarm.updated_at),
+        "AlarmConfigurationUpdatedTimestamp": format_iso8601_offset(alarm.updated_at),
         "NewStateValue": told["newState"]["stateValue"],
         "NewStateReason": told["newState"]["stateReason"],
-        "StateChangeTime": _moment(note.at),
+        "StateChangeTime": format_iso8601_offset(note.at),
         "Region": where,
         "AlarmArn": alarm.arn,
         "OldStateValue": told["oldState"]["stateValue"],
@@ -138,7 +139,3 @@ _STATISTICS = {
     "Average": "AVERAGE", "Sum": "SUM", "Minimum": "MINIMUM", "Maximum": "MAXIMUM",
     "SampleCount": "SAMPLE_COUNT",
 }  # fmt: skip
-
-
-def _moment(at: Any) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}+0000"

@@ -26,10 +26,6 @@ class InvalidToken(AwsError):
     text = "The service cannot parse the token."
 
 
-class InvalidFormat(AwsError):
-    code = "InvalidFormatFault"
-
-
 class NotFound(AwsError):
     code = "ResourceNotFound"
 

@@ -12,8 +12,9 @@ from typing import Any
 from doppio.kernel.context import Context
 from doppio.kernel.identity import service_caller
 from doppio.services.cloudwatch.records import Alarm, History
-from doppio.services.cloudwatch.telling import moment, watched
+from doppio.services.cloudwatch.telling import watched
 from doppio.wire.errors import AwsError
+from doppio.wire.timestamps import format_iso8601_offset
 
 PRINCIPAL = "lambda.alarms.cloudwatch"
 
@@ -45,8 +46,8 @@ def event(alarm: Alarm, notes: Sequence[History], told: Mapping[str, Any]) -> di
     configuration = watched(alarm)
     if alarm.asked.get("AlarmDescription"):
         configuration["description"] = alarm.asked["AlarmDescription"]
-    at = moment(notes[0].at)
-    since = moment(notes[1].at) if len(notes) > 1 else ""
+    at = format_iso8601_offset(notes[0].at)
+    since = format_iso8601_offset(notes[1].at) if len(notes) > 1 else ""
     return {
         "source": "aws.cloudwatch",
         "alarmArn": alarm.arn,

@@ -14,8 +14,6 @@ from msgspec.structs import replace
 from doppio.services.cloudwatch import limits
 from doppio.services.cloudwatch.records import Point
 
-BASIC = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
-
 Statistic = Callable[[Point], "float | None"]
 
 

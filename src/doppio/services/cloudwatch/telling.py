@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from doppio.kernel.context import Tx
 from doppio.kernel.listening import tell
 from doppio.services.cloudwatch.records import Alarm
+from doppio.wire.timestamps import format_iso8601_offset
 
 _SOURCE = "aws.cloudwatch"
 _SETTINGS = {
@@ -52,7 +52,7 @@ async def tell_configuration(
     detail = {
         "alarmName": alarm.name,
         "operation": operation,
-        "state": {"value": alarm.state, "timestamp": moment(alarm.state_at)},
+        "state": {"value": alarm.state, "timestamp": format_iso8601_offset(alarm.state_at)},
         "configuration": configuration(alarm),
     }
     if before is not None:
@@ -70,7 +70,7 @@ def configuration(alarm: Alarm) -> dict[str, Any]:
     told: dict[str, Any] = {
         "alarmName": alarm.name,
         "actionsEnabled": alarm.enabled,
-        "timestamp": moment(alarm.updated_at),
+        "timestamp": format_iso8601_offset(alarm.updated_at),
         **watched(alarm),
     }
     told |= {to: asked[name] for name, to in _SETTINGS.items() if asked.get(name) is not None}
@@ -130,13 +130,8 @@ def _state(alarm: Alarm) -> dict[str, Any]:
     told = {
         "value": alarm.state,
         "reason": alarm.reason,
-        "timestamp": moment(alarm.state_at),
+        "timestamp": format_iso8601_offset(alarm.state_at),
     }
     if alarm.reason_data:
         told["reasonData"] = alarm.reason_data
     return told
-
-
-def moment(at: datetime) -> str:
-    """A moment as CloudWatch writes it."""
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}+0000"

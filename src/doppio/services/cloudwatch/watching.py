@@ -18,6 +18,7 @@ from doppio.services.cloudwatch.queries import answered, plain
 from doppio.services.cloudwatch.records import Alarm
 from doppio.services.cloudwatch.scaling import keep_scaling
 from doppio.services.cloudwatch.states import changed
+from doppio.wire.timestamps import format_iso8601_offset
 
 EVALUATE = "cloudwatch.evaluate"
 _HOUR = 3_600
@@ -128,20 +129,16 @@ def _reason_data(alarm: Alarm, values: list[tuple[int, float]], period: int, end
     asked = alarm.asked
     told: dict[str, Any] = {
         "version": "1.0",
-        "queryDate": _moment(end),
+        "queryDate": format_iso8601_offset(datetime.fromtimestamp(end, UTC)),
         "period": period,
         "recentDatapoints": [value for _, value in values],
         "threshold": float(asked["Threshold"]),
     }
     if values:
-        told["startDate"] = _moment(values[0][0])
+        told["startDate"] = format_iso8601_offset(datetime.fromtimestamp(values[0][0], UTC))
     if asked.get("Statistic"):
         told["statistic"] = asked["Statistic"]
     return json.dumps(told)
-
-
-def _moment(at: int) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.000+0000}"
 
 
 async def recompose(ctx: Context, account: str, region: str, about: str) -> None:

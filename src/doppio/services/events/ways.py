@@ -19,6 +19,7 @@ from doppio.services.events.putting import Event, count_matches, follow
 from doppio.services.events.records import Delivery
 from doppio.services.events.rules import hop_too_far
 from doppio.services.events.transform import at_path, payload
+from doppio.services.sqs.ports import url_of
 from doppio.wire.arn import parse
 from doppio.wire.errors import AwsError
 
@@ -71,7 +72,7 @@ async def dead_letter(ctx: Context, delivery: Delivery, failed: Failed, limit: s
             "sqs",
             "send_message",
             {
-                "QueueUrl": f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}",
+                "QueueUrl": url_of(ctx, arn),
                 "MessageBody": delivery.event,
                 "MessageAttributes": {
                     name: {"DataType": "String", "StringValue": value}
@@ -142,11 +143,7 @@ async def _to_bus(ctx: Context, delivery: Delivery) -> Outcome:
 
 
 async def _to_queue(acting: Context, delivery: Delivery, text: str) -> None:
-    found = parse(delivery.target["Arn"])
-    req = {
-        "QueueUrl": f"{acting.kernel.endpoint}/{found.account}/{found.resource}",
-        "MessageBody": text,
-    }
+    req = {"QueueUrl": url_of(acting, delivery.target["Arn"]), "MessageBody": text}
     group = (delivery.target.get("SqsParameters") or {}).get("MessageGroupId")
     if group:
         req["MessageGroupId"] = group

@@ -79,7 +79,7 @@ class Aliases:
 
     async def list_aliases(self, ctx: Context, req: w.ListAliasesRequest) -> w.ListAliasesResponse:
         """The account's aliases in the Region, or those of one key, by pages."""
-        most = req.get("Limit", limits.LISTED_ALIASES)
+        most = min(req.get("Limit", limits.LISTED_ALIASES), limits.LISTED_ALIASES_MAX)
         reader = ctx.read()
         of_key = "KeyId" in req
         target = (await named(reader, req["KeyId"])).id if of_key else ""

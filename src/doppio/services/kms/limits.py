@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-PLAINTEXT_BYTES_MAX = 4096
 MESSAGE_BYTES_MAX = 4096
-RANDOM_BYTES_MAX = 1024
-DATA_KEY_BYTES_MAX = 1024
 POLICY_BYTES_MAX = 32 * 1024
 DELETION_DAYS_MIN = 7
 DELETION_DAYS_MAX = 30

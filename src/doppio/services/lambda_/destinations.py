@@ -12,12 +12,13 @@ import msgspec
 
 from doppio.kernel.context import Context
 from doppio.services.lambda_ import limits, measures
-from doppio.services.lambda_.journal import stamp
 from doppio.services.lambda_.records import Queued
 from doppio.services.lambda_.running import Outcome
 from doppio.services.lambda_.specs import Target
+from doppio.services.sqs.ports import post
 from doppio.wire.errors import AwsError
 from doppio.wire.json_write import dumps
+from doppio.wire.timestamps import format_iso8601_millis
 
 
 class Ended(NamedTuple):
@@ -60,7 +61,7 @@ def record_of(ctx: Context, ended: Ended) -> dict[str, Any]:
     queued, version, outcome = ended.queued, ended.target.version, ended.outcome
     told: dict[str, Any] = {
         "version": "1.0",
-        "timestamp": stamp(ctx.clock.now()),
+        "timestamp": format_iso8601_millis(ctx.clock.now()),
         "requestContext": {
             "requestId": queued.id,
             "functionArn": f"{version.function_arn}:{queued.qualifier or version.name}",
@@ -100,10 +101,8 @@ async def _tell(ctx: Context, ended: Ended, arn: str) -> None:
     told = record_of(ctx, ended)
     text = dumps(told).decode()
     kind = arn.split(":")[2]
-    if kind == "sqs":
-        await acting.call("sqs", "send_message", {"QueueUrl": _url(ctx, arn), "MessageBody": text})
-    elif kind == "sns":
-        await acting.call("sns", "publish", {"TopicArn": arn, "Message": text})
+    if kind in ("sqs", "sns"):
+        await post(acting, arn, text)
     elif kind == "lambda":
         await acting.call(
             "lambda", "invoke",
@@ -150,14 +149,4 @@ async def _bury(ctx: Context, ended: Ended, arn: str) -> None:
     }  # fmt: skip
     acting = await _acting(ctx, ended, arn)
     body = queued.payload.decode(errors="replace")
-    if arn.split(":")[2] == "sqs":
-        req = {"QueueUrl": _url(ctx, arn), "MessageBody": body, "MessageAttributes": attributes}
-        await acting.call("sqs", "send_message", req)
-    else:
-        req = {"TopicArn": arn, "Message": body, "MessageAttributes": attributes}
-        await acting.call("sns", "publish", req)
-
-
-def _url(ctx: Context, arn: str) -> str:
-    parts = arn.split(":")
-    return f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"
+    await post(acting, arn, body, MessageAttributes=attributes)

@@ -59,13 +59,6 @@ class RequestTooLarge(AwsError):
     status = 413
 
 
-class RequestEntityTooLarge(AwsError):
-    """A package that is too large to come within a request."""
-
-    code = "RequestEntityTooLargeException"
-    status = 413
-
-
 class TooManyRequests(AwsError):
     """More at once than a function, or an account, may run; `Reason` says which."""
 

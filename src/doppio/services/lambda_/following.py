@@ -31,7 +31,7 @@ from doppio.services.lambda_.mapping_events import (
 from doppio.services.lambda_.mapping_rules import kind_of, reports_failures
 from doppio.services.lambda_.records import Checkpoint, Mapping, MappingChanged, ShardChanged
 from doppio.services.lambda_.running import Outcome
-from doppio.services.sqs.ports import url_of
+from doppio.services.sqs.ports import post
 from doppio.wire.errors import AwsError
 
 OK = "OK"
@@ -134,11 +134,7 @@ class Shard:
         try:
             acting = await acting_of(ctx, mapping)
             acting = ctx.derive(acting.caller, region=arn.split(":")[3])
-            if arn.split(":")[2] == "sns":
-                await acting.call("sns", "publish", {"TopicArn": arn, "Message": text})
-            else:
-                req = {"QueueUrl": url_of(ctx, arn), "MessageBody": text}
-                await acting.call("sqs", "send_message", req)
+            await post(acting, arn, text)
         except AwsError as error:
             return error.status < 500
         return True

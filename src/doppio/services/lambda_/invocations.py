@@ -17,10 +17,10 @@ from doppio.machine.guest import Reply
 from doppio.machine.runtime_api import Chunk
 from doppio.services.lambda_ import limits, measures, runtimes
 from doppio.services.lambda_.errors import TooManyRequests
-from doppio.services.lambda_.journal import stamp
 from doppio.services.lambda_.running import Outcome, Spec
 from doppio.services.lambda_.workers import Started, Worker, Workers
 from doppio.wire.json_write import dumps
+from doppio.wire.timestamps import format_iso8601_millis
 
 UNHANDLED = "Unhandled"
 _SIGNALS = {9: "killed", 6: "aborted", 11: "segmentation fault", 15: "terminated", 4: "illegal instruction",
@@ -122,7 +122,7 @@ def _over(
     journal.end_line()
     if reply.what == "late":
         late = f"{spec.timeout_s:.2f}"
-        now = stamp(ctx.clock.now())
+        now = format_iso8601_millis(ctx.clock.now())
         journal.say(
             f"{now} {asked.request_id} Task timed out after {late} seconds",
             "platform.fault", {"requestId": asked.request_id, "status": "timeout"},
@@ -140,8 +140,7 @@ def _over(
     workers.give_back(ctx, worker)
     _billed(ctx, spec, asked, took, billed, error)
     return Outcome(
-        payload=payload, error=error, log_tail=journal.tail, billed_ms=billed, max_memory_mb=peak,
-        executed_version=spec.version,
+        payload=payload, error=error, log_tail=journal.tail, executed_version=spec.version,
     )  # fmt: skip
 
 

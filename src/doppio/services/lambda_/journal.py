@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from doppio.kernel.context import Context
@@ -19,6 +18,7 @@ from doppio.services.lambda_ import limits
 from doppio.services.lambda_.running import Spec
 from doppio.wire.errors import AwsError
 from doppio.wire.json_write import dumps
+from doppio.wire.timestamps import format_iso8601_millis
 
 _log = logging.getLogger("doppio.lambda")
 
@@ -57,7 +57,11 @@ class Journal:
         if self._spec.log_format == "JSON":
             if self._spec.system_log_level == "WARN":
                 return
-            said = {"time": stamp(self._ctx.clock.now()), "type": kind, "record": record}
+            said = {
+                "time": format_iso8601_millis(self._ctx.clock.now()),
+                "type": kind,
+                "record": record,
+            }
             text = dumps(said).decode()
         self._add(text)
 
@@ -151,11 +155,6 @@ async def _make(ctx: Context, operation: str, req: dict[str, str]) -> None:
 def function_arn(spec: Spec) -> str:
     """The ARN of a version's function, for which its role is taken on."""
     return spec.arn.rpartition(":")[0]
-
-
-def stamp(now: datetime) -> str:
-    """A time as the log's own lines have it."""
-    return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z"
 
 
 def _bounded(text: str, most: int) -> str:

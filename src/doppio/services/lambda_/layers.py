@@ -19,7 +19,7 @@ from doppio.services.lambda_.packages import released
 from doppio.services.lambda_.pages import position, size_of
 from doppio.services.lambda_.policies import Place, forget_policy, policy_at
 from doppio.services.lambda_.records import Layer, LayerVersion
-from doppio.services.lambda_.settings import stamp
+from doppio.wire.timestamps import format_iso8601_offset
 
 if TYPE_CHECKING:
     from doppio._stubs import lambda_ as w
@@ -174,7 +174,7 @@ def _shown(version: LayerVersion) -> dict[str, Any]:
         "LayerVersionArn": version.arn,
         "Version": version.number,
         "Description": version.description,
-        "CreatedDate": stamp(version.created_at),
+        "CreatedDate": format_iso8601_offset(version.created_at),
     }
     if version.runtimes:
         told["CompatibleRuntimes"] = list(version.runtimes)

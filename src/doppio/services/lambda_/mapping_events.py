@@ -12,39 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from doppio.kernel.event_patterns import opened
-from doppio.services.lambda_.journal import stamp
 from doppio.services.lambda_.mapping_rules import filters_of, pattern_of
 from doppio.services.lambda_.records import Mapping as EventSource
 from doppio.services.lambda_.running import Outcome
 from doppio.wire.json_write import dumps
-
-_EMPTY_LISTS: Mapping[str, Any] = {"stringListValues": [], "binaryListValues": []}
-
-
-def record_of_message(message: Mapping[str, Any], queue: str) -> dict[str, Any]:
-    """A message of a queue as a record."""
-    attributes = {}
-    for name, one in (message.get("MessageAttributes") or {}).items():
-        told = {**_EMPTY_LISTS, "dataType": one["DataType"]}
-        if one.get("StringValue") is not None:
-            told["stringValue"] = one["StringValue"]
-        if one.get("BinaryValue") is not None:
-            told["binaryValue"] = base64.b64encode(one["BinaryValue"]).decode()
-        attributes[name] = told
-    record = {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": dict(message.get("Attributes") or {}),
-        "messageAttributes": attributes,
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": queue,
-        "awsRegion": queue.split(":")[3],
-    }
-    if message.get("MD5OfMessageAttributes"):
-        record["md5OfMessageAttributes"] = message["MD5OfMessageAttributes"]
-    return record
+from doppio.wire.timestamps import format_iso8601_millis
 
 
 def passes(record: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
@@ -144,13 +116,13 @@ def stream_letter(
             "approximateInvokeCount": mapping.given.get("MaximumRetryAttempts", 0) + 1,
         },
         "version": "1.0",
-        "timestamp": stamp(now),
+        "timestamp": format_iso8601_millis(now),
         "DDBStreamBatchInfo" if ":dynamodb:" in mapping.source else "KinesisBatchInfo": {
             "shardId": shard,
             "startSequenceNumber": numbers[0],
             "endSequenceNumber": numbers[1],
-            "approximateArrivalOfFirstRecord": stamp(times[0]),
-            "approximateArrivalOfLastRecord": stamp(times[1]),
+            "approximateArrivalOfFirstRecord": format_iso8601_millis(times[0]),
+            "approximateArrivalOfLastRecord": format_iso8601_millis(times[1]),
             "batchSize": count,
             "streamArn": mapping.source,
         },

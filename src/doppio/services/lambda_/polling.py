@@ -24,12 +24,11 @@ from doppio.services.lambda_.mapping_events import (
     events_of,
     failed_of,
     passes,
-    record_of_message,
 )
 from doppio.services.lambda_.mapping_rules import kind_of, reports_failures
 from doppio.services.lambda_.mappings import changed
 from doppio.services.lambda_.records import Checkpoint, Mapping, MappingChanged, ShardChanged
-from doppio.services.sqs.ports import delete, received
+from doppio.services.sqs.ports import delete, event_of, received
 from doppio.wire.errors import AwsError
 
 
@@ -158,7 +157,7 @@ async def _bring(
     ctx: Context, acting: Context, mapping: Mapping, messages: Sequence[Given[str, Any]]
 ) -> None:
     """Bring a batch to the function, and delete what it has done with, or nobody wants."""
-    records = [record_of_message(one, mapping.source) for one in messages]
+    records = [event_of(one, mapping.source) for one in messages]
     wanted = [one for one in records if passes(one, mapping.given)]
     ids = {one["messageId"] for one in wanted}
     done = [one["receiptHandle"] for one in records if one["messageId"] not in ids]

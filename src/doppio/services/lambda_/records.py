@@ -10,6 +10,7 @@ import msgspec
 from doppio.kernel.events import Event
 from doppio.kernel.records import Index, record
 from doppio.kernel.shard_batches import Waiting
+from doppio.services.lambda_ import limits
 
 # The qualifier of the version that can be changed.
 LATEST = "$LATEST"
@@ -43,9 +44,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     runtime: str | None = None
     handler: str | None = None
     description: str = ""
-    timeout_seconds: int = 3
-    memory_mb: int = 128
-    ephemeral_mb: int = 512
+    timeout_seconds: int = limits.TIMEOUT_SECONDS_DEFAULT
+    memory_mb: int = limits.MEMORY_MB_DEFAULT
+    ephemeral_mb: int = limits.EPHEMERAL_MB_DEFAULT
     variables: dict[str, str] = {}
     sealed: bytes | None = None
     kms_key: str | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from doppio.services.lambda_ import limits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
@@ -28,9 +30,9 @@ class Spec:
     revision: str
     layers: tuple[Path, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
-    memory_mb: int = 128
-    timeout_s: int = 3
-    ephemeral_mb: int = 512
+    memory_mb: int = limits.MEMORY_MB_DEFAULT
+    timeout_s: int = limits.TIMEOUT_SECONDS_DEFAULT
+    ephemeral_mb: int = limits.EPHEMERAL_MB_DEFAULT
     architectures: tuple[str, ...] = ("x86_64",)
     log_group: str = ""
     log_format: str = "Text"
@@ -50,7 +52,5 @@ class Outcome:
     payload: bytes
     error: str | None = None
     log_tail: bytes = b""
-    billed_ms: int = 0
-    max_memory_mb: int = 0
     executed_version: str = "$LATEST"
     status: int = 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,6 +12,7 @@ from doppio.services.lambda_.errors import InvalidParameterValue, Validation
 from doppio.services.lambda_.records import Config, Logging, Version
 from doppio.wire.errors import NotImplementedByDoppio
 from doppio.wire.json_write import dumps
+from doppio.wire.timestamps import format_iso8601_offset
 
 RUNTIMES = (
     "nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x", "java8.al2", "java11", "java17",
@@ -189,7 +189,7 @@ def shown(version: Version, *, qualified: bool = True) -> dict[str, Any]:
         "Description": config.description,
         "Timeout": config.timeout_seconds,
         "MemorySize": config.memory_mb,
-        "LastModified": stamp(version.modified_at),
+        "LastModified": format_iso8601_offset(version.modified_at),
         "CodeSha256": config.sha256,
         "Version": version.name,
         "TracingConfig": {"Mode": config.tracing},
@@ -224,11 +224,6 @@ def shown(version: Version, *, qualified: bool = True) -> dict[str, Any]:
         "LastUpdateStatusReasonCode": version.update_code,
     }
     return told | _said(reasons)
-
-
-def stamp(moment: datetime) -> str:
-    """A time as Lambda writes it in its answers."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
 
 
 def listed(version: Version, *, qualified: bool = True) -> dict[str, Any]:

@@ -43,4 +43,3 @@ MIGRATION_LASTS = timedelta(days=90)
 HANDSHAKE_KEPT = timedelta(days=30)
 # Invitations that were not accepted, in a day; or the accounts that there may be, if those are more.
 INVITATIONS_A_DAY = 20
-RESOURCE_POLICY_CHARS_MAX = 40_000

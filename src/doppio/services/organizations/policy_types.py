@@ -50,8 +50,6 @@ TYPES: dict[str, PolicyType] = {
     "NETWORK_SECURITY_DIRECTOR_POLICY": PolicyType(10_000, 10),
     "GUARDDUTY_POLICY": PolicyType(10_000, 10, service="guardduty.amazonaws.com"),
 }
-# Neither of these is computed into an effective policy: they are asked of each call.
-AUTHORIZATION = frozenset({SCP, RCP})
 _LAUNCHED = datetime(2016, 11, 28, tzinfo=UTC)
 _EVERYTHING = """{
   "Version": "2012-10-17",

@@ -28,7 +28,6 @@ OUTBOUND: Index[Transfer] = Index("source", ("source",))
 RUNNING: Index[Creation] = Index("running", ("organization", "running"))
 
 ALL = "ALL"
-BILLING = "CONSOLIDATED_BILLING"
 ACTIVE = "ACTIVE"
 SUSPENDED = "SUSPENDED"
 PENDING_CLOSURE = "PENDING_CLOSURE"

@@ -15,33 +15,12 @@ from typing import Any
 from doppio.kernel.event_patterns import opened
 from doppio.services.pipes.definition import filters_of, pattern_of
 from doppio.services.pipes.records import Pipe
+from doppio.wire.timestamps import format_iso8601_millis
 
 # What matters in a template: what is escaped, where quotes begin and end, and what is filled in.
 _PLACE = re.compile(r"\\.|\"|<(\$[^<>]*|aws\.pipes\.[a-z.-]+)>", re.DOTALL)
 _STEP = re.compile(r"\.([\w/-]+)|\[(\d+)\]|\[\"([^\"]*)\"\]")
 _ABSENT = object()
-
-
-def event_of(message: Mapping[str, Any], queue: str) -> dict[str, Any]:
-    """A message of a queue as an event."""
-    attributes = {
-        name: {
-            key[:1].lower() + key[1:]: value if isinstance(value, str) else value.decode("latin-1")
-            for key, value in one.items()
-        }
-        for name, one in (message.get("MessageAttributes") or {}).items()
-    }
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": dict(message.get("Attributes") or {}),
-        "messageAttributes": attributes,
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": queue,
-        "awsRegion": queue.split(":")[3],
-    }
 
 
 def passes(event: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
@@ -64,7 +43,7 @@ def shaped(event: Any, pipe: Pipe, now: datetime, member: str = "TargetParameter
         "aws.pipes.source-arn": lambda: pipe.given["Source"],
         "aws.pipes.target-arn": lambda: pipe.given["Target"],
         "aws.pipes.enrichment-arn": lambda: pipe.given.get("Enrichment", ""),
-        "aws.pipes.event.ingestion-time": lambda: _stamp(now),
+        "aws.pipes.event.ingestion-time": lambda: format_iso8601_millis(now),
         "aws.pipes.event": lambda: event,
         "aws.pipes.event.json": lambda: event,
     }
@@ -140,7 +119,3 @@ def at(event: Any, path: str) -> Any:
         if value is _ABSENT:
             return value
     return opened(value)
-
-
-def _stamp(now: datetime) -> str:
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"

@@ -18,9 +18,9 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.controller import Again, Controller, Key
 from doppio.services.pipes import limits, stream_flow
 from doppio.services.pipes.delivery import acting_for, bring
-from doppio.services.pipes.events import event_of, passes
+from doppio.services.pipes.events import passes
 from doppio.services.pipes.records import Checkpoint, Pipe, PipeChanged
-from doppio.services.sqs.ports import delete, received
+from doppio.services.sqs.ports import delete, event_of, received
 from doppio.wire.errors import AwsError
 
 _SETTLED = {"RUNNING": "RUNNING", "STOPPED": "STOPPED"}

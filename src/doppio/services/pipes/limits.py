@@ -18,7 +18,6 @@ TARGET_BATCH_BYTES_MAX = 192 * 1024
 FUNCTION_BATCH_MAX = 10_000
 FUNCTION_BYTES_MAX = 6 * 1024 * 1024 - 64 * 1024
 FUNCTION_EVENT_BYTES_MAX = 1024 * 1024 - 64 * 1024
-PUT_EVENTS_ENTRIES_MAX = 10
 # Ours: so many servers are called at once for a batch.
 CALLS_AT_ONCE = 4
 # Ours: pipes that run at once in a process, and the pause after something went wrong.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,8 +17,9 @@ from doppio.services.pipes import limits
 from doppio.services.pipes.delivery import acting_for, bring
 from doppio.services.pipes.events import passes
 from doppio.services.pipes.records import Checkpoint, Pipe
-from doppio.services.sqs.ports import url_of
+from doppio.services.sqs.ports import post
 from doppio.wire.errors import AwsError
+from doppio.wire.timestamps import format_iso8601_millis
 
 
 def parameters_of(pipe: Pipe) -> Mapping[str, Any]:
@@ -118,11 +119,7 @@ class Following:
         text = self._letter(shard, records, condition)
         try:
             acting = await acting_for(ctx, pipe, arn)
-            if arn.split(":")[2] == "sns":
-                await acting.call("sns", "publish", {"TopicArn": arn, "Message": text})
-            else:
-                req = {"QueueUrl": url_of(ctx, arn), "MessageBody": text}
-                await acting.call("sqs", "send_message", req)
+            await post(acting, arn, text)
         except AwsError as error:
             return error.status < 500
         return True
@@ -135,23 +132,18 @@ class Following:
             {
                 "context": {"partnerResourceArn": self._pipe.arn, "condition": condition},
                 "version": "1.0",
-                "timestamp": _stamp(self._ctx.clock.now()),
+                "timestamp": format_iso8601_millis(self._ctx.clock.now()),
                 "DDBStreamBatchInfo": {
                     "shardId": shard,
                     "startSequenceNumber": first["dynamodb"]["SequenceNumber"],
                     "endSequenceNumber": last["dynamodb"]["SequenceNumber"],
-                    "approximateArrivalOfFirstRecord": _stamp(told_at(first)),
-                    "approximateArrivalOfLastRecord": _stamp(told_at(last)),
+                    "approximateArrivalOfFirstRecord": format_iso8601_millis(told_at(first)),
+                    "approximateArrivalOfLastRecord": format_iso8601_millis(told_at(last)),
                     "batchSize": len(records),
                     "streamArn": self._pipe.given["Source"],
                 },
             }
         )
-
-
-def _stamp(moment: datetime) -> str:
-    text = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-    return f"{text}{moment.microsecond // 1000:03d}Z"
 
 
 async def _keep(ctx: Context, pipe: Pipe, was: Checkpoint, now: Checkpoint) -> None:

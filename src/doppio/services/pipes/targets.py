@@ -14,6 +14,7 @@ from doppio.services.pipes.errors import CallFailed
 from doppio.services.pipes.events import dynamic, moment_of
 from doppio.services.pipes.functions import to_function, waits
 from doppio.services.pipes.records import Pipe
+from doppio.services.sqs.ports import url_of
 from doppio.wire.errors import AwsError
 
 # An event and what the target is to get of it.
@@ -54,7 +55,6 @@ def _fitting(batch: Sequence[Shaped], first: int, most: int, bytes_max: int) -> 
 
 
 async def _to_queue(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[Shaped]) -> set[int]:
-    parts = pipe.given["Target"].split(":")
     entries = []
     for place, (event, text) in enumerate(batch):
         entry = {"Id": str(place), "MessageBody": text}
@@ -66,7 +66,7 @@ async def _to_queue(ctx: Context, acting: Context, pipe: Pipe, batch: Sequence[S
     answer = await acting.call(
         "sqs",
         "send_message_batch",
-        {"QueueUrl": f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}", "Entries": entries},
+        {"QueueUrl": url_of(ctx, pipe.given["Target"]), "Entries": entries},
     )
     return {int(one["Id"]) for one in answer.get("Failed", ())}
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from doppio.kernel.context import Context, Reader, Tx, row_key
+from doppio.kernel.context import Context, Reader
 from doppio.kernel.identity import service_caller
 from doppio.kernel.kernel import Kernel
 from doppio.kernel.records import record
@@ -35,6 +35,7 @@ from doppio.services.s3.limits import LOG_EVERY, LOG_LINES_MAX
 from doppio.services.s3.lookup import bucket_id, existing_bucket
 from doppio.services.s3.records import Bucket
 from doppio.services.s3.settings import drop_setting, put_setting, setting
+from doppio.services.s3.watches import Cause, Mark, Watch
 from doppio.wire.errors import AwsError, NotImplementedByDoppio
 from doppio.wire.http import Response, Whole
 
@@ -45,7 +46,6 @@ KIND = "logging"
 TOPIC = "s3.logging"
 PRINCIPAL = "logging.s3"
 _EVENT_TIME = "EventTime"
-_A_STEP = 500
 _CODE = re.compile(rb"<Code>(\w+)</Code>")
 _log = logging.getLogger("doppio.s3.access_logs")
 
@@ -69,12 +69,11 @@ class Logging:
             tx.meter("Requests-Tier1")
             if target is None:
                 await drop_setting(tx, bucket, KIND)
-                forget(tx, bucket)
+                WATCHED.forget(tx, bucket)
                 return
             await _check(tx, bucket, target)
             put_setting(tx, bucket, KIND, target)
-            tx.put(Logged(bucket=bucket.id, name=bucket.name))
-            tx.wake(TOPIC)
+            WATCHED.begin(tx, bucket)
 
     async def get_bucket_logging(
         self, ctx: Context, req: w.GetBucketLoggingRequest
@@ -87,11 +86,7 @@ class Logging:
         return {} if found is None else {"LoggingEnabled": cast("w.LoggingEnabled", found)}
 
 
-def forget(tx: Tx, bucket: Bucket) -> None:
-    """Keep no log of a bucket any more; `bucket` is as it was with it."""
-    if KIND in bucket.kinds:
-        tx.delete(Logged(bucket=bucket.id, name=bucket.name))
-        tx.wake(TOPIC)
+WATCHED = Cause(KIND, TOPIC, Logged)
 
 
 async def _check(reader: Reader, bucket: Bucket, target: Mapping[str, Any]) -> None:
@@ -120,36 +115,18 @@ async def _check(reader: Reader, bucket: Bucket, target: Mapping[str, Any]) -> N
         raise NotImplementedByDoppio("Grants on access logs exist in AWS and not yet here")
 
 
-class AccessLog:
+async def _name(reader: Reader, mark: Mark) -> str:
+    return mark.name
+
+
+class AccessLog(Watch[str]):
     """One process's witness of requests to S3: the lines in hand, and their delivery."""
 
-    label = "Bucket"
-
     def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self.watched: frozenset[str] | None = None
-        self._changes = 0
+        super().__init__(kernel, WATCHED, _name)
         self._held: dict[str, list[tuple[datetime, Context, Exchange]]] = {}
         self._cancel: Any = None
         self._delivery: asyncio.Task[None] | None = None
-        kernel.wakers.on(TOPIC, self._heard)
-
-    def _heard(self, topic: str) -> None:
-        self._changes += 1
-        self.watched = None
-
-    async def look(self, ctx: Context) -> None:
-        """Find out which buckets have a log."""
-        changes, found = self._changes, set[str]()
-        after: bytes | None = None
-        while True:
-            rows = await ctx.read().list(Logged, after=after, limit=_A_STEP)
-            found.update(row.name for row in rows)
-            if len(rows) < _A_STEP:
-                break
-            after = row_key(rows[-1])
-        if changes == self._changes:
-            self.watched = frozenset(found)
 
     def saw(self, ctx: Context, exchange: Exchange) -> None:
         """Keep an exchange until the next delivery."""

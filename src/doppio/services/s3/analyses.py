@@ -9,15 +9,14 @@ Like S3's own the counting is best effort: what a crash finds in memory is not c
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job, JobHandler
 from doppio.kernel.kernel import Kernel
 from doppio.kernel.records import record
@@ -34,11 +33,10 @@ from doppio.services.s3.analysis_rules import (
 )
 from doppio.services.s3.census import census
 from doppio.services.s3.limits import ANALYSED_DAYS_KEPT, LOG_EVERY
-from doppio.services.s3.lookup import bucket_id
 from doppio.services.s3.records import Bucket
-from doppio.services.s3.request_metrics import version_meant
-from doppio.services.s3.request_metrics_rules import Filter, filter_of, sent_bytes
+from doppio.services.s3.request_metrics_rules import filter_of, sent_bytes
 from doppio.services.s3.settings import setting, settings
+from doppio.services.s3.watches import Cause, Filtered, Watch, filtered, version_meant
 from doppio.wire.errors import AwsError
 
 KIND = "analytics"
@@ -46,7 +44,6 @@ RUN = "s3.analysis"
 TOPIC = "s3.analyses"
 # The last requests of a day are put away when their minute is over.
 BEHIND = 2 * LOG_EVERY
-_A_STEP = 500
 _READS = frozenset({"GetObject", "SelectObjectContent"})
 _WRITES = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload", "PostObject"})
 _log = logging.getLogger("doppio.s3.analyses")
@@ -71,11 +68,14 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool = False
 
 
+# A bucket may go before its analyses' days do: those go when the next of them would come.
+WATCHED = Cause(KIND, TOPIC, Analysed)
+
+
 async def begin(tx: Tx, bucket: Bucket, document: Mapping[str, Any]) -> None:
     """See to it that an analysis is made each day, where it is exported."""
-    tx.put(Analysed(bucket=bucket.id, name=bucket.name))
+    WATCHED.begin(tx, bucket)
     await tx.schedule(due_after(tx.context.now, BEHIND), RUN, f"{bucket.id}/{document['Id']}")
-    tx.wake(TOPIC)
 
 
 async def end(tx: Tx, bucket: Bucket, name: str) -> None:
@@ -83,16 +83,8 @@ async def end(tx: Tx, bucket: Bucket, name: str) -> None:
     await tx.unschedule(RUN, f"{bucket.id}/{name}")
     await _drop_days(tx, bucket.id, name)
     left = await settings(tx, bucket, KIND)
-    if not any(export_of(one.document) for one in left if one.id != name):
-        tx.delete(Analysed(bucket=bucket.id, name=bucket.name))
-    tx.wake(TOPIC)
-
-
-def forget(tx: Tx, bucket: Bucket) -> None:
-    """A bucket goes. The days of its analyses go when the next of them would come."""
-    if KIND in bucket.kinds:
-        tx.delete(Analysed(bucket=bucket.id, name=bucket.name))
-        tx.wake(TOPIC)
+    others = [one for one in left if one.id != name and export_of(one.document)]
+    WATCHED.end(tx, bucket, left=bool(others))
 
 
 async def _drop_days(tx: Tx, bucket: str, name: str) -> None:
@@ -100,70 +92,24 @@ async def _drop_days(tx: Tx, bucket: str, name: str) -> None:
         tx.delete(one)
 
 
-class _Watched(NamedTuple):
-    """A bucket, and which objects its analyses are about."""
-
-    bucket: Bucket
-    filters: list[tuple[str, Filter]]
-
-
-class Analyst:
+class Analyst(Watch[Filtered]):
     """One process's witness of requests to buckets whose storage class analysis is exported."""
 
-    label = "Bucket"
-
     def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self.watched: frozenset[str] | None = None
-        self._changes = 0
-        self._buckets: dict[str, _Watched] = {}
+        super().__init__(kernel, WATCHED, filtered(KIND, has=export_of))
         self._held: dict[tuple[str, str, str], Day] = {}
-        self._at_work: set[asyncio.Task[None]] = set()
         self._cancel: Any = None
         self._ctx: Context | None = None
-        kernel.wakers.on(TOPIC, self._heard)
-
-    def _heard(self, topic: str) -> None:
-        self._changes += 1
-        self.watched = None
-
-    async def look(self, ctx: Context) -> None:
-        """Find out which buckets are analysed, and which of their objects."""
-        changes, names, found = self._changes, set[str](), dict[str, _Watched]()
-        after: bytes | None = None
-        reader = ctx.read()
-        while True:
-            rows = await reader.list(Analysed, after=after, limit=_A_STEP)
-            for row in rows:
-                bucket = await reader.get(Bucket, row.bucket)
-                if bucket is None:
-                    continue
-                there = await settings(reader, bucket, KIND)
-                filters = [
-                    (one.id, filter_of(one.document)) for one in there if export_of(one.document)
-                ]
-                found[row.bucket] = _Watched(bucket, filters)
-                names.add(row.name)
-            if len(rows) < _A_STEP:
-                break
-            after = row_key(rows[-1])
-        if changes == self._changes:
-            self.watched, self._buckets = frozenset(names), found
 
     def saw(self, ctx: Context, exchange: Exchange) -> None:
         """Count what is read, and what is put."""
-        watched = self._buckets.get(bucket_id(ctx, exchange.labels["Bucket"]))
+        watched = self._of(ctx, exchange)
         if watched is None or exchange.error or "Key" not in exchange.labels:
             return
         if exchange.operation in _READS or exchange.operation in _WRITES:
             self._work(self._count(ctx, watched, exchange))
 
-    def _work(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._at_work.add(task)
-        task.add_done_callback(self._at_work.discard)
-
-    async def _count(self, ctx: Context, watched: _Watched, exchange: Exchange) -> None:
+    async def _count(self, ctx: Context, watched: Filtered, exchange: Exchange) -> None:
         version = await version_meant(ctx, watched.bucket, exchange)
         if version is None or version.marker:
             return
@@ -218,7 +164,7 @@ class Analyst:
         """Put away what is in hand."""
         if self._cancel is not None:
             self._cancel()
-        await asyncio.gather(*self._at_work, return_exceptions=True)
+        await self._finish()
         await self._put_away()
 
 

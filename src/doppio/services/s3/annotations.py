@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from doppio.kernel.context import Context, Tx
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import page_token
 from doppio.services.s3 import checksums, locks
 from doppio.services.s3.bodies import Bodies, Expected, Received, body_of, expected
 from doppio.services.s3.encryption import (
@@ -29,7 +29,6 @@ from doppio.services.s3.errors import (
     AnnotationNameTooLong,
     EntityTooLarge,
     InvalidAnnotationName,
-    InvalidArgument,
     InvalidPrefix,
     InvalidRequest,
     NoSuchAnnotation,
@@ -50,6 +49,7 @@ from doppio.services.s3.replication_rules import PENDING, REPLICA
 from doppio.services.s3.rules import etag_matches, quoted
 from doppio.services.s3.sealing import DataKeys
 from doppio.services.s3.stock import annotated
+from doppio.services.s3.tokens import name_of
 from doppio.wire.http import ByteStream, Whole
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Annotations:
         home = annotated_of(version)
         scope = f"{bucket.id}/{version.key}/{version.id}/{prefix}"
         token = req.get("ContinuationToken")
-        since = prefix if token is None else _after(token, scope) + "\0"
+        since = prefix if token is None else name_of(token, scope) + "\0"
         rows = []
         if home is not None:
             rows = await reader.list(
@@ -328,15 +328,6 @@ def _checked_prefix(prefix: str) -> str:
     if len(prefix.encode()) > ANNOTATION_NAME_BYTES_MAX or not prefix.isprintable():
         raise InvalidPrefix(AnnotationPrefix=prefix)
     return prefix
-
-
-def _after(token: str, scope: str) -> str:
-    try:
-        return token_key(token, scope).decode()
-    except BadToken as error:
-        raise InvalidArgument(
-            "The continuation token provided is incorrect", ArgumentName="continuation-token"
-        ) from error
 
 
 async def _gathered(body: ByteStream) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 
 from doppio.kernel.authorise import forget_resource
 from doppio.kernel.context import Context, Tx
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import page_token
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import regions
 from doppio.services.s3 import (
@@ -70,6 +70,7 @@ from doppio.services.s3.records import (
 from doppio.services.s3.rules import name_is_allowed
 from doppio.services.s3.settings import drop_settings
 from doppio.services.s3.tags import tags_of_set
+from doppio.services.s3.tokens import name_of
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -178,7 +179,7 @@ class Buckets:
             )
         reader = ctx.read()
         region = req.get("BucketRegion")
-        since = max(prefix, _after(ctx, req.get("ContinuationToken")))
+        since = max(prefix, name_of(req.get("ContinuationToken") or None, ctx.account))
         found: list[Bucket] = []
         while len(found) <= at_most:
             rows = await reader.find(OWNED, (ctx.account,), since=since or None, limit=at_most + 1)
@@ -225,9 +226,8 @@ class Buckets:
                     await discard_upload(tx, upload.id, None)
             if await tx.find(POINTS_OF, (bucket.id,), limit=1):
                 raise BucketHasAccessPointsAttached(BucketName=bucket.name)
-            access_logs.forget(tx, bucket)
-            request_metrics.forget(tx, bucket)
-            analyses.forget(tx, bucket)
+            for cause in (access_logs.WATCHED, request_metrics.WATCHED, analyses.WATCHED):
+                cause.forget(tx, bucket)
             await metadata.forget(tx, bucket)
             await drop_settings(tx, bucket)
             await tx.unschedule(RUN, bucket.id)
@@ -294,18 +294,6 @@ async def _count(tx: Tx, by: int) -> None:
     if by > 0 and count > await quota(tx, BUCKETS):
         raise TooManyBuckets
     tx.put(msgspec.structs.replace(holdings, buckets=count))
-
-
-def _after(ctx: Context, token: str | None) -> str:
-    if not token:
-        return ""
-    try:
-        return token_key(token, ctx.account).decode()
-    except BadToken as error:
-        raise InvalidArgument(
-            "The continuation token provided is incorrect",
-            ArgumentName="continuation-token",
-        ) from error
 
 
 def _listed(bucket: Bucket, *, everything: bool) -> w.Bucket:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from doppio.kernel.context import Context, Tx
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import page_token
 from doppio.services.s3.errors import (
     InvalidArgument,
     InvalidConfigurationId,
@@ -24,6 +24,7 @@ from doppio.services.s3.limits import (
 from doppio.services.s3.lookup import existing_bucket
 from doppio.services.s3.records import Bucket
 from doppio.services.s3.settings import drop_setting, put_setting, setting, settings
+from doppio.services.s3.tokens import name_of
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
@@ -84,7 +85,7 @@ async def list_configurations(
     token = req.get("ContinuationToken")
     scope = f"{bucket.id}/{kind}"
     if token is not None:
-        after = _after(token, scope)
+        after = name_of(token, scope)
         found = [one for one in found if one.id > after]
     shown = found[:CONFIGURATIONS_LISTED_MAX]
     answer: dict[str, Any] = {"IsTruncated": len(shown) < len(found)}
@@ -95,12 +96,3 @@ async def list_configurations(
     if answer["IsTruncated"]:
         answer["NextContinuationToken"] = page_token(shown[-1].id.encode(), scope)
     return answer
-
-
-def _after(token: str, scope: str) -> str:
-    try:
-        return token_key(token, scope).decode()
-    except BadToken as error:
-        raise InvalidArgument(
-            "The continuation token provided is incorrect", ArgumentName="continuation-token"
-        ) from error

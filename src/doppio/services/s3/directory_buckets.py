@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.identity import EXPRESS, TOKEN
-from doppio.kernel.paging import BadToken, page_token, token_key
+from doppio.kernel.paging import page_token
 from doppio.kernel.quotas import quota
 from doppio.kernel.regions import zone_of_id
 from doppio.services.s3 import stock
@@ -46,6 +46,7 @@ from doppio.services.s3.policies import tell_policy
 from doppio.services.s3.reclaim import keep_sweeping
 from doppio.services.s3.records import OWNED, Bucket, Holdings
 from doppio.services.s3.tags import tags_of_set
+from doppio.services.s3.tokens import name_of
 from doppio.wire.errors import AccessDenied as AccessDeniedByPolicy
 from doppio.wire.errors import NotImplementedByDoppio
 
@@ -70,7 +71,7 @@ class DirectoryBuckets:
         """The account's directory buckets in this Region."""
         room = req.get("MaxDirectoryBuckets", DIRECTORY_BUCKETS_LISTED_MAX)
         reader = ctx.read()
-        since = _after(ctx, req.get("ContinuationToken"))
+        since = name_of(req.get("ContinuationToken") or None, _scope(ctx)) or None
         found: list[Bucket] = []
         while len(found) <= room:
             rows = await reader.find(
@@ -294,14 +295,3 @@ def _encryption(bucket: Bucket, req: Mapping[str, Any]) -> tuple[str, str]:
 
 def _scope(ctx: Context) -> str:
     return f"{ctx.account}/{ctx.region}/directory"
-
-
-def _after(ctx: Context, token: str | None) -> str | None:
-    if not token:
-        return None
-    try:
-        return token_key(token, _scope(ctx)).decode()
-    except BadToken as error:
-        raise InvalidArgument(
-            "The continuation token provided is incorrect", ArgumentName="continuation-token"
-        ) from error

@@ -9,7 +9,7 @@ not write to any more, hears nothing: as in S3, that is nobody's error.
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -25,8 +25,10 @@ from doppio.services.s3.happenings import Happening
 from doppio.services.s3.notification_rules import KIND, rules_of, wants
 from doppio.services.s3.records import Bucket
 from doppio.services.s3.settings import setting
+from doppio.services.sqs.ports import url_of
 from doppio.wire.errors import AwsError
 from doppio.wire.faults import host_id
+from doppio.wire.timestamps import format_iso8601_millis
 
 NOTIFY = "s3.notify"
 TRIES_MAX = 60
@@ -109,7 +111,7 @@ def message(bucket: Bucket, event: Happening, configuration: str) -> dict[str, A
         "eventVersion": _VERSIONS.get(kind, "2.1"),
         "eventSource": "aws:s3",
         "awsRegion": bucket.region,
-        "eventTime": moment(event.at),
+        "eventTime": format_iso8601_millis(event.at),
         "eventName": event.name,
         "userIdentity": {"principalId": principal(event)},
         "requestParameters": {"sourceIPAddress": event.source_ip},
@@ -196,11 +198,6 @@ def principal(event: Happening) -> str:
     return f"AWS:{event.principal}"
 
 
-def moment(at: datetime) -> str:
-    """A moment as S3 writes it, to the millisecond."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
-
-
 async def send(ctx: Context, bucket: Bucket, arn: str, body: dict[str, Any]) -> None:
     """Tell a destination, as S3 on behalf of the bucket. Raises what it answers."""
     as_s3 = ctx.derive(service_caller("s3", bucket.account, bucket.arn), region=bucket.region)
@@ -210,8 +207,8 @@ async def send(ctx: Context, bucket: Bucket, arn: str, body: dict[str, Any]) -> 
         return
     text = json.dumps(body)
     if parts[2] == "sqs":
-        url = f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"
-        await as_s3.call("sqs", "send_message", {"QueueUrl": url, "MessageBody": text})
+        req = {"QueueUrl": url_of(ctx, arn), "MessageBody": text}
+        await as_s3.call("sqs", "send_message", req)
     elif parts[2] == "sns":
         subject = "Amazon S3 Notification"
         told = {"TopicArn": arn, "Message": text, "Subject": subject}

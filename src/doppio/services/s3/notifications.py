@@ -10,7 +10,7 @@ from doppio.kernel.context import Context
 from doppio.services.s3.errors import InvalidArgument, InvalidDestination
 from doppio.services.s3.limits import NOTIFICATIONS_MAX
 from doppio.services.s3.lookup import existing_bucket
-from doppio.services.s3.notices import moment, send
+from doppio.services.s3.notices import send
 from doppio.services.s3.notification_rules import (
     EVENTS,
     KIND,
@@ -24,6 +24,7 @@ from doppio.services.s3.records import Bucket
 from doppio.services.s3.settings import drop_setting, put_setting, setting
 from doppio.wire.errors import AccessDenied, AwsError, NotImplementedByDoppio
 from doppio.wire.faults import host_id
+from doppio.wire.timestamps import format_iso8601_millis
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
@@ -165,7 +166,7 @@ def first_event(ctx: Context, bucket: Bucket) -> dict[str, Any]:
     return {
         "Service": "Amazon S3",
         "Event": "s3:TestEvent",
-        "Time": moment(ctx.now),
+        "Time": format_iso8601_millis(ctx.now),
         "Bucket": bucket.name,
         "RequestId": ctx.request_id,
         "HostId": host_id(ctx.request_id),

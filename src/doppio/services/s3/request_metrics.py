@@ -8,14 +8,12 @@ CloudWatch request metrics".
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from doppio.kernel.context import Context, Tx, row_key
+from doppio.kernel.context import Context
 from doppio.kernel.kernel import Kernel
 from doppio.kernel.records import record
 from doppio.kernel.witness import Exchange
@@ -26,18 +24,16 @@ from doppio.services.s3.configurations import (
     list_configurations,
     put_configuration,
 )
-from doppio.services.s3.lookup import bucket_id, numbered
-from doppio.services.s3.records import Bucket, Current, Version
-from doppio.services.s3.request_metrics_rules import Filter, check, filter_of, measured
+from doppio.services.s3.records import Bucket
+from doppio.services.s3.request_metrics_rules import Filter, check, measured
 from doppio.services.s3.settings import settings
-from doppio.wire.errors import AwsError
+from doppio.services.s3.watches import Cause, Filtered, Watch, filtered, version_meant
 
 if TYPE_CHECKING:
     from doppio._stubs import s3 as w
 
 KIND = "metrics"
 TOPIC = "s3.metrics"
-_A_STEP = 500
 
 
 @record("s3.counted", key=("bucket",))
@@ -60,8 +56,7 @@ class RequestMetrics:
         check(document)
         async with ctx.write() as tx:
             bucket = await put_configuration(tx, req, KIND, document)
-            tx.put(Counted(bucket=bucket.id, name=bucket.name))
-            tx.wake(TOPIC)
+            WATCHED.begin(tx, bucket)
 
     async def get_bucket_metrics_configuration(
         self, ctx: Context, req: w.GetBucketMetricsConfigurationRequest
@@ -83,74 +78,28 @@ class RequestMetrics:
         """Count no more for a configuration; what was counted stays in CloudWatch."""
         async with ctx.write() as tx:
             bucket = await delete_configuration(tx, req, KIND)
-            if not await settings(tx, bucket, KIND):
-                forget(tx, bucket)
-            tx.wake(TOPIC)
+            WATCHED.end(tx, bucket, left=bool(await settings(tx, bucket, KIND)))
 
 
-def forget(tx: Tx, bucket: Bucket) -> None:
-    """Count a bucket's requests no more; `bucket` is as it was with its configurations."""
-    if KIND in bucket.kinds:
-        tx.delete(Counted(bucket=bucket.id, name=bucket.name))
-        tx.wake(TOPIC)
+WATCHED = Cause(KIND, TOPIC, Counted)
 
 
-class _Watched(NamedTuple):
-    """Whose numbers a bucket's are, and what is counted."""
-
-    bucket: Bucket
-    filters: list[tuple[str, Filter]]
-
-
-class Counter:
+class Counter(Watch[Filtered]):
     """One process's witness of requests to buckets that have request metrics."""
 
-    label = "Bucket"
-
     def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self.watched: frozenset[str] | None = None
-        self._changes = 0
-        self._buckets: dict[str, _Watched] = {}
-        self._looking: set[asyncio.Task[None]] = set()
-        kernel.wakers.on(TOPIC, self._heard)
-
-    def _heard(self, topic: str) -> None:
-        self._changes += 1
-        self.watched = None
-
-    async def look(self, ctx: Context) -> None:
-        """Find out which buckets have metrics, and for which requests."""
-        changes, names, found = self._changes, set[str](), dict[str, _Watched]()
-        after: bytes | None = None
-        reader = ctx.read()
-        while True:
-            rows = await reader.list(Counted, after=after, limit=_A_STEP)
-            for row in rows:
-                bucket = await reader.get(Bucket, row.bucket)
-                if bucket is not None:
-                    there = await settings(reader, bucket, KIND)
-                    filters = [(one.id, filter_of(one.document)) for one in there]
-                    found[row.bucket] = _Watched(bucket, filters)
-                    names.add(row.name)
-            if len(rows) < _A_STEP:
-                break
-            after = row_key(rows[-1])
-        if changes == self._changes:
-            self.watched, self._buckets = frozenset(names), found
+        super().__init__(kernel, WATCHED, filtered(KIND))
 
     def saw(self, ctx: Context, exchange: Exchange) -> None:
         """Count an exchange for each configuration whose filter lets it through."""
-        watched = self._buckets.get(bucket_id(ctx, exchange.labels["Bucket"]))
+        watched = self._of(ctx, exchange)
         if watched is None:
             return
         asked = [(name, one) for name, one in watched.filters if one.may_want(exchange.labels)]
         if not any(one.tags for _, one in asked):
             self._count(ctx, watched.bucket, exchange, [name for name, _ in asked])
             return
-        task = asyncio.ensure_future(self._look_and_count(ctx, watched.bucket, exchange, asked))
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
+        self._work(self._look_and_count(ctx, watched.bucket, exchange, asked))
 
     async def _look_and_count(
         self, ctx: Context, bucket: Bucket, exchange: Exchange, asked: list[tuple[str, Filter]]
@@ -169,23 +118,9 @@ class Counter:
 
     async def close(self) -> None:
         """Count what is still being looked at."""
-        await asyncio.gather(*self._looking, return_exceptions=True)
+        await self._finish()
 
 
 async def _tags_of(ctx: Context, bucket: Bucket, exchange: Exchange) -> Mapping[str, str]:
     version = await version_meant(ctx, bucket, exchange)
     return {} if version is None else version.tags
-
-
-async def version_meant(ctx: Context, bucket: Bucket, exchange: Exchange) -> Version | None:
-    """The version of an object that a request was about, as it is after it."""
-    reader = ctx.read()
-    key = exchange.labels["Key"]
-    current = await reader.get(Current, bucket.id, key)
-    wanted = parse_qs(exchange.request.query).get("versionId", [""])[0]
-    if not wanted:
-        return current
-    try:
-        return await numbered(reader, bucket, key, wanted, current)
-    except AwsError:
-        return None

@@ -82,7 +82,6 @@ class Query(NamedTuple):
     alias: str | None
     where: Node | None
     limit: int | None
-    aggregates: bool
 
 
 def parsed(expression: str) -> Query:
@@ -150,7 +149,7 @@ class _Parser:
         if selected and any(not _aggregated(column.node) for column in columns):
             # Nothing is grouped, so a column beside a sum would have no one value.
             raise SelectRefused("UnsupportedSqlStructure")
-        return Query(tuple(columns), source, alias, where, limit, selected > 0)
+        return Query(tuple(columns), source, alias, where, limit)
 
     def _column(self) -> Column:
         node = self._expression()

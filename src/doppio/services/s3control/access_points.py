@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.authorise import forget_resource
-from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.context import Context, Tx
 from doppio.kernel.quotas import quota
 from doppio.services.s3.ports import (
     ALIAS_END,
@@ -16,25 +15,20 @@ from doppio.services.s3.ports import (
     SETTINGS,
     AccessPoint,
     Bucket,
-    PointsHeld,
     account_block,
     bucket_id,
-    checked_policy,
-    point_is_public,
     tell_point,
 )
+from doppio.services.s3control import points
 from doppio.services.s3control.errors import (
     AccessDenied,
-    AccessPointAlreadyOwnedByYou,
     InvalidRequest,
-    NoSuchAccessPoint,
-    NoSuchAccessPointPolicy,
     NoSuchBucket,
     TooManyAccessPoints,
 )
 from doppio.services.s3control.limits import LISTED_POINTS_MAX, POINTS
 from doppio.services.s3control.pages import page
-from doppio.services.s3control.rules import alias_of, point_name_is_allowed
+from doppio.services.s3control.rules import alias_of
 from doppio.services.s3control.tagging import checked_tags
 
 if TYPE_CHECKING:
@@ -49,15 +43,13 @@ class AccessPoints:
     ) -> w.CreateAccessPointResult:
         """Make another way to a bucket. What it leads to, and from where, stays as it is."""
         name = req["Name"]
-        if not point_name_is_allowed(name):
-            raise InvalidRequest("The access point name is not valid", AccessPointName=name)
+        points.check_name(name)
         if req.get("Scope"):
             raise InvalidRequest("Scope is supported for directory buckets alone")
         tags = checked_tags(req.get("Tags") or [])
         async with ctx.write() as tx:
             bucket = await _bucket_of(tx, req)
-            if await tx.get(AccessPoint, ctx.account, ctx.region, name) is not None:
-                raise AccessPointAlreadyOwnedByYou(AccessPointName=name)
+            await points.check_free(tx, AccessPoint, name)
             await _count(tx, 1)
             point = AccessPoint(
                 partition=ctx.partition,
@@ -81,7 +73,7 @@ class AccessPoints:
         self, ctx: Context, req: w.GetAccessPointRequest
     ) -> w.GetAccessPointResult:
         """What an access point is."""
-        point = await existing_point(ctx.read(), req)
+        point = await points.existing(ctx.read(), AccessPoint, req["Name"])
         return {
             **_listed(point),  # type: ignore[typeddict-item]
             "PublicAccessBlockConfiguration": cast("w.PublicAccessBlockConfiguration", point.block),
@@ -118,56 +110,37 @@ class AccessPoints:
     async def delete_access_point(self, ctx: Context, req: w.DeleteAccessPointRequest) -> None:
         """Close a way; the bucket stays."""
         async with ctx.write() as tx:
-            point = await existing_point(tx, req)
+            point = await points.existing(tx, AccessPoint, req["Name"])
             await _count(tx, -1)
-            tx.delete(point)
-            forget_resource(tx, point.arn)
+            points.close(tx, point)
 
     async def put_access_point_policy(
         self, ctx: Context, req: w.PutAccessPointPolicyRequest
     ) -> None:
         """Hang a policy on the access point; it counts for the next request."""
         async with ctx.write() as tx:
-            point = await existing_point(tx, req)
-            document = checked_policy(point.arn, req["Policy"])
-            if point.blocks("BlockPublicPolicy") and point_is_public(point, document):
-                raise AccessDenied(
-                    f"User: {ctx.caller.arn} is not authorized to perform: s3:PutAccessPointPolicy "
-                    f'on resource: "{point.arn}" because public policies are prevented by the '
-                    "BlockPublicPolicy setting in S3 Block Public Access."
-                )
-            tell_point(tx, replace(point, policy=req["Policy"]))
+            operation = "PutAccessPointPolicy"
+            await points.put_policy(tx, AccessPoint, req["Name"], req["Policy"], operation)
 
     async def get_access_point_policy(
         self, ctx: Context, req: w.GetAccessPointPolicyRequest
     ) -> w.GetAccessPointPolicyResult:
         """The policy, as it was put."""
-        point = await existing_point(ctx.read(), req)
-        return {"Policy": _policy(point)}
+        return {"Policy": await points.policy_of(ctx.read(), AccessPoint, req["Name"])}
 
     async def get_access_point_policy_status(
         self, ctx: Context, req: w.GetAccessPointPolicyStatusRequest
     ) -> w.GetAccessPointPolicyStatusResult:
         """Whether the policy lets the world in."""
-        point = await existing_point(ctx.read(), req)
-        document = checked_policy(point.arn, _policy(point))
-        return {"PolicyStatus": {"IsPublic": point_is_public(point, document)}}
+        public = await points.is_public(ctx.read(), AccessPoint, req["Name"])
+        return {"PolicyStatus": {"IsPublic": public}}
 
     async def delete_access_point_policy(
         self, ctx: Context, req: w.DeleteAccessPointPolicyRequest
     ) -> None:
         """Take the policy off; no policy is no error."""
         async with ctx.write() as tx:
-            tell_point(tx, replace(await existing_point(tx, req), policy=None))
-
-
-async def existing_point(reader: Reader, req: Mapping[str, Any]) -> AccessPoint:
-    """The access point that a request names."""
-    ctx = reader.context
-    point = await reader.get(AccessPoint, ctx.account, ctx.region, req["Name"])
-    if point is None:
-        raise NoSuchAccessPoint(AccessPointName=req["Name"])
-    return point
+            await points.drop_policy(tx, AccessPoint, req["Name"])
 
 
 def block_of(wanted: Mapping[str, Any] | None) -> dict[str, bool]:
@@ -193,24 +166,11 @@ async def _bucket_of(tx: Tx, req: w.CreateAccessPointRequest) -> Bucket:
 
 
 async def _count(tx: Tx, by: int) -> None:
-    held = await points_held(tx)
+    held = await points.points_held(tx)
     count = held.points + by
     if by > 0 and count > await quota(tx, POINTS):
         raise TooManyAccessPoints
     tx.put(replace(held, points=count))
-
-
-async def points_held(tx: Tx) -> PointsHeld:
-    """How many access points the account has in this Region."""
-    ctx = tx.context
-    found = await tx.get(PointsHeld, ctx.account, ctx.region)
-    return found or PointsHeld(account=ctx.account, region=ctx.region)
-
-
-def _policy(point: AccessPoint) -> str:
-    if point.policy is None:
-        raise NoSuchAccessPointPolicy(AccessPointName=point.name)
-    return point.policy
 
 
 def _listed(point: AccessPoint) -> dict[str, Any]:

@@ -10,30 +10,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
-from doppio.kernel.authorise import forget_resource
-from doppio.kernel.context import Context, Reader, Tx
+from doppio.kernel.context import Context, Tx
 from doppio.services.s3.ports import (
     LAMBDA_END,
     SETTINGS,
     AccessPoint,
     LambdaPoint,
-    checked_policy,
-    point_is_public,
     tell_point,
 )
-from doppio.services.s3control.access_points import points_held
+from doppio.services.s3control import points
 from doppio.services.s3control.errors import (
-    AccessDenied,
-    AccessPointAlreadyOwnedByYou,
     InvalidRequest,
     NoSuchAccessPoint,
-    NoSuchAccessPointPolicy,
     TooManyAccessPoints,
 )
 from doppio.services.s3control.lambda_rules import configuration_problem
 from doppio.services.s3control.limits import LAMBDA_POINTS_MAX, LISTED_POINTS_MAX
 from doppio.services.s3control.pages import page
-from doppio.services.s3control.rules import alias_of, point_name_is_allowed
+from doppio.services.s3control.rules import alias_of
 from doppio.wire.errors import NotImplementedByDoppio
 
 if TYPE_CHECKING:
@@ -48,12 +42,10 @@ class LambdaPoints:
     ) -> w.CreateAccessPointForObjectLambdaResult:
         """Make a way to an access point on which functions answer. Public access is blocked."""
         name = req["Name"]
-        if not point_name_is_allowed(name):
-            raise InvalidRequest("The access point name is not valid", AccessPointName=name)
+        points.check_name(name)
         async with ctx.write() as tx:
             configuration = await _checked(tx, req["Configuration"])
-            if await tx.get(LambdaPoint, ctx.account, ctx.region, name) is not None:
-                raise AccessPointAlreadyOwnedByYou(AccessPointName=name)
+            await points.check_free(tx, LambdaPoint, name)
             await _count(tx, 1)
             point = LambdaPoint(
                 partition=ctx.partition,
@@ -72,7 +64,7 @@ class LambdaPoints:
         self, ctx: Context, req: w.GetAccessPointForObjectLambdaRequest
     ) -> w.GetAccessPointForObjectLambdaResult:
         """What it is, beside its configuration."""
-        point = await _existing(ctx.read(), req)
+        point = await points.existing(ctx.read(), LambdaPoint, req["Name"])
         return {
             "Name": point.name,
             "PublicAccessBlockConfiguration": cast("w.PublicAccessBlockConfiguration", point.block),
@@ -104,17 +96,16 @@ class LambdaPoints:
     ) -> None:
         """Close a way; the supporting access point stays."""
         async with ctx.write() as tx:
-            point = await _existing(tx, req)
+            point = await points.existing(tx, LambdaPoint, req["Name"])
             await _count(tx, -1)
-            tx.delete(point)
-            forget_resource(tx, point.arn)
+            points.close(tx, point)
 
     async def put_access_point_configuration_for_object_lambda(
         self, ctx: Context, req: w.PutAccessPointConfigurationForObjectLambdaRequest
     ) -> None:
         """Let other functions answer, or lead elsewhere; it counts for the next request."""
         async with ctx.write() as tx:
-            point = await _existing(tx, req)
+            point = await points.existing(tx, LambdaPoint, req["Name"])
             configuration = await _checked(tx, req["Configuration"])
             tx.put(replace(point, configuration=configuration))
 
@@ -122,7 +113,7 @@ class LambdaPoints:
         self, ctx: Context, req: w.GetAccessPointConfigurationForObjectLambdaRequest
     ) -> w.GetAccessPointConfigurationForObjectLambdaResult:
         """The configuration, as it was put."""
-        point = await _existing(ctx.read(), req)
+        point = await points.existing(ctx.read(), LambdaPoint, req["Name"])
         return {"Configuration": cast("w.ObjectLambdaConfiguration", point.configuration)}
 
     async def put_access_point_policy_for_object_lambda(
@@ -130,45 +121,28 @@ class LambdaPoints:
     ) -> None:
         """Hang a policy on it. One that lets the world in is refused: public access is blocked."""
         async with ctx.write() as tx:
-            point = await _existing(tx, req)
-            document = checked_policy(point.arn, req["Policy"])
-            if point_is_public(point, document):
-                raise AccessDenied(
-                    f"User: {ctx.caller.arn} is not authorized to perform: "
-                    f's3:PutAccessPointPolicyForObjectLambda on resource: "{point.arn}" because '
-                    "public policies are prevented by the BlockPublicPolicy setting in S3 Block "
-                    "Public Access."
-                )
-            tell_point(tx, replace(point, policy=req["Policy"]))
+            operation = "PutAccessPointPolicyForObjectLambda"
+            await points.put_policy(tx, LambdaPoint, req["Name"], req["Policy"], operation)
 
     async def get_access_point_policy_for_object_lambda(
         self, ctx: Context, req: w.GetAccessPointPolicyForObjectLambdaRequest
     ) -> w.GetAccessPointPolicyForObjectLambdaResult:
         """The policy, as it was put."""
-        return {"Policy": _policy(await _existing(ctx.read(), req))}
+        return {"Policy": await points.policy_of(ctx.read(), LambdaPoint, req["Name"])}
 
     async def get_access_point_policy_status_for_object_lambda(
         self, ctx: Context, req: w.GetAccessPointPolicyStatusForObjectLambdaRequest
     ) -> w.GetAccessPointPolicyStatusForObjectLambdaResult:
         """Whether the policy lets the world in."""
-        point = await _existing(ctx.read(), req)
-        document = checked_policy(point.arn, _policy(point))
-        return {"PolicyStatus": {"IsPublic": point_is_public(point, document)}}
+        public = await points.is_public(ctx.read(), LambdaPoint, req["Name"])
+        return {"PolicyStatus": {"IsPublic": public}}
 
     async def delete_access_point_policy_for_object_lambda(
         self, ctx: Context, req: w.DeleteAccessPointPolicyForObjectLambdaRequest
     ) -> None:
         """Take the policy off; no policy is no error."""
         async with ctx.write() as tx:
-            tell_point(tx, replace(await _existing(tx, req), policy=None))
-
-
-async def _existing(reader: Reader, req: Mapping[str, Any]) -> LambdaPoint:
-    ctx = reader.context
-    point = await reader.get(LambdaPoint, ctx.account, ctx.region, req["Name"])
-    if point is None:
-        raise NoSuchAccessPoint(AccessPointName=req["Name"])
-    return point
+            await points.drop_policy(tx, LambdaPoint, req["Name"])
 
 
 async def _checked(tx: Tx, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,17 +163,11 @@ async def _checked(tx: Tx, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _count(tx: Tx, by: int) -> None:
-    held = await points_held(tx)
+    held = await points.points_held(tx)
     count = held.lambda_points + by
     if by > 0 and count > LAMBDA_POINTS_MAX:
         raise TooManyAccessPoints
     tx.put(replace(held, lambda_points=count))
-
-
-def _policy(point: LambdaPoint) -> str:
-    if point.policy is None:
-        raise NoSuchAccessPointPolicy(AccessPointName=point.name)
-    return point.policy
 
 
 def _alias(point: LambdaPoint) -> w.ObjectLambdaAccessPointAlias:

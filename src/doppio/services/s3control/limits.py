@@ -7,7 +7,6 @@ from datetime import timedelta
 from doppio.kernel.quotas import Quota
 
 # Source: "S3 Batch Operations" in the user guide.
-PRIORITY_MAX = 2_147_483_647
 JOB_TAGS_MAX = 50
 LISTED_JOBS_MAX = 1_000
 JOBS_KEPT = timedelta(days=90)

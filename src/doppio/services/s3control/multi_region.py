@@ -28,7 +28,6 @@ from doppio.services.s3.ports import (
 )
 from doppio.services.s3control.access_points import block_of
 from doppio.services.s3control.errors import (
-    AccessDenied,
     IdempotencyConflict,
     InvalidRequest,
     MultiRegionAccessPointAlreadyOwnedByYou,
@@ -39,6 +38,7 @@ from doppio.services.s3control.errors import (
 from doppio.services.s3control.limits import LISTED_POINTS_MAX, REGIONS_A_POINT_MAX
 from doppio.services.s3control.multi_region_work import WORK
 from doppio.services.s3control.pages import page
+from doppio.services.s3control.points import check_policy
 from doppio.services.s3control.records import TOKENS, AsyncRequest
 
 if TYPE_CHECKING:
@@ -120,13 +120,7 @@ class MultiRegionAccessPoints:
             asked = await _asked_before(tx, req, PUT_POLICY)
             if asked is None:
                 point = await existing(tx, ctx, req["Details"]["Name"])
-                document = checked_policy(point.arn, text)
-                if point.blocks("BlockPublicPolicy") and point_is_public(point, document):
-                    raise AccessDenied(
-                        f"User: {ctx.caller.arn} is not authorized to perform: "
-                        f's3:{PUT_POLICY} on resource: "{point.arn}" because public policies are '
-                        "prevented by the BlockPublicPolicy setting in S3 Block Public Access."
-                    )
+                check_policy(ctx, point, text, PUT_POLICY)
                 tx.put(replace(point, proposed=text))
                 asked = await _ask(tx, req, PUT_POLICY)
         return {"RequestTokenARN": token_arn(ctx, asked)}

@@ -18,6 +18,7 @@ from doppio.kernel.context import Context
 from doppio.kernel.paging import steps
 from doppio.services.s3control.limits import REPORT_FILE_BYTES, ROWS_A_STEP
 from doppio.services.s3control.records import BatchJob, Outcome
+from doppio.wire.timestamps import format_iso8601_millis
 
 SCHEMA = "Bucket, Key, VersionId, TaskStatus, ErrorCode, HTTPStatusCode, ResultMessage"
 
@@ -45,7 +46,7 @@ async def write(ctx: Context, acting: Context, job: BatchJob) -> None:
     at = ctx.clock.now()
     told = {
         "Format": report["Format"],
-        "ReportCreationDate": at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z",
+        "ReportCreationDate": format_iso8601_millis(at),
         "Results": results,
         "ReportSchema": SCHEMA,
     }

@@ -14,7 +14,6 @@ from pyiceberg.table.snapshots import Snapshot
 
 from doppio.services.s3tables.iceberg import plain
 
-MAIN = "main"
 _HOUR_MS = 3_600_000
 _RETENTION = ("min_snapshots_to_keep", "max_snapshot_age_ms", "max_ref_age_ms")
 

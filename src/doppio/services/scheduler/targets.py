@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from doppio.kernel.context import Context
 from doppio.services.scheduler.definition import as_request, input_of, kind_of, universal_of
 from doppio.services.scheduler.records import Execution
+from doppio.services.sqs.ports import url_of
 from doppio.wire.errors import AwsError
 
 _SESSION = "EventBridgeScheduler"
@@ -27,7 +27,7 @@ async def invoke(ctx: Context, execution: Execution) -> None:
     parts = arn.split(":")
     acting = await _acting(ctx, execution, parts[3])
     if kind == "sqs":
-        req = {"QueueUrl": _url(ctx, arn), "MessageBody": text}
+        req = {"QueueUrl": url_of(ctx, arn), "MessageBody": text}
         if "SqsParameters" in target:
             req["MessageGroupId"] = target["SqsParameters"]["MessageGroupId"]
         await acting.call("sqs", "send_message", req)
@@ -89,7 +89,7 @@ async def bury(ctx: Context, execution: Execution, error: AwsError, exhausted: s
         "sqs",
         "send_message",
         {
-            "QueueUrl": _url(ctx, arn),
+            "QueueUrl": url_of(ctx, arn),
             "MessageBody": input_of(execution),
             "MessageAttributes": {
                 name: {"DataType": "String", "StringValue": value} for name, value in said.items()
@@ -113,8 +113,3 @@ async def _acting(ctx: Context, execution: Execution, region: str | None = None)
     return await ctx.as_role(
         role, "scheduler", source=execution.group_arn, session=_SESSION, region=region
     )
-
-
-def _url(ctx: Context, arn: str) -> str:
-    parts: Any = arn.split(":")
-    return f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}"

@@ -18,9 +18,9 @@ from doppio.kernel.context import Context, Tx
 from doppio.kernel.events import Event, Subscription
 from doppio.kernel.identity import service_caller
 from doppio.services.sns.errors import InvalidParameter
-from doppio.services.sns.notification import timestamp
 from doppio.services.sns.records import Application
 from doppio.wire.errors import AwsError
+from doppio.wire.timestamps import format_iso8601_millis
 
 _log = logging.getLogger("doppio.services.sns")
 CREATED = "EventEndpointCreated"
@@ -53,7 +53,7 @@ def say(tx: Tx, application: Application, name: str, endpoint: str, **more: Any)
         "EventType": name.removeprefix("Event"),
         "Resource": application.arn,
         "Service": "SNS",
-        "Time": timestamp(tx.context.clock.now()),
+        "Time": format_iso8601_millis(tx.context.clock.now()),
         **more,
     }
     tx.emit(Said(key=(topic, application.arn), text=json.dumps(told)))

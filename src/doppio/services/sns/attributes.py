@@ -12,10 +12,10 @@ from doppio.kernel.event_patterns import BadPattern, Pattern
 from doppio.services.sns import limits
 from doppio.services.sns.archive import archive_days, checked_replay, kept_since
 from doppio.services.sns.errors import FilterPolicyLimitExceeded, InvalidParameter
-from doppio.services.sns.notification import timestamp
 from doppio.services.sns.records import Subscription, Topic
 from doppio.services.sns.statuses import KINDS, NAMES, checked_feedback
 from doppio.wire.errors import NotImplementedByDoppio
+from doppio.wire.timestamps import format_iso8601_millis
 
 DEFAULT_RETRIES: dict[str, Any] = {
     "minDelayTarget": 20,
@@ -306,7 +306,7 @@ def shown_topic(
         shown.setdefault("ContentBasedDeduplication", "false")
         begins = kept_since(topic, now)
         if begins is not None:
-            shown["BeginningArchiveTime"] = timestamp(begins)
+            shown["BeginningArchiveTime"] = format_iso8601_millis(begins)
     return shown
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 import orjson
 
 from doppio.services.sns.records import Message, Subscription
+from doppio.wire.timestamps import format_iso8601_millis
 
 # A line of the text that is signed: which fields, in which order. Source: "Verifying the
 # signatures of Amazon SNS messages".
@@ -28,11 +28,6 @@ def text_for(message: Message, protocol: str) -> str:
         return message.text
     found = message.structure.get(protocol)
     return message.structure["default"] if found is None else found
-
-
-def timestamp(at: datetime) -> str:
-    """A moment as SNS writes it, to the millisecond."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 def unsubscribe_url(endpoint: str, arn: str) -> str:
@@ -68,7 +63,7 @@ def envelope(
     told["Message"] = text_for(message, subscription.protocol)
     if message.token is not None:
         told["SubscribeURL"] = subscribe_url(endpoint, message.topic, message.token)
-    told["Timestamp"] = timestamp(message.published_at)
+    told["Timestamp"] = format_iso8601_millis(message.published_at)
     told["SignatureVersion"] = version
     told["Signature"] = sign(signed_text(told).encode())
     told["SigningCertURL"] = certificate_url

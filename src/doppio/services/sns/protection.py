@@ -19,10 +19,10 @@ from doppio.kernel.jobs import Job
 from doppio.services.sns import limits
 from doppio.services.sns.errors import AuthorizationError, InvalidParameter
 from doppio.services.sns.lookup import existing_topic
-from doppio.services.sns.notification import timestamp
 from doppio.services.sns.records import Message, Subscription, Topic
 from doppio.services.sns.sensitive import Finding, findings, known, without
 from doppio.wire.errors import AwsError, NotImplementedByDoppio
+from doppio.wire.timestamps import format_iso8601_millis
 
 if TYPE_CHECKING:
     from doppio._stubs import sns as w
@@ -293,7 +293,7 @@ def _report(topic: Topic, message: Message, found: list[Finding]) -> dict[str, A
     kinds = sorted({one.identifier for one in found})
     return {
         "messageId": message.id,
-        "auditTimestamp": timestamp(message.published_at),
+        "auditTimestamp": format_iso8601_millis(message.published_at),
         "callerPrincipal": topic.account,
         "resourceArn": topic.arn,
         "dataIdentifiers": [

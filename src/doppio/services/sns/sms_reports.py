@@ -20,9 +20,9 @@ from itertools import groupby
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.sns import limits
-from doppio.services.sns.notification import timestamp
 from doppio.services.sns.records import SmsSettings, Texted
 from doppio.wire.errors import AwsError
+from doppio.wire.timestamps import format_iso8601_millis
 
 _log = logging.getLogger("doppio.services.sns")
 REPORT = "sns.sms_report"
@@ -77,7 +77,16 @@ def lines_of(rows: Sequence[Texted]) -> bytes:
     for one in rows:
         for part in range(one.parts):
             writer.writerow(
-                (timestamp(one.at), one.id, one.to, one.kind, one.status, one.usd, part, one.parts)
+                (
+                    format_iso8601_millis(one.at),
+                    one.id,
+                    one.to,
+                    one.kind,
+                    one.status,
+                    one.usd,
+                    part,
+                    one.parts,
+                )
             )
     return gzip.compress(text.getvalue().encode(), mtime=0)
 

@@ -23,6 +23,7 @@ from doppio.services.sns.records import Mail, Message, Subscription, Topic
 from doppio.services.sns.signing import Signer
 from doppio.services.sns.sms import send_text
 from doppio.services.sns.statuses import NAMES, dwell, logs_with, report
+from doppio.services.sqs.ports import url_of
 from doppio.wire.errors import AccessDenied, AwsError, NotImplementedByDoppio
 
 SENDER = "no-reply@sns.amazonaws.com"
@@ -354,10 +355,7 @@ async def _send(
     ctx: Context, subscription: Subscription, message: Message, queue: str, body: str
 ) -> Reply:
     parts = queue.split(":")
-    req: dict[str, Any] = {
-        "QueueUrl": f"{ctx.kernel.endpoint}/{parts[4]}/{parts[5]}",
-        "MessageBody": body,
-    }
+    req: dict[str, Any] = {"QueueUrl": url_of(ctx, queue), "MessageBody": body}
     raw = subscription.attributes.get("RawMessageDelivery", "").lower() == "true"
     if raw and message.attributes:
         if len(message.attributes) > _QUEUE_ATTRIBUTES_MAX:
