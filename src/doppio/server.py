@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from doppio.app import DEFAULT_ACCOUNT, Cloud, Settings
+from doppio.gateway import loop
 from doppio.gateway.app import Gateway
 from doppio.gateway.limits import Limits
 from doppio.gateway.listener import Server, serve
@@ -229,7 +230,7 @@ class InThread:
         self._thread = None
 
     def _run(self) -> None:
-        asyncio.run(self._main())
+        loop.run(self._main())
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -10,6 +10,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_a_start_says_what_a_user_needs_and_keeps_secrets_to_its_owner(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Server(data) as server:
-        said = server.said()
+        until = time.monotonic() + 30
+        # It answers before it says so.
+        while "Ready." not in (said := server.said()) and time.monotonic() < until:
+            time.sleep(0.01)
         assert f"Endpoint   http://localhost:{server.port}" in said
         assert "Account    000000000000" in said
         assert f"export AWS_ENDPOINT_URL=http://localhost:{server.port}" in said

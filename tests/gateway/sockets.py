@@ -10,8 +10,12 @@ from typing import Any
 
 from doppio.gateway.limits import Limits
 from doppio.gateway.listener import Server, serve
+from doppio.gateway.loop import loop_factory
 from doppio.wire.http import Request, Response
 
+# All that a cloud may run on: the listener must be the same on each.
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": loop_factory()}
+running_on = ["asyncio"]
 # A test that waits longer than this hangs.
 PATIENCE = 10.0
 
@@ -111,6 +115,13 @@ async def listening(
                 await peer.writer.wait_closed()
 
 
+async def until(so: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not so():
+            await asyncio.sleep(0.005)
+
+
 async def echo(request: Request) -> Response:
     """Answers with method, path, query and body."""
     body = b"".join([bytes(chunk) async for chunk in request.body])
@@ -132,9 +143,10 @@ def put(body: bytes, path: str = "/", **headers: str) -> bytes:
 
 
 def run(work: Awaitable[Any]) -> None:
-    """Run a test's coroutine to its end."""
+    """Run a test's coroutine to its end, on the loop whose turn it is."""
 
     async def bounded() -> None:
         await asyncio.wait_for(work, 4 * PATIENCE)
 
-    asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=LOOPS[running_on[-1]]) as runner:
+        runner.run(bounded())

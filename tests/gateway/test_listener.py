@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from doppio.wire.http import Request, Response
 
 from .sockets import echo, get, listening, run
+
+pytestmark = pytest.mark.usefixtures("on_each_loop")
 
 
 def test_a_client_too_many_is_turned_away() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,9 +10,11 @@ import pytest
 
 from doppio.gateway import tls
 from doppio.kernel.store import StoreCorrupt
-from doppio.wire.http import Request, Response
+from doppio.wire.http import FileRange, Request, Response
 
-from .sockets import echo, get, listening, run
+from .sockets import echo, get, listening, put, run
+
+pytestmark = pytest.mark.usefixtures("on_each_loop")
 
 NOW = datetime.now(UTC)
 
@@ -84,6 +88,31 @@ def test_a_servers_certificate_that_is_damaged_or_of_another_authority_is_made_a
         made = authority.server.read_bytes()
         assert made not in {harm, whole}
         assert tls.ensure_ca(tmp_path / "a", NOW).server.read_bytes() == made
+
+
+def test_large_bodies_and_files_go_through_tls_whole(tmp_path: Path) -> None:
+    authority = tls.ensure_ca(tmp_path / "ca", NOW)
+    trusting = ssl.create_default_context(cafile=str(authority.certificate))
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(1_000_000) * 5)
+
+    async def handler(request: Request) -> Response:
+        if request.method == "GET":
+            return Response(200, [], FileRange(path, 3, 4_900_000))
+        body = b"".join([bytes(chunk) async for chunk in request.body])
+        return Response(200, [], hashlib.sha256(body).hexdigest().encode())
+
+    async def story() -> None:
+        async with listening(handler, tls=tls.server_context(authority)) as here:
+            peer = await here.connect(ssl=trusting, server_hostname="localhost")
+            for size in (70_000, 1_000_000, 5_000_000):
+                body = path.read_bytes()[:size]
+                await peer.send(put(body))
+                assert (await peer.answer())[2] == hashlib.sha256(body).hexdigest().encode()
+                await peer.send(get())
+                assert (await peer.answer())[2] == path.read_bytes()[3:4_900_003]
+
+    run(story())
 
 
 def test_a_client_that_does_not_is_safe_from_us(tmp_path: Path) -> None:

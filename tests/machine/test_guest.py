@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from doppio.gateway import loop
 from doppio.machine import bootstraps
 from doppio.machine.environments import Environments, Plan
 from doppio.machine.guest import Guest
@@ -48,7 +49,7 @@ def told(code: str) -> Callable[[Callable[..., Awaitable[None]]], Callable[[Path
                     assert (reply.what, reply.said) == ("said", None)
                     await asyncio.wait_for(story(found), 30)
 
-            asyncio.run(run())
+            loop.run(run())
 
         return test
 

@@ -7,6 +7,9 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable
 
+import pytest
+
+from doppio.gateway.loop import loop_factory
 from doppio.machine.runtime_api import Invocation, RuntimeApi
 
 ROOT = "/2018-06-01/runtime"
@@ -135,6 +138,40 @@ async def test_other_paths_and_other_protocols_get_nowhere(
     assert (await program.ask("GET", "/../secret"))[0] == 404
     program.writer.write(b"\x16\x03\x01 nonsense\r\n\r\n")
     assert await program.reader.read() == b""
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, loop_factory()])
+def test_nothing_is_heard_before_it_is_known_who_speaks(
+    factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def run() -> None:
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def known(port: int, own: int) -> bool:
+            asked.set()
+            await answered.wait()
+            return True
+
+        api = RuntimeApi(known, 100)
+        await api.open()
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        words = f"GET {ROOT}/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        writer.write(words[:20])
+        await asked.wait()
+        await asyncio.sleep(0.02)
+        writer.write(words[20:])
+        said = api.invoke(event())
+        await asyncio.sleep(0.02)
+        assert not api.started.done()
+        answered.set()
+        await asyncio.wait_for(api.started, 5)
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert not said.done()
+        writer.close()
+        api.close()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(run())
 
 
 def test_a_stranger_is_not_served() -> None:

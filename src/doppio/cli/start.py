@@ -17,6 +17,7 @@ import click
 from doppio.app import DEFAULT_ACCOUNT, Settings, default_data
 from doppio.cli.common import data_option, fail
 from doppio.cli.memory import keep_freed_memory
+from doppio.gateway import loop
 from doppio.kernel.store import StoreError
 from doppio.server import CannotListen, Running, read_state, run
 
@@ -109,7 +110,7 @@ def command(
     )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(serve_until_told(settings))
+        loop.run(serve_until_told(settings))
     except (StoreError, CannotListen) as error:
         fail(str(error))
     except OSError as error:
@@ -124,9 +125,8 @@ def _unusable(data: Path | None, error: OSError) -> str:
 async def serve_until_told(settings: Settings) -> None:
     """Run a cloud until a signal asks it to stop."""
     told = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
     keep_freed_memory()
     running = await run(settings)
     # What start-up made lives as long as the cloud: the collector need not walk it again and again.

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
@@ -84,8 +84,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)
         self._peer, self._secure, self._cipher = ends_of(transport)
         if not self._server.admit(self):
             transport.abort()
@@ -145,7 +144,7 @@ class Connection(asyncio.BufferedProtocol):
             self._close()
         else:
             loop = asyncio.get_running_loop()
-            loop.call_later(self._limits.half_closed_seconds_max, self._abort)
+            loop.call_later(self._limits.half_closed_seconds_max, self.abort)
         return True
 
     def _take(self, data: memoryview) -> None:
@@ -179,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
         self._raw_left -= len(piece)
         stream.feed(piece)
         if stream.dropped > self._limits.dropped_body_bytes_max:
-            self._abort()
+            self.abort()
         elif self._raw_left == 0:
             stream.end()
             self._buffer = None
@@ -263,7 +262,7 @@ class Connection(asyncio.BufferedProtocol):
         self._expect(self._limits.body_stall_seconds_max)
         stream.feed(body)
         if stream.dropped > self._limits.dropped_body_bytes_max:
-            self._abort()
+            self.abort()
 
     def on_message_complete(self) -> None:
         """A request is whole."""
@@ -291,13 +290,15 @@ class Connection(asyncio.BufferedProtocol):
         pending = Pending(request, self._parser.should_keep_alive())
         if self._current is None:
             self._current = pending
-            self._server.soon(self._start_if_open, pending)
+            self._server.soon(self._start, pending)
             return
         self._queue.append(pending)
         if len(self._queue) >= self._limits.pipelined_max:
             self._flow(False)
 
     def _start(self, pending: Pending) -> None:
+        if self._transport is None:
+            return
         self._current = pending
         if self._stream is None:
             self.deadline = _NEVER
@@ -323,9 +324,6 @@ class Connection(asyncio.BufferedProtocol):
             )
 
     def _send_whole(self, pending: Pending, response: Response, body: bytes) -> None:
-        transport = self._transport
-        if transport is None:
-            return
         keep_alive = pending.keep_alive and not self._closing
         try:
             head = self._server.heads.head(response, keep_alive=keep_alive, chunked=False)
@@ -334,12 +332,12 @@ class Connection(asyncio.BufferedProtocol):
             body = response.body if isinstance(response.body, bytes) else b""
             head = self._server.heads.head(response, keep_alive=keep_alive, chunked=False)
         if has_no_body(response.status, pending.request.method):
-            self._server.late(transport.write, head)
+            self._server.late(self._write_if_open, head)
         elif len(body) <= JOIN_BYTES_MAX:
-            self._server.late(transport.write, head + body)
+            self._server.late(self._write_if_open, head + body)
         else:
-            transport.write(head)
-            transport.write(body)
+            self._write(head)
+            self._write(body)
         self._finished(pending, keep_alive)
 
     async def _send_streamed(self, pending: Pending, response: Response) -> None:
@@ -355,16 +353,16 @@ class Connection(asyncio.BufferedProtocol):
                     await close_body(body)
             elif isinstance(body, FileRange):
                 if self._transport is not None:
-                    await send_file(self._transport, body, self._write_waiting)
+                    await send_file(self._transport, body, self._write_waiting, self._drained)
             elif not isinstance(body, bytes):
                 await send_iterator(body, self._write_waiting, chunked=chunked)
         except (ConnectionError, OSError, asyncio.CancelledError):
             # The head is out: all that can be said is that the answer is not complete.
-            self._abort()
+            self.abort()
             return
         except Exception as error:
             self._server.crashed(pending.request, error)
-            self._abort()
+            self.abort()
             return
         self._sender = None
         self._finished(pending, keep_alive)
@@ -384,14 +382,10 @@ class Connection(asyncio.BufferedProtocol):
             if not self._reading and len(self._queue) < self._limits.pipelined_max // 2:
                 self._flow(True)
             # A turn of the loop for the others between two requests of one client.
-            asyncio.get_running_loop().call_soon(self._start_if_open, following)
+            asyncio.get_running_loop().call_soon(self._start, following)
             self._current = following
         elif not self._in_message:
             self._expect(self._limits.idle_seconds_max)
-
-    def _start_if_open(self, pending: Pending) -> None:
-        if self._transport is not None:
-            self._start(pending)
 
     def _send_continue_if_waiting(self, pending: Pending) -> None:
         # A client that waits for "100 Continue" and got its answer sends no body: the connection
@@ -427,6 +421,17 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is None:
             raise ConnectionResetError
         self._transport.write(data)
+
+    def _write_if_open(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    async def _drained(self, transport: asyncio.Transport) -> None:
+        # Until all that was written is with the kernel.
+        transport.set_write_buffer_limits(0)
+        if self._writable is not None:
+            await self._writable
+        transport.set_write_buffer_limits()
 
     async def _write_waiting(self, data: bytes) -> None:
         self._write(data)
@@ -472,10 +477,6 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._close()
 
-    def abort(self) -> None:
-        """The server's patience is over."""
-        self._abort()
-
     def _refuse(self, status: int, code: str, text: str) -> None:
         if self._closing and self._transport is None:
             return
@@ -495,6 +496,7 @@ class Connection(asyncio.BufferedProtocol):
         # After the answers of this turn, which are still to be written.
         self._server.late(_shut, self._transport)
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """End it at once."""
         if self._transport is not None:
             self._transport.abort()

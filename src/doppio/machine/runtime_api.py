@@ -11,7 +11,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -142,18 +142,26 @@ class _Connection(asyncio.Protocol):
         self._chunk: Chunk | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._task: asyncio.Task[None] | None = None
+        self._is_known = False
+        self._early = b""
         self._begin()
 
     # asyncio's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._api.opened(self)
-        transport.pause_reading()
-        self._task = asyncio.ensure_future(self._check())
+        peer = transport.get_extra_info("peername")
+        # Of one that has gone already there may be no address.
+        self._task = asyncio.ensure_future(self._check(peer[1] if peer else 0))
 
     def data_received(self, data: bytes) -> None:
+        if not self._is_known:
+            # Nothing is looked at before it is known who says it. (Some loops read on when a
+            # connection is paused at once: what has come is kept, and then no more is read.)
+            self._early += data
+            self._transport.pause_reading()
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -166,13 +174,15 @@ class _Connection(asyncio.Protocol):
         """End it at once."""
         self._transport.abort()
 
-    async def _check(self) -> None:
-        port: int = self._transport.get_extra_info("peername")[1]
-        if await self._api.known(port, self._api.port):
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
-        else:
+    async def _check(self, port: int) -> None:
+        if not await self._api.known(port, self._api.port):
             self.abort()
+        elif not self._transport.is_closing():
+            self._is_known = True
+            early, self._early = self._early, b""
+            if early:
+                self.data_received(early)
+            self._transport.resume_reading()
 
     # The parser's side.
 

@@ -47,6 +47,8 @@ class TcpStream:
 
     async def write(self, data: bytes) -> None:
         """Send it; to one who has gone, it is lost."""
+        if self._writer.is_closing():
+            return
         self._writer.write(data)
         if not self._writer.transport.get_write_buffer_size():
             return
@@ -111,6 +113,10 @@ class _Listener:
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None, "asyncio serves each connection in a task"
+        if not writer.get_extra_info("peername"):
+            # It has gone already.
+            writer.transport.abort()
+            return
         stream = TcpStream(reader, writer, self._idle, self._read_bytes)
         if len(self._open) >= self._connections_max:
             stream.abort()
