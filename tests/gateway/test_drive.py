@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from doppio.gateway.drive import Drive
+from doppio.gateway.drive import Drive, drive
 
 
 class Ends:
@@ -24,6 +24,35 @@ def test_what_never_waits_ends_at_the_first_step() -> None:
     ends = Ends()
     ends.drive(quick()).step()
     assert ends.said == [(7, None)]
+
+
+def test_only_what_waits_is_held_on_to() -> None:
+    said: list[tuple[int | None, BaseException | None]] = []
+
+    async def quick() -> int:
+        return 7
+
+    async def fails() -> int:
+        raise error
+
+    async def story() -> None:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def waits() -> int:
+            return await future
+
+        under_way = drive(waits(), lambda *end: said.append(end))
+        assert under_way is not None
+        assert not under_way.finished
+        future.set_result(8)
+        await asyncio.sleep(0)
+        assert under_way.finished
+
+    error = KeyError("x")
+    assert drive(quick(), lambda *end: said.append(end)) is None
+    assert drive(fails(), lambda *end: said.append(end)) is None
+    asyncio.run(story())
+    assert said == [(7, None), (None, error), (8, None)]
 
 
 def test_what_waits_goes_on_when_its_future_is_done() -> None:

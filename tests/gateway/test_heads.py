@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from doppio.gateway.heads import Refused, content_length, origin_form, with_hoisted
+from doppio.gateway.heads import (
+    HEADS_MAX,
+    Refused,
+    content_length,
+    headers_of,
+    origin_form,
+    with_hoisted,
+)
 from doppio.wire.http import Request, Whole
 
 
@@ -17,6 +24,33 @@ def test_what_is_no_length_is_refused(said: str) -> None:
     with pytest.raises(Refused) as caught:
         content_length({"content-length": said})
     assert caught.value.status == 400
+
+
+def test_headers_are_known_by_small_names_and_repeated_ones_are_joined() -> None:
+    assert headers_of([]) == {}
+    for value in (b"a", b"b"):
+        lines = [(b"Host", value), (b"X-Amz-Meta-Bean", b"caf\xc3\xa9"), (b"x-odd", b"\xff")]
+        assert headers_of(lines) == {
+            "host": value.decode(), "x-amz-meta-bean": "café", "x-odd": "ÿ",
+        }  # fmt: skip
+        twice = [*lines, (b"X-ODD", value)]
+        assert headers_of(twice)["x-odd"] == f"ÿ,{value.decode()}"
+
+
+@pytest.mark.parametrize("name", [b"Content-Length", b"transfer-encoding", b"HOST"])
+def test_what_says_where_a_request_ends_or_for_whom_it_is_comes_once(name: bytes) -> None:
+    for _ in range(2):
+        assert headers_of([(name, b"1")]) == {name.decode().lower(): "1"}
+        with pytest.raises(Refused, match="came more than once"):
+            headers_of([(name, b"1"), (b"a", b"b"), (name.swapcase(), b"1")])
+
+
+def test_heads_of_all_sorts_are_read_though_not_all_are_remembered() -> None:
+    for number in range(HEADS_MAX + 50):
+        name = f"X-{number}"
+        for _ in range(2):
+            assert headers_of([(name.encode(), b"v")]) == {name.lower(): "v"}
+    assert headers_of([(b"N" * 5_000, b"v")]) == {"n" * 5_000: "v"}
 
 
 def test_an_absolute_target_loses_its_host() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from doppio.gateway.bodies import BadBody, IncompleteBody, RequestTimeout, StreamedBody, close_body
-from doppio.gateway.drive import Drive
+from doppio.gateway.drive import Drive, drive
 from doppio.gateway.heads import (
     LARGE_HEAD,
     Pending,
@@ -25,8 +25,7 @@ from doppio.gateway.heads import (
     content_length,
     ends_of,
     head_bytes,
-    known_names,
-    lower_name,
+    headers_of,
     nothing,
     origin_form,
 )
@@ -58,6 +57,7 @@ class Connection(asyncio.BufferedProtocol):
         self._peer = self._secure = self._cipher = ""
         self._queue: deque[Pending] = deque()
         self._drive: Drive[Response] | None = None
+        self._view = server.view
         self._current: Pending | None = None
         self._sender: asyncio.Task[None] | None = None
         self._closing = False
@@ -74,13 +74,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _reset(self) -> None:
         self._url = b""
+        self._lines: list[tuple[bytes, bytes]] = []
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
         self._parts: list[bytes] = []
         self._stream: StreamedBody | None = None
         self._raw_left = 0
-        self._in_message = False
-        self._headers_done = False
+        self._in_message = self._headers_done = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
@@ -112,7 +112,7 @@ class Connection(asyncio.BufferedProtocol):
         """Where the next bytes go: shared by all connections, or this body's own.
         A view, since asyncio's TLS reads into slices of it, and those of bytes are copies."""
         if self._raw_left == 0:
-            return self._server.view
+            return self._view
         if self._buffer is None:
             self._buffer = bytearray(READ_BYTES)
         return memoryview(self._buffer)
@@ -128,7 +128,7 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._take_raw(memoryview(bytes(view)))
         else:
-            self._take(memoryview(self._server.buffer)[:count])
+            self._take(self._view[:count])
 
     def eof_received(self) -> bool:
         """The client will send no more; what it has asked is answered, if that is soon done.
@@ -193,8 +193,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._reset()
+        self._url = b""
+        self._lines = []
+        self._head_bytes = 0
+        self._parts = []
+        self._stream = None
         self._in_message = True
+        self._headers_done = False
         if self._current is None:
             self._grace = self._limits.head_seconds_max
 
@@ -203,23 +208,15 @@ class Connection(asyncio.BufferedProtocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header line. Called a dozen times a request: nothing happens here that can wait."""
-        key = known_names.get(name) or lower_name(name)
-        headers = self._headers
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:  # Then it is Latin-1, as HTTP has it: text can be written again.
-            text = value.decode("latin-1")
-        if key in headers:
-            if key in ("content-length", "transfer-encoding", "host"):
-                raise Refused(400, "BadRequest", f"The header {key} came more than once.")
-            text = f"{headers[key]},{text}"
-        headers[key] = text
+        """One header line. Called a dozen times a request: nothing happens here that can wait.
+        What comes after a chunked body is nobody's: HTTP lets it be dropped."""
+        if not self._headers_done:
+            self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there: a small body is awaited, a large one streamed."""
         self._headers_done = True
-        headers = self._headers
+        headers = self._headers = headers_of(self._lines)
         # A head is no larger than the bytes it came in; only of many must it be worked out.
         most = self._limits.head_bytes_max
         if self._head_bytes + self._taking > most and head_bytes(headers) > most:
@@ -284,7 +281,7 @@ class Connection(asyncio.BufferedProtocol):
             target = origin_form(target)
         path, _, query = target.partition("?")
         request = Request(
-            self._parser.get_method().decode("latin-1"), path, query, self._headers, body,
+            str(self._parser.get_method(), "latin-1"), path, query, self._headers, body,
             self._peer, self._secure, self._cipher,
         )  # fmt: skip
         pending = Pending(request, self._parser.should_keep_alive())
@@ -302,8 +299,7 @@ class Connection(asyncio.BufferedProtocol):
         self._current = pending
         if self._stream is None:
             self.deadline = _NEVER
-        drive = self._drive = Drive(self._server.handler(pending.request), self._answered)
-        drive.step()
+        self._drive = drive(self._server.handler(pending.request), self._answered)
 
     def _answered(self, response: Response | None, error: BaseException | None) -> None:
         pending = self._current

@@ -15,8 +15,26 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
+def drive(
+    coroutine: Coroutine[Any, Any, T],
+    done: Callable[[T | None, BaseException | None], None],
+) -> Drive[T] | None:
+    """Run a coroutine until it ends, or waits: only then is there something to hold on to."""
+    try:
+        awaited = coroutine.send(None)
+    except StopIteration as stop:
+        done(stop.value, None)
+    except BaseException as error:
+        done(None, error)
+    else:
+        under_way = Drive(coroutine, done)
+        under_way.wait_for(awaited)
+        return under_way
+    return None
+
+
 class Drive(Generic[T]):
-    """One coroutine under way. `done(result, error)` is called once, at the end."""
+    """A coroutine that waits. `done(result, error)` is called once, at the end."""
 
     __slots__ = ("_coroutine", "_done", "_waiting", "finished")
 
@@ -44,7 +62,7 @@ class Drive(Generic[T]):
             self.finished = True
             self._done(None, error)
         else:
-            self._wait_for(awaited)
+            self.wait_for(awaited)
 
     def cancel(self) -> None:
         """Throw CancelledError into the coroutine, so that it lets go of what it holds."""
@@ -62,9 +80,10 @@ class Drive(Generic[T]):
             self.finished = True
             self._done(None, error)
         else:
-            self._wait_for(awaited)
+            self.wait_for(awaited)
 
-    def _wait_for(self, awaited: Any) -> None:
+    def wait_for(self, awaited: Any) -> None:
+        """Go on when what the coroutine waits for is there."""
         if awaited is None:
             asyncio.get_running_loop().call_soon(self.step)
             return

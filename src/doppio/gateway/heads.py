@@ -10,9 +10,12 @@ import httptools
 
 from doppio.wire.http import Request
 
-# Names of headers as clients write them, in lower case: there are few, and each comes all the time.
-known_names: dict[bytes, str] = {}
-NAMES_MAX = 1_000
+# The names in heads as clients write them, in lower case: a client sends the same ones, in the same
+# order, again and again. Only such without a repetition are kept here, and none that is too large.
+_known: dict[tuple[bytes, ...], tuple[str, ...]] = {}
+HEADS_MAX = 1_000
+NAMES_BYTES_MAX = 1_000
+_ONCE = ("content-length", "transfer-encoding", "host")
 LARGE_HEAD = (
     "RequestHeaderSectionTooLarge",
     "Your request header section exceeds the maximum allowed size.",
@@ -101,12 +104,41 @@ def origin_form(target: str) -> str:
     return target if target == "*" else "/" + target
 
 
-def lower_name(name: bytes) -> str:
-    """A header's name in lower case; the next time it is in `known_names`."""
-    key = name.decode("latin-1").lower()
-    if len(known_names) < NAMES_MAX:
-        known_names[name] = key
-    return key
+def headers_of(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their names in lower case; repeated ones joined by a comma.
+
+    Raises Refused if one comes twice that says where a request ends, or for whom it is.
+    """
+    if not lines:
+        return {}
+    names, said = zip(*lines, strict=True)
+    try:
+        values = [*map(bytes.decode, said)]
+    except UnicodeDecodeError:
+        values = [*map(_text, said)]
+    keys = _known.get(names)
+    if keys is not None:
+        return dict(zip(keys, values, strict=True))
+    keys = tuple(name.decode("latin-1").lower() for name in names)
+    headers: dict[str, str] = {}
+    for key, value in zip(keys, values, strict=True):
+        if key in headers:
+            if key in _ONCE:
+                raise Refused(400, "BadRequest", f"The header {key} came more than once.")
+            headers[key] = f"{headers[key]},{value}"
+        else:
+            headers[key] = value
+    few = len(_known) < HEADS_MAX and sum(map(len, names)) <= NAMES_BYTES_MAX
+    if few and len(headers) == len(keys):
+        _known[names] = keys
+    return headers
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:  # Then it is Latin-1, as HTTP has it: text can be written again.
+        return value.decode("latin-1")
 
 
 def head_bytes(headers: dict[str, str]) -> int:
