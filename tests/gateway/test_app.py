@@ -172,6 +172,38 @@ async def test_a_presigned_url_ends_in_cloud_time(front: Front) -> None:
 
 
 @fronted
+async def test_a_session_that_is_at_hand_ends_in_cloud_time_all_the_same(front: Front) -> None:
+    made = await front.world.call("sts", "get_session_token", DurationSeconds=900)
+    found = made["Credentials"]
+    more = {
+        "keys": (found["AccessKeyId"], found["SecretAccessKey"]), "token": found["SessionToken"],
+    }  # fmt: skip
+    for _ in range(2):
+        assert (await front.json("dynamodb", DYNAMODB + "ListTables", {}, **more))[0] == 200
+    await front.world.advance(901)
+    for _ in range(2):
+        status, _, content = await front.json("dynamodb", DYNAMODB + "ListTables", {}, **more)
+        assert (status, content["__type"].rpartition("#")[2]) == (400, "ExpiredTokenException")
+
+
+@fronted
+async def test_a_key_that_is_at_hand_counts_for_nothing_once_it_is_inactive(front: Front) -> None:
+    await front.world.call("iam", "create_user", UserName="ann")
+    made = await front.world.call("iam", "create_access_key", UserName="ann")
+    key = made["AccessKey"]["AccessKeyId"]
+    keys = key, made["AccessKey"]["SecretAccessKey"]
+    asked = "Action=GetCallerIdentity&Version=2011-06-15"
+    for _ in range(2):
+        assert (await front.query("sts", asked, keys=keys))[0] == 200
+    await front.world.call(
+        "iam", "update_access_key", UserName="ann", AccessKeyId=key, Status="Inactive"
+    )
+    for _ in range(2):
+        status, text = await front.query("sts", asked, keys=keys)
+        assert (status, "<Code>InvalidClientTokenId</Code>" in text) == (403, True)
+
+
+@fronted
 async def test_a_body_beyond_what_any_operation_takes_is_refused(front: Front) -> None:
     class Endless:
         length = None

@@ -54,6 +54,31 @@ def test_headers_query_and_labels_are_gathered() -> None:
     }
 
 
+def test_headers_are_read_anew_though_their_names_are_remembered() -> None:
+    ours, op = both("s3", "rest-xml", "PutObject")
+    labels = {"Bucket": "b", "Key": "k"}
+    for number in range(200):
+        headers = {"x-amz-meta-n": str(number), "content-type": f"text/{number}"}
+        value = ours.decode(op, request(b"", method="PUT", headers=headers), labels)
+        assert value["Metadata"] == {"n": str(number)}
+        assert value["ContentType"] == f"text/{number}"
+        more = {**headers, f"x-amz-meta-{number}": "x", "x-amz-meta-long": "y" * 2_000}
+        value = ours.decode(op, request(b"", method="PUT", headers=more), labels)
+        assert value["Metadata"] == {"n": str(number), str(number): "x", "long": "y" * 2_000}
+
+
+def test_results_with_other_members_have_other_headers() -> None:
+    ours, op = both("s3", "rest-xml", "GetObject")
+    plain = ours.encode(op, {"Body": b"x", "ETag": '"e"'}, "id")
+    assert header(plain, "content-type") == "application/octet-stream"
+    for kind in ("text/a", None, "text/b"):
+        told = {"Body": b"x", "ETag": '"e"', "ContentType": kind, "Metadata": {"A": "1"}}
+        answer = ours.encode(op, told, "id")
+        assert header(answer, "content-type") == (kind or "application/octet-stream")
+        assert header(answer, "x-amz-meta-a") == "1"
+        assert [name for name, _ in answer.headers].count("content-type") == 1
+
+
 def test_a_stream_is_handed_over_unread() -> None:
     ours, op = both("s3", "rest-xml", "UploadPart")
     parts = request(query="partNumber=7&uploadId=u")

@@ -168,3 +168,46 @@ def test_garbage_is_refused_with_an_error_of_aws(authorization: str, query: str)
             sigv4.parse(Request("GET", "/", text, headers, Whole(b"")))
         except AwsError:
             continue
+
+
+def test_what_is_remembered_of_a_second_lets_no_other_secret_in() -> None:
+    request = sample()
+    check(request)
+    with pytest.raises(sigv4_errors.SignatureDoesNotMatch):
+        check(request, "other")
+    check(request)
+
+
+def test_a_header_that_joins_those_of_the_last_request_must_be_signed() -> None:
+    def put() -> Request:
+        return signed(
+            S3SigV4Auth, "PUT", "http://localhost/b/k", body=b"x", service_name="s3",
+            region_name="us-east-1", context={"payload_signing_enabled": True},
+        )  # fmt: skip
+
+    check(put())
+    check(put())
+    request = put()
+    request.headers = {**request.headers, "x-amz-acl": "public-read"}
+    for _ in range(2):
+        with pytest.raises(sigv4_errors.HeadersNotSigned):
+            check(request)
+    check(put())
+
+
+def test_names_of_signed_headers_may_hold_a_percent_sign() -> None:
+    check(
+        signed(
+            SigV4Auth, "POST", "http://localhost/", headers={"x-%s-100%": "a %s"},
+            service_name="sqs", region_name="us-east-1",
+        )
+    )  # fmt: skip
+
+
+def test_a_second_of_another_day_than_the_scope_is_refused_each_time() -> None:
+    request = sample()
+    check(request)
+    request.headers = {**request.headers, "x-amz-date": "20010101T000000Z"}
+    for _ in range(2):
+        with pytest.raises(sigv4_errors.SignatureDoesNotMatch, match="Date in Credential scope"):
+            check(request)

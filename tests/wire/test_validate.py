@@ -32,6 +32,15 @@ def test_what_is_right_passes() -> None:
     check("sts", "GetCallerIdentity", {})
 
 
+def test_what_is_wrong_beside_the_required_members_is_seen() -> None:
+    item = {"TableName": "orders", "Item": {"a": {"S": "x"}}}
+    check("dynamodb", "PutItem", {**item, "ReturnValues": None})
+    assert "'returnValues'" in refused("dynamodb", "PutItem", {**item, "ReturnValues": "SOME"})[1]
+    deep = {"L": [{"S": "x"}, {"M": {"k" * 65_536: {"S": "x"}}}]}
+    code, _ = refused("dynamodb", "PutItem", {"TableName": "orders", "Item": {"a": deep}})
+    assert code == "ValidationException"
+
+
 def test_a_missing_member_is_null_in_the_text() -> None:
     assert refused("dynamodb", "DescribeTable", {}) == (
         "ValidationException",

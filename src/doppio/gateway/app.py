@@ -112,7 +112,7 @@ class Gateway:
     def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
         """Answer one request; never raises but for cancellation."""
         path = request.path
-        if path.startswith(_OTHER_PATHS):
+        if path != "/" and path.startswith(_OTHER_PATHS):
             if not path.startswith(catalogs.PREFIX):
                 return self.internal.answer(request)
             if catalogs.is_catalog(request):
@@ -157,22 +157,20 @@ class Gateway:
             signature = parse(request)
             if signature is not None and signature.presigned:
                 request.headers = with_hoisted(request)
-            if request.body.whole is None:
-                await self._gather_form(request)
-            target = route(request, request.body.whole, signature)
+            whole = request.body.whole
+            if whole is None:
+                whole = await self._gather_form(request)
+            target = route(request, whole, signature)
             if region:
                 target = target._replace(region=region)
             course = self._courses.get((target.operation, target.protocol)) or self._course(target)
-            if request.body.whole is None and not course.streaming:
+            if whole is None and not course.streaming:
                 request.body = await gathered(request.body, course.body_bytes_max)
             line.service, line.operation = course.service, course.name
             if signature is not None:
-                key, token = signature.access_key, signature.session_token
-                partition = partition_of(target.region)
                 identities = self._cloud.identities
-                credential = identities.known(key, token, partition)
-                if credential is None:
-                    credential = await identities.credential(key, token, partition)
+                named = signature.access_key, signature.session_token, partition_of(target.region)
+                credential = identities.known(named) or await identities.credential(*named)
             context, req = self._admitted(request, target, course, signature, credential, line)
             if course.is_s3 and is_special(host := request.headers.get("host", "")):
                 web = self._cloud.services["s3"].web
@@ -407,10 +405,11 @@ class Gateway:
         self._log.write(line, response.status)
         return response
 
-    async def _gather_form(self, request: Request) -> None:
+    async def _gather_form(self, request: Request) -> bytes | None:
         # The operation's name may stand in a form.
         if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             request.body = await gathered(request.body)
+        return request.body.whole
 
     def _check_anonymous(self, target: Target) -> None:
         service = self._cloud.services.get(target.service)

@@ -23,7 +23,8 @@ class Heads:
         self._fixed = ""
 
     def head(self, response: Response, *, keep_alive: bool, chunked: bool) -> bytes:
-        """Status line and headers. Raises ValueError for a header that would break the head."""
+        """Status line and headers, whose names are in lower case. Raises ValueError for a header
+        that would break the head."""
         second = int(self._seconds())
         if second != self._second:
             self._second = second
@@ -39,7 +40,7 @@ class Heads:
             lines += "\r\n"
         if chunked:
             length = "transfer-encoding: chunked\r\n"
-        elif status in _NO_BODY or "content-length: " in lines.lower():
+        elif status in _NO_BODY or "content-length: " in lines:
             length = ""
         else:
             body = response.body

@@ -80,18 +80,12 @@ class _Facts(msgspec.Struct, frozen=True):
     decided: dict[tuple[Any, ...], Decision] = {}
     # Where the resource is, by its ARN.
     partition: str = ""
+    # Whether it is in the first partition, and no policy hangs on it.
+    plain: bool = False
 
     def is_in(self, partition: str) -> bool:
         """Whether calls in a partition can reach the resource at all."""
         return self.partition in ("", partition)
-
-    def is_alone_of(self, account: str, partition: str) -> bool:
-        """Whether the resource is an account's, without a policy of its own."""
-        return (
-            self.policy is None
-            and (self.account == account or not self.account)
-            and (self.partition == partition or not self.partition)
-        )
 
     def hangs_on(self, caller: Caller, need: Need) -> tuple[Any, ...] | None:
         """All on which a decision hangs, beside the policy; None where it may hang on more.
@@ -168,7 +162,11 @@ def _is_own(caller: Caller, arn: str, facts: _Facts | None, partition: str) -> b
         return False
     if facts is None:
         return arn == "*"
-    return facts.is_alone_of(caller.account, partition)
+    return (
+        facts.policy is None
+        and facts.account in {"", caller.account}
+        and (facts.partition == partition or not facts.partition)
+    )
 
 
 def _unlocked(caller: Caller, need: Need, facts: _Facts) -> bool:
@@ -219,7 +217,7 @@ class Authoriser:
             if facts is None:
                 if arn != "*":
                     return False
-            elif not facts.is_alone_of(account, "aws"):
+            elif not facts.plain or (facts.account != account and facts.account):
                 return False
         return True
 
@@ -309,13 +307,14 @@ class Authoriser:
         if resource is None:
             # What is AWS's own (its managed policies) is everybody's to use.
             owner = parts[4] if len(parts) == 6 and parts[4] != "aws" else ""
-            facts = _Facts(owner, None, partition=partition)
+            facts = _Facts(owner, None, partition=partition, plain=partition in ("", "aws"))
         else:
             document = await _whole_policy(ctx.read(), resource)
             facts = _Facts(
                 resource.account,
                 compile_policy(document) if document is not None else None,
                 partition=partition,
+                plain=document is None and partition in ("", "aws"),
             )
         if changes == self._changes:
             if len(self._facts) >= CACHED_MAX:

@@ -122,8 +122,9 @@ def service_caller(service: str, account: str, source: str | None = None) -> Cal
 class Identities(Protocol):
     """The port that IAM provides: from an access key to who that is."""
 
-    def known(self, access_key: str, token: str | None, partition: str) -> Credential | None:
-        """The credential of an access key where it is at hand and has not expired."""
+    def known(self, named: tuple[str, str | None, str]) -> Credential | None:
+        """The credential of an access key, a token and a partition, where it is at hand and has
+        not expired."""
         ...
 
     async def credential(

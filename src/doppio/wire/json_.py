@@ -31,6 +31,7 @@ class JsonCodec:
         self._decoders: dict[Operation, Decode] = {}
         self._encoders: dict[Operation, Callable[[Mapping[str, Any]], bytes]] = {}
         self._content_type = f"application/x-amz-json-{service.json_version}"
+        self._typed = ("content-type", self._content_type)
         self._crc = service.name == "dynamodb"
 
     def decode(
@@ -57,13 +58,13 @@ class JsonCodec:
         return self._bodies.structure(op.input)
 
     def encode(self, op: Operation, result: Mapping[str, Any], request_id: str) -> Response:
-        if op.event_output is not None:
-            return self._stream(op, result, request_id)
         write = self._encoders.get(op)
         if write is None:
+            if op.event_output is not None:
+                return self._stream(op, result, request_id)
             write = self._encoders[op] = self._encoder(op)
         body = write(result)
-        headers = [("x-amzn-requestid", request_id), ("content-type", self._content_type)]
+        headers = [("x-amzn-requestid", request_id), self._typed]
         if self._crc:
             headers.append(("x-amz-crc32", str(zlib.crc32(body))))
         return Response(200, headers, body)

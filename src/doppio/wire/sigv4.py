@@ -43,7 +43,7 @@ CACHED_GRANT_CHARS_MAX = 1_000
 QUERY_BYTES_MAX = 64 * 1024
 
 _NUMBER = re.compile(r"-?[0-9]+\Z")
-_HEX = re.compile(r"[0-9a-f]{64}\Z")
+_is_digest = re.compile(r"[0-9a-f]{64}\Z").match
 _SPACES = re.compile(r" {2,}")
 _AUTHORIZATION = re.compile(
     r"(AWS4-HMAC-SHA256|AWS4-ECDSA-P256-SHA256)[ ,]+Credential=([^/,\s]+)/([^,\s]+)\s*,\s*"
@@ -170,11 +170,26 @@ class SigningKey:
 
 def parse(request: Request) -> Signature | sigv2.SignatureV2 | None:
     """The signature of a request; None where it bears none. Raises AwsError for half a one."""
-    authorization = request.headers.get("authorization")
+    headers = request.headers
+    authorization = headers.get("authorization")
     if authorization is not None:
         if authorization.startswith("AWS "):
             return sigv2.parse_header(request, authorization)
-        return _parse_header(request, authorization)
+        when = headers.get("x-amz-date") or _from_http_date(headers.get("date"))
+        grant = _grants.get(authorization[:-SIGNATURE_CHARS])
+        given = authorization[-SIGNATURE_CHARS:]
+        if grant is None or not when or _is_digest(given) is None:
+            grant, given = _read_authorization(authorization)
+        if not when:
+            raise IncompleteSignature(
+                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
+            )
+        second = grant.second
+        if second is None or second.when != when:
+            second = grant.second = _Second(grant, when)
+        # Sessions with directory buckets have a header of their own.
+        token = headers.get("x-amz-security-token") or headers.get("x-amz-s3session-token")
+        return Signature(grant, second, given, token, headers.get("x-amz-content-sha256"))
     query = request.query
     if not query:
         return None
@@ -183,25 +198,6 @@ def parse(request: Request) -> Signature | sigv2.SignatureV2 | None:
     if "Signature=" in query and "AWSAccessKeyId=" in query:
         return sigv2.parse_query(query_pairs(query))
     return None
-
-
-def _parse_header(request: Request, authorization: str) -> Signature:
-    headers = request.headers
-    when = headers.get("x-amz-date") or _from_http_date(headers.get("date"))
-    grant = _grants.get(authorization[:-SIGNATURE_CHARS])
-    given = authorization[-SIGNATURE_CHARS:]
-    if grant is None or not when or _HEX.match(given) is None:
-        grant, given = _read_authorization(authorization)
-    if not when:
-        raise IncompleteSignature(
-            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
-        )
-    second = grant.second
-    if second is None or second.when != when:
-        second = grant.second = _Second(grant, when)
-    # Sessions with directory buckets have a header of their own.
-    token = headers.get("x-amz-security-token") or headers.get("x-amz-s3session-token")
-    return Signature(grant, second, given, token, headers.get("x-amz-content-sha256"))
 
 
 def _read_authorization(authorization: str) -> tuple[Grant, str]:
@@ -378,9 +374,12 @@ def canonical_request(signature: Signature, request: Request, payload: str) -> s
     else:
         if " " in lines and ("  " in lines or " \n" in lines or ": " in lines):
             lines = _lines(grant, headers)
-    path = encoded_once(request.path) if grant.is_s3 else encoded_twice(request.path)
-    query = canonical_query(request.query, signature.presigned) if request.query else ""
-    return f"{request.method}\n{path or '/'}\n{query}\n{lines}\n{grant.signed_headers}\n{payload}"
+    path, query = request.path, request.query
+    if path != "/":
+        path = (encoded_once(path) if grant.is_s3 else encoded_twice(path)) or "/"
+    if query:
+        query = canonical_query(query, signature.presigned)
+    return f"{request.method}\n{path}\n{query}\n{lines}\n{grant.signed_headers}\n{payload}"
 
 
 def _lines(grant: Grant, headers: Mapping[str, str]) -> str:

@@ -118,11 +118,14 @@ class Identities:
         key = await ctx.transact(make)
         return key.id, key.secret
 
-    def known(self, access_key: str, token: str | None, partition: str) -> Credential | None:
-        """The credential of an access key where it is at hand and has not expired."""
-        found = self._known.get((access_key, token, partition))
-        if found is None or (
-            found.expires_at is not None and found.expires_at <= self._cloud.clock.now()
+    def known(self, named: tuple[str, str | None, str]) -> Credential | None:
+        """The credential of an access key, a token and a partition, where it is at hand and has
+        not expired."""
+        found = self._known.get(named)
+        if (
+            found is not None
+            and found.expires_at is not None
+            and found.expires_at <= self._cloud.clock.now()
         ):
             return None
         return found
