@@ -283,7 +283,8 @@ class Objects:
 async def _delete(
     tx: Tx, req: w.DeleteObjectRequest, *, proven: bool = False
 ) -> w.DeleteObjectOutput:
-    bucket, current = await bucket_and_current(tx, req)
+    bucket, there, _ = await bucket_and_row(tx, req)
+    current = None if there is None else current_of(there)
     check_delete(req, current)
     version_id = req.get("VersionId")
     if version_id is not None and bucket.mfa_delete == ENABLED and not proven:
