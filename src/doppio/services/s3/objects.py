@@ -7,7 +7,7 @@ A get is one read of bucket and object together. Larger bodies are files; see `b
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -21,6 +21,7 @@ from doppio.services.s3.attributes import ENFORCED, PLAIN, Attributes, head_of, 
 from doppio.services.s3.bodies import (
     Bodies,
     Bytes,
+    Expected,
     Placed,
     Received,
     body_of,
@@ -52,7 +53,7 @@ from doppio.services.s3.errors import InvalidRequest
 from doppio.services.s3.glimpses import Known, former_of
 from doppio.services.s3.happenings import happened
 from doppio.services.s3.lifecycle import expiration_of
-from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, BODY_IN_ROW_BYTES_MAX, PUT_BYTES_MAX
+from doppio.services.s3.limits import BODY_IN_RECORD_BYTES_MAX, PUT_BYTES_MAX
 from doppio.services.s3.lookup import (
     bucket_and_current,
     bucket_and_row,
@@ -104,29 +105,32 @@ class Objects:
     async def put_object(self, ctx: Context, req: w.PutObjectRequest) -> w.PutObjectOutput:
         """Store an object, whole or not at all; durable before the answer."""
         attributes = new_attributes(req)
-        if attributes is not PLAIN and "WriteOffsetBytes" in req:
+        plain = attributes is PLAIN
+        if not plain and "WriteOffsetBytes" in req:
             _, there = await bucket_and_current(ctx.read(), req)
             if there is not None:
                 appended = await append(self._bodies, ctx, req, there)
                 return cast("w.PutObjectOutput", appended)
             check_offset(req["WriteOffsetBytes"])
         body = body_of(req)
+        says = expected(req, body)
         sealing: Sealing | None = None
-        if (
-            body.whole is None
-            or len(body.whole) > BODY_IN_ROW_BYTES_MAX
-            or (attributes is not PLAIN and asks(req))
-        ):
+        received: Received | None = None
+        if plain or not asks(req):
+            received = received_whole(body, says, checksums.DEFAULT, None)
+        if received is None:
             # Nobody should send gigabytes to hear that there is no such bucket.
             bucket, old = await bucket_and_current(ctx.read(), req)
             with_acl(ctx, bucket, req, attributes)
             check_write(req, old)
             sealing = await sealing_of(ctx, bucket, req, req["Key"])
+            received = await self._received(ctx, body, says, sealing)
         try:
-            bucket, current = await self._put(ctx, req, attributes, body, sealing)
+            bucket, current = await self._put(ctx, req, attributes, received, sealing)
         except DefaultApplies as default:
             sealing = await sealing_of(ctx, default.bucket, req, req["Key"])
-            bucket, current = await self._put(ctx, req, attributes, body, sealing)
+            received = await self._received(ctx, body, says, sealing)
+            bucket, current = await self._put(ctx, req, attributes, received, sealing)
         result: Any = {
             "ETag": f'"{current.etag}"',
             **(_UNSEALED if sealing is None else told_of(sealing)),
@@ -139,37 +143,49 @@ class Objects:
         found: w.PutObjectOutput = result
         return found
 
+    async def _received(
+        self, ctx: Context, body: ByteStream, says: Expected, sealing: Sealing | None
+    ) -> Received:
+        keys = None if sealing is None else sealing.keys
+        received = await self._bodies.receive(
+            ctx, body, says, algorithm=checksums.DEFAULT, bytes_max=PUT_BYTES_MAX, keys=keys
+        )
+        if sealing is None:
+            return received
+        return received._replace(etag=etag_of(ctx, sealing, received.etag))
+
     def _put(
         self,
         ctx: Context,
         req: w.PutObjectRequest,
         attributes: Attributes,
-        body: ByteStream,
+        received: Received,
         sealing: Sealing | None,
     ) -> Awaitable[tuple[Bucket, Current]]:
-        """Take the body and commit; a small one is here, and only the commit is waited for."""
-        says = expected(req, body)
-        keys = None if sealing is None else sealing.keys
-        received = received_whole(body, says, checksums.DEFAULT, keys)
-        if received is None:
-            return self._put_arriving(ctx, req, attributes, body, sealing)
-        return ctx.transact(_commit_of(ctx, req, attributes, received, sealing))
+        """The transaction that makes what was received an object."""
 
-    async def _put_arriving(
-        self,
-        ctx: Context,
-        req: w.PutObjectRequest,
-        attributes: Attributes,
-        body: ByteStream,
-        sealing: Sealing | None,
-    ) -> tuple[Bucket, Current]:
-        keys = None if sealing is None else sealing.keys
-        received = await self._bodies.receive(
-            ctx, body, expected(req, body), algorithm=checksums.DEFAULT,
-            bytes_max=PUT_BYTES_MAX, keys=keys,
-        )  # fmt: skip
-        commit = _commit_of(ctx, req, attributes, received, sealing)
-        return await self._bodies.claim(ctx, received, commit)
+        async def commit(tx: Tx) -> tuple[Bucket, Current]:
+            bucket, there, row = await bucket_and_row(tx, req)
+            old: Known | None = None
+            if there is not None:
+                old = current_of(there) if bucket.versioning else former_of(there)
+            owned = attributes
+            if owned is not PLAIN or bucket.ownership != ENFORCED:
+                owned = with_acl(ctx, bucket, req, owned)
+                check_write(req, old)
+                if old is not None and "WriteOffsetBytes" in req:
+                    check_offset(-1)
+            if sealing is not None:
+                owned = owned._replace(more=with_sealing(owned.more, sealing))
+            elif bucket.encryption is not None and received.blob is None:
+                raise DefaultApplies(bucket)
+            tx.meter(request_type(1, owned.storage_class))
+            what = placed(tx, received)
+            return bucket, await new_version(tx, bucket, req["Key"], old, owned, what, row=row)
+
+        if received.blob is None:
+            return ctx.transact(commit)
+        return self._bodies.claim(ctx, received, commit)
 
     async def get_object(self, ctx: Context, req: w.GetObjectRequest) -> w.GetObjectOutput:
         """A version's bytes, all of them or a range."""
@@ -264,43 +280,11 @@ class Objects:
             return await _delete(tx, req)
 
 
-def _commit_of(
-    ctx: Context,
-    req: w.PutObjectRequest,
-    attributes: Attributes,
-    received: Received,
-    sealing: Sealing | None,
-) -> Callable[[Tx], Awaitable[tuple[Bucket, Current]]]:
-    """The transaction that makes what was received an object."""
-    plain = attributes is PLAIN
-    if sealing is not None:
-        received = received._replace(etag=etag_of(ctx, sealing, received.etag))
-        attributes = attributes._replace(more=with_sealing(attributes.more, sealing))
-
-    async def commit(tx: Tx) -> tuple[Bucket, Current]:
-        bucket, there, row = await bucket_and_row(tx, req)
-        old: Known | None = None
-        if there is not None:
-            old = current_of(there) if bucket.versioning else former_of(there)
-        owned = attributes
-        if not plain or bucket.ownership != ENFORCED:
-            owned = with_acl(ctx, bucket, req, attributes)
-            check_write(req, old)
-            if old is not None and "WriteOffsetBytes" in req:
-                check_offset(-1)
-        if bucket.encryption is not None and sealing is None and received.blob is None:
-            raise DefaultApplies(bucket)
-        tx.meter(request_type(1, owned.storage_class))
-        what = placed(tx, received)
-        return bucket, await new_version(tx, bucket, req["Key"], old, owned, what, row=row)
-
-    return commit
-
-
 async def _delete(
     tx: Tx, req: w.DeleteObjectRequest, *, proven: bool = False
 ) -> w.DeleteObjectOutput:
-    bucket, current = await bucket_and_current(tx, req)
+    bucket, there, _ = await bucket_and_row(tx, req)
+    current = None if there is None else current_of(there)
     check_delete(req, current)
     version_id = req.get("VersionId")
     if version_id is not None and bucket.mfa_delete == ENABLED and not proven:
