@@ -149,6 +149,49 @@ def test_a_state_is_what_it_says() -> None:
     assert cloud.seconds() == 10
 
 
+def test_what_cloud_time_it_was_is_known() -> None:
+    host = SimulatedClock(START)
+    cloud, start = Clock(host), START.timestamp()
+    host.run_to(start + 10)
+    cloud.set(cloud.advanced(DAY))
+    host.run_to(start + 20)
+    cloud.set(cloud.paused())
+    host.run_to(start + 30)
+    cloud.set(cloud.running(2.0))
+    host.run_to(start + 40)
+    day = DAY.total_seconds()
+    for seconds, passed in (
+        (5, 5), (10, day + 10), (15, day + 15), (25, day + 20), (35, day + 30), (40, day + 40)
+    ):  # fmt: skip
+        assert cloud.seconds_at(start + seconds) == start + passed
+    assert cloud.seconds() == start + day + 40
+
+
+def test_an_end_that_was_given_in_host_time_comes_sooner_by_what_leapt_since() -> None:
+    host = SimulatedClock(START)
+    cloud, start = Clock(host), START.timestamp()
+    host.run_to(start + 10)
+    cloud.set(cloud.advanced(DAY))
+    host.run_to(start + 20)
+    day = DAY.total_seconds()
+    assert cloud.end_of(start + 60, start + 5) == start + 60
+    assert cloud.end_of(start + 60, start + 15) == start + day + 60
+    assert cloud.end_of(start + 60) == cloud.end_of(start + 60, start + 99) == start + day + 60
+
+
+def test_what_cloud_time_it_was_is_forgotten_after_a_week() -> None:
+    host = SimulatedClock(START)
+    cloud = Clock(host)
+    for _ in range(5):
+        cloud.set(cloud.advanced(timedelta(hours=1)))
+        host.run_to(host.seconds() + 3 * 86_400)
+    assert len(cloud.state.before) == 3
+    for _ in range(1_200):
+        cloud.set(cloud.advanced(timedelta(seconds=1)))
+    assert len(cloud.state.before) == 1_000
+    assert not any(state.before for state in cloud.state.before)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("90s", 90), ("5m", 300), ("2h", 7_200), ("30d", 30 * 86_400), ("1w", 604_800),

@@ -49,13 +49,13 @@ def test_a_link_is_for_its_method_its_headers_and_its_time_alone() -> None:
         with pytest.raises(sigv4_errors.SignatureDoesNotMatch):
             check(wrong)
     later = AT + timedelta(seconds=62)
-    for host, cloud in ((later, AT), (AT, later)):
-        with pytest.raises(sigv4_errors.RequestExpired):
-            check(followed(link, "HEAD", **key), host=host, cloud=cloud)
+    with pytest.raises(sigv4_errors.RequestExpired):
+        check(followed(link, "HEAD", **key), cloud=later)
+    check(followed(link, "HEAD", **key), host=later)
 
 
-def test_what_the_cloud_signs_by_its_own_time_counts_where_that_has_run_ahead() -> None:
+def test_a_link_is_signed_by_the_clock_of_the_host() -> None:
     link = presigned(SIGNER, "GET", "http://localhost:4566", "/shop/menu", {}, {})
-    check(followed(link), host=AT - timedelta(days=30))
+    check(followed(link), host=AT - timedelta(minutes=14))
     with pytest.raises(sigv4_errors.RequestExpired, match="not valid yet"):
-        check(followed(link), host=AT - timedelta(days=30), cloud=AT - timedelta(days=29))
+        check(followed(link), host=AT - timedelta(minutes=16))

@@ -1,7 +1,8 @@
 """Who sends a request: its signature, checked against the secret that IAM keeps.
 
 Signature skew is host time, since the client signed by the host's clock; the expiry of presigned
-requests and of session tokens is cloud time.
+requests and of session tokens is cloud time. What cloud time has leapt since a link was signed counts
+against it, and what it leapt before does not.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from hashlib import sha256
 
+from doppio.gateway.links import Links
 from doppio.kernel.clock import Clock
 from doppio.kernel.identity import (
     ANONYMOUS,
@@ -137,7 +139,14 @@ def signed(
         clock.host.seconds(),
         body_sha256=computed,
         cloud_now=clock.now() if signature.presigned else None,
+        end_of=(
+            Links.of(clock).end_of(clock, signature.signature)
+            if signature.presigned
+            else sigv2.as_written
+        ),
     )
+    if signature.presigned:
+        Links.of(clock).has_come(clock, signature.signature)
     if said is None:
         return body
     if chunked:

@@ -17,6 +17,10 @@ from typing import Protocol
 
 import msgspec
 
+# So long ago somebody may ask what cloud time it was: a presigned link lives a week at most. Of so many
+# changes the oldest are forgotten all the same, as if cloud time had run on evenly before.
+REMEMBERED_SECONDS = 604_800.0
+REMEMBERED_MAX = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Time ends here: dates that services reckon from it must still have four digits for their year.
 LAST = datetime(9000, 1, 1, tzinfo=UTC)
@@ -81,12 +85,18 @@ class SimulatedClock:
 class ClockState(msgspec.Struct, frozen=True, kw_only=True):
     """Cloud time as a line: at host second `host` it was cloud second `cloud`, running at `rate`.
 
-    A rate of 0 is a paused clock.
+    A rate of 0 is a paused clock. `before` are the lines that it followed until then, oldest first, for
+    as long as somebody may ask what cloud time it was.
     """
 
     host: float = 0.0
     cloud: float = 0.0
     rate: float = 1.0
+    before: tuple[ClockState, ...] = ()
+
+    def at(self, host: float) -> float:
+        """Cloud seconds at a second of host time."""
+        return self.cloud + (host - self.host) * self.rate
 
 
 class _Timer:
@@ -114,6 +124,23 @@ class Clock:
         state = self.state
         return state.cloud + (self.host.seconds() - state.host) * state.rate
 
+    def seconds_at(self, host: float) -> float:
+        """What cloud time it was at a second of host time, within `REMEMBERED_SECONDS`."""
+        for state in (self.state, *reversed(self.state.before)):
+            if state.host <= host:
+                break
+        return state.at(host)
+
+    def end_of(self, end: float, since: float | None = None) -> float:
+        """When that ends in cloud time which somebody has given an end in host time.
+
+        The giver said so at `since` at the latest: what cloud time has leapt from then on counts, and
+        what it leapt before does not. Who gives no moment may have said so just now.
+        """
+        now = self.host.seconds()
+        given = now if since is None else min(since, now)
+        return self.seconds_at(given) + (end - given)
+
     def now(self) -> datetime:
         """Cloud time."""
         state = self.state
@@ -126,18 +153,30 @@ class Clock:
 
     def paused(self) -> ClockState:
         """The state in which time stands still from now on."""
-        return ClockState(host=self.host.seconds(), cloud=self.seconds(), rate=0.0)
+        return self._changed(self.seconds(), 0.0)
 
     def running(self, rate: float = 1.0) -> ClockState:
         """The state in which time runs on from now at `rate` cloud seconds a second."""
-        return ClockState(host=self.host.seconds(), cloud=self.seconds(), rate=rate)
+        return self._changed(self.seconds(), rate)
 
     def advanced(self, by: timedelta) -> ClockState:
         """The state in which `by` has passed at once. Raises ValueError past the end of time."""
         cloud = self.seconds() + by.total_seconds()
         if cloud > _LAST_SECONDS:
             raise ValueError(f"cloud time ends with the year {LAST.year - 1}")
-        return ClockState(host=self.host.seconds(), cloud=cloud, rate=self.state.rate)
+        return self._changed(cloud, self.state.rate)
+
+    def _changed(self, cloud: float, rate: float) -> ClockState:
+        now, last = self.host.seconds(), self.state
+        lines = [*last.before, msgspec.structs.replace(last, before=())]
+        # A line counts until the next begins.
+        ends = [*(line.host for line in lines[1:]), now]
+        before = [
+            line
+            for line, end in zip(lines, ends, strict=True)
+            if end > now - REMEMBERED_SECONDS
+        ]  # fmt: skip
+        return ClockState(host=now, cloud=cloud, rate=rate, before=tuple(before[-REMEMBERED_MAX:]))
 
     def set(self, state: ClockState) -> None:
         """Follow a new state; whoever waits for a time that has come is woken now."""
@@ -147,7 +186,7 @@ class Clock:
     def _end(self) -> None:
         """Stand still at the end of time, to which a fast clock may come, as in a stopped cloud."""
         if self.seconds() > _LAST_SECONDS:
-            self.state = ClockState(host=self.host.seconds(), cloud=_LAST_SECONDS, rate=0.0)
+            self.state = self._changed(_LAST_SECONDS, 0.0)
 
     def call_at(self, when: datetime, run: Callable[[], None]) -> Callable[[], None]:
         """Run once when cloud time reaches `when`; the answer cancels it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -14,6 +14,15 @@ from doppio.wire.errors import AwsError
 from doppio.wire.http import Request
 
 SKEW = timedelta(minutes=15)
+# When a link ends in cloud time, by its end in host time and when it was signed at the latest.
+EndOf = Callable[[float, float | None], float]
+
+
+def as_written(end: float, since: float | None) -> float:
+    """Where cloud time is host time."""
+    return end
+
+
 EXPIRES_CHARS_MAX = 20
 # The query parameters that count as part of the resource ("Authenticating requests, version 2").
 _SUBRESOURCES = frozenset({
@@ -109,13 +118,20 @@ def parse_query(pairs: Mapping[str, str]) -> SignatureV2:
 
 
 def verify(
-    signature: SignatureV2, secret: str, request: Request, now: datetime, cloud_now: datetime | None
+    signature: SignatureV2,
+    secret: str,
+    request: Request,
+    now: datetime,
+    cloud_now: datetime | None,
+    end_of: EndOf = as_written,
 ) -> None:
     """Check a signature. Raises AwsError."""
     if signature.expires_at is not None:
-        reference = max(now, cloud_now) if cloud_now is not None else now
-        if reference.timestamp() > signature.expires_at:
-            expired = datetime.fromtimestamp(signature.expires_at, UTC)
+        # It does not say when it was signed.
+        reference = cloud_now or now
+        ends_at = end_of(float(signature.expires_at), None)
+        if reference.timestamp() > ends_at:
+            expired = datetime.fromtimestamp(ends_at, UTC)
             raise ExpiredV2(
                 Expires=expired.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 ServerTime=reference.strftime("%Y-%m-%dT%H:%M:%SZ"),

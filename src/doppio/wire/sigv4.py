@@ -19,6 +19,7 @@ from doppio.wire import sigv2
 from doppio.wire.canonical import canonical_query, encoded_once, encoded_twice, query_pairs
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request
+from doppio.wire.sigv2 import EndOf, as_written
 from doppio.wire.sigv4_errors import (
     AuthorizationQueryParametersError,
     HeadersNotSigned,
@@ -275,19 +276,20 @@ def verify(
     *,
     body_sha256: str | None,
     cloud_now: datetime | None = None,
+    end_of: EndOf = as_written,
 ) -> SigningKey | None:
     """Check a signature; the key with which chunks of the body go on being checked, if it has any.
 
     `host_seconds` is host time, for skew; `cloud_now` is the cloud's, for the expiry of presigned
-    requests, both counted from the moment of signing. `body_sha256` is the digest of the body where
+    requests: `end_of` says when one ends in that time. `body_sha256` is the digest of the body where
     it is known. Raises AwsError.
     """
     if isinstance(signature, sigv2.SignatureV2):
-        sigv2.verify(signature, secret, request, _utc(host_seconds), cloud_now)
+        sigv2.verify(signature, secret, request, _utc(host_seconds), cloud_now, end_of)
         return None
     grant, second, presigned = signature.grant, signature.second, signature.presigned
     if presigned or not -SKEW_SECONDS <= host_seconds - second.seconds <= SKEW_SECONDS:
-        _check_time(signature, _utc(host_seconds), cloud_now)
+        _check_time(signature, _utc(host_seconds), cloud_now, end_of)
     is_s3 = grant.is_s3
     payload = signature.content_sha256
     if payload is None:
@@ -404,7 +406,9 @@ def _utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None) -> None:
+def _check_time(
+    signature: Signature, now: datetime, cloud_now: datetime | None, end_of: EndOf
+) -> None:
     signed_at, when = signature.timestamp, signature.second.when
     if signature.expires is None:
         if signature.service == "s3":
@@ -420,12 +424,12 @@ def _check_time(signature: Signature, now: datetime, cloud_now: datetime | None)
             f"Signature {word}: {when} is now {'earlier' if sign == '<' else 'still later'}"
             f" than {edge} ({now.strftime('%Y%m%dT%H%M%SZ')} {'-' if sign == '<' else '+'} 15 min.)"
         )
-    # A client signs by the host's clock. The cloud's may have run ahead since: that counts too, and
-    # what the cloud signs itself is signed by the later of both.
-    reference = max(now, cloud_now) if cloud_now is not None else now
-    if signed_at - reference > SKEW:
+    # A client signs by the host's clock, in whole seconds, and what it signs lasts in cloud time.
+    if signed_at - now > SKEW:
         raise RequestExpired("Request is not valid yet")
-    expires_at = signed_at + timedelta(seconds=signature.expires)
+    second = signed_at.timestamp()
+    expires_at = _utc(end_of(second + signature.expires, second + 1))
+    reference = cloud_now or now
     if reference > expires_at:
         raise RequestExpired(
             Expires=expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"),

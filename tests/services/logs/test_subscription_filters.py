@@ -38,10 +38,10 @@ def _document(statement: dict[str, Any]) -> str:
 
 
 async def ask(world: World, pattern: str = "ERROR", **more: Any) -> None:
-    req = {"destinationArn": STREAM, "roleArn": ROLE, **more}
+    req = {"filterName": "f", "destinationArn": STREAM, "roleArn": ROLE, **more}
     await world.call(
-        "logs", "put_subscription_filter", logGroupName="shop", filterName="f",
-        filterPattern=pattern, **{name: value for name, value in req.items() if value},
+        "logs", "put_subscription_filter", logGroupName="shop", filterPattern=pattern,
+        **{name: value for name, value in req.items() if value},
     )  # fmt: skip
 
 

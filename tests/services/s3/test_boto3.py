@@ -126,6 +126,35 @@ def test_presigned_urls_need_no_key(s3: Any) -> None:
         assert answer.headers["content-type"] == "text/x"
 
 
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_links_and_forms_are_good_after_cloud_time_has_leapt(version: str) -> None:
+    from botocore.config import Config
+
+    with Cloud() as cloud:
+        account = cloud.account()
+        config = Config(signature_version=version, s3={"addressing_style": "path"})
+        s3 = account.client("s3", config=config)
+        s3.create_bucket(Bucket="leaps")
+        s3.put_object(Bucket="leaps", Key="k", Body=b"an order")
+        old = s3.generate_presigned_url("get_object", Params={"Bucket": "leaps", "Key": "k"})
+        with urllib.request.urlopen(old) as answer:
+            assert answer.read() == b"an order"
+        account.advance("30d")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(old)
+        refused.value.close()
+        assert refused.value.code == 403
+        # Of another length, since a link of the same second and length is the same link.
+        new = s3.generate_presigned_url(
+            "get_object", Params={"Bucket": "leaps", "Key": "k"}, ExpiresIn=600
+        )
+        with urllib.request.urlopen(new) as answer:
+            assert answer.read() == b"an order"
+        form = s3.generate_presigned_post("leaps", "form")
+        status, _, _ = posted(form["url"], form["fields"], b"text")
+        assert status == 204
+
+
 def test_a_public_object_is_read_without_a_signature(s3: Any, cloud: Cloud) -> None:
     s3.create_bucket(Bucket="lists", ObjectOwnership="BucketOwnerPreferred")
     s3.delete_public_access_block(Bucket="lists")

@@ -11,6 +11,7 @@ import pytest
 
 from doppio.services.s3.form_rules import Range, check
 from doppio.wire.errors import AwsError
+from doppio.wire.sigv2 import as_written
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -22,7 +23,7 @@ def judged(
     document = {"expiration": expiration, "conditions": conditions}
     policy = base64.b64encode(json.dumps(document).encode()).decode()
     try:
-        return check(policy, "bucket", fields, NOW)
+        return check(policy, "bucket", fields, NOW, as_written)
     except AwsError as error:
         return error.code, error.message
 
@@ -65,3 +66,22 @@ def test_a_policy_ends_at_its_expiration() -> None:
 )
 def test_what_is_no_policy_is_refused(conditions: Any) -> None:
     assert judged(conditions, {})[0] == "InvalidPolicyDocument"
+
+
+def test_a_form_ends_as_long_after_it_was_signed_as_it_says() -> None:
+    asked: list[tuple[float, float | None]] = []
+
+    def end_of(end: float, since: float | None) -> float:
+        asked.append((end, since))
+        return end + 3_600
+
+    document = {"expiration": "2029-12-31T23:59:00Z", "conditions": []}
+    policy = base64.b64encode(json.dumps(document).encode()).decode()
+    signed = {"x-amz-date": "20291231T235800Z", "policy": policy}
+    with pytest.raises(AwsError, match="Extra input fields"):
+        check(policy, "bucket", signed, NOW, end_of)
+    assert check(policy, "bucket", {"policy": policy}, NOW, end_of) is None
+    assert asked == [
+        (NOW.timestamp() - 60, NOW.timestamp() - 119),
+        (NOW.timestamp() - 60, None),
+    ]

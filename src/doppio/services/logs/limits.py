@@ -29,6 +29,12 @@ FILTER_DIMENSIONS_MAX = 3
 SUBSCRIPTION_FILTERS_MAX = 2
 # Ours: so many bytes of lines, compressed or not, fit into what a destination takes at once.
 BROUGHT_BYTES_MAX = 512 * 1024
+# "CloudWatch Logs retries for up to 24 hours"; its pauses are ours, and how many destinations at once.
+BROUGHT_FOR = timedelta(hours=24)
+BRING_PAUSE_MIN = timedelta(seconds=1)
+BRING_PAUSE_MAX = timedelta(minutes=5)
+FOLLOWERS_AT_ONCE = 256
+ROWS_BROUGHT_A_READ = 100
 # So many numbers CloudWatch takes at once.
 DATA_A_CALL = 1_000
 # Ours: lines of one minute lie together, and a reader sorts a minute at a time.

@@ -8,6 +8,7 @@ old name never shows old lines.
 from __future__ import annotations
 
 import zlib
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -128,7 +129,10 @@ class ResourcePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 @record("logs.subscription_filter", key=("group", "name"))
 class SubscriptionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Where lines that fit are brought; `role` is empty where the destination lets Logs in itself."""
+    """Where lines that fit are brought; `role` is empty where the destination lets Logs in itself.
+
+    `follower` brings them, from the first row on.
+    """
 
     group: str
     group_name: str
@@ -138,6 +142,24 @@ class SubscriptionFilter(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     distribution: str
     created_at: int
+    follower: str = ""
+
+
+@record("logs.follower", key=("id",))
+class Follower(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a filter's lines are brought (`sent`, in its log), and how often in a row that failed.
+
+    What failed rests until `due_at`, whatever comes meanwhile.
+    """
+
+    id: str
+    account: str
+    region: str
+    group: str
+    filter: str
+    sent: int = 0
+    failures: int = 0
+    due_at: datetime | None = None
 
 
 @record("logs.metric_filter", key=("group", "name"))

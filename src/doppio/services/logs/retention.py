@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.jobs import Job
 from doppio.services.logs import limits
+from doppio.services.logs.bringing import FOLLOWERS
 from doppio.services.logs.lookup import milliseconds
 from doppio.services.logs.records import (
     OF_STREAM,
@@ -71,6 +72,8 @@ async def purge(ctx: Context, job: Job) -> None:
         _drop(tx, job.key, batches)
         for row in (*streams, *filters, *subscribed):
             tx.delete(row)
+        for one in subscribed:
+            tx.wake(f"{FOLLOWERS}/{one.follower}")
         return bool(batches or streams or filters or subscribed)
 
     while await ctx.transact(some):

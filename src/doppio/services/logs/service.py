@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from doppio.kernel.events import Subscription
 from doppio.kernel.service import Service
+from doppio.services.logs.bringing import Bringing, hand_on
 from doppio.services.logs.groups import Groups
 from doppio.services.logs.intake import Arrived, Intake
 from doppio.services.logs.metric_filters import MetricFilters, measure
@@ -12,7 +13,7 @@ from doppio.services.logs.policies import Policies
 from doppio.services.logs.reading import Reading
 from doppio.services.logs.retention import EXPIRE, PURGE, REMOVE, expire, purge, remove
 from doppio.services.logs.streams import Streams
-from doppio.services.logs.subscription_filters import SubscriptionFilters, bring
+from doppio.services.logs.subscription_filters import SubscriptionFilters
 from doppio.services.logs.tagging import Tagging
 
 SERVICE = Service(
@@ -32,6 +33,7 @@ SERVICE = Service(
     jobs={EXPIRE: expire, PURGE: purge, REMOVE: remove},
     subscriptions=[
         Subscription("logs.measure", (Arrived,), measure),
-        Subscription("logs.bring", (Arrived,), bring),
+        Subscription("logs.bring", (Arrived,), hand_on),
     ],
+    controllers=[Bringing()],
 )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from doppio.services.s3.errors import AccessDenied, InvalidPolicyDocument
+from doppio.wire.sigv2 import EndOf
 
 # Fields that a policy need not speak of.
 _FREE = frozenset({"x-amz-signature", "signature", "file", "policy", "awsaccesskeyid"})
@@ -26,13 +27,17 @@ class Range(NamedTuple):
     most: int
 
 
-def check(policy: str, bucket: str, fields: Mapping[str, str], now: datetime) -> Range | None:
+def check(
+    policy: str, bucket: str, fields: Mapping[str, str], now: datetime, end_of: EndOf
+) -> Range | None:
     """The length that a policy allows; None where it says nothing. Raises AccessDenied.
 
-    `policy` is as in the form. Every field must be spoken of, and every condition hold.
+    `policy` is as in the form. Every field must be spoken of, and every condition hold. `now` is cloud
+    time, and `end_of` says when that ends in it to which who signed by the host's clock gave an end.
     """
     document = _document(policy)
-    if now >= _expiration(document):
+    end = _expiration(document).timestamp()
+    if now.timestamp() >= end_of(end, _signed_before(fields)):
         raise AccessDenied("Invalid according to Policy: Policy expired.")
     values = {**fields, "bucket": bucket}
     spoken: set[str] = set()
@@ -79,6 +84,15 @@ def _expiration(document: Mapping[str, Any]) -> datetime:
             f"Invalid Policy: Invalid 'expiration' value: '{text}'"
         ) from error
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _signed_before(fields: Mapping[str, str]) -> float | None:
+    """The end of the second in which a form was signed, where it says so."""
+    try:
+        signed_at = datetime.fromisoformat(fields["x-amz-date"])
+    except (KeyError, ValueError):
+        return None
+    return signed_at.replace(tzinfo=UTC).timestamp() + 1
 
 
 def _read(condition: Any) -> tuple[str, str, str]:

@@ -29,7 +29,7 @@ async def post(ctx: Context, form: Form) -> Shown:
         )
     allowed = None
     if "policy" in fields:
-        allowed = form_rules.check(fields["policy"], form.bucket, fields, ctx.now)
+        allowed = form_rules.check(fields["policy"], form.bucket, fields, ctx.now, ctx.clock.end_of)
     req = dict(form.put)
     tags = req.pop("TagSet", None)
     if tags is not None:

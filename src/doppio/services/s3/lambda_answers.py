@@ -275,7 +275,7 @@ async def _link(ctx: Context, front: Front, alias: str, req: Mapping[str, Any]) 
     given = await ports.credentials(ctx, session)
     signer = Signer(
         str(given["AccessKeyId"]), str(given["SecretAccessKey"]), str(given["SessionToken"]),
-        ctx.region, "s3", max(ctx.now, ctx.clock.host_now()), int(lasts.total_seconds()),
+        ctx.region, "s3", ctx.clock.host_now(), int(lasts.total_seconds()),
     )  # fmt: skip
     key = req.get("Key", "")
     return presigned(
