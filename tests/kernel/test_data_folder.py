@@ -111,6 +111,37 @@ def test_a_first_start_that_was_cut_short_is_no_obstacle(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, DATABASE]
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from doppio.kernel.sqlite_store import SqliteStore
+from doppio.kernel.store import StoreFull
+resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+try:
+    SqliteStore(Path(sys.argv[1]))
+except StoreFull as error:
+    print(error)
+"""
+
+
+def test_a_first_start_without_room_is_refused_and_no_obstacle_to_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(folder)], check=True, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert f"no store can be made in {folder}: " in done.stdout
+    assert "disk" in done.stdout
+    assert not (folder / "state.db").exists()
+
+    async def run() -> None:
+        store = SqliteStore(folder)
+        assert await store.view().get(b"k") is None
+        await store.close()
+
+    asyncio.run(run())
+
+
 def test_a_newer_format_is_refused_and_told_to_upgrade(tmp_path: Path) -> None:
     make(tmp_path)
     connection = sqlite3.connect(tmp_path / DATABASE)

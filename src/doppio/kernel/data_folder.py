@@ -8,7 +8,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from doppio.kernel.store import DataDirectoryInUse, StoreCorrupt
+from doppio.kernel.store import DataDirectoryInUse, StoreCorrupt, StoreFull
 
 DATABASE = "state.db"
 NEW = "new-state.db"
@@ -137,13 +137,17 @@ def _create(folder: Path, path: Path) -> None:
     for left in folder.glob(NEW + "*"):
         left.unlink()
     connection = sqlite3.connect(folder / NEW, isolation_level=None)
-    connection.execute("BEGIN")
-    # A rowid table with a unique index costs half of WITHOUT ROWID when values are large.
-    connection.execute("CREATE TABLE kv(k BLOB NOT NULL UNIQUE, v BLOB NOT NULL)")
-    connection.execute(f"PRAGMA user_version={FORMAT}")
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute("COMMIT")
-    connection.close()
+    try:
+        connection.execute("BEGIN")
+        # A rowid table with a unique index costs half of WITHOUT ROWID when values are large.
+        connection.execute("CREATE TABLE kv(k BLOB NOT NULL UNIQUE, v BLOB NOT NULL)")
+        connection.execute(f"PRAGMA user_version={FORMAT}")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        raise StoreFull(f"no store can be made in {folder}: {error}") from error
+    finally:
+        connection.close()
     (folder / NEW).chmod(0o600)
     (folder / NEW).rename(path)
     sync_folder(folder)

@@ -40,6 +40,22 @@ def _check(payload: bytes, number: int) -> int:
     return zlib.crc32(payload, zlib.crc32(_NUMBER.pack(number)))
 
 
+def _goes_on(content: bytes, at: int, applied: int) -> bool:
+    """Whether a whole record that the database has not got lies somewhere after that byte.
+
+    What an earlier use of the file has left there is in the database.
+    """
+    while 0 <= (at := content.find(MAGIC, at)) <= len(content) - _HEADER.size:
+        _, length, check, number = _HEADER.unpack_from(content, at)
+        end = at + _HEADER.size + length
+        # The check reads what may be much: only where the number is one that counts.
+        whole = number > applied and end <= len(content)
+        if whole and _check(content[at + _HEADER.size : end], number) == check:
+            return True
+        at += 1
+    return False
+
+
 class Segment:
     """One file of the log."""
 
@@ -79,8 +95,12 @@ class Segment:
         with contextlib.suppress(OSError):
             os.pwrite(self._file, bytes(_HEADER.size), self.size)
 
-    def read(self) -> list[dict[bytes, bytes | None]]:
-        """The whole records; `number` becomes theirs, or 0 where there are none."""
+    def read(self, applied: int) -> list[dict[bytes, bytes | None]]:
+        """The whole records; `number` becomes theirs, or 0 where there are none.
+
+        A crash may tear the last record, which was never acknowledged. Raises StoreCorrupt where
+        one follows what cannot be read: what lay there was acknowledged.
+        """
         content = self.path.read_bytes()
         records: list[dict[bytes, bytes | None]] = []
         at = 0
@@ -96,6 +116,11 @@ class Segment:
             self.number = number
             records.append(_decode(payload))
             at = end
+        if _goes_on(content, at, applied):
+            raise StoreCorrupt(
+                f"{self.path} is damaged at byte {at}: acknowledged writes would be lost. Restore "
+                "the folder from a copy, or move it away and start with an empty one"
+            )
         return records
 
     def shorten(self) -> None:
@@ -132,7 +157,7 @@ class RedoLog:
             segment = Segment(path)
             self._segments.append(segment)
             self._names = max(self._names, int(path.name[len(PREFIX) :]))
-            records = segment.read()
+            records = segment.read(applied)
             if segment.number > applied:
                 found.append((segment.number, segment, records))
             else:
