@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from doppio.services.iam.context_providers import propagated, propagated_to_wire
-from doppio.services.iam.records import ContextProvider
+from doppio.services.iam.provider_records import ContextProvider
 from tests.services.sts.idp import ENTITY, IdP
 from tests.services.world import ACCOUNT, World, refusal, refused, told
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from doppio.services.iam import limits
-from doppio.services.iam.records import SamlProvider
+from doppio.services.iam.provider_records import SamlProvider
 from doppio.services.iam.saml_providers import opened_saml_keys
 from tests.services.sts.idp import IdP, pem_of
 from tests.services.world import ACCOUNT, OTHER, START, World, refusal, refused, told

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from doppio.kernel.context import Context, Reader
 from doppio.services.iam import limits
 from doppio.services.iam.errors import EntityAlreadyExists, missing
+from doppio.services.iam.provider_records import OidcProvider, SamlProvider
 from doppio.services.iam.records import (
     BY_USER,
     AccountAlias,
@@ -17,9 +18,7 @@ from doppio.services.iam.records import (
     InstanceProfile,
     ManagedPolicy,
     MfaDevice,
-    OidcProvider,
     Role,
-    SamlProvider,
     ServerCertificate,
     TokenPreference,
     User,

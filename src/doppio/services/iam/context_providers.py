@@ -13,7 +13,7 @@ from typing import Any
 
 from doppio.services.iam import limits
 from doppio.services.iam.errors import InvalidInput
-from doppio.services.iam.records import ContextProvider
+from doppio.services.iam.provider_records import ContextProvider
 from doppio.wire.errors import NotImplementedByDoppio
 
 _KEY = re.compile(r"[A-Za-z0-9_.:/=+\-@#]+(?: [A-Za-z0-9_.:/=+\-@#]+)*")

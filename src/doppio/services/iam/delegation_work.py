@@ -19,8 +19,9 @@ from doppio.kernel.jobs import Job
 from doppio.kernel.own_keys import Damaged, own_cipher, seal, unseal
 from doppio.services.iam import sessions
 from doppio.services.iam.common import named
+from doppio.services.iam.delegation_records import DelegationRequest
 from doppio.services.iam.delegation_rules import FINALIZED
-from doppio.services.iam.records import DelegationRequest, Role, SealingKey, User
+from doppio.services.iam.records import Role, SealingKey, User
 from doppio.services.iam.sessions import Session
 from doppio.wire.errors import AccessDenied, AwsError
 

@@ -20,6 +20,7 @@ from doppio.services.iam import delegation_rules as rules
 from doppio.services.iam import limits
 from doppio.services.iam.attachments import managed
 from doppio.services.iam.common import checked_document, page
+from doppio.services.iam.delegation_records import DELEGATED_TO, WORKFLOWS, DelegationRequest
 from doppio.services.iam.delegation_work import FORGET, TELL, approving_session
 from doppio.services.iam.errors import (
     ConcurrentModification,
@@ -28,7 +29,6 @@ from doppio.services.iam.errors import (
     LimitExceeded,
     NoSuchEntity,
 )
-from doppio.services.iam.records import DELEGATED_TO, WORKFLOWS, DelegationRequest
 from doppio.wire.errors import AccessDenied
 
 if TYPE_CHECKING:

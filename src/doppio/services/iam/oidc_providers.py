@@ -27,7 +27,8 @@ from doppio.services.iam.errors import (
     NoSuchEntity,
     ValidationError,
 )
-from doppio.services.iam.records import OidcProvider, tags_to_wire
+from doppio.services.iam.provider_records import OidcProvider
+from doppio.services.iam.records import tags_to_wire
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w

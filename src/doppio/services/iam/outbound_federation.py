@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.regions import HOMES
 from doppio.services.iam.errors import FeatureDisabled, FeatureEnabled
-from doppio.services.iam.records import ISSUERS, OutboundFederation
+from doppio.services.iam.provider_records import ISSUERS, OutboundFederation
 
 if TYPE_CHECKING:
     from doppio._stubs import iam as w

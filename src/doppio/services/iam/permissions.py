@@ -24,6 +24,7 @@ from doppio.services.iam.linked_roles import linked_arn, task_arn
 from doppio.services.iam.mfa_devices import device_of
 from doppio.services.iam.oidc_providers import provider_arn, provider_of
 from doppio.services.iam.password_policy import own_password_policy, policy_of
+from doppio.services.iam.provider_records import OidcProvider, SamlProvider
 from doppio.services.iam.records import (
     AccessKey,
     Group,
@@ -31,9 +32,7 @@ from doppio.services.iam.records import (
     ManagedPolicy,
     MfaDevice,
     Named,
-    OidcProvider,
     Role,
-    SamlProvider,
     ServerCertificate,
     User,
     arn_of,

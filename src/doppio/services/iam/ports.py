@@ -28,14 +28,13 @@ from doppio.services.iam.outbound_federation import (
     issuer_of,
     issuer_url,
 )
+from doppio.services.iam.provider_records import OidcProvider, SamlProvider
 from doppio.services.iam.records import (
     AccessKey,
     Attachment,
     Closed,
     Founded,
-    OidcProvider,
     Role,
-    SamlProvider,
     SealingKey,
     User,
 )

@@ -10,12 +10,11 @@ small letters, `folded`.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 from doppio.kernel.records import Index, record
-from doppio.services.iam.sessions import Session
 
 BY_USER: Index[AccessKey] = Index("user", ("account", "user"))
 OF_USER: Index[Membership] = Index("user", ("account", "user"))
@@ -344,135 +343,11 @@ def tags_to_wire(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-class ContextProvider(msgspec.Struct, frozen=True, kw_only=True):
-    """Which claims of a provider's become a session's context: `keys` are pairs of source and target."""
-
-    subject: str
-    subject_type: str | None = None
-    subject_type_key: str | None = None
-    keys: tuple[tuple[str, str], ...] = ()
-
-
-@record("iam.oidc_provider", key=("account", "url"), partitioned=True)
-class OidcProvider(msgspec.Struct, frozen=True, kw_only=True):
-    """An issuer of identity tokens whom an account believes. `url` is without its scheme."""
-
-    account: str
-    url: str
-    created_at: datetime
-    client_ids: tuple[str, ...] = ()
-    thumbprints: tuple[str, ...] = ()
-    tags: dict[str, str] = {}
-    context: ContextProvider | None = None
-    partition: str = "aws"
-
-    @property
-    def arn(self) -> str:
-        """The provider's ARN."""
-        return f"arn:{self.partition}:iam::{self.account}:oidc-provider/{self.url}"
-
-
-ISSUERS: Index[OutboundFederation] = Index("issuer", ("issuer",))
-
-
-@record("iam.outbound_federation", key=("account",), indexes=(ISSUERS,), partitioned=True)
-class OutboundFederation(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether an account's principals may have identity tokens; `issuer` stays as it was once made."""
-
-    account: str
-    issuer: str
-    enabled: bool
-
-
 @record("iam.closed", key=("account",), partitioned=True)
 class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """An account that is closed: whoever is in it is refused."""
 
     account: str
-
-
-class SamlKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A private key of a SAML provider's, sealed under the cloud's own."""
-
-    id: str
-    added_at: datetime
-    sealed: bytes
-
-
-@record("iam.saml_provider", key=("account", "name"), partitioned=True)
-class SamlProvider(msgspec.Struct, frozen=True, kw_only=True):
-    """An identity provider whose assertions an account believes.
-
-    `entity_id`, `certificates` (DER) and `valid_until` are what its metadata says.
-    """
-
-    account: str
-    name: str
-    id: str
-    created_at: datetime
-    document: str
-    entity_id: str
-    certificates: tuple[bytes, ...]
-    valid_until: datetime | None = None
-    encryption: str | None = None
-    keys: tuple[SamlKey, ...] = ()
-    tags: dict[str, str] = {}
-    context: ContextProvider | None = None
-    partition: str = "aws"
-
-    @property
-    def arn(self) -> str:
-        """The provider's ARN."""
-        return f"arn:{self.partition}:iam::{self.account}:saml-provider/{self.name}"
-
-
-DELEGATED_TO: Index[DelegationRequest] = Index("owner", ("owned_by",))
-WORKFLOWS: Index[DelegationRequest] = Index("workflow", ("requestor", "workflow"))
-
-
-@record("iam.delegation_request", key=("id",), indexes=(DELEGATED_TO, WORKFLOWS), partitioned=True)
-class DelegationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What another account, `requestor`, asks to be allowed for a while: `policy`, of `template`.
-
-    `owner` is the ARN of the identity that has taken the request on, in `owner_account`; `approver`
-    is the one that has accepted it, with the session (sealed nowhere, since it is no credential) as
-    which the requestor will act. `state` is as it was last set: after `expires_at` it is EXPIRED.
-    """
-
-    id: str
-    requestor: str
-    workflow: str
-    description: str
-    template: str
-    parameters: list[dict[str, Any]]
-    policy: str
-    channel: str
-    session_seconds: int
-    made_at: datetime
-    updated_at: datetime
-    expires_at: datetime
-    state: str
-    owner_account: str = ""
-    owner: str = ""
-    message: str | None = None
-    redirect: str | None = None
-    only_owner: bool = False
-    notes: str | None = None
-    rejection: str | None = None
-    approver: str = ""
-    approver_session: Session | None = None
-    told: int = 0
-    partition: str = "aws"
-
-    @property
-    def arn(self) -> str:
-        """The request's ARN; nobody's account while it is nobody's."""
-        return f"arn:{self.partition}:iam::{self.owner_account}:delegation-request/{self.id}"
-
-    @property
-    def owned_by(self) -> str | None:
-        """In whose list it is: one that nobody has taken on is in none."""
-        return self.owner_account if self.owner else None
 
 
 @record("iam.root_features", key=("organization",), partitioned=True)

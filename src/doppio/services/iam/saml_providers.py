@@ -28,7 +28,8 @@ from doppio.services.iam.errors import (
     LimitExceeded,
     NoSuchEntity,
 )
-from doppio.services.iam.records import SamlKey, SamlProvider, tags_to_wire
+from doppio.services.iam.provider_records import SamlKey, SamlProvider
+from doppio.services.iam.records import tags_to_wire
 from doppio.services.iam.saml_metadata import BadMetadata, Metadata, key_hash, parsed_metadata
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from doppio.kernel.policy.public import is_public
 from doppio.services.s3.errors import BlockHeld
 from doppio.services.s3.lambda_points import LambdaPoint
 from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
+from doppio.services.s3.point_records import AccessPoint, MultiRegionPoint
 from doppio.services.s3.policies import SETTINGS, restricted, tell_policy
-from doppio.services.s3.records import OWNED, AccessPoint, AccountBlock, MultiRegionPoint
+from doppio.services.s3.records import OWNED, AccountBlock
 
 BUCKETS_A_STEP = 500
 

@@ -55,18 +55,10 @@ from doppio.services.s3.lookup import (
     existing_bucket,
     owner_of,
 )
+from doppio.services.s3.point_records import POINTS_OF
 from doppio.services.s3.policies import tell_policy
 from doppio.services.s3.reclaim import discard_upload, keep_sweeping
-from doppio.services.s3.records import (
-    OWNED,
-    POINTS_OF,
-    Bucket,
-    Current,
-    Grant,
-    Holdings,
-    Older,
-    Upload,
-)
+from doppio.services.s3.records import OWNED, Bucket, Current, Grant, Holdings, Older, Upload
 from doppio.services.s3.rules import name_is_allowed
 from doppio.services.s3.settings import drop_settings
 from doppio.services.s3.tags import tags_of_set

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from doppio.kernel.records import Index, record
-from doppio.services.s3.records import Blocking
+from doppio.services.s3.point_records import Blocking
 
 LAMBDA_END = "--ol-s3"
 LAMBDA_ALIASES: Index[LambdaPoint] = Index("alias", ("alias",))

@@ -30,13 +30,13 @@ from doppio.services.s3.errors import (
 from doppio.services.s3.fronts import OPERATIONS, Front, before, front_named, is_front
 from doppio.services.s3.lambda_points import LAMBDA_END
 from doppio.services.s3.places import distance
-from doppio.services.s3.records import (
+from doppio.services.s3.point_records import (
     MULTI_REGION_ALIASES,
     POINT_ALIASES,
     AccessPoint,
-    Bucket,
     MultiRegionPoint,
 )
+from doppio.services.s3.records import Bucket
 from doppio.services.s3.rules import copy_source
 from doppio.wire.errors import ServiceUnavailable
 

@@ -17,6 +17,13 @@ from doppio.services.s3.lens_settings import counts_of
 from doppio.services.s3.lens_sums import Holds, Owned, owned, sums_of
 from doppio.services.s3.limits import MULTI_REGION_POINTS_MAX
 from doppio.services.s3.lookup import bucket_id
+from doppio.services.s3.point_records import (
+    POINTS_OF,
+    AccessPoint,
+    MultiRegionPoint,
+    PointsHeld,
+    Route,
+)
 from doppio.services.s3.points import (
     ALIAS_END,
     MULTI_REGION_END,
@@ -25,14 +32,7 @@ from doppio.services.s3.points import (
     wide_point_named,
 )
 from doppio.services.s3.policies import SETTINGS, checked_policy
-from doppio.services.s3.records import (
-    POINTS_OF,
-    AccessPoint,
-    Bucket,
-    MultiRegionPoint,
-    PointsHeld,
-    Route,
-)
+from doppio.services.s3.records import Bucket
 from doppio.services.s3.warehouses import (
     SUFFIX as WAREHOUSE_END,
 )
