@@ -10,6 +10,7 @@ from doppio.wire.http import FileRange, Response
 
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
+_LENGTH = "content-length: "
 _line = ": ".join
 
 
@@ -40,7 +41,7 @@ class Heads:
             lines += "\r\n"
         if chunked:
             length = "transfer-encoding: chunked\r\n"
-        elif status in _NO_BODY or "content-length: " in lines:
+        elif status in _NO_BODY or "\ncontent-length: " in lines or lines.startswith(_LENGTH):
             length = ""
         else:
             body = response.body
