@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.expressions.keys import after_prefix
@@ -142,3 +143,24 @@ def test_an_items_key_is_named_where_it_is_missing_or_of_another_type() -> None:
     assert refused.value.message == (
         "One or more parameter values were invalid: Type mismatch for key r expected: B actual: N"
     )
+
+
+@given(AWKWARD, AWKWARD)
+def test_texts_lie_where_any_other_key_would(a: str, b: str) -> None:
+    table = replace(TABLE, key=(KeyPart("h", "S", True), KeyPart("r", "S", False)))
+    key = item(h=a, r=b)
+    rows = []
+    for row_of in (row_of_key, row_of_item):
+        try:
+            rows.append(row_of(table, key))
+        except ValidationException:
+            rows.append(b"")
+    wanted = row_key(table.prefix, table.key, key) if a and b else b""
+    assert rows == [wanted, wanted]
+
+
+def test_a_value_of_no_or_of_two_types_is_no_key() -> None:
+    table = replace(TABLE, key=(KeyPart("h", "S", True),))
+    for value, why in (({}, "is empty"), ({"S": "a", "N": "1"}, "has more than one datatypes set")):
+        with pytest.raises(ValidationException, match=why):
+            row_of_key(table, {"h": value})

@@ -25,7 +25,7 @@ from doppio.services.dynamodb.records import Table
 from doppio.services.dynamodb.sealing import decode_sized
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches
-from doppio.services.dynamodb.values import Item, checked_item
+from doppio.services.dynamodb.values import Item
 
 if TYPE_CHECKING:
     from doppio._stubs import dynamodb as w
@@ -193,10 +193,7 @@ def _units(done: list[Done]) -> tuple[float, dict[str, float]]:
 
 
 def _rows(table: Table, keys: list[Item]) -> list[bytes]:
-    rows = []
-    for key in keys:
-        checked_item(key)
-        rows.append(row_of_key(table, key))
+    rows = [row_of_key(table, key) for key in keys]
     if len(set(rows)) < len(rows):
         raise ValidationException(_DUPLICATES)
     return rows

@@ -13,7 +13,7 @@ from doppio.kernel.keys import pack
 from doppio.services.dynamodb import limits, numbers
 from doppio.services.dynamodb.errors import ValidationException
 from doppio.services.dynamodb.records import KeyPart, SecondaryIndex, Table
-from doppio.services.dynamodb.values import Item, Value
+from doppio.services.dynamodb.values import Item, Value, checked_item
 
 INDEXED = pack("ddb.index")
 # No key begins with 0xff, so that 0xff behind a prefix is the end of all keys that have it.
@@ -48,7 +48,15 @@ def row_key(prefix: bytes, parts: Sequence[KeyPart], item: Item) -> bytes:
 
 
 def row_of_key(table: Table, key: Item) -> bytes:
-    """The row of a key. Raises ValidationException unless it is exactly a key of the table."""
+    """The row of a key as a request brings it: its values are checked, and numbers normalised.
+
+    Raises ValidationException unless it is exactly a key of the table.
+    """
+    if len(key) == len(table.key):
+        found = _row_of_texts(table, key)
+        if found is not None:
+            return found
+    checked_item(key)
     row = table.prefix
     if len(key) == len(table.key):
         for part in table.key:
@@ -64,6 +72,9 @@ def row_of_key(table: Table, key: Item) -> bytes:
 def row_of_item(table: Table, item: Item) -> bytes:
     """The row of an item. Raises ValidationException unless it has its key attributes, of the right
     types."""
+    found = _row_of_texts(table, item)
+    if found is not None:
+        return found
     row = table.prefix
     for part in table.key:
         value = item.get(part.name)
@@ -72,6 +83,21 @@ def row_of_item(table: Table, item: Item) -> bytes:
                 f"One or more parameter values were invalid: Missing the key {part.name} in the item"
             )
         row += checked_part(part, value)
+    return row
+
+
+def _row_of_texts(table: Table, item: Item) -> bytes | None:
+    """The row where the key is of texts without anything special, as most are; None for any other,
+    which has to be looked at closely."""
+    row = table.prefix
+    for part in table.key:
+        value = item.get(part.name)
+        if value is None or len(value) != 1 or part.type != "S":
+            return None
+        raw = value.get("S", "").encode()
+        if not raw or len(raw) > _SHORT or b"\0" in raw:
+            return None
+        row += raw + b"\0"
     return row
 
 

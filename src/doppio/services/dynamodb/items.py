@@ -103,7 +103,6 @@ class Items:
         reader = ctx.read()
         table = await usable_table(reader, ctx, req["TableName"])
         key: Item = req["Key"]  # type: ignore[assignment]
-        checked_item(key)
         row = row_of_key(table, key)
         paths = projection_paths(req)
         watch = watch_of(ctx, table)

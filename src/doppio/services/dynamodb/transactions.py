@@ -45,7 +45,7 @@ from doppio.services.dynamodb.sealing import decode_sized
 from doppio.services.dynamodb.throttling import READ as READ_UNITS
 from doppio.services.dynamodb.throttling import Watches
 from doppio.services.dynamodb.upkeep import FORGET
-from doppio.services.dynamodb.values import Item, checked_item
+from doppio.services.dynamodb.values import Item
 from doppio.wire.errors import AwsError
 
 if TYPE_CHECKING:
@@ -184,7 +184,6 @@ def _rows(tables: list[Table], gets: list[Mapping[str, Any]]) -> list[bytes]:
     reasons: list[dict[str, Any]] = []
     for table, one in zip(tables, gets, strict=True):
         try:
-            checked_item(one["Key"])
             rows.append(row_of_key(table, one["Key"]))
             reasons.append({"Code": "None"})
         except ValidationException as error:
