@@ -21,7 +21,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from bench.load import OPERATIONS, Client, Following, following_for
+from bench.load import OPERATIONS, RECEIVE_DELETE, Client, Following, following_for
 from bench.page import update
 from bench.run import prepare
 from doppio.app import Settings
@@ -30,7 +30,9 @@ from doppio.server import InThread
 CONCURRENCY = 16
 # What is compiled, imported and remembered at the first calls is not counted.
 WARM_REQUESTS, REQUESTS = 400, 800
-GET, PUT = "s3 GetObject", "s3 PutObject"
+# What must be there before an operation is asked for, by operation.
+BEFORE = {"s3 GetObject": ("s3 PutObject", WARM_REQUESTS),
+          RECEIVE_DELETE: ("sqs SendMessage", WARM_REQUESTS + REQUESTS)}  # fmt: skip
 LINES = 60
 
 
@@ -64,8 +66,9 @@ def count(thread: InThread, operation: str) -> Count:
     """Count an operation's bytecodes, over many requests of several connections."""
     assert thread.running is not None
     port = thread.running.server.port
-    if operation == GET:
-        ask(port, following_for(port, PUT, items=WARM_REQUESTS), WARM_REQUESTS)
+    if operation in BEFORE:
+        first, requests = BEFORE[operation]
+        ask(port, following_for(port, first, items=WARM_REQUESTS), requests)
     following = following_for(port, operation, items=WARM_REQUESTS)
     ask(port, following, WARM_REQUESTS)
     bytecodes: Counter[CodeType] = Counter()

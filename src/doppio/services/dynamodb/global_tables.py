@@ -7,12 +7,13 @@ wrote last. Each replica keeps its own settings, and one that leaves is a table 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader, Tx
-from doppio.kernel.records import table_of
+from doppio.kernel.paging import every
 from doppio.services.dynamodb import limits
 from doppio.services.dynamodb.errors import (
     GlobalTableAlreadyExistsException,
@@ -96,17 +97,16 @@ class GlobalTables:
         """Global tables in the order of their names, perhaps only those with a replica in a Region."""
         most = req.get("Limit", limits.LIST_TABLES_MAX)
         region, start = req.get("RegionName"), req.get("ExclusiveStartGlobalTableName")
-        rows_of = table_of(GlobalTable)
-        after = None if start is None else rows_of.key_of((ctx.account, start))
         found: list[GlobalTable] = []
-        while True:
-            rows = await ctx.read().list(
-                GlobalTable, (ctx.account,), after=after, limit=limits.ROWS_A_READ
-            )
-            found += [one for one in rows if region is None or region in one.regions]
-            if len(rows) < limits.ROWS_A_READ or len(found) > most:
-                break
-            after = rows_of.key(rows[-1])
+        walk = every(
+            ctx.read(), GlobalTable, (ctx.account,), step=limits.ROWS_A_READ, since=start
+        )  # fmt: skip
+        async with aclosing(walk):
+            async for one in walk:
+                if one.name != start and (region is None or region in one.regions):
+                    found.append(one)
+                if len(found) > most:
+                    break
         shown: dict[str, Any] = {
             "GlobalTables": [
                 {
