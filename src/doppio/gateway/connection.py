@@ -165,7 +165,10 @@ class Connection(asyncio.BufferedProtocol):
         if self._grace:
             self._expect(self._grace)
             self._grace = 0.0
-        if not self._headers_done and not self._closing:
+        if self._headers_done:
+            # Lines that come after a chunked body are nobody's: HTTP lets them be dropped.
+            self._lines.clear()
+        elif not self._closing:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes_max:
                 self._refuse(431, *LARGE_HEAD)
@@ -208,10 +211,8 @@ class Connection(asyncio.BufferedProtocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header line. Called a dozen times a request: nothing happens here that can wait.
-        What comes after a chunked body is nobody's: HTTP lets it be dropped."""
-        if not self._headers_done:
-            self._lines.append((name, value))
+        """One header line. Called a dozen times a request: nothing happens here that can wait."""
+        self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is there: a small body is awaited, a large one streamed."""
