@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import ssl
@@ -58,6 +59,27 @@ def test_a_request_in_many_records_that_come_at_once_is_read_whole(tmp_path: Pat
                 assert (status, said) == (200, b"PUT /k? " + body)
 
     run(story())
+
+
+def test_a_client_that_hangs_up_leaves_nothing_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority = tls.ensure_ca(tmp_path / "ca", NOW)
+    trusting = ssl.create_default_context(cafile=str(authority.certificate))
+
+    async def story() -> None:
+        async with listening(echo, tls=tls.server_context(authority)) as here:
+            for asked in (b"", get("/tls"), get("/tls")[:9]):
+                peer = await here.connect(ssl=trusting, server_hostname="localhost")
+                await peer.send(asked)
+                if asked == get("/tls"):
+                    assert (await peer.answer())[0] == 200
+                await peer.close()
+            while here.server._connections:
+                await asyncio.sleep(0.001)
+
+    run(story())
+    assert caplog.records == []
 
 
 def test_a_damaged_authority_is_said_to_be_and_never_replaced(tmp_path: Path) -> None:
