@@ -39,6 +39,28 @@ def test_a_client_that_trusts_the_authority_speaks_tls(tmp_path: Path) -> None:
     run(story())
 
 
+def test_a_client_that_closes_its_side_of_tls_makes_nobody_warn(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority = tls.ensure_ca(tmp_path / "ca", NOW)
+    trusting = ssl.create_default_context(cafile=str(authority.certificate))
+
+    async def story() -> None:
+        async with listening(echo, tls=tls.server_context(authority)) as here:
+            peer = await here.connect(ssl=trusting, server_hostname="localhost")
+            await peer.send(get("/tls"))
+            assert (await peer.answer())[0] == 200
+            peer.writer.close()
+            await peer.writer.wait_closed()
+            # Another round trip, so that the server has seen the end of the first.
+            other = await here.connect(ssl=trusting, server_hostname="localhost")
+            await other.send(get("/tls"))
+            assert (await other.answer())[0] == 200
+
+    run(story())
+    assert caplog.text == ""
+
+
 def test_a_request_in_many_records_that_come_at_once_is_read_whole(tmp_path: Path) -> None:
     authority = tls.ensure_ca(tmp_path / "ca", NOW)
     trusting = ssl.create_default_context(cafile=str(authority.certificate))

@@ -145,7 +145,8 @@ class Connection(asyncio.BufferedProtocol):
         else:
             loop = asyncio.get_running_loop()
             loop.call_later(self._limits.half_closed_seconds_max, self.abort)
-        return not self._secure  # TLS has no half-closed connections, and logs a wish for one.
+        # TLS cannot be half closed: to want it there only makes the loop warn.
+        return not self._secure
 
     def _take(self, data: memoryview) -> None:
         if self._closing:

@@ -105,9 +105,10 @@ class JobRunner:
             try:
                 for job in await self._due(now):
                     known = (job.name, job.key)
-                    if len(self._running) < AT_ONCE_MAX and not (
-                        known in self._running or known in self._pausing
-                    ):
+                    is_free = not (known in self._running or known in self._pausing)
+                    # While the others were looked for, its part may have gone to another gateway.
+                    is_mine = self._part(known) in self._held
+                    if len(self._running) < AT_ONCE_MAX and is_free and is_mine:
                         self._begin(job)
                 at = await self._next(now)
                 clock = self._kernel.clock

@@ -11,6 +11,7 @@ from doppio.services.logs import bringing, limits
 from doppio.services.logs.bringing import log_of
 from doppio.services.logs.records import Follower, SubscriptionFilter
 from doppio.wire.errors import AwsError
+from tests.services.crashes import Told, crash_everywhere
 from tests.services.logs.test_logs import put
 from tests.services.logs.test_subscription_filters import ask, brought, opened
 from tests.services.world import World, run
@@ -189,3 +190,26 @@ async def test_what_waits_outlives_a_crash(world: World, destinations: Destinati
     await after.advance(1)
     assert await messages(after) == ["ERROR 1"]
     await after.close()
+
+
+def test_a_crash_at_any_commit_loses_no_line_of_any_filter() -> None:
+    async def prepare(world: World, told: Told) -> None:
+        await opened(world)
+        await ask(world)
+        await ask(world, filterName="g")
+        told["taken"] = []
+
+    async def work(world: World, told: Told) -> None:
+        for number in range(3):
+            await put(world, (0, f"ERROR {number}"))
+            told["taken"].append(f"ERROR {number}")
+            await world.settle()
+
+    async def check(world: World, told: Told) -> None:
+        for _ in range(3):
+            await world.advance(2)
+        found = await messages(world)
+        assert all(found.count(text) >= 2 for text in told["taken"]), found
+        assert len(found) <= 2 * len(told["taken"]) + 3, "and what comes twice is one row"
+
+    assert crash_everywhere(prepare, work, check) > 9
