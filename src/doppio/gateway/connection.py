@@ -19,7 +19,6 @@ from doppio.gateway.bodies import BadBody, IncompleteBody, RequestTimeout, Strea
 from doppio.gateway.drive import Drive, drive
 from doppio.gateway.heads import (
     LARGE_HEAD,
-    Pending,
     Refused,
     broken,
     content_length,
@@ -44,6 +43,8 @@ JOIN_BYTES_MAX = 65_536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NEVER = float("inf")
 _shut = methodcaller("close")
+# How far a request has been read, while it is not whole.
+_HEAD, _BODY = "head", "body"
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -55,10 +56,12 @@ class Connection(asyncio.BufferedProtocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._peer = self._secure = self._cipher = ""
-        self._queue: deque[Pending] = deque()
+        self._queue: deque[Request] = deque()
         self._drive: Drive[Response] | None = None
         self._view = server.view
-        self._current: Pending | None = None
+        self._current: Request | None = None
+        # The one whose client wants no other answer after it.
+        self._last: Request | None = None
         self._sender: asyncio.Task[None] | None = None
         self._closing = False
         self._reading = True
@@ -66,7 +69,7 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer: bytearray | None = None
         self.deadline = _NEVER
         self._taking = 0
-        # How long the client has for what a read leaves unfinished; 0 where it has that already.
+        # How long the client has for the rest of a small body; 0 where its time runs already.
         self._grace = 0.0
         self._reset()
 
@@ -80,7 +83,7 @@ class Connection(asyncio.BufferedProtocol):
         self._parts: list[bytes] = []
         self._stream: StreamedBody | None = None
         self._raw_left = 0
-        self._in_message = self._headers_done = False
+        self._within = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
@@ -137,7 +140,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         if self._stream is not None and not self._stream.ended:
             self._stream.end(IncompleteBody())
-        elif self._in_message:
+        elif self._within:
             self._refuse(400, "RequestTimeout", "The request ended before it was complete.")
         self._closing = True
         if self._current is None and not self._queue:
@@ -160,16 +163,19 @@ class Connection(asyncio.BufferedProtocol):
         except (httptools.HttpParserError, Refused) as error:
             why = broken(error)
             self._refuse(why.status, why.code, why.text)
-        if not self._in_message:
+        if not self._within:
             # Whole, as nearly always: nobody has had to look at the time.
             return
-        if self._grace:
-            self._expect(self._grace)
-            self._grace = 0.0
-        if self._headers_done:
+        if self._within == _BODY:
+            if self._grace:
+                self._expect(self._grace)
+                self._grace = 0.0
             # Lines that come after a chunked body are nobody's: HTTP lets them be dropped.
             self._lines.clear()
-        elif not self._closing:
+            return
+        if self._head_bytes == 0 and self._current is None:
+            self._expect(self._limits.head_seconds_max)
+        if not self._closing:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes_max:
                 self._refuse(431, *LARGE_HEAD)
@@ -201,11 +207,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lines = []
         self._head_bytes = 0
         self._parts = []
-        self._stream = None
-        self._in_message = True
-        self._headers_done = False
-        if self._current is None:
-            self._grace = self._limits.head_seconds_max
+        self._within = _HEAD
 
     def on_url(self, url: bytes) -> None:
         """The request target, maybe in pieces."""
@@ -217,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there: a small body is awaited, a large one streamed."""
-        self._headers_done = True
+        self._within = _BODY
         headers = self._headers = headers_of(self._lines)
         # A head is no larger than the bytes it came in; only of many must it be worked out.
         most = self._limits.head_bytes_max
@@ -225,17 +227,17 @@ class Connection(asyncio.BufferedProtocol):
             raise Refused(431, *LARGE_HEAD)
         length = content_length(headers)
         chunked = "transfer-encoding" in headers
-        if chunked and length is not None:
+        if length is None:
+            if not chunked:
+                return
+        elif chunked:
             raise Refused(
                 400, "BadRequest", "Content-Length and Transfer-Encoding exclude each other."
             )
-        if (length is not None and length <= self._limits.small_body_bytes_max) or (
-            length is None and not chunked
-        ):
-            if length:
-                if "expect" in headers and self._current is None and not self._queue:
-                    self._send_continue()
-                self._grace = self._limits.body_stall_seconds_max
+        elif length <= self._limits.small_body_bytes_max:
+            if "expect" in headers and length and self._current is None and not self._queue:
+                self._send_continue()
+            self._grace = self._limits.body_stall_seconds_max
             return
         expects = headers.get("expect", "").lower() == "100-continue"
         self._stream = StreamedBody(
@@ -265,88 +267,90 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_message_complete(self) -> None:
         """A request is whole."""
-        self._in_message = False
-        self._grace = 0.0
-        if self._stream is not None:
-            self._stream.end()
-        else:
+        self._within = ""
+        if self._stream is None:
             parts = self._parts
             self._enqueue(Whole(parts[0] if len(parts) == 1 else b"".join(parts)))
-        self._raw_left = 0
+        else:
+            self._stream.end()
+            self._stream = None
+            self._raw_left = 0
 
     # Requests.
 
     def _enqueue(self, body: ByteStream) -> None:
-        url = self._url
-        target = url.decode("latin-1")
+        target = self._url.decode("latin-1")
         if not target.startswith("/"):
             target = origin_form(target)
         path, _, query = target.partition("?")
         request = Request(
-            str(self._parser.get_method(), "latin-1"), path, query, self._headers, body,
+            self._parser.get_method().decode(), path, query, self._headers, body,
             self._peer, self._secure, self._cipher,
         )  # fmt: skip
-        pending = Pending(request, self._parser.should_keep_alive())
+        if not self._parser.should_keep_alive() and self._last is None:
+            self._last = request
         if self._current is None:
-            self._current = pending
-            self._server.soon(self._start, pending)
+            self._current = request
+            self._server.soon(self._start, request)
             return
-        self._queue.append(pending)
+        self._queue.append(request)
         if len(self._queue) >= self._limits.pipelined_max:
             self._flow(False)
 
-    def _start(self, pending: Pending) -> None:
+    def _start(self, request: Request) -> None:
         if self._transport is None:
             return
-        self._current = pending
         if self._stream is None:
             self.deadline = _NEVER
-        self._drive = drive(self._server.handler(pending.request), self._answered)
+        self._drive = drive(self._server.handler(request), self._answered)
 
     def _answered(self, response: Response | None, error: BaseException | None) -> None:
-        pending = self._current
-        assert pending is not None
+        request = self._current
+        assert request is not None
         self._drive = None
-        if self._transport is None or isinstance(error, asyncio.CancelledError):
+        if (
+            error is not None
+            and self._transport is not None
+            and not isinstance(error, asyncio.CancelledError)
+        ):
+            response = self._server.crashed(request, error)
+        if response is None or self._transport is None:
             self._current = None
             return
-        if response is None:
-            assert error is not None
-            response = self._server.crashed(pending.request, error)
         body = response.body
         if body.__class__ is bytes:
-            self._send_whole(pending, response, body)
+            self._send_whole(request, response, body)
         else:
             self._sender = asyncio.get_running_loop().create_task(
-                self._send_streamed(pending, response)
+                self._send_streamed(request, response)
             )
 
-    def _send_whole(self, pending: Pending, response: Response, body: bytes) -> None:
-        keep_alive = pending.keep_alive and not self._closing
+    def _send_whole(self, request: Request, response: Response, body: bytes) -> None:
+        keep_alive = request is not self._last and not self._closing
         try:
             head = self._server.heads.head(response, keep_alive=keep_alive, chunked=False)
-        except (ValueError, UnicodeEncodeError):
-            response = self._server.crashed(pending.request, ValueError("unsendable header"))
+        except ValueError:
+            response = self._server.crashed(request, ValueError("unsendable header"))
             body = response.body if isinstance(response.body, bytes) else b""
             head = self._server.heads.head(response, keep_alive=keep_alive, chunked=False)
-        if has_no_body(response.status, pending.request.method):
+        if has_no_body(response.status, request.method):
             self._server.late(self._write_if_open, head)
         elif len(body) <= JOIN_BYTES_MAX:
             self._server.late(self._write_if_open, head + body)
         else:
             self._write(head)
             self._write(body)
-        self._finished(pending, keep_alive)
+        self._finished(request, keep_alive)
 
-    async def _send_streamed(self, pending: Pending, response: Response) -> None:
+    async def _send_streamed(self, request: Request, response: Response) -> None:
         body = response.body
-        keep_alive = pending.keep_alive and not self._closing
+        keep_alive = request is not self._last and not self._closing
         chunked = not isinstance(body, (bytes, FileRange)) and not any(
             name == "content-length" for name, _ in response.headers
         )
         try:
             self._write(self._server.heads.head(response, keep_alive=keep_alive, chunked=chunked))
-            if has_no_body(response.status, pending.request.method):
+            if has_no_body(response.status, request.method):
                 if isinstance(body, AsyncIterator):
                     await close_body(body)
             elif isinstance(body, FileRange):
@@ -359,21 +363,24 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
             return
         except Exception as error:
-            self._server.crashed(pending.request, error)
+            self._server.crashed(request, error)
             self.abort()
             return
         self._sender = None
-        self._finished(pending, keep_alive)
+        self._finished(request, keep_alive)
 
-    def _finished(self, pending: Pending, keep_alive: bool) -> None:
+    def _finished(self, request: Request, keep_alive: bool) -> None:
         self._current = None
-        stream = pending.request.body
-        if isinstance(stream, StreamedBody) and not stream.ended:
+        stream = self._stream
+        if stream is not None and stream is request.body and not stream.ended:
             # The answer is out before the body is in: what still comes is dropped.
             stream.drop()
-            self._send_continue_if_waiting(pending)
+            if request.headers.get("expect", "").lower() == "100-continue":
+                # A client that waited for leave and got its answer sends no body: the connection
+                # cannot be used again, since nobody knows what comes next.
+                self._close_when_sent(None)
         if not keep_alive:
-            self._close_when_sent(stream)
+            self._close_when_sent(request.body)
             return
         if self._queue:
             following = self._queue.popleft()
@@ -382,16 +389,8 @@ class Connection(asyncio.BufferedProtocol):
             # A turn of the loop for the others between two requests of one client.
             asyncio.get_running_loop().call_soon(self._start, following)
             self._current = following
-        elif not self._in_message:
+        elif not self._within:
             self._expect(self._limits.idle_seconds_max)
-
-    def _send_continue_if_waiting(self, pending: Pending) -> None:
-        # A client that waits for "100 Continue" and got its answer sends no body: the connection
-        # cannot be used again, since nobody knows what comes next.
-        if pending.request.headers.get("expect", "").lower() == "100-continue":
-            self._closing = True
-            pending.keep_alive = False
-            self._close_when_sent(None)
 
     def _close_when_sent(self, stream: Any) -> None:
         self._closing = True
@@ -460,7 +459,7 @@ class Connection(asyncio.BufferedProtocol):
             self._closing = True
             self._stream.end(RequestTimeout())
             self.deadline = _NEVER
-        elif self._in_message:
+        elif self._within:
             self._refuse(408, "RequestTimeout", RequestTimeout.text)
         elif self._transport is not None:
             self._close()
@@ -478,7 +477,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, status: int, code: str, text: str) -> None:
         if self._closing and self._transport is None:
             return
-        self._in_message = False
+        self._within = ""
         self._closing = True
         if self._stream is not None and not self._stream.ended:
             # Whoever reads the body hears of it, and answers.

@@ -59,16 +59,6 @@ def nothing() -> None:
     """The client does not wait for leave to send its body."""
 
 
-class Pending:
-    """A request that has its head."""
-
-    __slots__ = ("keep_alive", "request")
-
-    def __init__(self, request: Request, keep_alive: bool) -> None:
-        self.request = request
-        self.keep_alive = keep_alive
-
-
 class Refused(Exception):
     """A request that breaks a rule of ours, raised inside a parser's callback."""
 

@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 from doppio.wire.http import FileRange, Response
 
-_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
-_NO_BODY = frozenset({204, 304})
-_LENGTH = "content-length: "
+_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
+_NO_LENGTH = frozenset({204, 304})
+_NO_BODY = _NO_LENGTH | frozenset(range(100, 200))
 _line = ": ".join
 
 
@@ -18,10 +18,11 @@ class Heads:
     """Writes heads; the Date line is made once a second."""
 
     def __init__(self, server: str, host_seconds: Callable[[], float]) -> None:
-        self._server = f"server: {server}\r\n"
+        self._server = server
         self._seconds = host_seconds
         self._second = -1
-        self._fixed = ""
+        # How every head ends: of a connection that stays, and of one that does not.
+        self._end = self._last_end = ""
 
     def head(self, response: Response, *, keep_alive: bool, chunked: bool) -> bytes:
         """Status line and headers, whose names are in lower case. Raises ValueError for a header
@@ -29,26 +30,23 @@ class Heads:
         second = int(self._seconds())
         if second != self._second:
             self._second = second
-            self._fixed = f"date: {formatdate(second, usegmt=True)}\r\n{self._server}"
-        headers = response.headers
-        lines = "\r\n".join(map(_line, headers))
-        breaks = len(headers) - 1 if headers else 0
+            fixed = f"\r\ndate: {formatdate(second, usegmt=True)}\r\nserver: {self._server}\r\n"
+            self._end, self._last_end = f"{fixed}\r\n", f"{fixed}connection: close\r\n\r\n"
+        status, headers = response.status, response.headers
+        first = _STATUS.get(status) or f"HTTP/1.1 {status} Unknown"
+        lines = "\r\n".join((first, *map(_line, headers)))
+        breaks = len(headers)
         if lines.count("\n") != breaks or lines.count("\r") != breaks:
             raise ValueError("a header with a line break")
-        status = response.status
-        first = _STATUS.get(status) or f"HTTP/1.1 {status} Unknown\r\n"
-        if headers:
-            lines += "\r\n"
         if chunked:
-            length = "transfer-encoding: chunked\r\n"
-        elif status in _NO_BODY or "\ncontent-length: " in lines or lines.startswith(_LENGTH):
+            length = "\r\ntransfer-encoding: chunked"
+        elif status in _NO_LENGTH or "\ncontent-length: " in lines:
             length = ""
         else:
             body = response.body
             size = len(body) if body.__class__ is bytes else body_length(response)
-            length = f"content-length: {size}\r\n"
-        close = "" if keep_alive else "connection: close\r\n"
-        return f"{first}{lines}{length}{self._fixed}{close}\r\n".encode("latin-1")
+            length = f"\r\ncontent-length: {size}"
+        return f"{lines}{length}{self._end if keep_alive else self._last_end}".encode("latin-1")
 
 
 def body_length(response: Response) -> int:
@@ -61,4 +59,4 @@ def body_length(response: Response) -> int:
 
 def has_no_body(status: int, method: str) -> bool:
     """Whether a response to `method` with this status never has a body."""
-    return method == "HEAD" or status in _NO_BODY or 100 <= status < 200
+    return status in _NO_BODY or method == "HEAD"
