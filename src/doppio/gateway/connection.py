@@ -308,15 +308,12 @@ class Connection(asyncio.BufferedProtocol):
         request = self._current
         assert request is not None
         self._drive = None
-        if (
-            error is not None
-            and self._transport is not None
-            and not isinstance(error, asyncio.CancelledError)
-        ):
-            response = self._server.crashed(request, error)
-        if response is None or self._transport is None:
+        if self._transport is None or (error and isinstance(error, asyncio.CancelledError)):
             self._current = None
             return
+        if response is None:
+            assert error is not None
+            response = self._server.crashed(request, error)
         body = response.body
         if body.__class__ is bytes:
             self._send_whole(request, response, body)
@@ -461,6 +458,9 @@ class Connection(asyncio.BufferedProtocol):
             self.deadline = _NEVER
         elif self._within:
             self._refuse(408, "RequestTimeout", RequestTimeout.text)
+        elif self._current is not None:
+            # Nothing is expected of a client that waits for its answer.
+            self.deadline = _NEVER
         elif self._transport is not None:
             self._close()
 
