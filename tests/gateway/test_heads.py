@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from doppio.gateway.heads import (
-    HEADS_MAX,
+    NAMES_MAX,
     Refused,
     content_length,
     headers_of,
@@ -46,7 +46,7 @@ def test_what_says_where_a_request_ends_or_for_whom_it_is_comes_once(name: bytes
 
 
 def test_heads_of_all_sorts_are_read_though_not_all_are_remembered() -> None:
-    for number in range(HEADS_MAX + 50):
+    for number in range(NAMES_MAX + 50):
         name = f"X-{number}"
         for _ in range(2):
             assert headers_of([(name.encode(), b"v")]) == {name.lower(): "v"}

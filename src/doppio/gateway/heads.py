@@ -10,11 +10,8 @@ import httptools
 
 from doppio.wire.http import Request
 
-# The names in heads as clients write them, in lower case: a client sends the same ones, in the same
-# order, again and again. Only such without a repetition are kept here, and none that is too large.
-_known: dict[tuple[bytes, ...], tuple[str, ...]] = {}
-HEADS_MAX = 1_000
-NAMES_BYTES_MAX = 1_000
+NAMES_MAX = 1_000
+NAME_BYTES_MAX = 100
 _ONCE = ("content-length", "transfer-encoding", "host")
 LARGE_HEAD = (
     "RequestHeaderSectionTooLarge",
@@ -94,33 +91,41 @@ def origin_form(target: str) -> str:
     return target if target == "*" else "/" + target
 
 
+class _Names(dict[bytes, str]):
+    """Names in lower case by how clients write them: the same ones again and again. Not all are
+    kept that somebody may think of, and none that is too long."""
+
+    def __missing__(self, name: bytes) -> str:
+        key = name.decode("latin-1").lower()
+        if len(self) < NAMES_MAX and len(name) <= NAME_BYTES_MAX:
+            self[name] = key
+        return key
+
+
+_names = _Names()
+
+
 def headers_of(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers by their names in lower case; repeated ones joined by a comma.
 
     Raises Refused if one comes twice that says where a request ends, or for whom it is.
     """
-    if not lines:
-        return {}
-    names, said = zip(*lines, strict=True)
     try:
-        values = [*map(bytes.decode, said)]
+        headers = {_names[name]: value.decode() for name, value in lines}
     except UnicodeDecodeError:
-        values = [*map(_text, said)]
-    keys = _known.get(names)
-    if keys is not None:
-        return dict(zip(keys, values, strict=True))
-    keys = tuple(name.decode("latin-1").lower() for name in names)
-    headers: dict[str, str] = {}
-    for key, value in zip(keys, values, strict=True):
+        headers = {}
+    if len(headers) == len(lines):
+        return headers
+    # Some name comes twice, or a value is no UTF-8.
+    headers = {}
+    for name, said in lines:
+        key, value = _names[name], _text(said)
         if key in headers:
             if key in _ONCE:
                 raise Refused(400, "BadRequest", f"The header {key} came more than once.")
             headers[key] = f"{headers[key]},{value}"
         else:
             headers[key] = value
-    few = len(_known) < HEADS_MAX and sum(map(len, names)) <= NAMES_BYTES_MAX
-    if few and len(headers) == len(keys):
-        _known[names] = keys
     return headers
 
 
