@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import unquote_plus
 
 import msgspec
+from msgspec.structs import replace
 
 from doppio.kernel.regions import partition_of
 from doppio.wire import model
@@ -41,7 +42,7 @@ class _Table(msgspec.Struct):
     services: dict[str, Named]
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True):
     """Where a request goes. `operation` is None where the service has no such operation."""
 
     service: str
@@ -198,7 +199,7 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
         if path == "/" and found.operation.name == "ListBuckets" and _is_express(request, scope):
             # Both ask for the same page: here of another host, or for another service.
             listing = model.load("s3").operations["ListDirectoryBuckets"]
-            found = found._replace(operation=listing)
+            found = replace(found, operation=listing)
         return found
     if not name:
         name = _service_of_action(request, body)

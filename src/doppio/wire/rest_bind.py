@@ -342,7 +342,9 @@ class RestCodec:
         members, prefixes, told, typed = plan.placed.get(names) or plan.place(names)
         headers = faults.request_headers(self.service, None, request_id)
         headers += [
-            (wire, show(result[name])) for name, wire, show in members if result[name] is not None
+            (wire, show(value))
+            for name, wire, show in members
+            if (value := result[name]) is not None
         ]
         for name, prefix in prefixes:
             entries = result[name] or {}
@@ -369,18 +371,16 @@ class RestCodec:
             if not content_type:
                 headers.append(("content-type", default))
             return Response(status, headers, body)
-        body = self._body(plan, result)
+        body = plan.empty if plan.body is None else self._body(plan, plan.body, result)
         if body and not content_type:
             headers.append(("content-type", self.content_type))
         return Response(status, headers, body if status not in (204, 205, 304) else b"")
 
-    def _body(self, plan: _Output, result: Mapping[str, Any]) -> bytes:
-        if plan.body is None:
-            return plan.empty
+    def _body(self, plan: _Output, write: WriteBody, result: Mapping[str, Any]) -> bytes:
         if plan.payload is None:
-            return plan.body(result)
+            return write(result)
         value = result.get(plan.payload)
-        return b"" if value is None else plan.body(value)
+        return b"" if value is None else write(value)
 
     def error_parts(self, fault: faults.Fault, headers: list[tuple[str, str]]) -> dict[str, Any]:
         """The members of an error that belong into its body; the others become headers."""
