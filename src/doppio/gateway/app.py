@@ -30,7 +30,7 @@ from doppio.gateway.authenticate import (
 )
 from doppio.gateway.heads import with_hoisted
 from doppio.gateway.requestlog import Line, RequestLog
-from doppio.gateway.route import DEFAULT_REGION, Target, is_special, route, scope_of, services
+from doppio.gateway.route import DEFAULT_REGION, Target, route, scope_of, services
 from doppio.kernel.context import Context
 from doppio.kernel.identity import ANONYMOUS, Caller, Credential, Identities
 from doppio.kernel.kernel import Kernel
@@ -177,10 +177,10 @@ class Gateway:
             context, req = self._admitted(
                 request, target, partition, course, signature, credential, line
             )
-            if course.is_s3 and is_special(host := request.headers.get("host", "")):
+            if target.special and course.is_s3:
                 web = self._cloud.services["s3"].web
                 assert web is not None, "S3 answers browsers, too"
-                req = await web.reached(context, host, req, course.name)
+                req = await web.reached(context, request.headers["host"], req, course.name)
             result = await self._cloud.enter(context, course.service, course.method, req)
             response = course.codec.encode(course.operation, result, line.id)
         except AwsError as error:

@@ -105,6 +105,7 @@ class _Input:
         "fixed_query",
         "headers",
         "labels",
+        "labels_as_said",
         "payload",
         "picked",
         "prefixes",
@@ -117,6 +118,7 @@ class _Input:
         # What stands in the operation's own path says which operation it is, and nothing else.
         self.fixed_query = frozenset(parse_query(op.http_uri.partition("?")[2]))
         self.labels: list[tuple[str, str, ReadText]] = []
+        self.labels_as_said = False
         self.headers: dict[str, tuple[str, ReadText]] = {}
         self.prefixes: list[tuple[str, str]] = []
         self.picked: dict[tuple[str, ...], _Picked] = {}
@@ -132,6 +134,8 @@ class _Input:
         in_body = False
         for member in shape.members.values():
             in_body |= not self._place(member)
+        # As with S3's buckets and keys, what the path says is the input.
+        self.labels_as_said = all(wire == name and read is str for wire, name, read in self.labels)
         if shape.payload is not None:
             self.payload = shape.payload
             if self.streaming is None and self.event_stream is None:
@@ -291,10 +295,13 @@ class RestCodec:
         self, plan: _Input, request: Request, uri_params: Mapping[str, str]
     ) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        for wire, name, read in plan.labels:
-            text = uri_params.get(wire)
-            if text is not None:
-                out[name] = read(text)
+        if plan.labels_as_said:
+            out.update(uri_params)
+        else:
+            for wire, name, read in plan.labels:
+                text = uri_params.get(wire)
+                if text is not None:
+                    out[name] = read(text)
         if plan.headers or plan.prefixes:
             headers = request.headers
             names = tuple(headers)
