@@ -348,11 +348,10 @@ class RestCodec:
         names = tuple(result)
         members, prefixes, told, typed = plan.placed.get(names) or plan.place(names)
         headers = faults.request_headers(self.service, None, request_id)
-        headers += [
-            (wire, show(value))
-            for name, wire, show in members
-            if (value := result[name]) is not None
-        ]
+        for name, wire, show in members:
+            value = result[name]
+            if value is not None:
+                headers.append((wire, show(value)))
         for name, prefix in prefixes:
             entries = result[name] or {}
             headers += [(prefix + key.lower(), str(text)) for key, text in entries.items()]
