@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doppio.gateway.route import Scope, is_special, route, scope_of, services
+from doppio.gateway.route import Scope, Target, route, scope_of, services
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request, Whole
 
@@ -164,9 +164,11 @@ def test_s3_control_is_told_from_objects_of_such_a_path() -> None:
 
 
 def test_hosts_name_access_points() -> None:
+    def target(host: str) -> Target:
+        return route(request("GET", "/a/b", host=host, authorization=signed("s3")), b"")
+
     def bucket(host: str) -> str:
-        asked = request("GET", "/a/b", host=host, authorization=signed("s3"))
-        return route(asked, b"").uri["Bucket"]
+        return target(host).uri["Bucket"]
 
     aws = "my-ap-000000000000.s3-accesspoint"
     arn = "arn:aws:s3:eu-west-1:000000000000:accesspoint:my-ap"
@@ -180,9 +182,9 @@ def test_hosts_name_access_points() -> None:
     ):
         # A bucket may be called so, too: S3 says what it is.
         assert bucket(host) == "my-ap-000000000000"
-        assert is_special(host)
-    assert not is_special("photos.localhost:4566")
-    assert is_special("photos.s3-accelerate.amazonaws.com")
+        assert target(host).special
+    assert not target("photos.localhost:4566").special
+    assert target("photos.s3-accelerate.amazonaws.com").special
 
 
 def test_hosts_of_object_lambda_lead_to_its_access_points_and_where_answers_go() -> None:

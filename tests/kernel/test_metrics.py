@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from doppio.kernel.metrics import Measure, Metrics
+from doppio.kernel.metrics import Measure, Metrics, Sums
 from tests.services.world import ACCOUNT, REGION, START, World, told
 
 SIZE = Measure("sqs", "AWS/SQS", "SentMessageSize", "Bytes", "QueueName")
@@ -56,7 +56,7 @@ async def test_a_tally_counts_how_often_something_was_measured(world: World) -> 
 def test_counting_costs_next_to_nothing() -> None:
     metrics = Metrics(lambda account, region: None, lambda service: None)  # type: ignore[arg-type,return-value]
     key = (SIZE, ACCOUNT, REGION, ("q",), START.minute)
-    metrics._sums[key] = [START, 1.0, 1.0, 1.0, 1.0]
+    metrics._sums[key] = Sums(START, 1.0, 1.0, 1.0, 1.0)
     best = 1.0
     for _ in range(20):
         begun = time.perf_counter()

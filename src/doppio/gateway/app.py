@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from doppio.gateway import (
     catalogs,
     crossorigin,
@@ -28,7 +30,7 @@ from doppio.gateway.authenticate import (
 )
 from doppio.gateway.heads import with_hoisted
 from doppio.gateway.requestlog import Line, RequestLog
-from doppio.gateway.route import DEFAULT_REGION, Target, is_special, route, scope_of, services
+from doppio.gateway.route import DEFAULT_REGION, Target, route, scope_of, services
 from doppio.kernel.context import Context
 from doppio.kernel.identity import ANONYMOUS, Caller, Credential, Identities
 from doppio.kernel.kernel import Kernel
@@ -162,20 +164,23 @@ class Gateway:
                 whole = await self._gather_form(request)
             target = route(request, whole, signature)
             if region:
-                target = target._replace(region=region)
+                target = replace(target, region=region)
             course = self._courses.get((target.operation, target.protocol)) or self._course(target)
             if whole is None and not course.streaming:
                 request.body = await gathered(request.body, course.body_bytes_max)
             line.service, line.operation = course.service, course.name
+            partition = partition_of(target.region)
             if signature is not None:
                 identities = self._cloud.identities
-                named = signature.access_key, signature.session_token, partition_of(target.region)
+                named = signature.access_key, signature.session_token, partition
                 credential = identities.known(named) or await identities.credential(*named)
-            context, req = self._admitted(request, target, course, signature, credential, line)
-            if course.is_s3 and is_special(host := request.headers.get("host", "")):
+            context, req = self._admitted(
+                request, target, partition, course, signature, credential, line
+            )
+            if target.special and course.is_s3:
                 web = self._cloud.services["s3"].web
                 assert web is not None, "S3 answers browsers, too"
-                req = await web.reached(context, host, req, course.name)
+                req = await web.reached(context, request.headers["host"], req, course.name)
             result = await self._cloud.enter(context, course.service, course.method, req)
             response = course.codec.encode(course.operation, result, line.id)
         except AwsError as error:
@@ -203,6 +208,7 @@ class Gateway:
         self,
         request: Request,
         target: Target,
+        partition: str,
         course: Course,
         signature: AnySignature | None,
         credential: Credential | None,
@@ -237,7 +243,7 @@ class Gateway:
             account=caller.account,
             region=target.region or DEFAULT_REGION,
             request_id=line.id,
-            partition=partition_of(target.region),
+            partition=partition,
             source_ip=request.peer,
             user_agent=headers.get("user-agent", ""),
             secure=request.secure,

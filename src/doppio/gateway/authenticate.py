@@ -132,21 +132,16 @@ def signed(
             raise ContentSha256Mismatch(
                 ClientComputedContentSHA256=said, S3ComputedContentSHA256=computed
             )
-    key = sigv4.verify(
-        signature,
-        credential.secret,
-        request,
-        clock.host.seconds(),
-        body_sha256=computed,
-        cloud_now=clock.now() if signature.presigned else None,
-        end_of=(
-            Links.of(clock).end_of(clock, signature.signature)
-            if signature.presigned
-            else sigv2.as_written
-        ),
-    )
-    if signature.presigned:
-        Links.of(clock).has_come(clock, signature.signature)
+    secret, seconds = credential.secret, clock.host.seconds()
+    if not signature.presigned:
+        key = sigv4.verify(signature, secret, request, seconds, body_sha256=computed)
+    else:
+        links = Links.of(clock)
+        key = sigv4.verify(
+            signature, secret, request, seconds, body_sha256=computed, cloud_now=clock.now(),
+            end_of=links.end_of(clock, signature.signature),
+        )  # fmt: skip
+        links.has_come(clock, signature.signature)
     if said is None:
         return body
     if chunked:

@@ -5,8 +5,9 @@ The answer is the service's; here is only where the question stands in a request
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from doppio.gateway.route import Target, route
 from doppio.kernel.identity import ANONYMOUS

@@ -11,9 +11,10 @@ import base64
 import hmac
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from doppio.gateway.route import Target, bucket_of_host, services
 from doppio.gateway.websites import origin_of, response_of

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import unquote_plus
 
 import msgspec
+from msgspec.structs import replace
 
 from doppio.kernel.regions import partition_of
 from doppio.wire import model
@@ -41,14 +42,18 @@ class _Table(msgspec.Struct):
     services: dict[str, Named]
 
 
-class Target(NamedTuple):
-    """Where a request goes. `operation` is None where the service has no such operation."""
+class Target(msgspec.Struct, frozen=True):
+    """Where a request goes.
+
+    `special`: S3 must say what the host means: an accelerated one, or one like an access point's.
+    """
 
     service: str
     protocol: str
     operation: model.Operation
     region: str
     uri: Mapping[str, str]
+    special: bool = False
 
 
 @cache
@@ -194,11 +199,11 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
         if scope.service == _OBJECT_LAMBDA:
             bucket = _lambda_bucket(request, bucket, region)
         path = f"/{bucket}{request.path}" if bucket else request.path
-        found = _rest_target(candidates or _S3_ALONE, request, path, request.query, region)
+        found = _rest_target(candidates or _S3_ALONE, request, path, region, host.special)
         if path == "/" and found.operation.name == "ListBuckets" and _is_express(request, scope):
             # Both ask for the same page: here of another host, or for another service.
             listing = model.load("s3").operations["ListDirectoryBuckets"]
-            found = found._replace(operation=listing)
+            found = replace(found, operation=listing)
         return found
     if not name:
         name = _service_of_action(request, body)
@@ -208,7 +213,7 @@ def route(request: Request, body: bytes | None, scope: Scoped | None = None) -> 
     ):
         return _query_target(candidates or [name], request, body, region)
     if protocols[0].startswith("rest"):
-        return _rest_target(candidates or [name], request, request.path, request.query, region)
+        return _rest_target(candidates or [name], request, request.path, region)
     raise UnknownOperation(f"The request names no operation of {name}.")
 
 
@@ -266,14 +271,16 @@ def _cbor_target(request: Request, scope: Scoped, region: str) -> Target:
     return Target(name, "smithy-rpc-v2-cbor", operation, region, {})
 
 
-def _rest_target(names: list[str], request: Request, path: str, query: str, region: str) -> Target:
-    pairs = _query_pairs(query) if query else _NOTHING
+def _rest_target(
+    names: list[str], request: Request, path: str, region: str, special: bool = False
+) -> Target:
+    pairs = _query_pairs(request.query) if request.query else _NOTHING
     for name in names:
         paths, protocol = _rest(name)
         found = paths.match(request.method, path, pairs, request.headers)
         if found is not None:
             operation, uri = found
-            return Target(name, protocol, operation, region, uri)
+            return Target(name, protocol, operation, region, uri, special)
     raise UnknownOperation(f"{names[0]} has no operation for {request.method} {request.path}.")
 
 
@@ -394,11 +401,6 @@ def region_of_host(header: str) -> str:
         if found and found[group]:
             return str(found[group])
     return ""
-
-
-def is_special(header: str) -> bool:
-    """Whether S3 must say what a host means: an accelerated one, or one like an access point's."""
-    return _host(header).special
 
 
 def bucket_of_host(header: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HEX = "0123456789abcdef"
+# By a random digit, the one that says which variant of UUIDs it is (RFC 9562).
+_VARIANTS = {digit: "89ab"[int(digit, 16) & 3] for digit in _HEX}
 _SMALL = "abcdefghijklmnopqrstuvwxyz0123456789"
 _URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -79,7 +81,7 @@ class Ids:
             self._pool, used = self._bytes(1024), 0
         self._used = used + 16
         text = self._pool[used : used + 16].hex()
-        variant = "89ab"[int(text[16], 16) & 3]
+        variant = _VARIANTS[text[16]]
         return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
     def request_id(self) -> str:

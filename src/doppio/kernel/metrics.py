@@ -18,6 +18,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from doppio.kernel.store import StoreClosed, StoreFull
 from doppio.wire.errors import AwsError
 
@@ -59,6 +61,16 @@ class Measure:
         self.tally = tally
 
 
+class Sums(msgspec.Struct):
+    """What was measured of one resource within a minute."""
+
+    at: datetime
+    samples: float
+    sum: float
+    least: float
+    most: float
+
+
 class Metrics:
     """Sums of what is measured, until they are handed over."""
 
@@ -69,7 +81,7 @@ class Metrics:
     ) -> None:
         self._context_for = context_for
         self._sampling = sampling
-        self._sums: dict[Any, list[Any]] = {}
+        self._sums: dict[Any, Sums] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._flush: asyncio.Task[None] | None = None
@@ -87,16 +99,16 @@ class Metrics:
         key = (measure, account, region, names, now.minute)
         sums = self._sums.get(key)
         if sums is None:
-            self._sums[key] = [now, 1.0, amount, amount, amount]
+            self._sums[key] = Sums(now, 1.0, amount, amount, amount)
             if self._timer is None and not self._closed:
                 self._arm()
             return
-        sums[1] += 1.0
-        sums[2] += amount
-        if amount < sums[3]:
-            sums[3] = amount
-        elif amount > sums[4]:
-            sums[4] = amount
+        sums.samples += 1.0
+        sums.sum += amount
+        if amount < sums.least:
+            sums.least = amount
+        elif amount > sums.most:
+            sums.most = amount
 
     async def close(self) -> None:
         """Hand over the last of it; what is measured from now on nobody hears."""
@@ -120,16 +132,17 @@ class Metrics:
                     {"Name": name, "Value": value}
                     for name, value in zip(measure.dimensions, names, strict=True)
                 ],
-                "Timestamp": sums[0],
+                "Timestamp": sums.at,
                 "Unit": measure.unit,
                 "StatisticValues": {
-                    "SampleCount": sums[1], "Sum": sums[2], "Minimum": sums[3], "Maximum": sums[4],
+                    "SampleCount": sums.samples, "Sum": sums.sum, "Minimum": sums.least,
+                    "Maximum": sums.most,
                 },
             }  # fmt: skip
             data = groups[(measure.service, measure.namespace, account, region)]
             data.append(datum)
             if measure.tally is not None:
-                data.append({**datum, **_tally(measure.tally, sums[1])})
+                data.append({**datum, **_tally(measure.tally, sums.samples)})
             used[(measure.service, account, region, names)] = None
         for (service, namespace, account, region), data in groups.items():
             await self._hand_over(self._context_for(account, region), service, namespace, data)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 
 class ByteStream(Protocol):
@@ -36,8 +38,7 @@ class Whole:
             yield self.whole
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One HTTP request. Header names are lower case; repeated ones are joined by `,`.
 
     `path` and `query` are as sent (percent-encoded, without the `?`), since signatures are
@@ -64,10 +65,9 @@ class FileRange:
     length: int
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """One HTTP response. Without a content-length header the gateway adds it or chunks the body."""
 
     status: int = 200
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[str, str]] = msgspec.field(default_factory=list)
     body: bytes | FileRange | AsyncIterator[bytes] = b""

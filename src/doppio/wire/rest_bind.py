@@ -105,6 +105,7 @@ class _Input:
         "fixed_query",
         "headers",
         "labels",
+        "labels_as_said",
         "payload",
         "picked",
         "prefixes",
@@ -117,6 +118,7 @@ class _Input:
         # What stands in the operation's own path says which operation it is, and nothing else.
         self.fixed_query = frozenset(parse_query(op.http_uri.partition("?")[2]))
         self.labels: list[tuple[str, str, ReadText]] = []
+        self.labels_as_said = False
         self.headers: dict[str, tuple[str, ReadText]] = {}
         self.prefixes: list[tuple[str, str]] = []
         self.picked: dict[tuple[str, ...], _Picked] = {}
@@ -132,6 +134,8 @@ class _Input:
         in_body = False
         for member in shape.members.values():
             in_body |= not self._place(member)
+        # As with S3's buckets and keys, what the path says is the input.
+        self.labels_as_said = all(wire == name and read is str for wire, name, read in self.labels)
         if shape.payload is not None:
             self.payload = shape.payload
             if self.streaming is None and self.event_stream is None:
@@ -291,10 +295,13 @@ class RestCodec:
         self, plan: _Input, request: Request, uri_params: Mapping[str, str]
     ) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        for wire, name, read in plan.labels:
-            text = uri_params.get(wire)
-            if text is not None:
-                out[name] = read(text)
+        if plan.labels_as_said:
+            out.update(uri_params)
+        else:
+            for wire, name, read in plan.labels:
+                text = uri_params.get(wire)
+                if text is not None:
+                    out[name] = read(text)
         if plan.headers or plan.prefixes:
             headers = request.headers
             names = tuple(headers)
@@ -341,9 +348,10 @@ class RestCodec:
         names = tuple(result)
         members, prefixes, told, typed = plan.placed.get(names) or plan.place(names)
         headers = faults.request_headers(self.service, None, request_id)
-        headers += [
-            (wire, show(result[name])) for name, wire, show in members if result[name] is not None
-        ]
+        for name, wire, show in members:
+            value = result[name]
+            if value is not None:
+                headers.append((wire, show(value)))
         for name, prefix in prefixes:
             entries = result[name] or {}
             headers += [(prefix + key.lower(), str(text)) for key, text in entries.items()]
@@ -369,18 +377,16 @@ class RestCodec:
             if not content_type:
                 headers.append(("content-type", default))
             return Response(status, headers, body)
-        body = self._body(plan, result)
+        body = plan.empty if plan.body is None else self._body(plan, plan.body, result)
         if body and not content_type:
             headers.append(("content-type", self.content_type))
         return Response(status, headers, body if status not in (204, 205, 304) else b"")
 
-    def _body(self, plan: _Output, result: Mapping[str, Any]) -> bytes:
-        if plan.body is None:
-            return plan.empty
+    def _body(self, plan: _Output, write: WriteBody, result: Mapping[str, Any]) -> bytes:
         if plan.payload is None:
-            return plan.body(result)
+            return write(result)
         value = result.get(plan.payload)
-        return b"" if value is None else plan.body(value)
+        return b"" if value is None else write(value)
 
     def error_parts(self, fault: faults.Fault, headers: list[tuple[str, str]]) -> dict[str, Any]:
         """The members of an error that belong into its body; the others become headers."""

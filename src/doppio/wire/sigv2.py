@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
+
+from msgspec.structs import replace
 
 from doppio.wire.errors import AwsError
 from doppio.wire.http import Request

@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
+
+import msgspec
 
 from doppio.wire import sigv2
 from doppio.wire.canonical import canonical_query, encoded_once, encoded_twice, query_pairs
@@ -117,30 +119,22 @@ class _Second:
         self.secret = secret
 
 
-class Signature:
-    """What a request says of its signature."""
+class Signature(msgspec.Struct, eq=False):
+    """What a request says of its signature; access key, region and service are the grant's."""
 
-    posted = False
-    __slots__ = (
-        "access_key", "content_sha256", "expires", "grant", "presigned", "region", "second",
-        "service", "session_token", "signature",
-    )  # fmt: skip
+    posted: ClassVar[bool] = False
 
-    def __init__(
-        self, grant: Grant, second: _Second, signature: str, token: str | None,
-        content_sha256: str | None, expires: int | None = None,
-    ) -> None:  # fmt: skip
-        self.grant = grant
-        self.second = second
-        self.access_key = grant.access_key
-        self.region = grant.region
-        self.service = grant.service
-        self.signature = signature
-        self.session_token = token
-        self.content_sha256 = content_sha256
-        # Seconds, of a presigned request alone.
-        self.expires = expires
-        self.presigned = expires is not None
+    grant: Grant
+    second: _Second
+    access_key: str
+    region: str
+    service: str
+    signature: str
+    session_token: str | None
+    content_sha256: str | None
+    presigned: bool = False
+    # Seconds, of a presigned request alone.
+    expires: int | None = None
 
     @property
     def algorithm(self) -> str:
@@ -174,23 +168,28 @@ def parse(request: Request) -> Signature | sigv2.SignatureV2 | None:
     headers = request.headers
     authorization = headers.get("authorization")
     if authorization is not None:
-        if authorization.startswith("AWS "):
-            return sigv2.parse_header(request, authorization)
-        when = headers.get("x-amz-date") or _from_http_date(headers.get("date"))
+        when = headers.get("x-amz-date")
         grant = _grants.get(authorization[:-SIGNATURE_CHARS])
         given = authorization[-SIGNATURE_CHARS:]
         if grant is None or not when or _is_digest(given) is None:
+            if authorization.startswith("AWS "):
+                return sigv2.parse_header(request, authorization)
             grant, given = _read_authorization(authorization)
-        if not when:
-            raise IncompleteSignature(
-                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."
-            )
+            when = when or _from_http_date(headers.get("date"))
+            if not when:
+                raise IncompleteSignature(
+                    "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' "
+                    "header."
+                )
         second = grant.second
         if second is None or second.when != when:
             second = grant.second = _Second(grant, when)
         # Sessions with directory buckets have a header of their own.
         token = headers.get("x-amz-security-token") or headers.get("x-amz-s3session-token")
-        return Signature(grant, second, given, token, headers.get("x-amz-content-sha256"))
+        return Signature(
+            grant, second, grant.access_key, grant.region, grant.service, given, token,
+            headers.get("x-amz-content-sha256"),
+        )  # fmt: skip
     query = request.query
     if not query:
         return None
@@ -265,7 +264,10 @@ def _parse_query(request: Request) -> Signature:
     content_sha256 = pairs.get("X-Amz-Content-Sha256") or request.headers.get(
         "x-amz-content-sha256"
     )
-    return Signature(grant, _Second(grant, when), given.lower(), token, content_sha256, seconds)
+    return Signature(
+        grant, _Second(grant, when), access_key, grant.region, grant.service, given.lower(), token,
+        content_sha256, presigned=True, expires=seconds,
+    )  # fmt: skip
 
 
 def verify(
@@ -288,7 +290,7 @@ def verify(
         sigv2.verify(signature, secret, request, _utc(host_seconds), cloud_now, end_of)
         return None
     grant, second, presigned = signature.grant, signature.second, signature.presigned
-    if presigned or not -SKEW_SECONDS <= host_seconds - second.seconds <= SKEW_SECONDS:
+    if presigned or abs(host_seconds - second.seconds) > SKEW_SECONDS:
         _check_time(signature, _utc(host_seconds), cloud_now, end_of)
     is_s3 = grant.is_s3
     payload = signature.content_sha256
@@ -311,7 +313,7 @@ def verify(
         second.begin(grant, secret)
     # What a key and a second add to the hashes of an HMAC is the same for every request: it is kept.
     inner, outer = second.inner.copy(), second.outer.copy()
-    inner.update(_digest(canonical).encode())
+    inner.update(sha256(canonical.encode()).hexdigest().encode())
     outer.update(inner.digest())
     expected: str = outer.hexdigest()
     # As bytes: it refuses to compare texts that are more than ASCII.

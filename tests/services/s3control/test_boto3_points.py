@@ -94,7 +94,7 @@ def test_aws_own_hosts_of_access_points_are_known(cloud: Cloud, here: None) -> N
         request.url = request.url.replace(f"https://{host}", cloud.endpoint_url)
         request.headers["Host"] = host
 
-    aws = account._session({}).client("s3")
+    aws = account.client("s3", endpoint_url=None)
     aws.meta.events.register("before-send.s3", redirect)
     aws.put_object(Bucket=made["AccessPointArn"], Key="x/y", Body=b"1")
     assert aws.get_object(Bucket=made["AccessPointArn"], Key="x/y")["Body"].read() == b"1"
