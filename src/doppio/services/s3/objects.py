@@ -152,7 +152,7 @@ class Objects:
         )
         if sealing is None:
             return received
-        return received._replace(etag=etag_of(ctx, sealing, received.etag))
+        return received.with_etag(etag_of(ctx, sealing, received.etag))
 
     def _put(
         self,
