@@ -6,10 +6,14 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from doppio.services.s3 import objects
+from doppio.services.s3.objects import new_version
 from doppio.wire.errors import AwsError
 
 from .test_multipart import begin, complete, part
-from .world import World, told
+from .world import World, run, told
 
 AT_ONCE = 16
 
@@ -53,6 +57,29 @@ async def test_writers_of_a_versioned_key_lose_nothing(world: World) -> None:
     found = {await world.get("key", VersionId=one["VersionId"]) for one in page["Versions"]}
     assert found == bodies
     assert [one["IsLatest"] for one in page["Versions"]] == [True] + [False] * (AT_ONCE - 1)
+
+
+def test_a_put_that_another_comes_before_is_made_again_and_is_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story(world: World) -> None:
+        await world.bucket(versioning="Enabled")
+        # Whoever has come so far lets another go first, while there is any.
+        others = [b"1", b"2", b"3"]
+
+        async def overtaken(*args: Any, **keywords: Any) -> Any:
+            if others:
+                await world.put("key", others.pop())
+            return await new_version(*args, **keywords)
+
+        monkeypatch.setattr(objects, "new_version", overtaken)
+        await world.put("key", b"mine")
+        page = await world.s3("list_object_versions", Bucket="bucket")
+        found = [await world.get("key", VersionId=one["VersionId"]) for one in page["Versions"]]
+        assert found[0] == b"mine"
+        assert sorted(found) == [b"1", b"2", b"3", b"mine"]
+
+    run(story)
 
 
 @told

@@ -13,7 +13,7 @@ INFREQUENT = "STANDARD_INFREQUENT_ACCESS"
 
 def read_units(size: int, *, consistent: bool, transactional: bool = False) -> float:
     """Units for reading so many bytes: one for 4 KiB, half if eventually consistent."""
-    units = max(1, -(-size // READ_UNIT_BYTES))
+    units = -(-size // READ_UNIT_BYTES) or 1
     if transactional:
         return units * 2.0
     return float(units) if consistent else units / 2
@@ -21,7 +21,7 @@ def read_units(size: int, *, consistent: bool, transactional: bool = False) -> f
 
 def write_units(size: int, *, transactional: bool = False) -> float:
     """Units for writing so many bytes: one for each KiB begun."""
-    units = float(max(1, -(-size // WRITE_UNIT_BYTES)))
+    units = float(-(-size // WRITE_UNIT_BYTES) or 1)
     return units * 2 if transactional else units
 
 

@@ -89,16 +89,19 @@ def row_of_item(table: Table, item: Item) -> bytes:
 def _row_of_texts(table: Table, item: Item) -> bytes | None:
     """The row where the key is of texts without anything special, as most are; None for any other,
     which has to be looked at closely."""
-    row = table.prefix
-    for part in table.key:
-        value = item.get(part.name)
-        if value is None or len(value) != 1 or part.type != "S":
+    texts = ""
+    for name in table.text_key:
+        value = item.get(name)
+        if value is None or len(value) != 1:
             return None
-        raw = value.get("S", "").encode()
-        if not raw or len(raw) > _SHORT or b"\0" in raw:
+        text = value.get("S")
+        if not text:
             return None
-        row += raw + b"\0"
-    return row
+        texts += text + "\0"
+    raw = texts.encode()
+    if not raw or len(raw) > _SHORT or raw.count(0) > len(table.key):
+        return None
+    return table.prefix + raw
 
 
 def checked_part(part: KeyPart, value: Value, mismatch: str = "") -> bytes:

@@ -150,7 +150,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     `holds` are moments as of which something reads it. What it was is kept (`past`) of all changes
     behind `remembers_since`. `at_most` is what it may do on demand (zero: without limit), `warm` what
-    it was warmed for. What every use of its items asks for (`prefix`, `is_plain`) is worked out once.
+    it was warmed for. What every use of its items asks for (`prefix`, `text_key`, `is_plain`) is worked
+    out once.
     """
 
     account: str
@@ -192,6 +193,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def prefix(self) -> bytes:
         """What the rows of its items begin with."""
         return ITEMS + self.id.encode()
+
+    @cached_property
+    def text_key(self) -> tuple[str, ...]:
+        """The names of its key attributes in their order, if all of them are texts; else none."""
+        return tuple(p.name for p in self.key) if {p.type for p in self.key} == {"S"} else ()
 
     @cached_property
     def key_names(self) -> frozenset[str]:

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from doppio.kernel.blobs import BlobStore
 from doppio.kernel.context import Context, Tx
 from doppio.kernel.store import Conflict, StoreFull
@@ -43,7 +45,7 @@ _md5 = hashlib.md5
 _hash = wire_checksums.whole
 
 
-class Received(NamedTuple):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A body that has arrived: in memory, or in file `blob` which is on disk. It has no `content` yet."""
 
     size: int
@@ -53,8 +55,12 @@ class Received(NamedTuple):
     blob: str | None = None
     content: None = None
 
+    def with_etag(self, etag: str) -> Received:
+        """The same, shown under another ETag."""
+        return msgspec.structs.replace(self, etag=etag)
 
-class Placed(NamedTuple):
+
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """Bytes that have their place: what was received, another version's, or the parts of an upload."""
 
     size: int

@@ -150,7 +150,7 @@ class Copies:
             bytes_max=COPY_BYTES_MAX,
             keys=None if sealing is None else sealing.keys,
         )
-        received = received._replace(etag=etag_of(ctx, sealing, received.etag))
+        received = received.with_etag(etag_of(ctx, sealing, received.etag))
         carried: list[annotation_copies.Carried] = []
         if texts is not None:
             after = None if sealing is None else sealing.keys
@@ -210,7 +210,7 @@ class Copies:
             file=True,
             keys=None if sealing is None else sealing.keys,
         )
-        received = received._replace(etag=etag_of(ctx, sealing, received.etag))
+        received = received.with_etag(etag_of(ctx, sealing, received.etag))
         part = await keep_part(self._bodies, ctx, req, number, received)
         copied: w.CopyPartResult = {
             "ETag": quoted(part.etag),

@@ -132,7 +132,7 @@ class Multipart:
             ctx, body, says, algorithm=upload.algorithm, bytes_max=PART_BYTES_MAX, file=True,
             keys=None if sealing is None else sealing.keys,
         )  # fmt: skip
-        received = received._replace(etag=etag_of(ctx, sealing, received.etag))
+        received = received.with_etag(etag_of(ctx, sealing, received.etag))
         await keep_part(self._bodies, ctx, req, number, received)
         result: w.UploadPartOutput = {"ETag": quoted(received.etag)}
         result.update(cast("w.UploadPartOutput", encryption_of(upload.more)))

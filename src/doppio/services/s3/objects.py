@@ -7,12 +7,14 @@ A get is one read of bucket and object together. Larger bodies are files; see `b
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from doppio.kernel.context import Context, Tx
+from doppio.kernel.store import Conflict
 from doppio.services.s3 import checksums, locks, mfa, replication_rules, tiering_rules
 from doppio.services.s3.acls import with_acl
 from doppio.services.s3.appends import append, check_offset
@@ -152,40 +154,26 @@ class Objects:
         )
         if sealing is None:
             return received
-        return received._replace(etag=etag_of(ctx, sealing, received.etag))
+        return received.with_etag(etag_of(ctx, sealing, received.etag))
 
-    def _put(
+    async def _put(
         self,
         ctx: Context,
         req: w.PutObjectRequest,
         attributes: Attributes,
         received: Received,
         sealing: Sealing | None,
-    ) -> Awaitable[tuple[Bucket, Current]]:
-        """The transaction that makes what was received an object."""
-
-        async def commit(tx: Tx) -> tuple[Bucket, Current]:
-            bucket, there, row = await bucket_and_row(tx, req)
-            old: Known | None = None
-            if there is not None:
-                old = current_of(there) if bucket.versioning else former_of(there)
-            owned = attributes
-            if owned is not PLAIN or bucket.ownership != ENFORCED:
-                owned = with_acl(ctx, bucket, req, owned)
-                check_write(req, old)
-                if old is not None and "WriteOffsetBytes" in req:
-                    check_offset(-1)
-            if sealing is not None:
-                owned = owned._replace(more=with_sealing(owned.more, sealing))
-            elif bucket.encryption is not None and received.blob is None:
-                raise DefaultApplies(bucket)
-            tx.meter(request_type(1, owned.storage_class))
-            what = placed(tx, received)
-            return bucket, await new_version(tx, bucket, req["Key"], old, owned, what, row=row)
-
+    ) -> tuple[Bucket, Current]:
+        """What was received becomes an object."""
         if received.blob is None:
-            return ctx.transact(commit)
-        return self._bodies.claim(ctx, received, commit)
+            try:
+                # Nearly always nobody is in the way, and nothing has to be run again.
+                async with ctx.write() as tx:
+                    return await _put(tx, req, attributes, received, sealing)
+            except Conflict:
+                pass
+        again = partial(_put, req=req, attributes=attributes, received=received, sealing=sealing)
+        return await self._bodies.claim(ctx, received, again)
 
     async def get_object(self, ctx: Context, req: w.GetObjectRequest) -> w.GetObjectOutput:
         """A version's bytes, all of them or a range."""
@@ -278,6 +266,32 @@ class Objects:
             return await ctx.transact(lambda tx: _delete(tx, req, proven=proven))
         async with ctx.write() as tx:
             return await _delete(tx, req)
+
+
+async def _put(
+    tx: Tx,
+    req: w.PutObjectRequest,
+    attributes: Attributes,
+    received: Received,
+    sealing: Sealing | None,
+) -> tuple[Bucket, Current]:
+    """What was received becomes an object, within a transaction. Raises DefaultApplies."""
+    bucket, there, row = await bucket_and_row(tx, req)
+    old: Known | None = None
+    if there is not None:
+        old = current_of(there) if bucket.versioning else former_of(there)
+    if attributes is not PLAIN or bucket.ownership != ENFORCED:
+        attributes = with_acl(tx.context, bucket, req, attributes)
+        check_write(req, old)
+        if old is not None and "WriteOffsetBytes" in req:
+            check_offset(-1)
+    if sealing is not None:
+        attributes = attributes._replace(more=with_sealing(attributes.more, sealing))
+    elif bucket.encryption is not None and received.blob is None:
+        raise DefaultApplies(bucket)
+    tx.meter(request_type(1, attributes.storage_class))
+    what = placed(tx, received)
+    return bucket, await new_version(tx, bucket, req["Key"], old, attributes, what, row=row)
 
 
 async def _delete(

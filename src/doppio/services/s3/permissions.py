@@ -163,9 +163,8 @@ def needs(ctx: Context, operation: str, req: Mapping[str, Any]) -> Sequence[Need
     if action is not None and _TELLING.isdisjoint(req) and req["Bucket"][-3:] != "-s3":
         # As most requests are: it says which object, and nothing else that policies ask for.
         bucket_arn = f"arn:{ctx.partition}:s3:::{req['Bucket']}"
-        found: Sequence[Need] = (
-            Need(action, f"{bucket_arn}/{req['Key']}", _NONE, bucket_arn, beyond=RECORDS),
-        )
+        arn = f"{bucket_arn}/{req['Key']}"
+        found: Sequence[Need] = (Need(action, arn, _NONE, bucket_arn, False, False, RECORDS),)
     else:
         found = _needs(ctx, operation, req)
         if operation in _UNLOCKING:

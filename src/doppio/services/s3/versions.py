@@ -8,7 +8,7 @@ replace only the version of that name. A delete without a version only puts a ma
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -90,7 +90,7 @@ class Versioning:
         return result
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a new newest version goes: its sequence number and id, its second, and whom it replaces.
 
     Who was replaced has let go of its bytes, and is measured together with who comes (`stored`).
