@@ -11,11 +11,11 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from doppio.kernel.context import Context, Reader
 from doppio.kernel.identity import service_caller
