@@ -25,9 +25,10 @@ def test_a_head_has_status_headers_length_date_and_server() -> None:
 
 
 def test_a_given_length_stays_and_chunks_have_none() -> None:
-    for headers in ([("content-length", "9")], [("a", "b"), ("content-length", "9")]):
-        lines = [line for line in head(Response(200, headers, b"")) if "length" in line]
-        assert lines == ["content-length: 9"]
+    for name in ("content-length", "Content-Length"):
+        for headers in ([(name, "9")], [("a", "b"), (name, "9")]):
+            lines = [line for line in head(Response(200, headers, b"")) if "ength" in line]
+            assert lines == [f"{name}: 9"]
     assert "transfer-encoding: chunked" in head(Response(200, [], b""), chunked=True)
 
 

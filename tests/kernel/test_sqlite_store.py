@@ -19,7 +19,7 @@ import pytest
 from doppio.kernel import sqlite_store
 from doppio.kernel.data_folder import DATABASE
 from doppio.kernel.keys import pack, unpack
-from doppio.kernel.redo_log import RedoLog
+from doppio.kernel.redo_log import SEGMENT_BYTES_KEPT, RedoLog
 from doppio.kernel.sqlite_store import SqliteStore
 from doppio.kernel.store import StoreClosed, StoreFull
 
@@ -397,7 +397,7 @@ def test_the_logs_do_not_grow_with_what_was_ever_written(tmp_path: Path) -> None
         await in_database(store)
         sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
         redo = sum(size for name, size in sizes.items() if name.startswith("redo-"))
-        assert redo < 4 * sqlite_store.BATCH_BYTES
+        assert redo < 2 * SEGMENT_BYTES_KEPT
         assert sizes[f"{DATABASE}-wal"] < 40_000_000
         await store.close()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", DATABASE]

@@ -25,8 +25,7 @@ class Heads:
         self._end = self._last_end = ""
 
     def head(self, response: Response, *, keep_alive: bool, chunked: bool) -> bytes:
-        """Status line and headers, whose names are in lower case. Raises ValueError for a header
-        that would break the head."""
+        """Status line and headers. Raises ValueError for a header that would break the head."""
         second = int(self._seconds())
         if second != self._second:
             self._second = second
@@ -40,7 +39,7 @@ class Heads:
             raise ValueError("a header with a line break")
         if chunked:
             length = "\r\ntransfer-encoding: chunked"
-        elif status in _NO_LENGTH or "\ncontent-length: " in lines:
+        elif status in _NO_LENGTH or "\ncontent-length: " in lines.lower():
             length = ""
         else:
             body = response.body

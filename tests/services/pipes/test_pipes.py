@@ -82,8 +82,9 @@ async def test_a_message_flows_as_an_event_and_leaves_its_queue(world: World) ->
     event = json.loads(body)
     assert (event["body"], event["eventSource"]) == ("coffee", "aws:sqs")
     assert (event["eventSourceARN"], event["awsRegion"]) == (arn("from"), "us-east-1")
-    size = event["messageAttributes"]["size"]
-    assert (size["dataType"], size["stringValue"]) == ("String", "big")
+    assert event["messageAttributes"]["size"] == {
+        "dataType": "String", "stringValue": "big", "stringListValues": [], "binaryListValues": [],
+    }  # fmt: skip
     assert event["attributes"]["ApproximateReceiveCount"] == "1"
     await world.advance(60)
     assert await receive(world, source) == []

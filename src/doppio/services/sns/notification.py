@@ -87,7 +87,11 @@ def signed_text(told: Mapping[str, Any]) -> str:
 
 def as_json(told: Mapping[str, Any]) -> str:
     """An envelope as it is sent: indented, as SNS does it."""
-    return orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
+    try:
+        return orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONEncodeError:
+        # It has no numbers of more than 64 bits.
+        return json.dumps(told, indent=2, ensure_ascii=False)
 
 
 def sequence_text(sequence: int) -> str:
